@@ -1,0 +1,69 @@
+"""The operator's socket: commands of the dashboard and the command line, and their answers."""
+
+from typing import Literal
+
+from protocol.ids import JobId, SessionId
+from protocol.node_inbound import NodeName
+from protocol.wire import JsonObject, Label, TimestampMs, WireMessage
+
+
+class _Command(WireMessage):
+    """What all commands have in common: each is answered by one `admin_ack`."""
+
+    request_id: Label | int
+    """The sender's own; comes back in the answer."""
+
+
+class Subscribe(_Command):
+    """Send the live view from now on."""
+
+    type: Literal["subscribe"] = "subscribe"
+
+
+class DrainNode(_Command):
+    """Give a node no new work."""
+
+    type: Literal["drain_node"] = "drain_node"
+    node_id: NodeName
+
+
+class CloseSession(_Command):
+    """End a session as if its client had closed it."""
+
+    type: Literal["close_session"] = "close_session"
+    session_id: SessionId
+
+
+class CancelJob(_Command):
+    """End a job without a result."""
+
+    type: Literal["cancel_job"] = "cancel_job"
+    job_id: JobId
+
+
+class AdminAck(WireMessage):
+    """The answer to a command."""
+
+    type: Literal["admin_ack"] = "admin_ack"
+    request_id: str | int
+    ok: bool
+    error: str | None = None
+    """Why it was not done, for people."""
+
+
+class AdminUpdate(WireMessage):
+    """The live view, to subscribers; a later one replaces it."""
+
+    type: Literal["admin_update"] = "admin_update"
+    at_ms: TimestampMs
+    stats: JsonObject
+    """As `/api/v1/stats`."""
+    cluster: JsonObject
+    """As `/api/v1/cluster`."""
+
+
+AdminInbound = Subscribe | DrainNode | CloseSession | CancelJob
+"""Everything an operator may say."""
+
+AdminOutbound = AdminAck | AdminUpdate
+"""Everything an operator may hear."""

@@ -1,0 +1,198 @@
+"""Audio arithmetic: formats, framing, exact durations, silence. Decodes nothing.
+
+Durations are whole ticks of 1/48000 s: every opus frame and every PCM sample at the usual rates
+is a whole number of them, so nothing is rounded until someone asks for milliseconds.
+
+Opus travels as packets, each behind its length as two bytes, little-endian. RFC 6716 section 3.1:
+the first byte of a packet (TOC) says how long a frame is (upper five bits) and how many frames
+there are (lower two: one, two, two, or as many as the second byte says).
+"""
+
+import sys
+from array import array
+from enum import StrEnum
+from math import sqrt
+from operator import mul
+from typing import Final
+
+TICKS_PER_SECOND: Final = 48_000
+TICKS_PER_MS: Final = 48
+MAX_PACKET_BYTES: Final = 4096
+"""The longest packet that nodes take."""
+MAX_PACKET_TICKS: Final = 5760
+"""120 ms: no opus packet is longer (RFC 6716 section 3.2.5, R5)."""
+
+_FULL_SCALE: Final = 32_768
+
+_SILENT_PACKET_FRAMED: Final = bytes.fromhex("08004807c979c8c957c0")
+"""What libopus makes of digital silence (wideband SILK, as the clients send), behind its length.
+
+Decoded on its own or after speech it is within one step of zero.
+"""
+_SILENT_PACKET_MS: Final = 20
+
+
+class AudioFormat(StrEnum):
+    """How speech is encoded."""
+
+    OPUS = "opus"
+    """Packets, each behind its length."""
+    PCM16 = "pcm16"
+    """Signed 16-bit little-endian samples, mono."""
+
+
+_CONFIG_TICKS: Final = (
+    *(480, 960, 1920, 2880) * 3,  # 0 to 11, SILK: 10, 20, 40, 60 ms
+    *(480, 960) * 2,  # 12 to 15, hybrid: 10, 20 ms
+    *(120, 240, 480, 960) * 4,  # 16 to 31, CELT: 2.5, 5, 10, 20 ms
+)
+"""Ticks of one frame by configuration: RFC 6716 section 3.1, table 2."""
+
+_FRAME_TICKS: Final = tuple(_CONFIG_TICKS[toc >> 3] for toc in range(256))
+
+_PACKET_TICKS: Final = tuple((1, 2, 2, 0)[toc & 3] * _FRAME_TICKS[toc] for toc in range(256))
+"""Ticks of a packet by its first byte; 0 where the second byte has the count."""
+
+
+def packet_ticks(packet: bytes) -> int:
+    """Return the length of one opus packet, 0 when its first two bytes are not valid."""
+    if not packet:
+        return 0
+    return _PACKET_TICKS[packet[0]] or _counted_ticks(packet, 0, len(packet))
+
+
+def _counted_ticks(data: bytes, start: int, end: int) -> int:
+    """Return the length of a packet that counts its frames: 1 to 48, 120 ms at most."""
+    if end < start + 2:
+        return 0
+    ticks = (data[start + 1] & 63) * _FRAME_TICKS[data[start]]
+    return ticks if ticks <= MAX_PACKET_TICKS else 0
+
+
+def framed_ticks(data: bytes) -> int:
+    """Return the length of framed opus in ticks, 0 when the data is anything else.
+
+    Framed opus: lengths of 1 to 4096 chain exactly to the end, each before a valid packet. Tells
+    and measures in one pass (2.6 µs for the 13 packets of a browser's chunk).
+    """
+    size = len(data)
+    ticks = position = 0
+    while position + 2 < size:
+        length = data[position] | data[position + 1] << 8
+        start = position + 2
+        position = start + length
+        if not 0 < length <= MAX_PACKET_BYTES or position > size:
+            return 0
+        of_packet = _PACKET_TICKS[data[start]] or _counted_ticks(data, start, position)
+        if not of_packet:
+            return 0
+        ticks += of_packet
+    return ticks if position == size else 0
+
+
+def is_opus_framed(data: bytes) -> bool:
+    """Return whether lengths chain exactly to the end, each before a valid packet."""
+    return framed_ticks(data) > 0
+
+
+def detect_format(data: bytes) -> AudioFormat:
+    """Tell opus from PCM by the framing alone."""
+    return AudioFormat.OPUS if is_opus_framed(data) else AudioFormat.PCM16
+
+
+def split_packets(data: bytes) -> list[bytes]:
+    """Return the opus packets without their lengths.
+
+    Raises:
+        ValueError: the data is not opus packets behind their lengths.
+    """
+    if data and not is_opus_framed(data):
+        raise ValueError("not opus packets behind their lengths")
+    packets = []
+    position = 0
+    while position < len(data):
+        start = position + 2
+        position = start + (data[start - 2] | data[start - 1] << 8)
+        packets.append(data[start:position])
+    return packets
+
+
+def join_packets(packets: list[bytes]) -> bytes:
+    """Put each opus packet behind its length."""
+    return b"".join(len(packet).to_bytes(2, "little") + packet for packet in packets)
+
+
+def opus_ticks(data: bytes) -> int:
+    """Return the length of framed opus packets in ticks.
+
+    Data that breaks the framing counts up to the break, as a node decodes it; an invalid packet
+    counts nothing.
+    """
+    ticks = 0
+    size = len(data)
+    position = 0
+    while position + 2 < size:
+        length = data[position] | data[position + 1] << 8
+        start = position + 2
+        position = start + length
+        if position > size:
+            break
+        if length:
+            ticks += _PACKET_TICKS[data[start]] or _counted_ticks(data, start, position)
+    return ticks
+
+
+def pcm_ticks(size_bytes: int, rate_hz: int) -> int:
+    """Return the length of PCM16 in ticks; half a sample at the end counts nothing."""
+    return size_bytes // 2 * TICKS_PER_SECOND // rate_hz
+
+
+def audio_ticks(data: bytes, audio_format: AudioFormat, rate_hz: int) -> int:
+    """Return the length of the audio in ticks."""
+    if audio_format is AudioFormat.OPUS:
+        return opus_ticks(data)
+    return pcm_ticks(len(data), rate_hz)
+
+
+def ticks_to_ms(ticks: int) -> int:
+    """Return whole milliseconds, rounded down."""
+    return ticks // TICKS_PER_MS
+
+
+def is_silent(
+    data: bytes, audio_format: AudioFormat, silence_rms: float, silence_opus_bytes: float
+) -> bool:
+    """Return whether nobody speaks: by loudness (PCM) or by how little an encoder had to say.
+
+    `silence_rms` is a share of full scale, below which it is silence; `silence_opus_bytes` the
+    mean packet size up to which it is.
+    """
+    if audio_format is AudioFormat.OPUS:
+        return _mean_packet_bytes(data) <= silence_opus_bytes
+    return _rms(data) < silence_rms
+
+
+def silence(audio_format: AudioFormat, duration_ms: int, rate_hz: int) -> bytes:
+    """Return silence of at least this length; opus in whole packets of 20 ms."""
+    if audio_format is AudioFormat.OPUS:
+        return _SILENT_PACKET_FRAMED * -(-duration_ms // _SILENT_PACKET_MS)
+    return bytes(2 * (rate_hz * duration_ms // 1000))
+
+
+def _mean_packet_bytes(data: bytes) -> float:
+    count = position = 0
+    while position + 2 < len(data):
+        position += 2 + (data[position] | data[position + 1] << 8)
+        count += 1
+    return (len(data) - 2 * count) / count if count else 0.0
+
+
+def _rms(data: bytes) -> float:
+    """Return the root mean square of PCM16 as a share of full scale."""
+    samples = array("h")
+    samples.frombytes(data[: len(data) // 2 * 2])
+    if sys.byteorder == "big":
+        samples.byteswap()
+    if not samples:
+        return 0.0
+    return sqrt(sum(map(mul, samples, samples)) / len(samples)) / _FULL_SCALE

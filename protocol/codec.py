@@ -1,0 +1,119 @@
+"""JSON text to messages and back: each is validated once, here, and nowhere else.
+
+Owns what a peer is told about a message that does not parse. Never raises anything but
+`ProtocolError`, and never repeats what the peer sent.
+"""
+
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from protocol.admin import AdminInbound, AdminOutbound
+from protocol.errors import ErrorCode, ProtocolError
+from protocol.node_inbound import NodeInbound
+from protocol.node_outbound import NodeOutbound
+from protocol.session_inbound import SessionInbound
+from protocol.session_outbound import SessionOutbound
+
+_MAX_ERROR_LENGTH = 200
+
+_FAULTS = {
+    "missing": "is missing",
+    "string_type": "must be a string",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "finite_number": "must be a finite number",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "bytes_type": "must be a base64 string",
+    "value_error": "is not valid base64",
+    "enum": "is not one of the known values",
+    "literal_error": "is not one of the known values",
+    "greater_than_equal": "is too small",
+    "less_than_equal": "is too large",
+    "string_too_long": "is too long",
+    "too_long": "is too long",
+    "string_pattern_mismatch": "has characters or a length that is not allowed",
+}
+
+_UNREADABLE = {
+    "union_tag_invalid": "type is not one of the known message types",
+    "union_tag_not_found": "type is missing",
+    "json_invalid": "not valid JSON text",
+    "json_type": "not valid JSON text",
+    "string_unicode": "not valid JSON text",
+}
+
+M = TypeVar("M")
+
+
+class Parser(Generic[M]):
+    """One direction of one socket: its union of messages, compiled once."""
+
+    def __init__(self, adapter: TypeAdapter[M]) -> None:
+        self._validate = adapter.validator.validate_json
+
+    def __call__(self, data: str | bytes) -> M:
+        """Return the message.
+
+        Raises:
+            ProtocolError: INVALID_MESSAGE, whatever is wrong with the data.
+        """
+        try:
+            message: M = self._validate(data)
+        except ValidationError as error:
+            raise _refusal(error) from None
+        return message
+
+
+def _refusal(error: ValidationError) -> ProtocolError:
+    """Say which field is wrong and how, in our own words."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    kind, where = first["type"], first["loc"]
+    tag = str(where[0]) if where else None
+    if tag is not None:
+        message = f"{'.'.join(map(str, where))} {_FAULTS.get(kind, 'is not valid')}"
+    elif kind in _UNREADABLE:
+        message = _UNREADABLE[kind]
+    else:
+        message = "must be a JSON object"
+    return ProtocolError(ErrorCode.INVALID_MESSAGE, message[:_MAX_ERROR_LENGTH], message_type=tag)
+
+
+parse_session_message: Parser[SessionInbound] = Parser(
+    TypeAdapter(Annotated[SessionInbound, Field(discriminator="type")])
+)
+"""Client to server."""
+
+parse_session_reply: Parser[SessionOutbound] = Parser(
+    TypeAdapter(Annotated[SessionOutbound, Field(discriminator="type")])
+)
+"""Server to client."""
+
+parse_node_message: Parser[NodeInbound] = Parser(
+    TypeAdapter(Annotated[NodeInbound, Field(discriminator="type")])
+)
+"""Node to server."""
+
+parse_node_command: Parser[NodeOutbound] = Parser(
+    TypeAdapter(Annotated[NodeOutbound, Field(discriminator="type")])
+)
+"""Server to node."""
+
+parse_admin_message: Parser[AdminInbound] = Parser(
+    TypeAdapter(Annotated[AdminInbound, Field(discriminator="type")])
+)
+"""Operator to server."""
+
+parse_admin_reply: Parser[AdminOutbound] = Parser(
+    TypeAdapter(Annotated[AdminOutbound, Field(discriminator="type")])
+)
+"""Server to operator."""
+
+
+def encode(message: BaseModel) -> str:
+    """Return the message as JSON text; fields that are None are left out."""
+    return message.__pydantic_serializer__.to_json(message, exclude_none=True).decode()

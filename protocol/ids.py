@@ -1,0 +1,45 @@
+"""Identifiers: one type each, so that one cannot be taken for another."""
+
+import secrets
+from typing import NewType
+
+SessionId = NewType("SessionId", str)
+JobId = NewType("JobId", str)
+NodeId = NewType("NodeId", str)
+InstanceId = NewType("InstanceId", str)
+TurnId = NewType("TurnId", str)
+TraceId = NewType("TraceId", str)
+RequestId = NewType("RequestId", str)
+"""`session:index:language`: what makes a repeated request the same job."""
+NodeJobId = NewType("NodeJobId", str)
+"""A job id as one node sees it: with a suffix per attempt and per further language."""
+
+
+def new_session_id() -> SessionId:
+    """Return an id nobody can guess: 128 random bits."""
+    return SessionId(f"s-{secrets.token_hex(16)}")
+
+
+def new_job_id() -> JobId:
+    """Return an id that no node has seen before."""
+    return JobId(f"job-{secrets.token_hex(16)}")
+
+
+def new_node_id() -> NodeId:
+    """Return an id for a node that came without one."""
+    return NodeId(f"node-{secrets.token_hex(8)}")
+
+
+def new_turn_id() -> TurnId:
+    """Return an id for one turn of speech."""
+    return TurnId(f"turn-{secrets.token_hex(8)}")
+
+
+def new_trace_id() -> TraceId:
+    """Return an id that follows one session or utterance through logs and messages."""
+    return TraceId(secrets.token_hex(16))
+
+
+def request_id(session_id: SessionId, utterance_index: int, language: str) -> RequestId:
+    """Return the id under which a repetition of this request is recognised."""
+    return RequestId(f"{session_id}:{utterance_index}:{language}")

@@ -1,0 +1,89 @@
+"""What a node hears."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from protocol.audio import AudioFormat
+from protocol.ids import NodeId
+from protocol.session_outbound import ErrorMessage
+from protocol.shared import ErrorDetail, Features, Pipeline
+from protocol.wire import AudioBytes, Count, Flag, WireMessage
+
+
+class NodeRegisterAck(WireMessage):
+    """The answer to `node_register`: a node is mute until it has its id."""
+
+    type: Literal["node_register_ack"] = "node_register_ack"
+    node_id: NodeId | None = None
+    """The id to use from now on; absent when the registration is refused."""
+    message: str = ""
+    status: str = ""
+    error: ErrorDetail | None = None
+    """Set when the registration is refused."""
+
+
+class JobAssign(WireMessage):
+    """One utterance to recognise, translate and speak; answered by `job_result` or by nothing.
+
+    `job_id` and (`session_id`, `utterance_index`) are used once per node, see `NodeJobId`.
+    Jobs of one turn come in the order of speech.
+    """
+
+    type: Literal["job_assign"] = "job_assign"
+    job_id: str
+    attempt_id: Annotated[int, Field(ge=1)]
+    session_id: str
+    utterance_index: Count
+    src_lang: str
+    """`auto`: the node recognises it."""
+    tgt_lang: str
+    dialect: str | None = None
+    features: Features | None = None
+    pipeline: Pipeline
+    audio: AudioBytes
+    """In `audio_format`; the node owns it."""
+    audio_format: AudioFormat
+    sample_rate: int
+    """Hertz."""
+    mode: str | None = None
+    lang_a: str | None = None
+    lang_b: str | None = None
+    auto_langs: tuple[str, ...] | None = None
+    enable_streaming_asr: bool | None = None
+    partial_update_interval_ms: Count | None = None
+    trace_id: str | None = None
+    group_id: str | None = None
+    part_index: Count | None = None
+    context_text: str | None = None
+    """What was said before in the same group."""
+    padding_ms: Count | None = None
+    """Silence that the recogniser appends."""
+    is_manual_cut: Flag = None
+    is_timeout_triggered: Flag = None
+    is_max_duration_triggered: Flag = None
+    """The turn goes on: the node may hold these words back until its next segment."""
+    turn_id: str | None = None
+    """Segments of one turn are recognised together."""
+
+
+class JobCancel(WireMessage):
+    """The result is no longer wanted. The node may send it all the same."""
+
+    type: Literal["job_cancel"] = "job_cancel"
+    job_id: str
+    trace_id: str | None = None
+    reason: str | None = None
+
+
+class NodeControl(WireMessage):
+    """An instruction to the node as a whole; existing nodes ignore it."""
+
+    type: Literal["node_control"] = "node_control"
+    command: str
+    """`drain`: finish what is open, expect nothing more."""
+    reason: str | None = None
+
+
+NodeOutbound = JobAssign | JobCancel | NodeRegisterAck | NodeControl | ErrorMessage
+"""Everything a node may hear."""

@@ -1,0 +1,157 @@
+"""What a client says on the session socket."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from protocol.audio import AudioFormat
+from protocol.ids import SessionId, TraceId
+from protocol.rooms import RoomCreate, RoomJoin, RoomLeave, RoomRawVoicePreference
+from protocol.shared import Features, Pipeline, SessionMode
+from protocol.webrtc import WebrtcAnswer, WebrtcIce, WebrtcOffer
+from protocol.wire import (
+    AudioBytes,
+    Count,
+    Label,
+    LanguageCode,
+    LanguageCodes,
+    OptionalAudioBytes,
+    TimestampMs,
+    WireMessage,
+)
+
+TraceLabel = Annotated[TraceId, Field(max_length=255)]
+"""Chosen by the client and repeated in everything that concerns the session or utterance."""
+
+SampleRate = Annotated[int, Field(ge=8_000, le=48_000)]
+"""Hertz."""
+
+
+class SessionInit(WireMessage):
+    """The first message; answered by `session_init_ack`. A further one starts another session.
+
+    The fields from `audio_format` on are extensions: no existing client sends them.
+    """
+
+    type: Literal["session_init"] = "session_init"
+    client_version: Label
+    platform: Label
+    """`web`, `ios`, `android` or `api-gateway`; others are taken as well."""
+    src_lang: LanguageCode
+    tgt_lang: LanguageCode
+    dialect: Label | None = None
+    features: Features | None = None
+    pairing_code: Label | None = None
+    tenant_id: Label | None = None
+    mode: SessionMode | None = None
+    lang_a: LanguageCode | None = None
+    lang_b: LanguageCode | None = None
+    auto_langs: LanguageCodes | None = None
+    enable_streaming_asr: bool | None = None
+    partial_update_interval_ms: Count | None = None
+    trace_id: TraceLabel | None = None
+    audio_format: AudioFormat | None = None
+    """Absent: told from the framing of each chunk."""
+    sample_rate: SampleRate | None = None
+    use_binary_frame: bool | None = None
+    resume: bool | None = None
+    """Keep what is needed to go on after a lost socket."""
+    session_id: SessionId | None = None
+    """With `resume_token`: the session to go on with."""
+    resume_token: Label | None = None
+    last_delivery_seq: Count | None = None
+    """The last outcome received; those after it are sent again."""
+
+
+class AudioChunk(WireMessage):
+    """A piece of audio in the order of speech, or the mark that an utterance ends. No reply."""
+
+    type: Literal["audio_chunk"] = "audio_chunk"
+    session_id: SessionId
+    seq: Count
+    is_final: bool
+    payload: OptionalAudioBytes = b""
+    """Opus packets behind their lengths, or PCM16 little-endian mono. Goes to the session."""
+    client_timestamp_ms: TimestampMs | None = None
+
+
+class Utterance(WireMessage):
+    """A whole utterance in one message."""
+
+    type: Literal["utterance"] = "utterance"
+    session_id: SessionId
+    utterance_index: Count
+    manual_cut: bool
+    src_lang: LanguageCode
+    tgt_lang: LanguageCode
+    audio: AudioBytes
+    """In `audio_format`. Goes to the session."""
+    audio_format: AudioFormat
+    sample_rate: SampleRate
+    dialect: Label | None = None
+    features: Features | None = None
+    mode: SessionMode | None = None
+    lang_a: LanguageCode | None = None
+    lang_b: LanguageCode | None = None
+    auto_langs: LanguageCodes | None = None
+    enable_streaming_asr: bool | None = None
+    partial_update_interval_ms: Count | None = None
+    trace_id: TraceLabel | None = None
+    pipeline: Pipeline | None = None
+
+
+class ClientHeartbeat(WireMessage):
+    """Answered by `server_heartbeat` at once."""
+
+    type: Literal["client_heartbeat"] = "client_heartbeat"
+    session_id: SessionId
+    timestamp: TimestampMs
+    last_delivery_seq: Count | None = None
+    """Extension: outcomes up to this one need not be kept for a resume."""
+
+
+class TtsStarted(WireMessage):
+    """The client plays speech and its microphone is off: a silence now is no pause."""
+
+    type: Literal["tts_started"] = "tts_started"
+    session_id: SessionId
+    trace_id: Label
+    group_id: Label
+    ts_start_ms: TimestampMs
+
+
+class TtsPlayEnded(WireMessage):
+    """The client stopped playing speech."""
+
+    type: Literal["tts_play_ended"] = "tts_play_ended"
+    session_id: SessionId
+    trace_id: Label
+    group_id: Label
+    ts_end_ms: TimestampMs
+
+
+class SessionClose(WireMessage):
+    """The end of a session; answered by `session_close_ack` after its last outcome."""
+
+    type: Literal["session_close"] = "session_close"
+    session_id: SessionId
+    reason: Label = ""
+
+
+SessionInbound = (
+    AudioChunk
+    | SessionInit
+    | Utterance
+    | ClientHeartbeat
+    | TtsStarted
+    | TtsPlayEnded
+    | SessionClose
+    | RoomCreate
+    | RoomJoin
+    | RoomLeave
+    | RoomRawVoicePreference
+    | WebrtcOffer
+    | WebrtcAnswer
+    | WebrtcIce
+)
+"""Everything a client may say."""

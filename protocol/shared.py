@@ -1,0 +1,83 @@
+"""Values that messages of both sockets carry: pipeline, features, mode, timings."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Self
+
+from protocol.wire import MAX_SAFE_INTEGER, WireModel
+
+
+class SessionMode(StrEnum):
+    """How a session's languages are meant."""
+
+    ONE_WAY = "one_way"
+    """From the source to the target language."""
+    TWO_WAY_AUTO = "two_way_auto"
+    """Two speakers: whichever of the pair is heard is translated into the other."""
+
+
+class Pipeline(WireModel):
+    """The stages that a job runs through."""
+
+    use_asr: bool
+    use_nmt: bool
+    use_tts: bool
+    use_semantic: bool = False
+    use_tone: bool = False
+    use_phonetic: bool | None = None
+    use_lexicon: bool | None = None
+
+
+FULL_PIPELINE = Pipeline(use_asr=True, use_nmt=True, use_tts=True)
+"""Recognise, translate, speak: what streamed audio gets."""
+
+
+class Features(WireModel):
+    """What a client asks for beyond translation, or a node offers."""
+
+    emotion_detection: bool | None = None
+    voice_style_detection: bool | None = None
+    speech_rate_detection: bool | None = None
+    speech_rate_control: bool | None = None
+    speaker_identification: bool | None = None
+    persona_adaptation: bool | None = None
+
+
+class ServiceTimings(WireModel):
+    """How long a node's stages took, in ms."""
+
+    asr_ms: float | None = None
+    nmt_ms: float | None = None
+    tts_ms: float | None = None
+    total_ms: float | None = None
+
+    @classmethod
+    def pick(cls, said: Mapping[str, Any], total_ms: float | None) -> Self:
+        """Take the numbers among what a node said; anything else it put there is dropped."""
+        found = {name: _duration(said.get(name)) for name in cls.model_fields}
+        timings = {name: value for name, value in found.items() if value is not None}
+        if total_ms is not None:
+            timings.setdefault("total_ms", total_ms)
+        return cls(**timings)
+
+
+def _duration(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value <= MAX_SAFE_INTEGER else None
+
+
+class NetworkTimings(WireModel):
+    """How long a job's messages travelled, in ms; a leg nobody could measure is absent."""
+
+    web_to_scheduler_ms: float | None = None
+    scheduler_to_node_ms: float | None = None
+    node_to_scheduler_ms: float | None = None
+    scheduler_to_web_ms: float | None = None
+
+
+class ErrorDetail(WireModel):
+    """What went wrong, inside another message."""
+
+    code: str
+    message: str = ""

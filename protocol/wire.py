@@ -1,0 +1,128 @@
+"""The base of every wire message and the types of its fields.
+
+Validation is strict: a number is not taken from a string, nor a flag from a number. Unknown
+fields are ignored, so that older and newer peers survive.
+"""
+
+from binascii import b2a_base64
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic_core import CoreConfig, SchemaValidator, core_schema
+
+MAX_SAFE_INTEGER = 2**53 - 1
+"""The largest whole number that JavaScript and Lua hold exactly."""
+
+
+class WireModel(BaseModel):
+    """A value inside a message."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="ignore",
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+        protected_namespaces=(),
+    )
+
+
+class WireMessage(WireModel):
+    """A message of its own: each subclass has a `type` tag of one literal."""
+
+
+_quoted_base64 = SchemaValidator(
+    core_schema.bytes_schema(), config=CoreConfig(val_json_bytes="base64")
+)
+
+
+def _decode_base64(value: Any) -> Any:
+    """Decode the standard alphabet with its padding; leave everything but text to the next step.
+
+    pydantic's own decoder is three times as fast as `a2b_base64(strict_mode=True)` (1.1 against
+    3.0 µs for a chunk of 900 bytes) but also takes the URL alphabet and a missing padding.
+    """
+    if not isinstance(value, str):
+        return value
+    if len(value) % 4 or "-" in value or "_" in value or "\\" in value:
+        raise ValueError("not base64")
+    try:
+        return _quoted_base64.validate_json(f'"{value}"')
+    except (ValidationError, UnicodeEncodeError):
+        raise ValueError("not base64") from None
+
+
+def _decode_base64_or_none(value: Any) -> Any:
+    return b"" if value is None else _decode_base64(value)
+
+
+def _encode_base64(value: bytes) -> str:
+    return b2a_base64(value, newline=False).decode("ascii")
+
+
+def _whole(value: Any) -> Any:
+    """Take the whole milliseconds of a clock that counts in fractions."""
+    if isinstance(value, float) and abs(value) <= MAX_SAFE_INTEGER:
+        return int(value)
+    return value
+
+
+def _text(value: Any) -> Any:
+    return "" if value is None else value
+
+
+def _raised(value: bool | None) -> bool | None:  # noqa: FBT001 - a validator's signature
+    return value or None
+
+
+JsonObject = dict[str, Any]
+"""A JSON object that is passed on as it is."""
+
+JsonObjects = Annotated[list[JsonObject], Field(fail_fast=True)]
+"""A list of such. The first fault ends the reading: a peer cannot make us collect millions."""
+
+_BASE64_TEXT = (
+    PlainSerializer(_encode_base64, return_type=str),
+    WithJsonSchema({"type": "string", "contentEncoding": "base64"}),
+)
+
+AudioBytes = Annotated[bytes, BeforeValidator(_decode_base64), *_BASE64_TEXT]
+"""Audio: base64 on the wire, bytes in the model."""
+
+OptionalAudioBytes = Annotated[bytes, BeforeValidator(_decode_base64_or_none), *_BASE64_TEXT]
+"""Audio that may be left out; null is the same as none."""
+
+Count = Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER)]
+"""A number of something, or a position from 0."""
+
+TimestampMs = Annotated[
+    int, Field(ge=-MAX_SAFE_INTEGER, le=MAX_SAFE_INTEGER), BeforeValidator(_whole)
+]
+"""Milliseconds since the Unix epoch by the sender's clock."""
+
+LanguageCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,35}$")]
+"""A language such as `en` or `zh-CN`; `auto` where the source is to be recognised."""
+
+LanguageCodes = Annotated[tuple[LanguageCode, ...], Field(max_length=500, fail_fast=True)]
+"""A list of languages."""
+
+Label = Annotated[str, Field(max_length=255)]
+"""A short text: an id, a name, a version, a reason."""
+
+Labels = Annotated[tuple[Label, ...], Field(fail_fast=True)]
+"""A list of short texts."""
+
+Text = Annotated[str, BeforeValidator(_text)]
+"""A text of any length; null is the empty text."""
+
+Flag = Annotated[bool | None, AfterValidator(_raised)]
+"""A mark that is sent only when it is true: absent, null and false are the same."""
