@@ -1,0 +1,1 @@
+"""Who decides, in which order: the actors, their messages and the pure parts beside them."""

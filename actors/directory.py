@@ -1,0 +1,70 @@
+"""Who is who in this process: the dispatcher, and the actor of each session and node.
+
+A plain object for the loop's thread. It finds an actor by its id in constant time, which pykka's
+registry does not. It starts, stops and watches nobody.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from actors.ports import Mailbox
+from protocol.ids import NodeId, SessionId
+
+K = TypeVar("K")
+
+
+class Directory:
+    """The actors by their ids. Whoever replaces an actor registers the successor here."""
+
+    def __init__(self) -> None:
+        self.sessions: dict[SessionId, Mailbox] = {}
+        self.nodes: dict[NodeId, Mailbox] = {}
+        self._dispatcher: Mailbox | None = None
+        self.on_last_session: Callable[[], object] = lambda: None
+        """Called whenever the last session has left: a shutdown waits for it."""
+
+    def __repr__(self) -> str:
+        return f"<Directory sessions={len(self.sessions)} nodes={len(self.nodes)}>"
+
+    @property
+    def dispatcher(self) -> Mailbox:
+        """The dispatcher; look it up for each message, for it may have a successor."""
+        if self._dispatcher is None:
+            raise LookupError("no dispatcher is registered yet")
+        return self._dispatcher
+
+    @dispatcher.setter
+    def dispatcher(self, ref: Mailbox) -> None:
+        self._dispatcher = ref
+
+    def register_session(self, session_id: SessionId, ref: Mailbox) -> Mailbox | None:
+        """Enter a session's actor; return the one it replaces, if any."""
+        return _register(self.sessions, session_id, ref)
+
+    def remove_session(self, session_id: SessionId, ref: Mailbox) -> bool:
+        """Remove a session's actor, unless another one holds the id by now."""
+        removed = _remove(self.sessions, session_id, ref)
+        if removed and not self.sessions:
+            self.on_last_session()
+        return removed
+
+    def register_node(self, node_id: NodeId, ref: Mailbox) -> Mailbox | None:
+        """Enter a node's actor; return the one it replaces, if any."""
+        return _register(self.nodes, node_id, ref)
+
+    def remove_node(self, node_id: NodeId, ref: Mailbox) -> bool:
+        """Remove a node's actor, unless another one holds the id by now."""
+        return _remove(self.nodes, node_id, ref)
+
+
+def _register(actors: dict[K, Mailbox], key: K, ref: Mailbox) -> Mailbox | None:
+    replaced = actors.get(key)
+    actors[key] = ref
+    return None if replaced is ref else replaced
+
+
+def _remove(actors: dict[K, Mailbox], key: K, ref: Mailbox) -> bool:
+    if actors.get(key) is not ref:
+        return False
+    del actors[key]
+    return True

@@ -1,0 +1,22 @@
+"""What one part of the process may ask of another without knowing who it is."""
+
+from typing import Any, Protocol
+
+from protocol.wire import WireMessage
+
+
+class Mailbox(Protocol):
+    """Where a message can be left: an actor's ref, or a test's recorder."""
+
+    def tell(self, message: Any) -> None:
+        """Leave a message; never blocks. An actor's ref raises ActorDeadError once it is dead."""
+
+
+class Outbox(Protocol):
+    """The way out to one peer's socket. Never blocks; the gateway bounds what waits in it."""
+
+    def send(self, message: WireMessage) -> bool:
+        """Write a wire message; False when the socket is gone or closing."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Close the socket after what was sent."""

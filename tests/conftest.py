@@ -1,0 +1,58 @@
+"""What holds for every test: no actor outlives it, hypothesis is reproducible, logs are quiet."""
+
+import os
+import sys
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from loguru import logger
+
+from actors.runtime import ActorRegistry
+
+settings.register_profile("dev", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+_REPORT = pytest.StashKey[pytest.TestReport]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[Any]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.when == "call":
+        item.stash[_REPORT] = report
+    return report
+
+
+@pytest.fixture(autouse=True)
+def no_actor_outlives_its_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves an actor alive; a test that failed itself is only cleaned up."""
+    yield
+    left = ActorRegistry.get_all()
+    for ref in left:
+        ActorRegistry.unregister(ref)
+    report = request.node.stash.get(_REPORT, None)
+    if left and report is not None and report.passed:
+        pytest.fail(f"still alive after the test: {', '.join(map(str, left))}")
+
+
+@pytest.fixture(autouse=True)
+def quiet_logs() -> Iterator[None]:
+    """Send logs where pytest shows them for failed tests only."""
+    logger.remove()
+    sink = logger.add(sys.stderr, level="DEBUG", format="{level: <8} {message} {extra}")
+    yield
+    logger.remove(sink)
+
+
+@pytest.fixture
+def log_records() -> Iterator[list[dict[str, Any]]]:
+    """Everything that is logged during the test, as loguru's records."""
+    records: list[dict[str, Any]] = []
+    sink = logger.add(lambda message: records.append(dict(message.record)), level="TRACE")
+    yield records
+    logger.remove(sink)
