@@ -1,0 +1,43 @@
+# make demo   hear it work: scheduler, node and client on recorded speech
+# make test   everything that must hold: style, types, tests
+# make lint   style and types alone
+# make clean  remove what these made
+#
+# The environment is .venv; nothing is installed again while pyproject.toml stays as it is.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint check clean packages
+.DEFAULT_GOAL := test
+
+demo: $(VENV)/demo-installed
+	$(BIN)/python run.py demo
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/test-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+
+clean:
+	rm -rf $(VENV) demo-out build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+packages:
+	@.ci/debian-packages
+
+$(BIN)/python: | packages
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed")'
+	$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(VENV)/demo-installed: pyproject.toml | packages $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fast,speech]'
+	@touch $@
+
+$(VENV)/test-installed: pyproject.toml | packages $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fast,speech,dev]'
+	@touch $@ $(VENV)/demo-installed

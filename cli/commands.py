@@ -1,0 +1,70 @@
+"""The subcommands of `python run.py`: which there are, and how a failure looks to the shell.
+
+A command's module is imported only when it is asked for: a node needs no store, a scheduler no
+speech engines. Exit status: 0 done, 2 a wrong or unknown setting or argument, 1 anything else.
+"""
+
+import importlib
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from cli.settings_error import SettingsError, nearest
+
+PROCESS_STARTED_SECONDS = time.monotonic()
+"""Monotonic clock, read before anything slow is imported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One subcommand."""
+
+    target: str
+    """`module:function`; the function takes the arguments after the command's name and returns the
+    exit status."""
+    purpose: str
+
+    def run(self, argv: Sequence[str]) -> int:
+        """Import the command and run it to its end."""
+        module, _, function = self.target.partition(":")
+        run: Callable[[Sequence[str]], int] = getattr(importlib.import_module(module), function)
+        return run(argv)
+
+
+DEFAULT = "serve"
+COMMANDS = {
+    DEFAULT: Command("cli.serve:main", "run the scheduler (without a command, too)"),
+    "node": Command("cli.node:main", "offer this machine's speech engines to a scheduler"),
+    "client": Command("cli.client:main", "send a recording to a scheduler, get it translated"),
+    "demo": Command("cli.demo:main", "scheduler, node and client on recorded speech, all in one"),
+    "bench": Command("cli.bench:main", "measure a scheduler under simulated load"),
+}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command that the arguments name, `serve` when they name none."""
+    try:
+        name, rest = _chosen(argv)
+        return COMMANDS[name].run(rest)
+    except SettingsError as error:
+        line = " ".join(str(error).split())
+        sys.stderr.write(f"lingua: {line}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def summary() -> str:
+    """Return the commands as lines of a help text."""
+    lines = [f"  {name:<8}{command.purpose}" for name, command in COMMANDS.items()]
+    return "\n".join(["commands (each has its own --help):", *lines])
+
+
+def _chosen(argv: Sequence[str]) -> tuple[str, Sequence[str]]:
+    if not argv or argv[0].startswith("-"):
+        return DEFAULT, argv
+    name, *rest = argv
+    if name not in COMMANDS:
+        raise SettingsError(f"unknown command {name!r}{nearest(name, list(COMMANDS))}")
+    return name, rest

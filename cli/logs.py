@@ -1,0 +1,92 @@
+"""Logging, set up in one place: loguru to stderr, with the standard library's loggers routed in.
+
+It must not be imported by other rooms: they use loguru's `logger` as it is.
+"""
+
+import logging
+import sys
+from dataclasses import dataclass
+from types import FrameType
+from typing import TYPE_CHECKING, Literal
+
+from loguru import logger
+from pydantic_core import to_json
+
+if TYPE_CHECKING:
+    from loguru import Message, Record
+
+_QUIET_UNLESS_DEBUGGING = ("asyncio", "fakeredis", "pykka", "redis", "websockets")
+"""They report each connection at INFO, which the gateway says better."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """What is logged to stderr, and how."""
+
+    log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least level that is logged."""
+    log_json: bool = False
+    """One JSON object per line instead of text."""
+
+
+def configure_logs(options: LogOptions) -> None:
+    """Send every log line of the process to stderr in one form. Safe to call again."""
+    logger.remove()
+    # No values of variables in tracebacks: they could be tokens, audio or what somebody said.
+    if options.log_json:
+        logger.add(_write_json, level=options.log_level, backtrace=False, diagnose=False)
+    else:
+        logger.add(
+            sys.stderr,
+            level=options.log_level,
+            format=_text_format,
+            backtrace=False,
+            diagnose=False,
+        )
+    logging.basicConfig(handlers=[_IntoLoguru()], level=logging.NOTSET, force=True)
+    logging.captureWarnings(capture=True)
+    debugging = options.log_level in {"TRACE", "DEBUG"}
+    for name in _QUIET_UNLESS_DEBUGGING:
+        logging.getLogger(name).setLevel(logging.DEBUG if debugging else logging.WARNING)
+
+
+class _IntoLoguru(logging.Handler):
+    """Hands the standard library's records to loguru, under the caller's name."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            level: str | int = logger.level(record.levelname).name
+        except ValueError:
+            level = record.levelno
+        frame: FrameType | None = sys._getframe()  # noqa: SLF001 - loguru counts frames, so do we
+        depth = 0
+        while frame and (depth == 0 or frame.f_code.co_filename == logging.__file__):
+            frame = frame.f_back
+            depth += 1
+        logger.opt(depth=depth, exception=record.exc_info).log(
+            level, "{}: {}", record.name, record.getMessage()
+        )
+
+
+def _text_format(record: "Record") -> str:
+    fields = "".join(f" {name}={value}" for name, value in record["extra"].items())
+    # The result is a template: what is not meant as markup must be escaped.
+    fields = fields.replace("{", "{{").replace("}", "}}").replace("<", r"\<")
+    return (
+        "<dim>{time:HH:mm:ss.SSS}</dim> <level>{level: <8}</level> {message}"
+        f"<dim>{fields}</dim>\n{{exception}}"
+    )
+
+
+def _write_json(message: "Message") -> None:
+    record = message.record
+    line = {
+        "time": record["time"].isoformat(),
+        "level": record["level"].name,
+        "logger": record["name"],
+        "message": record["message"],
+        **record["extra"],
+    }
+    if record["exception"] is not None:
+        line["exception"] = str(message).partition("\n")[2].strip()
+    sys.stderr.write(to_json(line, fallback=str).decode() + "\n")

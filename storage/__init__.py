@@ -1,0 +1,1 @@
+"""What is true: the Redis store behind scripts, typed repositories, the embedded server."""

@@ -1,0 +1,84 @@
+"""The repository itself: packages, scripts, and what must never stand in a file."""
+
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TEXT_ENDINGS = {".py", ".lua", ".md", ".toml", ".html", ".js", ".css", ""}
+MADE = {".venv", ".git", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", "demo-out"}
+
+
+@pytest.fixture
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def text_files() -> list[Path]:
+    return [
+        path
+        for path in sorted(ROOT.rglob("*"))
+        if path.is_file()
+        and path.suffix in TEXT_ENDINGS
+        and path != Path(__file__)
+        and not MADE.intersection(path.relative_to(ROOT).parts)
+    ]
+
+
+def test_every_room_is_a_package_of_the_project(project: dict[str, Any]) -> None:
+    rooms = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
+    assert set(project["tool"]["setuptools"]["packages"]) == rooms
+
+
+def test_the_changelog_knows_the_version(project: dict[str, Any]) -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## {project['project']['version']} " in changelog
+
+
+def test_the_readme_gives_a_reason_for_every_dependency(project: dict[str, Any]) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").lower()
+    extras = project["project"]["optional-dependencies"]
+    wanted = [*project["project"]["dependencies"], *extras["fast"], *extras["speech"]]
+    names = [match[0] for line in wanted if (match := re.match(r"[A-Za-z0-9-]+", line))]
+    missing = [name for name in names if name.lower() not in readme]
+    assert not missing, f"README.md says nothing about {', '.join(missing)}"
+
+
+def test_no_file_names_a_package_index_or_a_place_on_one_machine() -> None:
+    forbidden = re.compile(r"index-url|pypi\.org|/home/\w|/root/|/work/|/tmp/w/")
+    wrong = [
+        f"{path.relative_to(ROOT)}:{number} names {match[0]}"
+        for path in text_files()
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if (match := forbidden.search(line))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_tests_have_names_of_their_own() -> None:
+    """Two test files of one name could not be collected together."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert len(names) == len(set(names)), sorted(name for name in names if names.count(name) > 1)
+
+
+@pytest.mark.parametrize("script", ["run", "debian-packages"])
+def test_the_scripts_of_the_check_can_be_run(script: str) -> None:
+    path = ROOT / ".ci" / script
+    assert os.access(path, os.X_OK)
+    assert "set -euo pipefail" in path.read_text(encoding="utf-8")
+    bash = shutil.which("bash")
+    assert bash
+    subprocess.run([bash, "-n", path], check=True)
+
+
+def test_make_knows_its_targets() -> None:
+    for target in ("demo", "test", "lint", "clean"):
+        subprocess.run(
+            ["make", "--dry-run", target], cwd=ROOT, check=True, stdout=subprocess.DEVNULL
+        )
