@@ -1,0 +1,199 @@
+"""DispatcherActor: brings utterances to nodes and outcomes to sessions, through the store.
+
+It alone runs the scripts of jobs, nodes and sessions. Everything that waits in its mailbox is
+decided together and run as one pipeline; what arrives meanwhile is the next one. So a dispatch
+costs one round trip shared with its neighbours, and there is never a lock.
+
+While the store is away the steps that could not run are kept, in order, and run again when it
+answers: every script is idempotent. A cut that waits too long ends as `store_unavailable`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from loguru import logger
+
+from actors.job_steps import JobSteps
+from actors.messages import (
+    EndJob,
+    InstanceExpired,
+    JobAccepted,
+    JobUndelivered,
+    NodeArrived,
+    NodeBeat,
+    NodeChanged,
+    NodeLost,
+    ResultArrived,
+    SessionEnded,
+    SessionOpened,
+    StoreEmptied,
+    UtteranceCut,
+)
+from actors.node_steps import NodeSteps
+from actors.reap_steps import ReapSteps
+from actors.runtime import LoopActor
+from actors.session_steps import SessionSteps
+from actors.step import Step
+from protocol.ids import NodeId
+from storage.call import Call
+from storage.store import StorageUnavailable
+
+_PIPELINE_CALLS = 256
+"""Scripts in one round trip at most: about 12 ms of the store's time."""
+_RETRY_MS = 200
+_SWEEP_MS = 1000
+"""The store is asked for due jobs at their time, and at least this often: lost wake-ups heal."""
+
+
+class ScriptRunner(Protocol):
+    """The store, as far as the dispatcher needs it."""
+
+    async def run(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        """Run all calls in one round trip; raise StorageUnavailable when it cannot be reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Who decides which scripts follow a message, by subject."""
+
+    jobs: JobSteps
+    nodes: NodeSteps
+    sessions: SessionSteps
+    reaping: ReapSteps
+
+
+class DispatcherActor(LoopActor):
+    """Runs steps, and nothing else; what they are is decided by its `Steps`."""
+
+    def __init__(self, store: ScriptRunner, steps: Steps) -> None:
+        super().__init__()
+        self._store = store
+        self._jobs = steps.jobs
+        self._nodes = steps.nodes
+        self._sessions = steps.sessions
+        self._reaping = steps.reaping
+        self._kept: list[Step] = []
+        self._beats: dict[NodeId, NodeBeat] = {}
+        self._retry_at_ms: float | None = None
+        self._sweep_at_ms = 0.0
+        self._jobs.on_due = self._expect_due
+
+    def __repr__(self) -> str:
+        return f"<DispatcherActor open={len(self._jobs.open_jobs)} kept={len(self._kept)}>"
+
+    @property
+    def store_is_away(self) -> bool:
+        """True while steps wait for the store."""
+        return self._retry_at_ms is not None
+
+    def on_start(self) -> None:
+        """Begin to look for due jobs."""
+        self._sweep_at_ms = self.now_ms() + _SWEEP_MS
+        self.wake_at(self._sweep_at_ms)
+
+    async def on_receive_batch(self, messages: list[Any]) -> None:
+        """Decide on everything that waits, then run it."""
+        now_ms = self.now_ms()
+        steps = [step for message in messages for step in self._plan(message, now_ms)]
+        await self._run_or_keep(steps)
+
+    async def on_wake(self, now_ms: float) -> None:
+        """Due jobs, or another try after the store was away."""
+        if self._retry_at_ms is not None:
+            if now_ms < self._retry_at_ms:
+                self.wake_at(self._retry_at_ms)
+                return
+            self._retry_at_ms = None
+            await self._run_or_keep([])
+        elif now_ms >= self._sweep_at_ms:
+            self._sweep_at_ms = now_ms + _SWEEP_MS
+            await self._run_or_keep(list(self._jobs.sweep()))
+        self._arm()
+
+    def _plan(self, message: Any, now_ms: float) -> Sequence[Step]:
+        match message:
+            case UtteranceCut():
+                return self._jobs.cut(message, now_ms)
+            case ResultArrived():
+                return self._jobs.result(message)
+            case JobAccepted():
+                return self._jobs.accepted(message)
+            case NodeBeat():
+                self._beats[message.node_id] = message
+                return ()
+            case EndJob():
+                return self._jobs.end(message)
+            case JobUndelivered():
+                return self._jobs.undelivered(message)
+            case NodeArrived():
+                return self._nodes.arrived(message)
+            case NodeChanged():
+                return self._nodes.changed(message)
+            case NodeLost():
+                return self._nodes.lost(message)
+            case InstanceExpired():
+                return self._reaping.expired(message)
+            case StoreEmptied():
+                return self._jobs.restore_all()
+            case SessionOpened():
+                return self._sessions.opened(message)
+            case SessionEnded():
+                return self._sessions.ended(message)
+            case _:
+                raise TypeError(f"{self!r} cannot handle {type(message).__name__}")
+
+    # ---- running ----------------------------------------------------------------------------
+
+    async def _run_or_keep(self, steps: list[Step]) -> None:
+        """Run what was kept and what is new, in this order; keep what the store could not take."""
+        waiting = [*self._kept, *steps]
+        self._kept = []
+        if self._retry_at_ms is not None:
+            self._kept = self._without_expired(waiting)
+            return
+        if self._beats:
+            waiting.extend(self._nodes.beats(self._beats.values()))
+            self._beats.clear()
+        while waiting:
+            now, waiting = waiting[:_PIPELINE_CALLS], waiting[_PIPELINE_CALLS:]
+            try:
+                replies = await self._store.run([step.call for step in now])
+            except StorageUnavailable as error:
+                logger.warning("store unavailable", error=str(error), steps=len(now))
+                self._postpone([*now, *waiting])
+                return
+            follow = [
+                after
+                for step, reply in zip(now, replies, strict=True)
+                for after in step.apply(reply)
+            ]
+            postponed = [step for step in follow if step.postponed]
+            if postponed:
+                self._postpone(postponed)
+            waiting = [step for step in follow if not step.postponed] + waiting
+        self._arm()
+
+    def _postpone(self, steps: list[Step]) -> None:
+        self._kept.extend(self._without_expired(steps))
+        self._retry_at_ms = self.now_ms() + _RETRY_MS
+        self._arm()
+
+    def _without_expired(self, steps: Sequence[Step]) -> list[Step]:
+        now_ms = self.now_ms()
+        kept: list[Step] = []
+        for step in steps:
+            if step.expire is None or step.expires_at_ms is None or now_ms < step.expires_at_ms:
+                kept.append(step)
+            else:
+                kept.extend(step.expire())
+        return kept
+
+    # ---- time -------------------------------------------------------------------------------
+
+    def _expect_due(self, due_in_ms: int) -> None:
+        self._sweep_at_ms = min(self._sweep_at_ms, self.now_ms() + max(due_in_ms, 0) + 1)
+
+    def _arm(self) -> None:
+        at_ms = self._sweep_at_ms if self._retry_at_ms is None else self._retry_at_ms
+        self.wake_at(at_ms)

@@ -1,0 +1,110 @@
+"""Which utterances of a session belong together, and what was said in their group so far.
+
+A group is a stretch of talk without a long silence: its id and part numbers label results, its
+text is context for the recogniser. Pure. Must not: send anything.
+"""
+
+import unicodedata
+from collections import deque
+from dataclasses import dataclass
+
+from protocol.ids import SessionId
+
+GROUP_WINDOW_MS = 2_000
+"""A result later than this after the group's beginning, or after its last speech was played to
+the end, begins another group."""
+MAX_CONTEXT_PARTS = 8
+MAX_CONTEXT_CHARACTERS = 800
+
+
+@dataclass(frozen=True, slots=True)
+class GroupPart:
+    """Where a result stands."""
+
+    group_id: str
+    part_index: int
+    """From 0 within the group."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupContext:
+    """What a job about to be dispatched is told."""
+
+    part: GroupPart
+    """Where its result will stand if nothing comes in between."""
+    context_text: str
+    """What was said in the group, oldest first; at most 800 characters."""
+
+
+class Grouping:
+    """The current group of one session. All times are monotonic ms."""
+
+    __slots__ = ("_base_ms", "_group_id", "_length", "_next_part", "_parts", "_session_id")
+
+    def __init__(self, session_id: SessionId) -> None:
+        self._session_id = session_id
+        self._group_id: str | None = None
+        self._base_ms = 0.0
+        """When the group began, or when its speech was last played to the end."""
+        self._next_part = 0
+        self._parts: deque[str] = deque()
+        self._length = 0
+        """Characters in `_parts`."""
+
+    def __repr__(self) -> str:
+        return f"<Grouping {self._group_id}: {self._next_part} parts>"
+
+    def upcoming(self, now_ms: float) -> GroupContext | None:
+        """Return where the next result stands, as far as can be known; None: in a new group."""
+        if self._group_id is None or not self._is_open(now_ms):
+            return None
+        return GroupContext(GroupPart(self._group_id, self._next_part), "".join(self._parts))
+
+    def assign(self, text_asr: str, text_translated: str, now_ms: float) -> GroupPart | None:
+        """Place a result; None for one without recognised text, which belongs to no group."""
+        if not text_asr.strip():
+            return None
+        if self._group_id is None or not self._is_open(now_ms):
+            self._begin(now_ms)
+        part = GroupPart(f"{self._group_id}", self._next_part)
+        self._next_part += 1
+        self._add_context(f"User: {text_asr}\nTarget: {text_translated}\n")
+        return part
+
+    def playback_ended(self, group_id: str, now_ms: float) -> bool:
+        """Keep the group open from now on; False for a group that is not the current one."""
+        if group_id != self._group_id:
+            return False
+        self._base_ms = now_ms
+        return True
+
+    def _is_open(self, now_ms: float) -> bool:
+        return now_ms - self._base_ms <= GROUP_WINDOW_MS
+
+    def _begin(self, now_ms: float) -> None:
+        self._group_id = f"group_{self._session_id}_{int(now_ms)}"
+        self._base_ms = now_ms
+        self._next_part = 0
+        self._parts.clear()
+        self._length = 0
+
+    def _add_context(self, text: str) -> None:
+        self._parts.append(text)
+        self._length += len(text)
+        while len(self._parts) > 1 and (
+            len(self._parts) > MAX_CONTEXT_PARTS or self._length > MAX_CONTEXT_CHARACTERS
+        ):
+            self._length -= len(self._parts.popleft())
+        if self._length > MAX_CONTEXT_CHARACTERS:
+            self._parts[0] = _last_characters(text, MAX_CONTEXT_CHARACTERS)
+            self._length = len(self._parts[0])
+
+
+def _last_characters(text: str, limit: int) -> str:
+    """Return the end of a text, beginning with a whole character (not with its accents)."""
+    start = len(text) - limit
+    while start < len(text) and (
+        unicodedata.category(text[start]).startswith("M") or text[start] == "\u200d"
+    ):
+        start += 1
+    return text[start:]

@@ -1,0 +1,111 @@
+"""JobEnds: how a job becomes final, and who hears of it."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+from loguru import logger
+
+from actors.directory import Directory
+from actors.job_result import recorded_outcome
+from actors.messages import JobEnded, ResultArrived, UtteranceCut, WithdrawJob
+from actors.metrics import Metrics
+from actors.open_jobs import OpenJob, OpenJobs
+from actors.recent_empty import RecentEmpty
+from actors.runtime import tell
+from actors.step import Step
+from protocol.errors import MissingReason
+from protocol.ids import JobId
+from storage.job import JobState
+from storage.jobs import Completion, JobRepository
+from storage.replies import Assigned, Completed, Duplicate, Gone, Stale
+
+
+class JobEnds:
+    """Ends jobs in the store and tells their sessions.
+
+    Every job in `open_jobs` gets exactly one `JobEnded`, told in the same breath as its removal
+    from the table.
+    """
+
+    def __init__(
+        self, jobs: JobRepository, directory: Directory, metrics: Metrics, *, record_outcomes: bool
+    ) -> None:
+        self.open_jobs = OpenJobs()
+        self.recent_empty = RecentEmpty()
+        self.metrics = metrics
+        self.on_handover: Callable[[Iterable[Assigned]], Sequence[Step]] = lambda _handovers: ()
+        """Takes the jobs that got a freed slot."""
+        self._jobs = jobs
+        self._directory = directory
+        self._record_outcomes = record_outcomes
+
+    def end(self, job: OpenJob, state: JobState, reason: MissingReason) -> Sequence[Step]:
+        """End a job without a result; its node, if it has one, need not go on."""
+        self.withdraw(job, reason.value)
+        return (self.complete(job, state, reason, None),)
+
+    def complete(
+        self,
+        job: OpenJob,
+        state: JobState,
+        reason: MissingReason | None,
+        answer: ResultArrived | None,
+    ) -> Step:
+        """End a job with what its node answered, or without an answer."""
+        spec, result = job.spec, answer.result if answer is not None else None
+        recorded = recorded_outcome(spec, reason, result) if self._record_outcomes else None
+        completion = Completion(
+            job_id=spec.job_id,
+            attempt=job.attempt,
+            node_id=answer.node_id if answer is not None else None,
+            state=state,
+            reason=reason.value if reason is not None else None,
+            outcome=recorded,
+        )
+        ended = JobEnded(spec.job_id, state, reason, result, job.attempt, job.node_id)
+        return Step(self._jobs.complete(completion), partial(self._completed, ended))
+
+    def _completed(
+        self, ended: JobEnded, reply: Completed | Duplicate | Stale | Gone
+    ) -> Sequence[Step]:
+        """`Duplicate` while the job is open here means that the first reply was lost."""
+        if isinstance(reply, Stale):
+            self.metrics.stale_result()
+            return ()
+        if isinstance(reply, Gone):
+            logger.warning("the store lost a job; its outcome is delivered", job_id=ended.job_id)
+        self._tell(ended)
+        return self.on_handover(reply.handovers) if isinstance(reply, Completed) else ()
+
+    def give_up(self, job: OpenJob, reason: MissingReason) -> None:
+        """The store has ended the job itself: no attempt is left."""
+        self._tell(JobEnded(job.spec.job_id, JobState.FAILED, reason, None, job.attempt, None))
+
+    def _tell(self, ended: JobEnded) -> None:
+        job = self.open_jobs.remove(ended.job_id)
+        if job is None:
+            return
+        if ended.state is JobState.EMPTY:
+            self.recent_empty.add(ended, job.session)
+        self.metrics.job_ended(ended.reason.value if ended.reason else "completed")
+        tell(job.session, ended)
+
+    def without_job(self, message: UtteranceCut, state: JobState, reason: MissingReason) -> None:
+        """Tell a session that its utterance ends before it became a job here."""
+        self.metrics.job_ended(reason.value)
+        tell(message.session, JobEnded(message.spec.job_id, state, reason, None, 0, None))
+
+    def end_unknown(self, job_id: JobId, attempt: int, reason: MissingReason) -> Step:
+        """End a job that nobody here waits for, so that its slot is free."""
+        completion = Completion(job_id, attempt, None, JobState.FAILED, reason.value, None)
+
+        def apply(reply: Completed | Duplicate | Stale | Gone) -> Sequence[Step]:
+            return self.on_handover(reply.handovers) if isinstance(reply, Completed) else ()
+
+        return Step(self._jobs.complete(completion), apply)
+
+    def withdraw(self, job: OpenJob, reason: str) -> None:
+        """Tell the job's node that its answer is not wanted any more."""
+        node = self._directory.nodes.get(job.node_id) if job.node_id is not None else None
+        if node is not None:
+            tell(node, WithdrawJob(job.spec.job_id, job.attempt, reason))

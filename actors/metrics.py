@@ -1,0 +1,84 @@
+"""What the parts of the process count and show: the protocol, and an implementation that forgets.
+
+Counting is a call with plain values that costs well under a microsecond. Gauges are not kept but
+read when somebody asks. Must not: know how the figures are published.
+"""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Protocol
+
+
+class Gauge(StrEnum):
+    """What can be read at any moment; the word is the metric's name without its prefix."""
+
+    SESSIONS = "sessions"
+    """Sessions that live here, detached ones included."""
+    NODES = "nodes"
+    """Nodes connected here."""
+    OPEN_SLOTS = "open_slots"
+    """Slots in use on the nodes connected here."""
+    AUDIO_BYTES_HELD = "audio_bytes_held"
+    """Uplink audio in memory."""
+
+
+class Metrics(Protocol):
+    """Where the process counts what happens."""
+
+    def job_ended(self, outcome: str) -> None:
+        """A job got its outcome: `completed`, or the reason why there is none."""
+
+    def stale_result(self) -> None:
+        """A result came for an attempt that had been given up."""
+
+    def cut_made(self, reason: str) -> None:
+        """An utterance was cut."""
+
+    def final_to_assign(self, elapsed_ms: float) -> None:
+        """An utterance reached a node this long after its cut."""
+
+    def final_to_result(self, elapsed_ms: float) -> None:
+        """An utterance's outcome went out this long after its cut."""
+
+    def script_run(self, script: str, count: int = 1) -> None:
+        """A script ran in the store."""
+
+    def round_trip(self, seconds: float, calls: int = 1) -> None:
+        """The store answered a pipeline of so many calls."""
+
+    def bad_message(self, socket: str) -> None:
+        """A peer sent what could not be used, on the `session` or the `node` socket."""
+
+    def watch(self, gauge: Gauge, read: Callable[[], float]) -> None:
+        """Read this gauge from here from now on."""
+
+
+class NullMetrics:
+    """Counts nothing."""
+
+    def job_ended(self, outcome: str) -> None:
+        """Forget it."""
+
+    def stale_result(self) -> None:
+        """Forget it."""
+
+    def cut_made(self, reason: str) -> None:
+        """Forget it."""
+
+    def final_to_assign(self, elapsed_ms: float) -> None:
+        """Forget it."""
+
+    def final_to_result(self, elapsed_ms: float) -> None:
+        """Forget it."""
+
+    def script_run(self, script: str, count: int = 1) -> None:
+        """Forget it."""
+
+    def round_trip(self, seconds: float, calls: int = 1) -> None:
+        """Forget it."""
+
+    def bad_message(self, socket: str) -> None:
+        """Forget it."""
+
+    def watch(self, gauge: Gauge, read: Callable[[], float]) -> None:
+        """Forget it."""

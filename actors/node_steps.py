@@ -1,0 +1,118 @@
+"""NodeSteps: which script follows what a node did, and what its reply means."""
+
+from collections.abc import Iterable, Sequence
+
+from loguru import logger
+
+from actors.directory import Directory
+from actors.job_steps import JobSteps
+from actors.messages import (
+    NodeAccepted,
+    NodeArrived,
+    NodeBeat,
+    NodeChanged,
+    NodeLost,
+    NodeUnknown,
+)
+from actors.node_load import Languages
+from actors.node_options import NodeOptions
+from actors.ports import Mailbox
+from actors.runtime import tell
+from actors.step import Step
+from protocol.ids import NodeId
+from storage.capability import node_atoms
+from storage.nodes import NodeHeartbeatEntry, NodeRegistration, NodeRepository
+from storage.replies import Beaten, Fenced, NodeRemoved, Registered
+
+_LEASE_FACTOR = 2
+"""The store forgets a silent node later than its actor does: the actor drives its jobs on."""
+
+
+def _atoms(languages: Languages) -> tuple[str, ...]:
+    return node_atoms(languages.asr, languages.semantic, languages.tts)
+
+
+class NodeSteps:
+    """Turns messages about nodes into steps; jobs that nodes gain or lose go to `JobSteps`."""
+
+    def __init__(
+        self, nodes: NodeRepository, directory: Directory, jobs: JobSteps, options: NodeOptions
+    ) -> None:
+        self._nodes = nodes
+        self._directory = directory
+        self._jobs = jobs
+        self._options = options
+
+    @property
+    def _lease_ms(self) -> int:
+        return self._options.node_timeout_ms * _LEASE_FACTOR
+
+    def arrived(self, message: NodeArrived) -> Sequence[Step]:
+        """A node registers, or registers again with what the store has lost."""
+        registration = NodeRegistration(
+            node_id=message.node_id,
+            atoms=_atoms(message.languages),
+            max_jobs=message.max_jobs,
+            lease_ms=self._lease_ms,
+            info=message.info,
+        )
+
+        def apply(reply: Registered) -> Sequence[Step]:
+            if message.node_id not in self._directory.nodes:  # it left while this was under way
+                return self.lost(NodeLost(message.node_id, reply.epoch))
+            tell(message.node, NodeAccepted(reply.epoch))
+            return self._jobs.handed_over(reply.handovers)
+
+        return (Step(self._nodes.register(registration), apply),)
+
+    def changed(self, message: NodeChanged) -> Sequence[Step]:
+        """A node serves other languages than before; at once."""
+        call = self._nodes.update(message.node_id, message.epoch, atoms=_atoms(message.languages))
+
+        def apply(reply: Registered | Fenced) -> Sequence[Step]:
+            if isinstance(reply, Fenced):
+                self._unknown(message.node_id, message.epoch)
+                return ()
+            return self._jobs.handed_over(reply.handovers)
+
+        return (Step(call, apply),)
+
+    def beats(self, beats: Iterable[NodeBeat]) -> Sequence[Step]:
+        """Many heartbeats are one script."""
+        entries = [
+            NodeHeartbeatEntry(
+                node_id=beat.node_id,
+                epoch=beat.epoch,
+                lease_ms=self._lease_ms,
+                overloaded=beat.overloaded,
+                hold_ms=self._options.overload_hold_ms,
+            )
+            for beat in beats
+        ]
+        epochs = {entry.node_id: entry.epoch for entry in entries}
+
+        def apply(reply: Beaten) -> Sequence[Step]:
+            for node_id in reply.unknown:
+                self._unknown(node_id, epochs[node_id])
+            return self._jobs.handed_over(reply.handovers)
+
+        return (Step(self._nodes.heartbeat(entries), apply),) if entries else ()
+
+    def lost(self, message: NodeLost) -> Sequence[Step]:
+        """A node is gone: it leaves the choice, and its jobs go to others."""
+
+        def apply(reply: NodeRemoved | Fenced) -> Sequence[Step]:
+            if isinstance(reply, Fenced):
+                return ()  # it came back under a later epoch, or was removed before
+            if reply.jobs:
+                logger.warning(
+                    "node lost with open jobs", node_id=message.node_id, jobs=len(reply.jobs)
+                )
+            return self._jobs.node_lost(reply.jobs)
+
+        return (Step(self._nodes.offline(message.node_id, message.epoch), apply),)
+
+    def _unknown(self, node_id: NodeId, epoch: int) -> None:
+        node: Mailbox | None = self._directory.nodes.get(node_id)
+        if node is not None:
+            tell(node, NodeUnknown(epoch))

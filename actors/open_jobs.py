@@ -1,0 +1,86 @@
+"""OpenJobs: what the dispatcher remembers of the jobs it drives. Metadata only, never audio."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from actors.messages import (
+    Work,
+)
+from actors.ports import Mailbox
+from protocol.ids import JobId, NodeId
+from storage.job import JobSpec
+
+
+@dataclass(slots=True)
+class OpenJob:
+    """A job without an outcome. The store decides its state; this is what its last reply said."""
+
+    session: Mailbox
+    spec: JobSpec
+    work: Work
+    attempt: int = 1
+    node_id: NodeId | None = None
+    """None while it waits for a node."""
+
+    @property
+    def slot(self) -> tuple[str, str, str]:
+        """What takes one place at a node: a turn of a session in one language."""
+        return (self.spec.session_id, self.spec.turn_id, self.spec.language)
+
+
+class OpenJobs:
+    """The open jobs by id, and by slot in order of their segments.
+
+    Invariant: a job is in its slot's list exactly while it is in the table.
+    """
+
+    def __init__(self) -> None:
+        self._by_id: dict[JobId, OpenJob] = {}
+        self._by_slot: dict[tuple[str, str, str], list[JobId]] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __contains__(self, job_id: JobId) -> bool:
+        return job_id in self._by_id
+
+    def __iter__(self) -> Iterator[OpenJob]:
+        return iter(self._by_id.values())
+
+    @property
+    def open_slots(self) -> int:
+        """How many slots at nodes these jobs take."""
+        return len({job.slot for job in self if job.node_id is not None})
+
+    def get(self, job_id: JobId) -> OpenJob | None:
+        """Return the job, or None when it is not open here."""
+        return self._by_id.get(job_id)
+
+    def add(self, job: OpenJob) -> OpenJob:
+        """Remember the job; one that is known already keeps its entry."""
+        job_id = job.spec.job_id
+        known = self._by_id.get(job_id)
+        if known is not None:
+            return known
+        self._by_id[job_id] = job
+        self._by_slot.setdefault(job.slot, []).append(job_id)
+        return job
+
+    def remove(self, job_id: JobId) -> OpenJob | None:
+        """Forget the job; None when it was not open."""
+        job = self._by_id.pop(job_id, None)
+        if job is not None:
+            in_slot = self._by_slot[job.slot]
+            in_slot.remove(job_id)
+            if not in_slot:
+                del self._by_slot[job.slot]
+        return job
+
+    def earlier_in_turn(self, job: OpenJob) -> list[OpenJob]:
+        """Return the open jobs of the same turn and language cut before this one, in order."""
+        return [other for other in self.in_slot(job) if other.spec.turn_part < job.spec.turn_part]
+
+    def in_slot(self, job: OpenJob) -> list[OpenJob]:
+        """Return all open jobs of the job's slot, itself included, in order of their segments."""
+        jobs = [self._by_id[job_id] for job_id in self._by_slot.get(job.slot, ())]
+        return sorted(jobs, key=lambda other: other.spec.turn_part) if len(jobs) > 1 else jobs

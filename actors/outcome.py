@@ -1,0 +1,124 @@
+"""From the end of a job to the words on the wire. Pure: the clock's value is a parameter.
+
+One `Outcome` per utterance, recipient and language: a `translation_result` or a `missing_result`.
+The `ui_event`s around it only show progress.
+"""
+
+from dataclasses import dataclass
+
+from actors.grouping import GroupPart
+from actors.messages import JobEnded
+from actors.utterances import Utterance
+from protocol.errors import ErrorCode, MissingReason
+from protocol.node_inbound import JobResult
+from protocol.session_outbound import (
+    MissingResult,
+    TranslationResult,
+    UiEvent,
+    UiEventKind,
+)
+from protocol.shared import NetworkTimings, ServiceTimings
+
+_SPEECH_DEFAULT_FORMAT = "pcm16"
+
+_ERROR_CODES = {
+    MissingReason.NO_AVAILABLE_NODE: ErrorCode.NO_AVAILABLE_NODE,
+    MissingReason.QUEUE_FULL: ErrorCode.NODE_OVERLOADED,
+    MissingReason.JOB_TIMEOUT: ErrorCode.JOB_TIMEOUT,
+    MissingReason.NODE_LOST: ErrorCode.NODE_UNAVAILABLE,
+    MissingReason.INSTANCE_LOST: ErrorCode.NODE_UNAVAILABLE,
+    MissingReason.MODEL_NOT_AVAILABLE: ErrorCode.MODEL_NOT_AVAILABLE,
+    MissingReason.PROCESSING_ERROR: ErrorCode.PROCESSING_ERROR,
+    MissingReason.SESSION_CLOSED: ErrorCode.SESSION_CLOSED,
+    MissingReason.STORE_UNAVAILABLE: ErrorCode.SCHEDULER_DEPENDENCY_DOWN,
+}
+"""Reasons that are failures; silence and merging are not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of one utterance, before it is its turn to be sent."""
+
+    utterance: Utterance
+    ended: JobEnded
+    part: GroupPart | None
+    """Where it stands in the conversation; None without recognised text."""
+
+
+def wire_outcome(
+    outcome: Outcome, delivery_seq: int, wall_ms: int, *, late: bool
+) -> TranslationResult | MissingResult:
+    """Return the message for the recipient."""
+    ended, utterance = outcome.ended, outcome.utterance
+    spec = utterance.spec
+    if ended.reason is not None or ended.result is None:
+        return MissingResult.model_construct(
+            type="missing_result",
+            session_id=spec.session_id,
+            utterance_index=spec.utterance_index,
+            reason=ended.reason or MissingReason.PROCESSING_ERROR,
+            created_at_ms=wall_ms,
+            trace_id=utterance.work.trace_id,
+            delivery_seq=delivery_seq,
+            late=late or None,
+        )
+    result, part = ended.result, outcome.part
+    return TranslationResult.model_construct(
+        type="translation_result",
+        session_id=spec.session_id,
+        utterance_index=spec.utterance_index,
+        job_id=spec.job_id,
+        text_asr=result.text_asr or "",
+        text_translated=result.text_translated or "",
+        tts_audio=result.tts_audio or "",
+        tts_format=result.tts_format or _SPEECH_DEFAULT_FORMAT,
+        extra=result.extra,
+        trace_id=utterance.work.trace_id,
+        group_id=part.group_id if part is not None else None,
+        part_index=part.part_index if part is not None else None,
+        service_timings=_service_timings(result),
+        network_timings=NetworkTimings.model_construct(web_to_scheduler_ms=utterance.uplink_ms),
+        scheduler_sent_at_ms=wall_ms,
+        asr_quality_level=result.asr_quality_level,
+        reason_codes=result.reason_codes,
+        quality_score=result.quality_score,
+        rerun_count=result.rerun_count,
+        segments_meta=result.segments_meta,
+        delivery_seq=delivery_seq,
+        late=late or None,
+    )
+
+
+def _service_timings(result: JobResult) -> ServiceTimings:
+    """Return the stages as the node measured them; nodes that do not say give the total only."""
+    said = (result.extra or {}).get("service_timings")
+    return ServiceTimings.pick(said if isinstance(said, dict) else {}, result.processing_time_ms)
+
+
+def ui_event(
+    utterance: Utterance,
+    event: UiEventKind,
+    now_ms: float,
+    *,
+    reason: MissingReason | None = None,
+    wait_ms_estimate: int | None = None,
+) -> UiEvent:
+    """Return the message that shows how far an utterance has come; `reason` goes with ERROR."""
+    return UiEvent.model_construct(
+        type="ui_event",
+        trace_id=utterance.work.trace_id,
+        session_id=utterance.spec.session_id,
+        job_id=utterance.spec.job_id,
+        utterance_index=utterance.spec.utterance_index,
+        event=event,
+        elapsed_ms=max(0, round(now_ms - utterance.cut_at_ms)),
+        status="ok" if reason is None else "error",
+        error_code=_ERROR_CODES.get(reason) if reason is not None else None,
+        hint=reason.value if reason is not None else None,
+        wait_ms_estimate=wait_ms_estimate,
+    )
+
+
+def is_failure(reason: MissingReason) -> bool:
+    """Return whether the reason is shown as an error (silence and merging are not)."""
+    return reason in _ERROR_CODES

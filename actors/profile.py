@@ -1,0 +1,164 @@
+"""What a session asked for when it began, and what follows from it for its jobs. Pure."""
+
+from dataclasses import dataclass
+
+from actors.cut import Cut, CutReason
+from actors.messages import Work
+from protocol.audio import AudioFormat
+from protocol.ids import JobId, SessionId, TraceId, request_id
+from protocol.session_inbound import SessionInit, Utterance
+from protocol.session_outbound import SessionInitAck
+from protocol.shared import FULL_PIPELINE, Features, Pipeline
+from storage.capability import preference, requirement
+from storage.job import JobSpec
+
+_ANONYMOUS_TENANT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionProfile:
+    """Who speaks, in which languages, and what of it the client wants."""
+
+    session_id: SessionId
+    trace_id: TraceId
+    tenant_id: str
+    platform: str
+    source: str
+    target: str
+    dialect: str | None = None
+    features: Features | None = None
+    mode: str | None = None
+    lang_a: str | None = None
+    lang_b: str | None = None
+    auto_langs: tuple[str, ...] | None = None
+    pipeline: Pipeline = FULL_PIPELINE
+    audio_format: AudioFormat | None = None
+    """None: told apart by framing."""
+    sample_rate_hz: int = 16_000
+    use_binary_frame: bool = False
+
+    @classmethod
+    def of(
+        cls, init: SessionInit, session_id: SessionId, trace_id: TraceId, tenant_id: str | None
+    ) -> "SessionProfile":
+        """Return the profile of a `session_init`; a credential's tenant overrides its own."""
+        return cls(
+            session_id=session_id,
+            trace_id=TraceId(init.trace_id) if init.trace_id else trace_id,
+            tenant_id=tenant_id or init.tenant_id or _ANONYMOUS_TENANT,
+            platform=init.platform,
+            source=init.src_lang,
+            target=init.tgt_lang,
+            dialect=init.dialect,
+            features=init.features,
+            mode=init.mode,
+            lang_a=init.lang_a,
+            lang_b=init.lang_b,
+            auto_langs=tuple(init.auto_langs) if init.auto_langs else None,
+            audio_format=init.audio_format,
+            sample_rate_hz=init.sample_rate or 16_000,
+            use_binary_frame=bool(init.use_binary_frame),
+        )
+
+    def acknowledgement(self) -> SessionInitAck:
+        """Return the answer to `session_init`."""
+        codec = AudioFormat.PCM16 if self.audio_format is AudioFormat.PCM16 else AudioFormat.OPUS
+        return SessionInitAck(
+            session_id=self.session_id,
+            trace_id=self.trace_id,
+            use_binary_frame=self.use_binary_frame,
+            negotiated_codec=codec,
+            negotiated_audio_format=codec,
+            negotiated_sample_rate=self.sample_rate_hz,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One utterance of the session, as it is asked of the nodes."""
+
+    source: str
+    target: str
+    pipeline: Pipeline
+    dialect: str | None
+    features: Features | None
+    trace_id: TraceId
+
+
+def asked_by(profile: SessionProfile, message: Utterance | None) -> Request:
+    """Return what is asked: the session's wishes, or those of an utterance message."""
+    if message is None:
+        return Request(
+            profile.source,
+            profile.target,
+            profile.pipeline,
+            profile.dialect,
+            profile.features,
+            profile.trace_id,
+        )
+    return Request(
+        source=message.src_lang,
+        target=message.tgt_lang,
+        pipeline=message.pipeline or profile.pipeline,
+        dialect=message.dialect or profile.dialect,
+        features=message.features or profile.features,
+        trace_id=TraceId(message.trace_id) if message.trace_id else profile.trace_id,
+    )
+
+
+def work_of(profile: SessionProfile, request: Request, cut: Cut) -> Work:
+    """Return what a node is told of the cut, apart from ids and audio."""
+    return Work(
+        source=request.source,
+        target=request.target,
+        audio_format=cut.audio_format,
+        sample_rate_hz=cut.sample_rate_hz,
+        padding_ms=cut.padding_ms,
+        pipeline=request.pipeline,
+        trace_id=request.trace_id,
+        turn_id=cut.turn_id,
+        is_manual_cut=cut.reason.is_manual,
+        is_timeout_triggered=cut.reason.is_timeout,
+        is_max_duration_triggered=cut.reason is CutReason.MAX_DURATION,
+        dialect=request.dialect,
+        features=request.features,
+        mode=profile.mode,
+        lang_a=profile.lang_a,
+        lang_b=profile.lang_b,
+        auto_langs=profile.auto_langs,
+    )
+
+
+def spec_of(
+    profile: SessionProfile,
+    request: Request,
+    cut: Cut,
+    numbers: tuple[JobId, int, int],
+    deadline_in_ms: int,
+) -> JobSpec:
+    """Return what the store is told of the cut; `numbers` are job id, utterance index, epoch."""
+    job_id, index, epoch = numbers
+    return JobSpec(
+        job_id=job_id,
+        request_id=request_id(profile.session_id, index, request.target),
+        session_id=profile.session_id,
+        session_epoch=epoch,
+        utterance_index=index,
+        language=request.target,
+        source=request.source,
+        requirement=requirement(
+            request.source,
+            request.target,
+            profile.lang_a,
+            profile.lang_b,
+            use_nmt=request.pipeline.use_nmt,
+        ),
+        preference=preference(request.target) if request.pipeline.use_tts else "",
+        turn_id=cut.turn_id,
+        turn_part=cut.turn_part,
+        turn_continues=cut.reason is CutReason.MAX_DURATION,
+        tenant_id=profile.tenant_id,
+        trace_id=request.trace_id,
+        cost_ms=max(1, round(cut.duration_ms)),
+        deadline_in_ms=deadline_in_ms,
+    )

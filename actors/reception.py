@@ -1,0 +1,122 @@
+"""Reception: lets sessions and nodes in and makes their actors.
+
+A plain object for the loop's thread, called by the gateway. It decides who may come in; what
+happens afterwards is between the socket and the actor.
+"""
+
+from dataclasses import dataclass
+
+from actors.admission import AdmissionOptions, Refusal, admit_session
+from actors.directory import Directory
+from actors.messages import NodeRegistering, SocketAttached
+from actors.node import NodeActor
+from actors.node_options import NodeOptions
+from actors.ports import Mailbox, Outbox
+from actors.profile import SessionProfile
+from actors.runtime import ActorRef, Supervise, tell
+from actors.session import SessionActor, SessionSetup
+from protocol.errors import CloseCode, ErrorCode
+from protocol.ids import NodeId, SessionId, new_node_id, new_session_id, new_trace_id
+from protocol.node_inbound import NodeRegister
+from protocol.session_inbound import SessionInit
+
+_REFUSAL_TEXT = {
+    Refusal.DRAINING: "the service is shutting down",
+    Refusal.MAX_SESSIONS: "as many sessions as this instance takes are open",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSession:
+    """A session that a socket may speak for."""
+
+    session_id: SessionId
+    ref: Mailbox
+    use_binary_frame: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedNode:
+    """A node that a socket may speak for."""
+
+    node_id: NodeId
+    ref: Mailbox
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why nobody was let in."""
+
+    code: ErrorCode
+    message: str
+    close_code: CloseCode | None = None
+    """Set when the socket is of no further use."""
+
+
+class Reception:
+    """The one door to the actors."""
+
+    def __init__(
+        self,
+        setup: SessionSetup,
+        nodes: NodeOptions,
+        admission: AdmissionOptions,
+        supervisor: Supervise,
+    ) -> None:
+        self.draining = False
+        """Set when the process shuts down: nobody new is let in."""
+        self._setup = setup
+        self._nodes = nodes
+        self._admission = admission
+        self._supervisor = supervisor
+        self._owners: dict[NodeId, str | None] = {}
+        self._directory: Directory = setup.directory
+
+    def open_session(
+        self, init: SessionInit, outbox: Outbox, tenant_id: str | None
+    ) -> OpenedSession | Refused:
+        """Begin a session; its actor acknowledges."""
+        refusal = admit_session(
+            self._setup.presence.attached, self._admission, draining=self.draining
+        )
+        if refusal is not None:
+            text = _REFUSAL_TEXT[refusal]
+            return Refused(ErrorCode.NODE_OVERLOADED, text, CloseCode.TRY_AGAIN_LATER)
+        session_id = new_session_id()
+        profile = SessionProfile.of(init, session_id, new_trace_id(), tenant_id)
+        ref = SessionActor.start(profile, self._setup, outbox, supervisor=self._supervisor)
+        self._directory.register_session(session_id, ref)
+        return OpenedSession(session_id, ref, profile.use_binary_frame)
+
+    def attach_session(
+        self, session_id: SessionId, outbox: Outbox, tenant_id: str | None
+    ) -> OpenedSession | Refused:
+        """Let a socket without a session speak for a detached one of the same tenant."""
+        owner = self._setup.presence.detached_tenant(session_id)
+        ref = self._directory.sessions.get(session_id)
+        if owner is None or ref is None or (tenant_id is not None and tenant_id != owner):
+            return Refused(ErrorCode.INVALID_SESSION, "no such session waits for a socket")
+        tell(ref, SocketAttached(outbox))
+        return OpenedSession(session_id, ref, use_binary_frame=False)
+
+    def register_node(
+        self, message: NodeRegister, outbox: Outbox, principal: str | None
+    ) -> OpenedNode | Refused:
+        """Let a node in, or back in on another socket."""
+        if self.draining:
+            return Refused(ErrorCode.NODE_OVERLOADED, "the service is shutting down")
+        node_id = message.node_id or new_node_id()
+        known = self._directory.nodes.get(node_id)
+        if known is None:
+            known = self._start_node(node_id)
+        elif self._owners.get(node_id) != principal:
+            text = "this node id belongs to other credentials"
+            return Refused(ErrorCode.NODE_ID_CONFLICT, text)
+        self._owners[node_id] = principal
+        tell(known, NodeRegistering(message, outbox))
+        return OpenedNode(node_id, known)
+
+    def _start_node(self, node_id: NodeId) -> ActorRef[NodeActor]:
+        ref = NodeActor.start(node_id, self._directory, self._nodes, supervisor=self._supervisor)
+        self._directory.register_node(node_id, ref)
+        return ref

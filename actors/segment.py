@@ -1,0 +1,56 @@
+"""The audio of one session that is not cut yet.
+
+It owns the chunks until they are joined into an utterance. Must not: decide anything.
+"""
+
+from protocol.audio import TICKS_PER_MS
+
+
+class Segment:
+    """From one cut to the next. Chunks are kept as they came: nothing is copied before `join`."""
+
+    __slots__ = ("_chunks", "first_chunk_at_ms", "first_seq", "held_bytes", "last_seq", "ticks")
+
+    def __init__(self) -> None:
+        self._chunks: list[bytes] = []
+        self.held_bytes = 0
+        self.ticks = 0
+        """Length of the audio in 1/48000 s."""
+        self.first_chunk_at_ms: float | None = None
+        """Monotonic ms; None while there is no audio."""
+        self.first_seq: int | None = None
+        """Lowest `seq` so far; None before the first chunk or final."""
+        self.last_seq: int | None = None
+        """Highest `seq` so far; chunks may come out of order."""
+
+    def __repr__(self) -> str:
+        length_ms = self.ticks // TICKS_PER_MS
+        return f"<Segment {length_ms} ms, {self.held_bytes} bytes in {len(self._chunks)} chunks>"
+
+    def add(self, audio: bytes, ticks: int, seq: int, now_ms: float) -> None:
+        """Take a chunk."""
+        if not self._chunks:
+            self.first_chunk_at_ms = now_ms
+        self._chunks.append(audio)
+        self.held_bytes += len(audio)
+        self.ticks += ticks
+        self.note_seq(seq)
+
+    def note_seq(self, seq: int) -> None:
+        """Count a chunk or a final as part of it."""
+        if self.first_seq is None or self.last_seq is None:
+            self.first_seq = self.last_seq = seq
+        elif seq > self.last_seq:
+            self.last_seq = seq
+        elif seq < self.first_seq:
+            self.first_seq = seq
+
+    def drop_audio(self) -> None:
+        """Let go of the chunks."""
+        self._chunks.clear()
+        self.held_bytes = self.ticks = 0
+        self.first_chunk_at_ms = None
+
+    def join(self) -> bytes:
+        """Return the audio in one piece."""
+        return b"".join(self._chunks)

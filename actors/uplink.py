@@ -1,0 +1,204 @@
+"""Uplink: from audio that arrives to utterances that want a node.
+
+The receiving half of a session: segmentation, indexes and the audio it holds. It decides and
+counts; the session's actor tells others what came of it.
+"""
+
+from dataclasses import dataclass
+
+from actors.admission import HeldAudio
+from actors.cut import Cut
+from actors.messages import ChunkArrived, UtteranceArrived
+from actors.profile import SessionProfile, asked_by, spec_of, work_of
+from actors.segmenter import Segmenter, SegmenterOptions
+from actors.used_indexes import IndexUse, UsedIndexes
+from actors.utterances import OpenUtterances, Utterance
+from protocol.audio import AudioFormat, opus_ticks, pcm_ticks, ticks_to_ms
+from protocol.errors import ErrorCode, ProtocolError
+from protocol.ids import JobId, RequestId, new_job_id, request_id
+from protocol.session_inbound import Utterance as UtteranceMessage
+
+_GATEWAY = "api-gateway"
+"""Its utterances are whole, however short and whatever their `manual_cut` says."""
+
+
+@dataclass(frozen=True, slots=True)
+class UplinkOptions:
+    """What the uplink of a session needs to know."""
+
+    segmenter: SegmenterOptions
+    tiny_utterance_ms: int
+    job_lifetime_ms: int
+    """From a cut to its job's absolute deadline, in ms."""
+    overdue_ms: int
+    """An outcome that is not here this long after that deadline is not waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """The client sent an utterance that it has sent before."""
+
+    request_id: RequestId
+
+
+class Uplink:
+    """Segmenter, index counter and open utterances of one session.
+
+    Invariant: what it holds in bytes (chunks not cut yet and open utterances) is what it has
+    taken from the process's ledger.
+    """
+
+    def __init__(self, profile: SessionProfile, options: UplinkOptions, held: HeldAudio) -> None:
+        self.open = OpenUtterances()
+        self.epoch = 0
+        """The session's epoch in the store; 0 until it is claimed."""
+        self._profile = profile
+        self._options = options
+        self._held = held
+        self._accounted_bytes = 0
+        self._indexes = UsedIndexes()
+        self._uplink_ms: int | None = None
+        self._segmenter = Segmenter(
+            options.segmenter,
+            audio_format=profile.audio_format,
+            sample_rate_hz=profile.sample_rate_hz,
+        )
+
+    @property
+    def deadline_ms(self) -> float | None:
+        """When `poll` has something to do (monotonic ms); None: not before something arrives."""
+        return self._segmenter.deadline_ms
+
+    @property
+    def overdue_at_ms(self) -> float | None:
+        """When the oldest open utterance must have had its outcome; None when nothing is open."""
+        oldest = self.open.oldest()
+        if oldest is None:
+            return None
+        return oldest.cut_at_ms + self._options.job_lifetime_ms + self._options.overdue_ms
+
+    @property
+    def is_over_bound(self) -> bool:
+        """True when the process holds more audio than it may."""
+        return self._held.is_over
+
+    def chunk(self, message: ChunkArrived, now_ms: float, wall_ms: int) -> list[Utterance]:
+        """Take a piece of audio; return what was cut.
+
+        Raises:
+            ProtocolError: the audio is not in the session's format; nothing has changed.
+        """
+        if message.client_timestamp_ms is not None:
+            self._uplink_ms = max(0, wall_ms - message.client_timestamp_ms)
+        cuts = self._segmenter.chunk(
+            message.audio, seq=message.seq, is_final=message.is_final, now_ms=now_ms
+        )
+        return self._utterances(cuts, now_ms)
+
+    def whole(self, message: UtteranceArrived, now_ms: float) -> list[Utterance] | Repeated:
+        """Take a whole utterance, or a tiny one that is a chunk of a stream.
+
+        Raises:
+            ProtocolError: no audio, audio not in its format, or an index that is taken.
+        """
+        said = message.message
+        if not said.audio:
+            raise ProtocolError(ErrorCode.INVALID_MESSAGE, "utterance: audio is empty")
+        if self._is_tiny(said):
+            chunk = ChunkArrived(said.audio, seq=said.utterance_index, is_final=False)
+            return self.chunk(chunk, now_ms, 0)
+        cut = self._segmenter.whole(said.audio, said.audio_format, said.sample_rate, now_ms)
+        match self._indexes.take(said.utterance_index):
+            case IndexUse.TAKEN:
+                text = f"utterance_index {said.utterance_index} is in use"
+                raise ProtocolError(ErrorCode.INVALID_MESSAGE, text)
+            case IndexUse.REPEATED:
+                sid = self._profile.session_id
+                return Repeated(request_id(sid, said.utterance_index, said.tgt_lang))
+            case IndexUse.FRESH:
+                return [self._utterance(cut, said.utterance_index, said, now_ms)]
+
+    def poll(self, now_ms: float) -> list[Utterance]:
+        """Return what a pause or a hangover has cut by now."""
+        return self._utterances(self._segmenter.poll(now_ms), now_ms)
+
+    def flush(self, now_ms: float) -> list[Utterance]:
+        """Cut what was said so far into a last utterance."""
+        return self._utterances(self._segmenter.flush(now_ms), now_ms)
+
+    def playback_started(self, now_ms: float) -> None:
+        """The client plays speech: its silence is no pause."""
+        self._segmenter.playback_started(now_ms)
+
+    def playback_ended(self, now_ms: float) -> None:
+        """The client may speak again."""
+        self._segmenter.playback_ended(now_ms)
+
+    def close(self, job_id: JobId) -> Utterance | None:
+        """An utterance has its outcome: let go of it. None when it had one before."""
+        utterance = self.open.close(job_id)
+        if utterance is not None:
+            self._segmenter.turn_segment_closed(utterance.work.turn_id, utterance.spec.turn_part)
+            self._account()
+        return utterance
+
+    def release_audio(self, utterance: Utterance) -> None:
+        """Let go of an open utterance's audio."""
+        self.open.release(utterance)
+        self._account()
+
+    def overdue(self, now_ms: float) -> list[Utterance]:
+        """Return the open utterances whose outcome is not waited for any longer."""
+        limit_ms = self._options.job_lifetime_ms + self._options.overdue_ms
+        return [said for said in self.open if said.cut_at_ms + limit_ms <= now_ms]
+
+    def drop_all(self) -> None:
+        """The session is over: nothing is held any more."""
+        for utterance in list(self.open):
+            self.open.close(utterance.spec.job_id)
+        self._held.give_back(self._accounted_bytes)
+        self._accounted_bytes = 0
+
+    def _is_tiny(self, said: UtteranceMessage) -> bool:
+        if said.manual_cut or self._profile.platform == _GATEWAY:
+            return False
+        if said.audio_format is AudioFormat.OPUS:
+            ticks = opus_ticks(said.audio)
+        else:
+            ticks = pcm_ticks(len(said.audio), said.sample_rate)
+        return ticks_to_ms(ticks) < self._options.tiny_utterance_ms
+
+    def _utterances(self, cuts: list[Cut], now_ms: float) -> list[Utterance]:
+        cut_now = [self._utterance(cut, self._indexes.take_next(), None, now_ms) for cut in cuts]
+        if not cuts:
+            self._account()
+        return cut_now
+
+    def _utterance(
+        self, cut: Cut, index: int, said: UtteranceMessage | None, now_ms: float
+    ) -> Utterance:
+        request = asked_by(self._profile, said)
+        numbers = (new_job_id(), index, self.epoch)
+        utterance = Utterance(
+            spec=spec_of(self._profile, request, cut, numbers, self._options.job_lifetime_ms),
+            work=work_of(self._profile, request, cut),
+            reason=cut.reason,
+            audio=cut.audio,
+            cut_at_ms=now_ms,
+            uplink_ms=self._uplink_ms,
+            is_repeatable=said is not None,
+        )
+        self._uplink_ms = None
+        self.open.add(utterance)
+        self._account()
+        return utterance
+
+    def _account(self) -> None:
+        """Settle with the ledger what is held more or less than before."""
+        holds = self._segmenter.held_bytes + self.open.held_bytes
+        change = holds - self._accounted_bytes
+        if change > 0:
+            self._held.take(change)
+        elif change < 0:
+            self._held.give_back(-change)
+        self._accounted_bytes = holds

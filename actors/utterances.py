@@ -1,0 +1,68 @@
+"""The open utterances of one session, and the audio that they hold.
+
+Audio belongs to its session until the utterance has its outcome, and is nowhere else.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from actors.cut import CutReason
+from actors.messages import Work
+from protocol.ids import JobId
+from storage.job import JobSpec
+
+
+@dataclass(slots=True)
+class Utterance:
+    """What was said and is not answered yet, in one target language."""
+
+    spec: JobSpec
+    work: Work
+    reason: CutReason
+    audio: bytes | None
+    """The segment as it goes to a node; None when it was let go of after sending."""
+    cut_at_ms: float
+    """Monotonic ms."""
+    uplink_ms: int | None = None
+    """How long the last chunk took from the client, by the client's clock; None: it did not say."""
+    is_repeatable: bool = False
+    """The client may ask for its outcome again: it came under an index of the client's own."""
+
+
+class OpenUtterances:
+    """Utterances without an outcome, by job. Invariant: `held_bytes` is the sum of their audio."""
+
+    def __init__(self) -> None:
+        self._by_job: dict[JobId, Utterance] = {}
+        self.held_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._by_job)
+
+    def __iter__(self) -> Iterator[Utterance]:
+        return iter(self._by_job.values())
+
+    def oldest(self) -> Utterance | None:
+        """Return the one that has waited longest for its outcome."""
+        return next(iter(self._by_job.values()), None)
+
+    def get(self, job_id: JobId) -> Utterance | None:
+        """Return the utterance; None once it has its outcome."""
+        return self._by_job.get(job_id)
+
+    def add(self, utterance: Utterance) -> None:
+        """Hold an utterance until its outcome."""
+        self._by_job[utterance.spec.job_id] = utterance
+        self.held_bytes += len(utterance.audio or b"")
+
+    def close(self, job_id: JobId) -> Utterance | None:
+        """Let go of the utterance and its audio; None when it was closed before."""
+        utterance = self._by_job.pop(job_id, None)
+        if utterance is not None:
+            self.release(utterance)
+        return utterance
+
+    def release(self, utterance: Utterance) -> None:
+        """Let go of the audio alone."""
+        self.held_bytes -= len(utterance.audio or b"")
+        utterance.audio = None

@@ -1,0 +1,224 @@
+"""`python run.py bench`: what the scheduler costs and how fast it is, measured from outside.
+
+Parses the command line, runs the scenarios of peers, prints the table and writes the JSON
+document. It measures nothing itself and opens no socket.
+"""
+
+import argparse
+import asyncio
+import importlib.util
+import json
+import os
+import platform
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from peers.bench_scenarios import BenchOptions, Row, Scenario, run_scenario
+from peers.bench_server import BenchError
+from peers.event_loop import run
+from peers.rhythm import Pace
+
+QUICK: Final = BenchOptions(
+    active=200, idle=200, burst=200, warm_up_seconds=0.5, seconds=1.5, nodes=4
+)
+"""Sizes for a test suite: everything runs, nothing is a figure to quote."""
+
+_LINES: Final = (
+    ("utterances_per_second", "utterances/s", ",.0f"),
+    ("chunks_per_second", "chunks/s", ",.0f"),
+    ("server_busy_percent", "server busy %", ".0f"),
+    ("load_busy_percent", "load busy %", ".0f"),
+    ("server_cpu_us_per_utterance", "server µs/utterance", ",.0f"),
+    ("server_cpu_us_per_chunk", "server µs/chunk", ",.1f"),
+    ("store_cpu_us_per_utterance", "store µs/utterance", ",.0f"),
+    ("assign_p50_ms", "assign p50 ms", ",.1f"),
+    ("assign_p99_ms", "assign p99 ms", ",.1f"),
+    ("result_p50_ms", "result p50 ms", ",.1f"),
+    ("result_p99_ms", "result p99 ms", ",.1f"),
+    ("scripts_per_utterance", "scripts/utterance", ".2f"),
+    ("round_trips_per_utterance", "trips/utterance", ".2f"),
+    ("idle_kb_per_session", "kB/idle session", ".1f"),
+    ("resident_before_mib", "resident before MiB", ",.0f"),
+    ("resident_after_mib", "resident after MiB", ",.0f"),
+    ("audio_bytes_held_after", "audio bytes held", ".0f"),
+    ("outcomes", "outcomes", ",.0f"),
+    ("most_open_at_a_node", "most open at node", ".0f"),
+    ("load_behind_ms", "load behind ms", ".0f"),
+)
+"""Name of a figure, how a reader calls it, and its layout."""
+
+_CAPTION: Final = (
+    "assign: a final sent → its job_assign at the node; result: → its result at the client;"
+    " µs: processor time; busy: share of one core; trips: to the store"
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the bench; 0 when everything measured also held, else 1."""
+    arguments = parser().parse_args(argv)
+    console = Console()
+    try:
+        rows = run(_interruptible(arguments, console))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        console.print("[yellow]interrupted[/yellow]")
+        return 130
+    options = options_from(arguments)
+    ratios = relay_ratios(rows)
+    console.print(table_of(rows))
+    for name, value in ratios.items():
+        console.print(f"{name.replace('_', ' ')}: {value:.2f}")
+    if arguments.json is not None:
+        document = json_document(options, rows, ratios)
+        arguments.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    problems = [f"{row.scenario}: {problem}" for row in rows for problem in row.problems]
+    for problem in problems:
+        sys.stderr.write(f"bench: {problem}\n")
+    return 1 if problems else 0
+
+
+def options_from(arguments: argparse.Namespace) -> BenchOptions:
+    """Return the options: the defaults (or the quick ones), overridden by what was given."""
+    base = QUICK if arguments.quick else BenchOptions()
+    names = (
+        *("sessions", "nodes", "node_capacity", "result_bytes", "active", "idle", "burst"),
+        *("seconds", "warm_up_seconds", "redis_url"),
+    )
+    given = {name: getattr(arguments, name) for name in names}
+    changed = {name: value for name, value in given.items() if value is not None}
+    if arguments.chunks_per_second is not None:
+        changed["pace"] = Pace(arguments.chunks_per_second, base.pace.utterance_chunks)
+    return replace(base, server_args=tuple(arguments.server_arg), **changed)
+
+
+async def run_scenarios(
+    scenarios: list[Scenario], options: BenchOptions, console: Console
+) -> list[Row]:
+    """Run the scenarios one after the other; one that breaks off is a row with a problem."""
+    rows = []
+    for scenario in scenarios:
+        console.print(f"[dim]{scenario} …[/dim]")
+        try:
+            rows.append(await run_scenario(scenario, options))
+        except BenchError as error:
+            rows.append(Row(scenario, problems=[str(error)]))
+    return rows
+
+
+def relay_ratios(rows: list[Row]) -> dict[str, float]:
+    """Return how the closed loop compares with the bare relay of the same run."""
+    by_scenario = {row.scenario: row.figures for row in rows}
+    ours = by_scenario.get(Scenario.CLOSED_LOOP, {})
+    relay = by_scenario.get(Scenario.RELAY, {})
+    ratios = {}
+    for name, figure in (
+        ("rate_beside_bare_relay", "utterances_per_second"),
+        ("cpu_beside_bare_relay", "server_cpu_us_per_utterance"),
+    ):
+        own, other = ours.get(figure), relay.get(figure)
+        if own is not None and other:
+            ratios[name] = own / other
+    return ratios
+
+
+def table_of(rows: list[Row]) -> Table:
+    """Return a column per scenario, a line per figure that any of them has: fits 80 characters."""
+    table = Table(box=box.SIMPLE, caption=_CAPTION, caption_justify="left", pad_edge=False)
+    table.add_column("", no_wrap=True)
+    for row in rows:
+        table.add_column(str(row.scenario).replace("-", "\n"), justify="right")
+    for name, label, layout in _LINES:
+        values = [row.figures.get(name) for row in rows]
+        if any(value is not None for value in values):
+            table.add_row(label, *(_cell(value, layout) for value in values))
+    return table
+
+
+def json_document(
+    options: BenchOptions, rows: list[Row], ratios: dict[str, float]
+) -> dict[str, Any]:
+    """Return everything measured, with what is needed to compare it with another run."""
+    sizes = {
+        name: getattr(options, name)
+        for name in ("sessions", "nodes", "node_capacity", "result_bytes", "active", "idle")
+    }
+    return {
+        "machine": {
+            "platform": platform.platform(),
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "uvloop": importlib.util.find_spec("uvloop") is not None,
+        },
+        "options": sizes
+        | {
+            "burst": options.burst,
+            "chunks_per_second": options.pace.chunks_per_second,
+            "seconds": options.seconds,
+            "store": "redis-url" if options.redis_url else "embedded",
+        },
+        "rows": [
+            {
+                "scenario": str(row.scenario),
+                "figures": row.figures,
+                "scripts": dict(row.scripts),
+                "problems": row.problems,
+            }
+            for row in rows
+        ],
+        "ratios": ratios,
+    }
+
+
+async def _interruptible(arguments: argparse.Namespace, console: Console) -> list[Row]:
+    """Run, and let SIGTERM end the run as Ctrl-C does: with all its processes."""
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    scenarios = arguments.scenario or list(Scenario)
+    return await run_scenarios(scenarios, options_from(arguments), console)
+
+
+def _cell(value: float | None, layout: str) -> str:
+    return "" if value is None else format(value, layout)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    arguments = argparse.ArgumentParser(prog="run.py bench", description=__doc__)
+    add = arguments.add_argument
+    add("--scenario", action="append", type=Scenario, choices=list(Scenario), help="only these")
+    add("--quick", action="store_true", help="small sizes, short windows: under 30 s in all")
+    add("--json", type=Path, metavar="FILE", help="also write everything measured to FILE")
+    add("--sessions", type=_positive, help="sessions of the closed loops (32)")
+    add("--nodes", type=_positive, help="simulated nodes (10)")
+    add("--node-capacity", type=_positive, help="jobs at once per node (4)")
+    add("--result-bytes", type=_positive, help="size of a node's result (11000)")
+    add("--active", type=_positive, help="sessions that send chunks (1000)")
+    add("--chunks-per-second", type=float, help="chunks per second of each of them (10)")
+    add("--idle", type=_positive, help="sessions that send nothing (1000)")
+    add("--burst", type=_positive, help="utterances finalised at once on one node (200)")
+    add("--seconds", type=float, help="length of a measured window (5)")
+    add("--warm-up-seconds", type=float, help="load before a window (2)")
+    add("--redis-url", help="a Redis to use instead of the scheduler's embedded store")
+    add(
+        "--server-arg",
+        action="append",
+        default=[],
+        metavar="FLAG",
+        help="a further flag for the scheduler, written --server-arg=--name=value",
+    )
+    return arguments
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value

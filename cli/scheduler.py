@@ -1,0 +1,258 @@
+"""Scheduler: all rooms of one process, put together.
+
+The composition root of the server: what depends on what stands here and nowhere else. Rooms stop
+in the reverse order of their start.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from loguru import logger
+
+from actors.admission import HeldAudio
+from actors.directory import Directory
+from actors.dispatcher import DispatcherActor, Steps
+from actors.downlink import DownlinkOptions
+from actors.instance import InstanceActor
+from actors.job_ends import JobEnds
+from actors.job_steps import JobSteps
+from actors.messages import CloseRequested, DispatcherRestarted
+from actors.metrics import Gauge
+from actors.node import NodeActor
+from actors.node_steps import NodeSteps
+from actors.open_jobs import OpenJobs
+from actors.presence import Presence
+from actors.reap_steps import ReapSteps
+from actors.reception import Reception
+from actors.runtime import ActorFailed, ActorRef, LoopActor, tell
+from actors.session import SessionActor, SessionSetup
+from actors.session_steps import SessionSteps
+from actors.supervisor import Policy, Rule, Supervisor
+from actors.uplink import UplinkOptions
+from cli.settings import Settings
+from gateway.loop_lag import LoopLag
+from gateway.metrics import PrometheusMetrics
+from gateway.reports import ReportSources, StoreReports
+from gateway.server import Gateway, Inside
+from protocol.ids import InstanceId
+from storage.instances import InstanceRepository
+from storage.jobs import JobLimits, JobRepository
+from storage.nodes import NodeRepository
+from storage.sessions import SessionRepository
+from storage.store import StorageUnavailable, Store, open_store
+
+_DRAIN_SLACK_SECONDS = 0.5
+_RECONNECT_AFTER_MS = 1000
+_RECORD_BEYOND_GRACE_MS = 60_000
+"""Recorded outcomes outlive the grace by this much."""
+
+
+def _wall_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def _monotonic_ms() -> float:
+    return time.monotonic() * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Repositories:
+    jobs: JobRepository
+    nodes: NodeRepository
+    sessions: SessionRepository
+    instances: InstanceRepository
+
+
+class Scheduler:
+    """One instance: made, started, drained, stopped."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        instance_id: InstanceId,
+        store_url: str,
+        on_escalate: Callable[[ActorFailed], object],
+    ) -> None:
+        self._settings = settings
+        self._loop_lag = LoopLag(asyncio.get_running_loop())
+        self._metrics = PrometheusMetrics(self._loop_lag)
+        self._store: Store = open_store(
+            store_url,
+            on_script=self._metrics.script_run,
+            on_round_trip=self._metrics.round_trip,
+        )
+        self._repositories = _repositories(settings, self._store, instance_id)
+        self._directory = Directory()
+        self._held = HeldAudio(settings.admission.max_held_audio_bytes)
+        self._presence = Presence()
+        self._supervisor = Supervisor(self._rules(), on_escalate, _monotonic_ms)
+        self.reception = Reception(
+            self._session_setup(), settings.node, settings.admission, self._supervisor
+        )
+        reports = StoreReports(
+            ReportSources(
+                instance_id,
+                self._store,
+                self._repositories.jobs,
+                self._repositories.nodes,
+                self._directory,
+                self._presence,
+                self.reception,
+            )
+        )
+        inside = Inside(
+            self.reception, reports, self._metrics, self._metrics.text, settings.admission
+        )
+        self.gateway = Gateway(settings.gateway, inside)
+        self._open_jobs = OpenJobs()
+        self._actors: list[ActorRef[DispatcherActor] | ActorRef[InstanceActor]] = []
+        self._watch()
+
+    async def start(self) -> None:
+        """Take the lease, start the actors that there is one of, open the door."""
+        self._loop_lag.start()
+        await self._first_beat()
+        self._directory.dispatcher = self._start_dispatcher()
+        self._start_instance()
+        await self.gateway.start()
+
+    async def drain(self) -> None:
+        """Take nobody new and let what is open finish, for `drain_seconds` at most."""
+        self.reception.draining = True
+        drain_ms = self._settings.gateway.drain_seconds * 1000
+        ask = CloseRequested(
+            "shutdown",
+            acknowledge=False,
+            within_ms=drain_ms,
+            reconnect_after_ms=_RECONNECT_AFTER_MS,
+        )
+        if not self._directory.sessions:
+            return
+        all_left = asyncio.Event()
+        self._directory.on_last_session = all_left.set
+        for session in list(self._directory.sessions.values()):
+            tell(session, ask)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(all_left.wait(), drain_ms / 1000 + _DRAIN_SLACK_SECONDS)
+
+    async def stop(self) -> None:
+        """Close the door, stop the actors, let go of the store."""
+        await self.gateway.close()
+        for ref in reversed(self._actors):
+            await ref.stop(block=False)
+        await self._store.close()
+        self._loop_lag.stop()
+
+    async def _first_beat(self) -> None:
+        """Take the lease before anybody connects; a store that is away is waited for later."""
+        lease_ms = self._settings.instance.instance_lease_ms
+        try:
+            await self._store.run([self._repositories.instances.beat(lease_ms)])
+        except StorageUnavailable as error:
+            logger.warning("the store does not answer; not ready until it does", error=str(error))
+
+    # ---- the actors that there is one of ----------------------------------------------------
+
+    def _start_dispatcher(self) -> ActorRef[DispatcherActor]:
+        repositories, settings = self._repositories, self._settings
+        sessions = SessionSteps(repositories.sessions)
+        ends = JobEnds(
+            repositories.jobs,
+            self._directory,
+            self._metrics,
+            record_outcomes=settings.dispatch.record_outcomes,
+        )
+        self._open_jobs = ends.open_jobs
+        jobs = JobSteps(repositories.jobs, ends, self._directory, sessions, settings.dispatch)
+        nodes = NodeSteps(repositories.nodes, self._directory, jobs, settings.node)
+        steps = Steps(jobs, nodes, sessions, ReapSteps(repositories.instances, jobs))
+        ref = DispatcherActor.start(self._store, steps, supervisor=self._supervisor)
+        self._actors.append(ref)
+        return ref
+
+    def _start_instance(self) -> ActorRef[InstanceActor]:
+        ref = InstanceActor.start(
+            self._store,
+            self._repositories.instances,
+            self._directory,
+            self._settings.instance,
+            supervisor=self._supervisor,
+        )
+        self._actors.append(ref)
+        return ref
+
+    def _rules(self) -> dict[type[LoopActor], Rule]:
+        """Say what happens when an actor fails; its own `on_failure` has cleaned up by then."""
+        return {
+            SessionActor: Rule(Policy.STOP, max_failures=None),
+            NodeActor: Rule(Policy.STOP, max_failures=None),
+            DispatcherActor: Rule(Policy.RESTART, restart=self._restart_dispatcher),
+            InstanceActor: Rule(Policy.RESTART, restart=lambda _failure: self._start_instance()),
+        }
+
+    def _restart_dispatcher(self, failure: ActorFailed) -> ActorRef[DispatcherActor]:
+        """Start a successor; who has something open tells it again."""
+        self._actors = [ref for ref in self._actors if ref is not failure.ref]
+        ref = self._start_dispatcher()
+        self._directory.dispatcher = ref
+        for member in (*self._directory.nodes.values(), *self._directory.sessions.values()):
+            tell(member, DispatcherRestarted())
+        return ref
+
+    # ---- what the rooms are given -----------------------------------------------------------
+
+    def _session_setup(self) -> SessionSetup:
+        settings = self._settings
+        dispatch = settings.dispatch
+        lifetime_ms = dispatch.pending_timeout_ms + dispatch.max_attempts * dispatch.job_timeout_ms
+        return SessionSetup(
+            directory=self._directory,
+            presence=self._presence,
+            held=self._held,
+            metrics=self._metrics,
+            uplink=UplinkOptions(
+                segmenter=settings.segmenter,
+                tiny_utterance_ms=settings.session.tiny_utterance_ms,
+                job_lifetime_ms=lifetime_ms,
+                overdue_ms=settings.sequencer.result_gap_ms,
+            ),
+            downlink=DownlinkOptions(
+                settings.sequencer,
+                settings.session.replay_max_outcomes,
+                settings.session.replay_max_bytes,
+            ),
+            grace_ms=settings.session.session_grace_seconds * 1000,
+            close_flush_ms=settings.session.close_flush_ms,
+            keep_audio_after_sending=settings.session.audio_hold == "result",
+            wall_ms=_wall_ms,
+        )
+
+    def _watch(self) -> None:
+        watch = self._metrics.watch
+        watch(Gauge.SESSIONS, lambda: len(self._directory.sessions))
+        watch(Gauge.NODES, lambda: len(self._directory.nodes))
+        watch(Gauge.OPEN_SLOTS, lambda: self._open_jobs.open_slots)
+        watch(Gauge.AUDIO_BYTES_HELD, lambda: self._held.held_bytes)
+
+
+def _repositories(settings: Settings, store: Store, instance_id: InstanceId) -> _Repositories:
+    dispatch = settings.dispatch
+    grace_ms = int(settings.session.session_grace_seconds * 1000)
+    limits = JobLimits(
+        pending_timeout_ms=dispatch.pending_timeout_ms,
+        job_timeout_ms=dispatch.job_timeout_ms,
+        turn_wait_ms=dispatch.turn_wait_ms,
+        max_attempts=dispatch.max_attempts,
+        max_queued_jobs=dispatch.max_queued_jobs,
+        max_queued_per_session=dispatch.max_queued_per_session,
+        record_outcomes_ttl_ms=grace_ms + _RECORD_BEYOND_GRACE_MS,
+    )
+    return _Repositories(
+        JobRepository(store, instance_id, limits),
+        NodeRepository(store, instance_id),
+        SessionRepository(store, instance_id),
+        InstanceRepository(store, instance_id),
+    )

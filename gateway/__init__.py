@@ -1,0 +1,1 @@
+"""Sockets and HTTP: accept, authenticate, parse, tell. Decides nothing."""

@@ -1,0 +1,39 @@
+"""How much audio one socket has sent, against what it may. It must not wait or stop anything."""
+
+from actors.admission import AdmissionOptions
+from actors.audio_framing import framed_ticks
+from actors.ingest import IngestBucket
+from protocol.audio import TICKS_PER_MS, AudioFormat, pcm_ticks
+
+DEFAULT_RATE_HZ = 16_000
+
+
+class IngestMeter:
+    """The length of each chunk, exactly (1.7 µs for 13 opus packets), taken from a token bucket.
+
+    A format that was not declared is told from the framing of each chunk by itself: what the
+    session makes of it does not matter here.
+    """
+
+    __slots__ = ("_bucket", "_may_be_opus", "_rate_hz")
+
+    def __init__(
+        self,
+        options: AdmissionOptions,
+        audio_format: AudioFormat | None,
+        rate_hz: int | None,
+        now_ms: float,
+    ) -> None:
+        self._bucket = IngestBucket(options.ingest_rate, options.ingest_burst_ms, now_ms)
+        self._may_be_opus = audio_format is not AudioFormat.PCM16
+        self._rate_hz = rate_hz or DEFAULT_RATE_HZ
+
+    def __repr__(self) -> str:
+        return f"<IngestMeter {self._bucket!r}>"
+
+    def take(self, audio: bytes, now_ms: float) -> float:
+        """Count a piece of audio; return the ms to wait before reading on (0: none)."""
+        ticks = framed_ticks(audio) if self._may_be_opus else 0
+        if not ticks:
+            ticks = pcm_ticks(len(audio), self._rate_hz)
+        return self._bucket.take(ticks / TICKS_PER_MS, now_ms)

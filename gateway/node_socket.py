@@ -1,0 +1,192 @@
+"""One socket on `/ws/node`: from what a node says to what its actor is told.
+
+It owns which node this socket speaks for. It must not decide about jobs, and it closes a socket
+only for abuse: the existing nodes reconnect once in their life, so what a node gets wrong is
+answered and forgotten.
+
+- `node_register` is always answered: by the node's actor, or here when it is refused.
+- A heartbeat may come first. It is kept until the registration.
+- Which node speaks is known from the registration, never from ids inside later messages.
+- A node registers once for each connection. If its actor is gone, this socket registers again
+  in its name.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeAlias
+
+from loguru import logger
+
+from actors.messages import NodeHeartbeatArrived, NodeSaid, NodeSocketLost
+from actors.ports import Mailbox
+from actors.reception import OpenedNode, Refused
+from actors.runtime import tell
+from gateway.outbox import SocketOutbox
+from gateway.ports import Caller
+from gateway.reader import Reader
+from gateway.socket_context import SocketContext
+from gateway.upgrade import Connection
+from protocol.codec import parse_node_message
+from protocol.errors import CloseCode, ErrorCode, ProtocolError
+from protocol.node_inbound import (
+    JobAck,
+    JobResult,
+    JobStarted,
+    NodeAsrPartial,
+    NodeError,
+    NodeHeartbeat,
+    NodeRegister,
+)
+from protocol.node_outbound import NodeRegisterAck
+from protocol.session_outbound import error_message
+from protocol.shared import ErrorDetail
+
+_OUTBOX_MESSAGES = 4
+"""Messages of the longest size that may wait for a node that does not read."""
+
+_Handler: TypeAlias = Callable[[Any, Any], None]
+
+
+class NodeSocket:
+    """Implements `SocketHandler`. Life: that of the connection."""
+
+    __slots__ = (
+        "_bad_in_a_row",
+        "_caller",
+        "_context",
+        "_early_beat",
+        "_outbox",
+        "_reader",
+        "_ref",
+        "_registration",
+        "_table",
+    )
+
+    def __init__(self, connection: Connection, context: SocketContext, caller: Caller) -> None:
+        self._context = context
+        self._caller = caller
+        max_bytes = _OUTBOX_MESSAGES * context.options.node_max_message_bytes
+        self._outbox = SocketOutbox(connection, max_bytes)
+        self._reader = Reader(connection, context.loop)
+        self._ref: Mailbox | None = None
+        self._registration: NodeRegister | None = None
+        self._early_beat: NodeHeartbeat | None = None
+        self._table = self._UNREGISTERED
+        self._bad_in_a_row = 0
+
+    def __repr__(self) -> str:
+        node_id = self._registration.node_id if self._registration else None
+        return f"<NodeSocket {node_id} {self._reader!r} {self._outbox!r}>"
+
+    # ---- what the connection calls ----------------------------------------------------------
+
+    def text_received(self, data: bytes) -> None:
+        """Take a JSON message."""
+        try:
+            message = parse_node_message(data)
+        except ProtocolError as error:
+            self._on_bad(error)
+            return
+        self._bad_in_a_row = 0
+        self._table[type(message)](self, message)
+
+    def binary_received(self, data: bytes) -> None:
+        """Take a JSON message: a node may send it in a binary frame, too."""
+        self.text_received(data)
+
+    def connection_lost(self) -> None:
+        """Tell the node's actor."""
+        self._reader.close()
+        if self._ref is not None:
+            logger.debug("node socket closed", node_id=self._node_id)
+            tell(self._ref, NodeSocketLost(self._outbox))
+            self._ref = None
+
+    # ---- registration -----------------------------------------------------------------------
+
+    @property
+    def _node_id(self) -> str | None:
+        return self._registration.node_id if self._registration else None
+
+    def _on_register(self, message: NodeRegister) -> None:
+        opened = self._context.reception.register_node(
+            message, self._outbox, self._caller.principal
+        )
+        if isinstance(opened, Refused):
+            self._refuse_registration(opened.code, opened.message)
+            if opened.close_code is not None:
+                self._outbox.close(opened.close_code, opened.message)
+            return
+        former = self._ref
+        self._enter(opened, message)
+        if former is not None and former is not opened.ref:
+            tell(former, NodeSocketLost(self._outbox))
+
+    def _enter(self, opened: OpenedNode, message: NodeRegister) -> None:
+        self._ref = opened.ref
+        self._registration = message.model_copy(update={"node_id": opened.node_id})
+        self._reader.watch(opened.ref)
+        self._table = self._REGISTERED
+        logger.debug("node socket opened", node_id=opened.node_id)
+        beat, self._early_beat = self._early_beat, None
+        if beat is not None:
+            self._on_beat(beat)
+
+    def _refuse_registration(self, code: ErrorCode, text: str) -> None:
+        detail = ErrorDetail(code=code.value, message=text)
+        self._outbox.send(NodeRegisterAck(message=text, status="refused", error=detail))
+
+    # ---- what a node's actor is told --------------------------------------------------------
+
+    def _on_early_beat(self, message: NodeHeartbeat) -> None:
+        self._early_beat = message
+
+    def _on_beat(self, message: NodeHeartbeat) -> None:
+        self._tell(NodeHeartbeatArrived(message))
+
+    def _on_said(self, message: Any) -> None:
+        self._tell(NodeSaid(message))
+
+    def _tell(self, message: Any) -> None:
+        if self._ref is None:
+            return
+        if not tell(self._ref, message):
+            self._register_again()
+            if self._ref is None or not tell(self._ref, message):
+                return
+        self._reader.check()
+
+    def _register_again(self) -> None:
+        """The node's actor ended without its socket; the node itself would never register."""
+        registration = self._registration
+        self._ref = None
+        self._table = self._UNREGISTERED
+        if registration is not None:
+            logger.warning("node's actor is gone, registering again", node_id=self._node_id)
+            self._on_register(registration)
+
+    # ---- refusals ---------------------------------------------------------------------------
+
+    def _on_homeless(self, _message: Any) -> None:
+        text = "this socket has no node: send node_register first"
+        self._outbox.send(error_message(ErrorCode.INVALID_MESSAGE, text))
+
+    def _on_bad(self, error: ProtocolError) -> None:
+        self._context.metrics.bad_message("node")
+        self._bad_in_a_row += 1
+        if self._bad_in_a_row > self._context.options.max_bad_messages:
+            self._outbox.close(CloseCode.POLICY_VIOLATION, "too many invalid messages")
+        elif error.message_type == "node_register":
+            self._refuse_registration(error.code, error.message)
+        else:
+            self._outbox.send(error_message(error.code, error.message))
+
+    _UNREGISTERED: ClassVar[dict[type, _Handler]] = {
+        NodeRegister: _on_register,
+        NodeHeartbeat: _on_early_beat,
+        **dict.fromkeys((JobResult, NodeAsrPartial, JobAck, JobStarted, NodeError), _on_homeless),
+    }
+    _REGISTERED: ClassVar[dict[type, _Handler]] = {
+        NodeRegister: _on_register,
+        NodeHeartbeat: _on_beat,
+        **dict.fromkeys((JobResult, NodeAsrPartial, JobAck, JobStarted, NodeError), _on_said),
+    }

@@ -1,0 +1,72 @@
+"""The way out to one peer. It owns the bound on what waits there; it must not know what it sends.
+
+A message is encoded once and written at once: the transport's buffer is the only queue.
+"""
+
+from pydantic import BaseModel
+
+from gateway.upgrade import Connection
+from protocol.codec import encode
+from protocol.errors import CloseCode
+
+_MOST_KEPT_ERRORS = 20
+
+
+class SocketOutbox:
+    """Implements `Outbox` on a socket. Outlives it: then it takes nothing. Never raises."""
+
+    __slots__ = ("_connection", "_first_is_due", "_kept", "_max_bytes")
+
+    def __init__(self, connection: Connection, max_bytes: int) -> None:
+        self._connection = connection
+        self._max_bytes = max_bytes
+        self._first_is_due = False
+        self._kept: list[BaseModel] | None = None
+
+    def __repr__(self) -> str:
+        return f"<SocketOutbox {self._connection.unsent_bytes} of {self._max_bytes} bytes>"
+
+    def send(self, message: BaseModel) -> bool:
+        """Write a wire message; False when the socket is gone, closing or has just been closed."""
+        sent = self._write(message)
+        if self._first_is_due:
+            self.expect_none()
+        return sent
+
+    def close(self, code: int, reason: str) -> None:
+        """Close the socket after what was sent."""
+        self._release()
+        self._connection.close(code, reason)
+
+    def expect_first(self) -> None:
+        """Let the next `send` be the first frame out: what the gateway says waits for it."""
+        self._first_is_due = True
+
+    def expect_none(self) -> None:
+        """No first frame comes: what waited for it goes out."""
+        self._first_is_due = False
+        self._release()
+
+    def say(self, message: BaseModel) -> None:
+        """Write a message of the gateway itself, after a first frame that is still to come."""
+        if not self._first_is_due:
+            self._write(message)
+            return
+        if self._kept is None:
+            self._kept = []
+        if len(self._kept) < _MOST_KEPT_ERRORS:
+            self._kept.append(message)
+
+    def _release(self) -> None:
+        kept, self._kept = self._kept, None
+        for message in kept or ():
+            self._write(message)
+
+    def _write(self, message: BaseModel) -> bool:
+        connection = self._connection
+        if not connection.send_text(encode(message).encode()):
+            return False
+        if connection.unsent_bytes <= self._max_bytes:
+            return True
+        connection.close(CloseCode.RECEIVER_TOO_SLOW, "receiver does not read")
+        return False

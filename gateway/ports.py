@@ -1,0 +1,107 @@
+"""What the gateway asks of the rest of the process, and how the answers look.
+
+It owns protocols and plain values. It must not hold state or decide.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from actors.ports import Outbox
+from actors.reception import OpenedNode, OpenedSession, Refused
+from protocol.ids import JobId, NodeId, SessionId
+from protocol.node_inbound import NodeRegister
+from protocol.session_inbound import SessionInit
+
+
+class Reception(Protocol):
+    """Lets peers in, or says why not. Never blocks."""
+
+    @property
+    def draining(self) -> bool:
+        """The instance is shutting down and takes no further session."""
+
+    def open_session(
+        self, init: SessionInit, outbox: Outbox, tenant_id: str | None
+    ) -> OpenedSession | Refused:
+        """Begin a session, or go on with one (`resume`)."""
+
+    def attach_session(
+        self, session_id: SessionId, outbox: Outbox, tenant_id: str | None
+    ) -> OpenedSession | Refused:
+        """Give a detached session this socket; tells it `SocketAttached`."""
+
+    def register_node(
+        self, message: NodeRegister, outbox: Outbox, principal: str | None
+    ) -> OpenedNode | Refused:
+        """Give a node this socket; tells it `NodeRegistering`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who connects, as far as a credential says so."""
+
+    tenant_id: str | None = None
+    """Overrides what `session_init` says."""
+    principal: str | None = None
+    """The name that a node's token belongs to."""
+
+
+ANONYMOUS = Caller()
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether the instance can take work."""
+
+    ready: bool
+    store: str
+    """`ok`, or what is wrong with it."""
+    draining: bool
+    instance_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobMoment:
+    """One step in a job's life."""
+
+    at_ms: int
+    """Unix time by the store's clock."""
+    event: str
+    attempt: int
+    node: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobReport:
+    """What became of a job."""
+
+    job_id: str
+    state: str
+    attempt: int
+    node: str | None
+    reason: str | None
+    session: str
+    index: int
+    language: str
+    timeline: tuple[JobMoment, ...]
+
+
+class Reports(Protocol):
+    """What operators may see. Each may raise `StorageUnavailable`."""
+
+    async def readiness(self) -> Readiness:
+        """Tell whether the instance can take work; a store that is away is an answer, no error."""
+
+    async def job(self, job_id: JobId) -> JobReport | None:
+        """Return a job's record and timeline; None if it is not known (any more)."""
+
+    async def node(self, node_id: NodeId) -> Mapping[str, Any] | None:
+        """Return a node's state, load, languages and slots; None if it is not known."""
+
+    async def stats(self) -> Mapping[str, Any]:
+        """Return figures about clients, nodes and jobs of this instance."""
+
+    async def cluster(self) -> Mapping[str, Any]:
+        """Return the instances and their nodes."""

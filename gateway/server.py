@@ -1,0 +1,234 @@
+"""The gateway's server: one port for clients, nodes and HTTP.
+
+It owns the listening socket and the set of connections. It must not know messages: each path has
+its handler.
+
+Stop order: no new connections; clients (1001); nodes (1012), so that what they still have to say
+finds its way; whoever does not close in time is cut off.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from loguru import logger
+from websockets.http11 import Request, Response
+
+from actors.admission import AdmissionOptions
+from actors.metrics import Metrics
+from gateway.edge import EdgeConnection
+from gateway.http import HttpAnswers, refuse
+from gateway.keepalive import Keepalive
+from gateway.node_socket import NodeSocket
+from gateway.options import GatewayOptions
+from gateway.ports import ANONYMOUS, Reception, Reports
+from gateway.session_socket import SessionSocket
+from gateway.socket_context import SocketContext
+from gateway.upgrade import Answer, Connection, SocketHandler, SocketPolicy, Upgrade
+from protocol.errors import CloseCode
+
+SESSION_PATH = "/ws/session"
+NODE_PATH = "/ws/node"
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """How the port is opened, beyond where."""
+
+    tls: ssl.SSLContext | None = None
+    """Set: the port speaks TLS only."""
+    reuse_port: bool = False
+    """Several processes share the port; the kernel spreads connections."""
+    backlog: int = 2048
+    """Connections that may wait to be accepted."""
+    open_timeout_s: float = 10.0
+    """Seconds that a peer has for its request."""
+    close_timeout_s: float = 5.0
+    """Seconds that a peer has to close after we did."""
+    max_connections: int = 20_000
+    """TCP connections beyond which no further client gets in; nodes always do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What the gateway speaks for."""
+
+    reception: Reception
+    reports: Reports
+    metrics: Metrics
+    metrics_text: Callable[[], bytes]
+    """The figures as `/metrics` shows them."""
+    admission: AdmissionOptions = field(default_factory=AdmissionOptions)
+
+
+class Gateway:
+    """Life: made, `start`ed, `close`d; not used again. Implements `EdgeOwner`."""
+
+    def __init__(self, options: GatewayOptions, inside: Inside, bind: Bind | None = None) -> None:
+        self._options = options
+        self._inside = inside
+        self._bind = bind or Bind()
+        self.open_timeout_s = self._bind.open_timeout_s
+        self.close_timeout_s = self._bind.close_timeout_s
+        self._http = HttpAnswers(inside.reports, inside.metrics_text)
+        self._server: asyncio.Server | None = None
+        self._keepalive: Keepalive | None = None
+        self._connections: dict[EdgeConnection, SocketPolicy | None] = {}
+        self._gone: asyncio.Event | None = None
+        self._answers: set[asyncio.Task[None]] = set()
+        self._upgrades: dict[str, Upgrade] = {}
+        self._session_policy = SocketPolicy(
+            options.session_max_message_bytes, strict_text=True, keepalive=True
+        )
+        self._node_policy = SocketPolicy(
+            options.node_max_message_bytes, strict_text=False, keepalive=False
+        )
+        self._open = {self._session_policy: 0, self._node_policy: 0}
+
+    def __repr__(self) -> str:
+        return f"<Gateway sessions={self.session_sockets} nodes={self.node_sockets}>"
+
+    @property
+    def port(self) -> int:
+        """The port it listens on; 0 when it does not."""
+        if self._server is None or not self._server.sockets:
+            return 0
+        return int(self._server.sockets[0].getsockname()[1])
+
+    @property
+    def session_sockets(self) -> int:
+        """Open sockets of clients."""
+        return self._open[self._session_policy]
+
+    @property
+    def node_sockets(self) -> int:
+        """Open sockets of nodes."""
+        return self._open[self._node_policy]
+
+    @property
+    def connections(self) -> int:
+        """TCP connections of any kind."""
+        return len(self._connections)
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: the address is in use or not ours.
+        """
+        loop = asyncio.get_running_loop()
+        options, inside = self._options, self._inside
+        self._keepalive = Keepalive(
+            loop, options.ping_interval_ms / 1000, options.ping_timeout_ms / 1000
+        )
+        context = SocketContext(loop, options, inside.admission, inside.reception, inside.metrics)
+
+        def open_session(connection: Connection) -> SocketHandler:
+            return SessionSocket(connection, context, ANONYMOUS)
+
+        def open_node(connection: Connection) -> SocketHandler:
+            return NodeSocket(connection, context, ANONYMOUS)
+
+        self._upgrades = {
+            SESSION_PATH: Upgrade(self._session_policy, open_session),
+            NODE_PATH: Upgrade(self._node_policy, open_node),
+        }
+        bind = self._bind
+        self._server = await loop.create_server(
+            lambda: EdgeConnection(self, loop),
+            options.host,
+            options.port,
+            ssl=bind.tls,
+            ssl_handshake_timeout=bind.open_timeout_s if bind.tls else None,
+            ssl_shutdown_timeout=bind.close_timeout_s if bind.tls else None,
+            backlog=bind.backlog,
+            reuse_port=bind.reuse_port or None,
+        )
+
+    async def close(self) -> None:
+        """Stop: nobody new, then clients, then nodes, then whoever is left."""
+        if self._server is None:
+            return
+        self._server.close()
+        if self._keepalive is not None:
+            self._keepalive.close()
+        await self._close_all(self._session_policy, CloseCode.GOING_AWAY)
+        await self._close_all(self._node_policy, CloseCode.SERVICE_RESTART)
+        for task in self._answers:
+            task.cancel()
+        await asyncio.gather(*self._answers, return_exceptions=True)
+        for connection in list(self._connections):
+            connection.abort()
+        await self._wait_until(lambda: not self._connections)
+        self._server = None
+
+    # ---- what connections ask ---------------------------------------------------------------
+
+    def answer(self, request: Request) -> Answer:
+        """Decide about a request; never blocks, never raises."""
+        upgrade = self._upgrades.get(request.path.partition("?")[0])
+        if upgrade is None or request.method != "GET":
+            return self._http.answer(request)
+        return self._refusal(upgrade) or upgrade
+
+    def connected(self, connection: EdgeConnection) -> None:
+        """A TCP connection exists."""
+        self._connections[connection] = None
+
+    def upgraded(self, connection: EdgeConnection, policy: SocketPolicy) -> None:
+        """It is a WebSocket now."""
+        self._connections[connection] = policy
+        self._open[policy] += 1
+        if policy.keepalive and self._keepalive is not None:
+            self._keepalive.add(connection)
+
+    def disconnected(self, connection: EdgeConnection) -> None:
+        """It is gone."""
+        policy = self._connections.pop(connection)
+        if policy is not None:
+            self._open[policy] -= 1
+        if self._keepalive is not None:
+            self._keepalive.remove(connection)
+        if self._gone is not None:
+            self._gone.set()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run an answer that takes a while; cancelled when the server closes."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._answers.add(task)
+        task.add_done_callback(self._answers.discard)
+
+    # ---- inside -----------------------------------------------------------------------------
+
+    def _refusal(self, upgrade: Upgrade) -> Response | None:
+        if self._server is None or not self._server.is_serving():
+            return refuse(HTTPStatus.SERVICE_UNAVAILABLE, "shutting down")
+        is_client = upgrade.policy is self._session_policy
+        if is_client and self._inside.reception.draining:
+            # A node may come in: it tries once in its life, and hears 1012 when we are gone.
+            return refuse(HTTPStatus.SERVICE_UNAVAILABLE, "shutting down")
+        if is_client and len(self._connections) > self._bind.max_connections:
+            return refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections")
+        return None
+
+    async def _close_all(self, policy: SocketPolicy, code: CloseCode) -> None:
+        for connection, other in list(self._connections.items()):
+            if other is policy:
+                connection.close(code, "the service restarts")
+        await self._wait_until(lambda: not self._open[policy])
+
+    async def _wait_until(self, holds: Callable[[], bool]) -> None:
+        """Wait for connections to go, at most as long as one has to close."""
+        self._gone = asyncio.Event()
+        try:
+            async with asyncio.timeout(self.close_timeout_s + 1):
+                while not holds():
+                    self._gone.clear()
+                    await self._gone.wait()
+        except TimeoutError:
+            logger.warning("connections do not close", connections=len(self._connections))
+        finally:
+            self._gone = None

@@ -1,0 +1,300 @@
+"""One socket on `/ws/session`: from what a client says to what its session is told.
+
+It owns which session this socket speaks for and how fast it is read. It must not decide anything
+about speech or jobs, and it keeps no audio.
+
+The rules, as a table of state and message:
+
+- Without a session only `session_init` does something. A socket that never sent one may also
+  name a detached session in `utterance` or `client_heartbeat` and gets it.
+- With a session every message counts that names this session. A further `session_init` opens
+  another one at once and closes the former.
+- What names another session is refused and changes nothing. What cannot be read is refused too;
+  too much of that in a row closes the socket, not the session.
+"""
+
+from collections.abc import Callable
+from math import ceil, inf
+from typing import Any, ClassVar, TypeAlias
+
+from loguru import logger
+
+from actors.messages import (
+    ChunkArrived,
+    ClientBeat,
+    CloseRequested,
+    PlaybackEnded,
+    PlaybackStarted,
+    SocketLost,
+    UtteranceArrived,
+)
+from actors.ports import Mailbox
+from actors.reception import OpenedSession, Refused
+from actors.runtime import tell
+from gateway.ingest_meter import IngestMeter
+from gateway.outbox import SocketOutbox
+from gateway.ports import Caller
+from gateway.reader import Reader
+from gateway.socket_context import SocketContext
+from gateway.upgrade import Connection
+from protocol.codec import parse_session_message
+from protocol.errors import CloseCode, ErrorCode, ProtocolError
+from protocol.frames import AudioFrame, FinalFrame, parse_frame
+from protocol.ids import SessionId
+from protocol.rooms import RoomCreate, RoomJoin, RoomLeave, RoomRawVoicePreference
+from protocol.session_inbound import (
+    AudioChunk,
+    ClientHeartbeat,
+    SessionClose,
+    SessionInit,
+    TtsPlayEnded,
+    TtsStarted,
+    Utterance,
+)
+from protocol.session_outbound import Backpressure, error_message
+from protocol.webrtc import WebrtcAnswer, WebrtcIce, WebrtcOffer
+
+_PAUSE_NOTICE_MS = 1000
+"""A client hears at most one `backpressure` in this time; it ignores those that come faster."""
+_SHORTEST_PAUSE_MS = 500
+
+_Handler: TypeAlias = Callable[[Any, Any], None]
+"""What a socket does with a message of one type."""
+
+
+class SessionSocket:
+    """Implements `SocketHandler`. Life: that of the connection; sessions come and go."""
+
+    __slots__ = (
+        "_attachable",
+        "_bad_in_a_row",
+        "_caller",
+        "_context",
+        "_hears_pauses",
+        "_meter",
+        "_noticed_ms",
+        "_outbox",
+        "_reader",
+        "_ref",
+        "_session_id",
+        "_table",
+    )
+
+    def __init__(self, connection: Connection, context: SocketContext, caller: Caller) -> None:
+        self._context = context
+        self._caller = caller
+        self._outbox = SocketOutbox(connection, context.options.max_outbox_bytes)
+        self._reader = Reader(connection, context.loop)
+        self._meter: IngestMeter | None = None
+        self._ref: Mailbox | None = None
+        self._session_id: SessionId | None = None
+        self._table = self._WITHOUT_SESSION
+        self._attachable = True
+        self._hears_pauses = False
+        self._noticed_ms = -inf
+        self._bad_in_a_row = 0
+
+    def __repr__(self) -> str:
+        return f"<SessionSocket {self._session_id} {self._reader!r} {self._outbox!r}>"
+
+    # ---- what the connection calls ----------------------------------------------------------
+
+    def text_received(self, data: bytes) -> None:
+        """Take a JSON message."""
+        try:
+            message = parse_session_message(data)
+        except ProtocolError as error:
+            self._on_bad(error)
+            return
+        self._bad_in_a_row = 0
+        self._table[type(message)](self, message)
+
+    def binary_received(self, data: bytes) -> None:
+        """Take a binary frame: audio without JSON."""
+        try:
+            frame = parse_frame(data)
+        except ProtocolError as error:
+            self._on_bad(error)
+            return
+        self._bad_in_a_row = 0
+        if isinstance(frame, AudioFrame):
+            chunk = ChunkArrived(frame.audio, frame.seq, frame.is_final)
+            self._take_chunk(frame.session_id, chunk)
+        elif isinstance(frame, FinalFrame):
+            self._take_chunk(frame.session_id, ChunkArrived(b"", frame.seq, is_final=True))
+
+    def connection_lost(self) -> None:
+        """Detach the session."""
+        self._reader.close()
+        if self._ref is not None:
+            tell(self._ref, SocketLost(self._outbox))
+        self._leave()
+
+    # ---- beginning and end of a session -----------------------------------------------------
+
+    def _on_init(self, message: SessionInit) -> None:
+        self._attachable = False
+        self._outbox.expect_first()
+        opened = self._context.reception.open_session(message, self._outbox, self._caller.tenant_id)
+        if isinstance(opened, Refused):
+            self._outbox.expect_none()
+            self._on_refused(opened)
+            return
+        former = self._ref
+        self._enter(opened)
+        self._meter = self._context.meter(message.audio_format, message.sample_rate)
+        self._hears_pauses = message.resume is True
+        if former is not None:
+            tell(former, CloseRequested("another session_init", acknowledge=False))
+
+    def _on_close(self, message: SessionClose) -> None:
+        if self._names_own(message.session_id):
+            self._tell(CloseRequested(message.reason, acknowledge=True))
+            self._leave()
+
+    def _attach(self, message: Utterance | ClientHeartbeat) -> None:
+        """Speak for the detached session that the message names, then take the message."""
+        if not self._attachable:
+            self._on_homeless(message)
+            return
+        opened = self._context.reception.attach_session(
+            message.session_id, self._outbox, self._caller.tenant_id
+        )
+        if isinstance(opened, Refused):
+            self._on_refused(opened)
+            return
+        self._enter(opened)
+        self._meter = self._context.meter(None, None)
+        self._table[type(message)](self, message)
+
+    def _enter(self, opened: OpenedSession) -> None:
+        self._ref = opened.ref
+        self._session_id = opened.session_id
+        self._reader.watch(opened.ref)
+        self._table = self._WITH_SESSION
+        logger.debug("session socket opened", session_id=opened.session_id)
+
+    def _leave(self) -> None:
+        self._ref = None
+        self._session_id = None
+        self._table = self._WITHOUT_SESSION
+
+    # ---- what a session is told -------------------------------------------------------------
+
+    def _on_chunk(self, message: AudioChunk) -> None:
+        chunk = ChunkArrived(
+            message.payload, message.seq, message.is_final, message.client_timestamp_ms
+        )
+        self._take_chunk(message.session_id, chunk)
+
+    def _take_chunk(self, session_id: SessionId, chunk: ChunkArrived) -> None:
+        if self._names_own(session_id):
+            self._tell(chunk)
+            if chunk.audio:
+                self._count_audio(chunk.audio)
+
+    def _on_utterance(self, message: Utterance) -> None:
+        if self._names_own(message.session_id):
+            self._tell(UtteranceArrived(message))
+            self._count_audio(message.audio)
+
+    def _on_heartbeat(self, message: ClientHeartbeat) -> None:
+        if self._names_own(message.session_id):
+            self._tell(ClientBeat(message.timestamp, message.last_delivery_seq))
+
+    def _on_tts_started(self, message: TtsStarted) -> None:
+        if self._names_own(message.session_id):
+            self._tell(PlaybackStarted(message.group_id))
+
+    def _on_tts_ended(self, message: TtsPlayEnded) -> None:
+        if self._names_own(message.session_id):
+            self._tell(PlaybackEnded(message.group_id, message.ts_end_ms))
+
+    def _names_own(self, session_id: SessionId) -> bool:
+        if session_id == self._session_id:
+            return True
+        if self._session_id is None:
+            self._refuse("no session on this socket: send session_init first")
+        else:
+            self._refuse("session_id is not the session of this socket")
+        return False
+
+    def _tell(self, message: Any) -> None:
+        if self._ref is None:
+            return
+        if tell(self._ref, message):
+            self._reader.check()
+        else:
+            self._leave()
+            self._refuse("the session has ended: send session_init")
+
+    def _count_audio(self, audio: bytes) -> None:
+        """Read on only when the audio so far is paid for by time."""
+        if self._meter is None:
+            return
+        now_ms = self._context.now_ms()
+        wait_ms = self._meter.take(audio, now_ms)
+        if wait_ms <= 0:
+            return
+        self._reader.rest(wait_ms)
+        if self._hears_pauses and now_ms - self._noticed_ms >= _PAUSE_NOTICE_MS:
+            self._noticed_ms = now_ms
+            after_ms = max(_SHORTEST_PAUSE_MS, ceil(wait_ms))
+            self._outbox.say(Backpressure(action="PAUSE", resume_after_ms=after_ms))
+
+    # ---- refusals ---------------------------------------------------------------------------
+
+    def _on_homeless(self, _message: Any) -> None:
+        self._refuse("no session on this socket: send session_init first")
+
+    def _on_unsupported(self, _message: Any) -> None:
+        text = "rooms and voice links are not offered here"
+        self._outbox.say(error_message(ErrorCode.UNSUPPORTED_FEATURE, text))
+
+    def _refuse(self, text: str) -> None:
+        self._outbox.say(error_message(ErrorCode.INVALID_SESSION, text))
+
+    def _on_refused(self, refused: Refused) -> None:
+        self._outbox.say(error_message(refused.code, refused.message))
+        if refused.close_code is not None:
+            self._outbox.close(refused.close_code, refused.message)
+
+    def _on_bad(self, error: ProtocolError) -> None:
+        self._context.metrics.bad_message("session")
+        self._bad_in_a_row += 1
+        if self._bad_in_a_row > self._context.options.max_bad_messages:
+            self._outbox.close(CloseCode.POLICY_VIOLATION, "too many invalid messages")
+            return
+        self._outbox.say(error_message(error.code, error.message))
+        if error.close_code is not None:
+            self._outbox.close(error.close_code, error.message)
+
+    _ROOM_MESSAGES: ClassVar[dict[type, _Handler]] = dict.fromkeys(
+        (
+            RoomCreate,
+            RoomJoin,
+            RoomLeave,
+            RoomRawVoicePreference,
+            WebrtcOffer,
+            WebrtcAnswer,
+            WebrtcIce,
+        ),
+        _on_unsupported,
+    )
+    _WITHOUT_SESSION: ClassVar[dict[type, _Handler]] = {
+        SessionInit: _on_init,
+        Utterance: _attach,
+        ClientHeartbeat: _attach,
+        **dict.fromkeys((AudioChunk, TtsStarted, TtsPlayEnded, SessionClose), _on_homeless),
+        **dict.fromkeys(_ROOM_MESSAGES, _on_homeless),
+    }
+    _WITH_SESSION: ClassVar[dict[type, _Handler]] = {
+        SessionInit: _on_init,
+        AudioChunk: _on_chunk,
+        Utterance: _on_utterance,
+        ClientHeartbeat: _on_heartbeat,
+        TtsStarted: _on_tts_started,
+        TtsPlayEnded: _on_tts_ended,
+        SessionClose: _on_close,
+        **_ROOM_MESSAGES,
+    }

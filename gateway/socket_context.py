@@ -1,0 +1,30 @@
+"""What every socket of a gateway shares. It must not hold anything about one socket."""
+
+import asyncio
+from dataclasses import dataclass
+
+from actors.admission import AdmissionOptions
+from actors.metrics import Metrics
+from gateway.ingest_meter import IngestMeter
+from gateway.options import GatewayOptions
+from gateway.ports import Reception
+from protocol.audio import AudioFormat
+
+
+@dataclass(frozen=True, slots=True)
+class SocketContext:
+    """The collaborators of a socket."""
+
+    loop: asyncio.AbstractEventLoop
+    options: GatewayOptions
+    admission: AdmissionOptions
+    reception: Reception
+    metrics: Metrics
+
+    def now_ms(self) -> float:
+        """Return the loop's monotonic time in milliseconds."""
+        return self.loop.time() * 1000
+
+    def meter(self, audio_format: AudioFormat | None, rate_hz: int | None) -> IngestMeter:
+        """Return a full meter for a session that begins now."""
+        return IngestMeter(self.admission, audio_format, rate_hz, self.now_ms())

@@ -1,0 +1,15 @@
+-- close_session: forgets a session; its jobs are ended one by one by their owner
+-- KEYS prefix
+-- ARGV instance str
+-- ARGV session str
+-- ARGV epoch str
+-- RETURNS OK | FENCED
+
+local key = prefix .. 'session:' .. session
+local current = redis.call('HMGET', key, 'epoch', 'owner')
+if current[1] and current[1] ~= epoch then
+  return { 'FENCED' }
+end
+redis.call('DEL', key)
+redis.call('ZREM', prefix .. 'inst:' .. (current[2] or instance) .. ':sessions', session)
+return { 'OK' }

@@ -1,0 +1,54 @@
+-- dispatch_task: binds a request to one job, and gives it a slot or a place in the queue
+-- KEYS prefix
+-- ARGV now int
+-- ARGV instance str
+-- ARGV job str
+-- ARGV request str
+-- ARGV session str
+-- ARGV session_epoch str
+-- ARGV index str
+-- ARGV language str
+-- ARGV source str
+-- ARGV requirement str
+-- ARGV preference str
+-- ARGV turn str
+-- ARGV part str
+-- ARGV continues str
+-- ARGV tenant str
+-- ARGV trace str
+-- ARGV cost_ms int
+-- ARGV deadline_ms int
+-- ARGV pending_ms int
+-- ARGV job_ms int
+-- ARGV turn_wait_ms int
+-- ARGV max_queued int
+-- ARGV max_queued_per_session int
+-- RETURNS ASSIGNED job attempt node instance epoch due_ms handovers
+-- RETURNS QUEUED job attempt position wait_ms due_ms handovers
+-- RETURNS DUPLICATE job state attempt node instance epoch due_ms
+-- RETURNS BUSY | FENCED
+-- INCLUDE lib/clock.lua
+-- INCLUDE lib/node.lua
+-- INCLUDE lib/choice.lua
+-- INCLUDE lib/job.lua
+-- INCLUDE lib/queue.lua
+-- INCLUDE lib/turn.lua
+-- INCLUDE lib/create.lua
+
+local binding = claim_request()
+if binding then
+  return binding
+end
+
+local new = new_job(1)
+local node = find_place(new)
+if node then
+  return create_assigned(new, node)
+end
+if redis.call('ZCARD', prefix .. 'jobs:queued') >= max_queued
+  or redis.call('SCARD', prefix .. 'session:' .. session .. ':queued') >= max_queued_per_session
+then
+  redis.call('DEL', prefix .. 'req:' .. request)
+  return { 'BUSY' }
+end
+return create_queued(new)

@@ -1,0 +1,126 @@
+-- Which node a job gets. Needs lib/clock.lua, lib/node.lua.
+
+local MAX_GROUPS_COMPARED = 16
+local MAX_SETS_INTERSECTED = 64 -- where all sets are larger, a sample is tried first
+
+local function is_excluded(id, excluded)
+  return excluded ~= '' and string.find('\n' .. excluded .. '\n', '\n' .. id .. '\n', 1, true) ~= nil
+end
+
+-- The sets whose intersection is the groups that have all atoms, and a free slot if asked for.
+local function group_sets(requirement, with_free)
+  local sets = {}
+  if with_free then
+    sets[1] = prefix .. 'groups:free'
+  end
+  for atom in string.gmatch(requirement, '[^,]+') do
+    sets[#sets + 1] = prefix .. 'cap:' .. atom
+  end
+  return sets
+end
+
+-- Groups in all sets. Of very many a random sample is enough, unless it has none that fits.
+local function intersect(sets)
+  local smallest, size = sets[1], nil
+  for _, set in ipairs(sets) do
+    local cardinality = redis.call('SCARD', set)
+    if cardinality == 0 then
+      return {}
+    end
+    if not size or cardinality < size then
+      smallest, size = set, cardinality
+    end
+    if size <= MAX_SETS_INTERSECTED then
+      return redis.call('SINTER', unpack(sets))
+    end
+  end
+  local found = {}
+  for _, gid in ipairs(redis.call('SRANDMEMBER', smallest, MAX_GROUPS_COMPARED)) do
+    local in_all = true
+    for _, set in ipairs(sets) do
+      in_all = in_all and redis.call('SISMEMBER', set, gid) == 1
+    end
+    if in_all then
+      found[#found + 1] = gid
+    end
+  end
+  return #found > 0 and found or redis.call('SINTER', unpack(sets))
+end
+
+-- The best-ranked node of these groups, with its score.
+local function best_of(groups, requirement, excluded, excluded_count)
+  local best, best_score = nil, nil
+  for i = 1, math.min(#groups, MAX_GROUPS_COMPARED) do
+    local gid = groups[i]
+    local group = prefix .. 'grp:' .. gid
+    if not string.find(gid, '!', 1, true)
+      or redis.call('SISMEMBER', group .. ':penalties', requirement) == 0 then
+      local ranked = redis.call('ZRANGE', group .. ':free', 0, excluded_count, 'WITHSCORES')
+      for n = 1, #ranked, 2 do
+        if not is_excluded(ranked[n], excluded) then
+          local score = tonumber(ranked[n + 1])
+          if not best_score or score < best_score then
+            best, best_score = ranked[n], score
+          end
+          break
+        end
+      end
+    end
+  end
+  return best, best_score
+end
+
+-- Whether some registered node could serve the requirement and is not excluded.
+local function other_exists(requirement, excluded, excluded_count)
+  local groups = intersect(group_sets(requirement, false))
+  for i = 1, math.min(#groups, MAX_GROUPS_COMPARED) do
+    local nodes = redis.call('SRANDMEMBER', prefix .. 'grp:' .. groups[i] .. ':nodes',
+      excluded_count + 1)
+    for _, id in ipairs(nodes) do
+      if not is_excluded(id, excluded) then
+        return true
+      end
+    end
+  end
+  return false
+end
+
+local function count_excluded(excluded)
+  if excluded == '' then
+    return 0
+  end
+  local _, breaks = string.gsub(excluded, '\n', '')
+  return breaks + 1
+end
+
+-- What remains excluded: nothing when no other node could ever serve.
+local function effective_exclusion(requirement, excluded)
+  if excluded ~= '' and not other_exists(requirement, excluded, count_excluded(excluded)) then
+    return ''
+  end
+  return excluded
+end
+
+-- Returns the node for a job, loaded, or nil. A marked node, then one without the preferred atom,
+-- is chosen only when no better one has a free slot; then load decides, then least recent use.
+local function choose_node(requirement, preference, excluded)
+  if redis.call('EXISTS', prefix .. 'groups:free') == 0 then
+    return nil
+  end
+  excluded = effective_exclusion(requirement, excluded)
+  local excluded_count = count_excluded(excluded)
+  local sets = group_sets(requirement, true)
+  local id, score
+  if preference ~= '' then
+    sets[#sets + 1] = prefix .. 'cap:' .. preference
+    id, score = best_of(intersect(sets), requirement, excluded, excluded_count)
+    sets[#sets] = nil
+  end
+  if not id or score >= MARKED * RANK_UNIT then
+    local other, other_score = best_of(intersect(sets), requirement, excluded, excluded_count)
+    if other and (not id or other_score < MARKED * RANK_UNIT) then
+      id = other
+    end
+  end
+  return id and load_node(id)
+end

@@ -1,0 +1,13 @@
+-- Time, numbers and lifetimes. Needs `now` (0: the server's clock).
+
+local RECORD_TTL_S = 3600 -- jobs, requests, queues, notes
+
+if now == 0 then
+  local time = redis.call('TIME')
+  now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+-- A number as an argument: the server would write a large one with an exponent or lose digits.
+local function int(number)
+  return string.format('%.0f', number)
+end

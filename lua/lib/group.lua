@@ -1,0 +1,91 @@
+-- Groups: who joins and leaves them. Needs lib/clock.lua, lib/node.lua.
+
+local function leave_group(node)
+  local gid = node.group
+  if gid == '' then
+    return
+  end
+  local group = prefix .. 'grp:' .. gid
+  redis.call('ZREM', group .. ':free', node.id)
+  redis.call('SREM', group .. ':nodes', node.id)
+  if redis.call('EXISTS', group .. ':free') == 0 then
+    redis.call('SREM', prefix .. 'groups:free', gid)
+  end
+  if redis.call('EXISTS', group .. ':nodes') == 0 then
+    local identity = redis.call('GET', group .. ':identity')
+    for atom in string.gmatch(string.match(identity, '^[^|]*'), '%S+') do
+      redis.call('SREM', prefix .. 'cap:' .. atom, gid)
+    end
+    redis.call('HDEL', prefix .. 'groups', identity)
+    redis.call('DEL', group .. ':penalties', group .. ':identity')
+  end
+  node.group = ''
+end
+
+local function join_group(node, identity)
+  local gid = redis.call('HGET', prefix .. 'groups', identity)
+  if not gid then
+    gid = int(redis.call('INCR', prefix .. 'seq'))
+    local penalised = string.match(identity, '|(.+)$')
+    if penalised then
+      gid = gid .. '!' -- the choice looks at `penalties` only where this says so
+      for requirement in string.gmatch(penalised, '%S+') do
+        redis.call('SADD', prefix .. 'grp:' .. gid .. ':penalties', requirement)
+      end
+    end
+    for atom in string.gmatch(node.atoms, '%S+') do
+      redis.call('SADD', prefix .. 'cap:' .. atom, gid)
+    end
+    redis.call('SET', prefix .. 'grp:' .. gid .. ':identity', identity)
+    redis.call('HSET', prefix .. 'groups', identity, gid)
+  end
+  redis.call('SADD', prefix .. 'grp:' .. gid .. ':nodes', node.id)
+  node.group = gid
+end
+
+-- Drops lapsed penalties and notes when something of the node lapses next.
+local function lapse(node)
+  local kept, names, soonest = {}, {}, nil
+  for requirement, till in string.gmatch(node.penalties, '(%S+)=(%d+)') do
+    local at = tonumber(till)
+    if at > now then
+      kept[#kept + 1] = requirement .. '=' .. till
+      names[#names + 1] = requirement
+      soonest = math.min(soonest or at, at)
+    end
+  end
+  if node.overloaded > now then
+    soonest = math.min(soonest or node.overloaded, node.overloaded)
+  end
+  node.penalties = table.concat(kept, ' ')
+  if soonest and node.state == 'online' then
+    redis.call('ZADD', prefix .. 'lapses', int(soonest), node.id)
+    redis.call('EXPIRE', prefix .. 'lapses', RECORD_TTL_S)
+  else
+    redis.call('ZREM', prefix .. 'lapses', node.id)
+  end
+  table.sort(names)
+  return table.concat(names, ' ')
+end
+
+-- Brings group, rank and record in line with the node's state, atoms, penalties and marks.
+local function settle_node(node)
+  local penalised = lapse(node)
+  local identity = nil
+  if node.state == 'online' and string.find(node.atoms, '%S') then
+    identity = node.atoms .. (penalised ~= '' and '|' .. penalised or '')
+  end
+  local current = node.group ~= ''
+    and redis.call('GET', prefix .. 'grp:' .. node.group .. ':identity') or nil
+  if current ~= identity then
+    leave_group(node)
+    if identity then
+      join_group(node, identity)
+    end
+  end
+  place_node(node)
+  redis.call('HSET', prefix .. 'node:' .. node.id,
+    'state', node.state, 'group', node.group, 'atoms', node.atoms, 'max', node.max,
+    'overloaded', int(node.overloaded), 'suspect', node.suspect and '1' or '0',
+    'penalties', node.penalties)
+end

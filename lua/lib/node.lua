@@ -1,0 +1,80 @@
+-- A node's place in the choice. Nodes with the same atoms and penalties share a group; a group's
+-- `free` set ranks its nodes that have a free slot: unmarked before marked (overloaded, suspect),
+-- then by load, then least recently used. A node that is draining or off-line is in no group.
+
+local RANK_UNIT = 4e12 -- above every sequence number; 2000 ranks stay below 2^53
+local MARKED = 1000 -- above every load in permille
+
+local function load_node(id)
+  local values = redis.call('HMGET', prefix .. 'node:' .. id,
+    'state', 'owner', 'epoch', 'max', 'group', 'atoms', 'overloaded', 'suspect', 'penalties')
+  if not values[1] then
+    return nil
+  end
+  return {
+    id = id,
+    slots = prefix .. 'node:' .. id .. ':slots',
+    state = values[1],
+    owner = values[2],
+    epoch = values[3],
+    max = tonumber(values[4]),
+    group = values[5],
+    atoms = values[6],
+    overloaded = tonumber(values[7]),
+    suspect = values[8] == '1',
+    penalties = values[9],
+  }
+end
+
+-- A node whose record is not back after a loss of data: it can hold slots, not be chosen.
+local function unknown_node(id)
+  return {
+    id = id, slots = prefix .. 'node:' .. id .. ':slots', state = 'offline', owner = '', epoch = '0',
+    max = 0, group = '', atoms = '', overloaded = 0, suspect = false, penalties = '',
+  }
+end
+
+local function used_slots(node)
+  return redis.call('HLEN', node.slots)
+end
+
+local function is_marked(node)
+  return node.suspect or node.overloaded > now
+end
+
+-- Whether the node has all atoms of the requirement and no penalty for it.
+local function can_serve(node, requirement)
+  if node.group == '' then
+    return false
+  end
+  for atom in string.gmatch(requirement, '[^,]+') do
+    if not string.find(node.atoms, ' ' .. atom .. ' ', 1, true) then
+      return false
+    end
+  end
+  if node.penalties ~= '' then
+    return not string.find(' ' .. node.penalties, ' ' .. requirement .. '=', 1, true)
+  end
+  return true
+end
+
+-- Puts the node where its slots and marks say: into the free set of its group, or out of it.
+local function place_node(node)
+  if node.group == '' then
+    return
+  end
+  local free = prefix .. 'grp:' .. node.group .. ':free'
+  local used = used_slots(node)
+  if used < node.max then
+    local rank = math.floor(used * 1000 / node.max)
+    if is_marked(node) then
+      rank = rank + MARKED
+    end
+    local score = rank * RANK_UNIT + redis.call('INCR', prefix .. 'seq')
+    if redis.call('ZADD', free, int(score), node.id) == 1 then
+      redis.call('SADD', prefix .. 'groups:free', node.group)
+    end
+  elseif redis.call('ZREM', free, node.id) == 1 and redis.call('EXISTS', free) == 0 then
+    redis.call('SREM', prefix .. 'groups:free', node.group)
+  end
+end

@@ -1,0 +1,59 @@
+-- restore_job: puts an active job back after the store lost its data
+-- KEYS prefix
+-- ARGV now int
+-- ARGV instance str
+-- ARGV job str
+-- ARGV request str
+-- ARGV session str
+-- ARGV session_epoch str
+-- ARGV index str
+-- ARGV language str
+-- ARGV source str
+-- ARGV requirement str
+-- ARGV preference str
+-- ARGV turn str
+-- ARGV part str
+-- ARGV continues str
+-- ARGV tenant str
+-- ARGV trace str
+-- ARGV cost_ms int
+-- ARGV deadline_ms int
+-- ARGV attempt int
+-- ARGV node str
+-- ARGV state str
+-- ARGV excluded str
+-- ARGV pending_ms int
+-- ARGV job_ms int
+-- ARGV turn_wait_ms int
+-- RETURNS RESTORED
+-- RETURNS ASSIGNED job attempt node instance epoch due_ms handovers
+-- RETURNS QUEUED job attempt position wait_ms due_ms handovers
+-- RETURNS DUPLICATE job state attempt node instance epoch due_ms
+-- RETURNS FENCED
+-- INCLUDE lib/clock.lua
+-- INCLUDE lib/node.lua
+-- INCLUDE lib/choice.lua
+-- INCLUDE lib/job.lua
+-- INCLUDE lib/queue.lua
+-- INCLUDE lib/turn.lua
+-- INCLUDE lib/create.lua
+
+local binding = claim_request()
+if binding then
+  return binding
+end
+
+local new = new_job(attempt)
+new.excluded = excluded
+if node == '' then
+  local place = find_place(new)
+  return place and create_assigned(new, place) or create_queued(new)
+end
+
+-- It stands where it stood, even when that exceeds the capacity or the node is not back yet.
+create_assigned(new, load_node(node) or unknown_node(node))
+if state == 'running' then
+  redis.call('HSET', prefix .. 'job:' .. job, 'state', state, 'running_at', int(now))
+  index_state(job, 'assigned', state)
+end
+return { 'RESTORED' }

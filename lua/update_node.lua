@@ -1,0 +1,34 @@
+-- update_node: changes what a node can do, how much, or whether it takes new jobs
+-- KEYS prefix
+-- ARGV now int
+-- ARGV instance str
+-- ARGV node str
+-- ARGV epoch str
+-- ARGV atoms str
+-- ARGV max_jobs int
+-- ARGV draining int
+-- RETURNS OK epoch handovers | FENCED
+-- INCLUDE lib/clock.lua
+-- INCLUDE lib/node.lua
+-- INCLUDE lib/group.lua
+-- INCLUDE lib/choice.lua
+-- INCLUDE lib/job.lua
+-- INCLUDE lib/queue.lua
+-- INCLUDE lib/handover.lua
+
+local changed = load_node(node)
+if not changed or changed.epoch ~= epoch or changed.state == 'offline' then
+  return { 'FENCED' }
+end
+if atoms ~= '-' then
+  changed.atoms = ' ' .. atoms .. ' '
+end
+if max_jobs >= 0 then
+  changed.max = max_jobs
+end
+if draining >= 0 then
+  changed.state = draining == 1 and 'draining' or 'online'
+end
+settle_node(changed)
+serve(changed)
+return { 'OK', epoch, handed }

@@ -1,0 +1,26 @@
+"""One script invocation that has not run yet.
+
+Owns the value that repositories build and the store runs. It must not know a connection: building
+a call does no I/O, so the dispatcher can collect the calls of a whole mailbox into one round trip.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from storage.scripts import Script
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T_co]):
+    """A script with its arguments and the reader of its reply. All scripts are idempotent."""
+
+    script: Script
+    keys: tuple[str, ...]
+    """The key prefix only: it routes the call and every key of the script begins with it."""
+    args: tuple[str | int, ...]
+    """In the order of the script's ARGV lines, see `Script.arguments`."""
+    read: Callable[[list[Any]], T_co]
+    """Turns the raw reply into the outcome class of its first word."""

@@ -1,0 +1,287 @@
+"""JobRepository: the calls that change jobs, and the reads that list them.
+
+Builders are pure and return a `Call`; `Store.run` executes many of them in one round trip. Reads
+go through indexes, never through a scan. No policy: limits come from the caller.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from protocol.ids import InstanceId, JobId, NodeId, SessionId
+from storage import reader
+from storage.call import Call
+from storage.job import JobRecord, JobSpec, JobState, JobStep
+from storage.job_record import job_record
+from storage.replies import (
+    Assigned,
+    Busy,
+    Completed,
+    Duplicate,
+    Fenced,
+    GivenUp,
+    Gone,
+    Queued,
+    Stale,
+    Swept,
+    Updated,
+)
+from storage.scripts import load_script
+from storage.store import Store
+
+_DISPATCH = load_script("dispatch_task")
+_COMPLETE = load_script("complete_task")
+_PROGRESS = load_script("update_job_status")
+_FAILOVER = load_script("failover_job")
+_SWEEP = load_script("sweep")
+_RESTORE = load_script("restore_job")
+
+
+@dataclass(frozen=True, slots=True)
+class JobLimits:
+    """The bounds that go with every job. Durations in ms."""
+
+    pending_timeout_ms: int = 10000
+    """How long a job may wait for a node."""
+    job_timeout_ms: int = 30000
+    """How long a node may take, from the assignment."""
+    turn_wait_ms: int = 2000
+    """How long a segment waits for its turn's node before the turn moves."""
+    max_attempts: int = 3
+    max_queued_jobs: int = 1000
+    max_queued_per_session: int = 20
+    record_outcomes_ttl_ms: int = 90000
+    """How long recorded outcomes outlive the last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The end of a job."""
+
+    job_id: JobId
+    attempt: int
+    node_id: NodeId | None
+    """The node that answered; None when the owner ends the job (cancel, time-out, session over)."""
+    state: JobState
+    """A final one."""
+    reason: str | None = None
+    """Why it failed or is empty."""
+    outcome: str | None = None
+    """JSON text without speech to record for the session, or None."""
+    processing_ms: int = 0
+    """As the node says; 0 when unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failover:
+    """A job must go on elsewhere.
+
+    Of a turn with several open jobs the caller fails over all of them, in order and in one run:
+    the later ones follow the first.
+    """
+
+    job_id: JobId
+    attempt: int
+    node_id: NodeId | None
+    """Where the caller believes the job to be; None while it waits. A fence: after a lost reply the
+    job is not moved twice."""
+    reason: str
+    """`node_lost`, `job_timeout`, `model_not_available`, `turn_wait` or `undeliverable`."""
+    exclude_node: bool = False
+    """The node is not used again for this job unless no other capable one is registered."""
+    penalty_ms: int = 0
+    """The node is not chosen for this requirement for that long."""
+    outcome: str | None = None
+    """JSON text to record for the session if the job is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restoration:
+    """An active job that the store has lost and its owner still holds."""
+
+    spec: JobSpec
+    attempt: int
+    node_id: NodeId | None
+    """The node that works on it; None: it waits, and is dispatched again at this attempt."""
+    running: bool = False
+    excluded_nodes: tuple[NodeId, ...] = ()
+
+
+class JobRepository:
+    """Jobs as one instance sees and drives them."""
+
+    def __init__(self, store: Store, instance_id: InstanceId, limits: JobLimits) -> None:
+        self._store = store
+        self._instance_id = instance_id
+        self._limits = limits
+        self._prefix = store.prefix
+
+    def dispatch(self, spec: JobSpec) -> Call[Assigned | Queued | Duplicate | Busy | Fenced]:
+        """Bind the request to one job, and give it a slot or a place in the queue."""
+        limits = self._limits
+        args = _DISPATCH.arguments(
+            now=self._store.clock_ms(),
+            instance=self._instance_id,
+            **_spec_arguments(spec),
+            pending_ms=limits.pending_timeout_ms,
+            job_ms=limits.job_timeout_ms,
+            turn_wait_ms=limits.turn_wait_ms,
+            max_queued=limits.max_queued_jobs,
+            max_queued_per_session=limits.max_queued_per_session,
+        )
+        return Call(_DISPATCH, (self._prefix,), args, reader.dispatched)
+
+    def complete(self, completion: Completion) -> Call[Completed | Duplicate | Stale | Gone]:
+        """End a job; its slot goes to the fairest waiting job in the same step.
+
+        A `done` for a job that ended `empty` in the same attempt at the same node is a `Duplicate`
+        too, and the record gets `replaced`.
+        """
+        args = _COMPLETE.arguments(
+            now=self._store.clock_ms(),
+            instance=self._instance_id,
+            job=completion.job_id,
+            attempt=completion.attempt,
+            node=completion.node_id or "",
+            state=completion.state.value,
+            reason=completion.reason or "",
+            processing_ms=completion.processing_ms,
+            outcome=completion.outcome or "",
+            outcome_ttl_ms=self._limits.record_outcomes_ttl_ms,
+        )
+        return Call(_COMPLETE, (self._prefix,), args, reader.completed)
+
+    def progress(
+        self, job_id: JobId, attempt: int, node_id: NodeId, step: JobStep
+    ) -> Call[Updated | Duplicate | Stale | Gone]:
+        """Note that the node has accepted or started the job."""
+        args = _PROGRESS.arguments(
+            now=self._store.clock_ms(),
+            instance=self._instance_id,
+            job=job_id,
+            attempt=attempt,
+            node=node_id,
+            step=step.value,
+        )
+        return Call(_PROGRESS, (self._prefix,), args, reader.progressed)
+
+    def failover(
+        self, failover: Failover
+    ) -> Call[Assigned | Queued | GivenUp | Stale | Gone | Duplicate]:
+        """Move a job to another node with the next attempt, or queue it, or give it up."""
+        limits = self._limits
+        args = _FAILOVER.arguments(
+            now=self._store.clock_ms(),
+            instance=self._instance_id,
+            job=failover.job_id,
+            attempt=failover.attempt,
+            node=failover.node_id or "",
+            reason=failover.reason,
+            exclude=int(failover.exclude_node),
+            penalty_ms=failover.penalty_ms,
+            pending_ms=limits.pending_timeout_ms,
+            max_attempts=limits.max_attempts,
+            outcome=failover.outcome or "",
+            outcome_ttl_ms=limits.record_outcomes_ttl_ms,
+        )
+        return Call(_FAILOVER, (self._prefix,), args, reader.failed_over)
+
+    def sweep(self, limit: int = 20) -> Call[Swept]:
+        """Report what is due for this instance, and repair lost wake-ups."""
+        args = _SWEEP.arguments(
+            now=self._store.clock_ms(),
+            instance=self._instance_id,
+            limit=limit,
+        )
+        return Call(_SWEEP, (self._prefix,), args, reader.swept)
+
+    def restore(
+        self, restoration: Restoration
+    ) -> Call[Assigned | Queued | Duplicate | Updated | Fenced]:
+        """Put back a job that the store has lost.
+
+        `Updated`: it stands at its node again, as before. Without a node it is dispatched.
+        """
+        limits = self._limits
+        args = _RESTORE.arguments(
+            now=self._store.clock_ms(),
+            instance=self._instance_id,
+            **_spec_arguments(restoration.spec),
+            attempt=restoration.attempt,
+            node=restoration.node_id or "",
+            state=(JobState.RUNNING if restoration.running else JobState.ASSIGNED).value,
+            excluded="\n".join(restoration.excluded_nodes),
+            pending_ms=limits.pending_timeout_ms,
+            job_ms=limits.job_timeout_ms,
+            turn_wait_ms=limits.turn_wait_ms,
+        )
+        return Call(_RESTORE, (self._prefix,), args, reader.restored)
+
+    async def get_job(self, job_id: JobId) -> JobRecord | None:
+        """Return a job's record, or None when the store does not know it."""
+        records = await self._records([job_id])
+        return records[0] if records else None
+
+    async def jobs_in_state(self, state: JobState, limit: int = 100) -> list[JobRecord]:
+        """Return the latest jobs in a state, latest first. Final states are trimmed."""
+        key = f"{self._prefix}jobs:{state.value}"
+        [ids] = await self._store.read([("ZREVRANGE", key, 0, limit - 1)])
+        return [record for record in await self._records(ids) if record.state is state]
+
+    async def jobs_of_session(self, session_id: SessionId) -> list[JobRecord]:
+        """Return a session's jobs that are not final, in order of utterance and language."""
+        [ids] = await self._store.read([("SMEMBERS", f"{self._prefix}session:{session_id}:jobs")])
+        records = await self._records(sorted(ids))
+        return sorted(records, key=lambda record: (record.utterance_index, record.language))
+
+    async def due_jobs(self, limit: int = 100) -> list[JobRecord]:
+        """Return this instance's jobs whose due time has passed, earliest first."""
+        now = self._store.clock_ms()
+        if not now:
+            [[seconds, microseconds]] = await self._store.read([("TIME",)])
+            now = int(seconds) * 1000 + int(microseconds) // 1000
+        return await self._owned("ZRANGEBYSCORE", "-inf", now, "LIMIT", 0, limit)
+
+    async def owned_jobs(self, offset: int = 0, limit: int = 100) -> list[JobRecord]:
+        """Return this instance's jobs that are not final, by due time: to compare with memory."""
+        return await self._owned("ZRANGE", offset, offset + limit - 1)
+
+    async def counts(self) -> Mapping[JobState, int]:
+        """Return how many jobs of the whole cluster are queued, assigned and running."""
+        states = (JobState.QUEUED, JobState.ASSIGNED, JobState.RUNNING)
+        numbers = await self._store.read(
+            [("ZCARD", f"{self._prefix}jobs:{state.value}") for state in states]
+        )
+        return dict(zip(states, numbers, strict=True))
+
+    async def _owned(self, command: str, *args: str | int) -> list[JobRecord]:
+        key = f"{self._prefix}inst:{self._instance_id}:jobs"
+        [ids] = await self._store.read([(command, key, *args)])
+        return await self._records(ids)
+
+    async def _records(self, ids: list[Any]) -> list[JobRecord]:
+        if not ids:
+            return []
+        rows = await self._store.read([("HGETALL", f"{self._prefix}job:{job}") for job in ids])
+        return [job_record(JobId(job), row) for job, row in zip(ids, rows, strict=True) if row]
+
+
+def _spec_arguments(spec: JobSpec) -> dict[str, str | int]:
+    return {
+        "job": spec.job_id,
+        "request": spec.request_id,
+        "session": spec.session_id,
+        "session_epoch": spec.session_epoch,
+        "index": spec.utterance_index,
+        "language": spec.language,
+        "source": spec.source,
+        "requirement": spec.requirement,
+        "preference": spec.preference,
+        "turn": spec.turn_id,
+        "part": spec.turn_part,
+        "continues": int(spec.turn_continues),
+        "tenant": spec.tenant_id,
+        "trace": spec.trace_id,
+        "cost_ms": spec.cost_ms,
+        "deadline_ms": spec.deadline_in_ms,
+    }

@@ -1,0 +1,239 @@
+"""Readers: the raw reply of a script to the outcome class of its first word. Pure.
+
+One function per script, named by what happened. The order of fields is that of the script's RETURNS
+lines.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from protocol.ids import InstanceId, JobId, NodeId, SessionId
+from storage.job import JobState
+from storage.replies import (
+    Alive,
+    Assigned,
+    Beaten,
+    Busy,
+    Claimed,
+    Completed,
+    DueJob,
+    Duplicate,
+    Fenced,
+    GivenUp,
+    Gone,
+    NodeRemoved,
+    OpenJob,
+    Queued,
+    Reaped,
+    Registered,
+    Revived,
+    Stale,
+    Swept,
+    Updated,
+)
+
+T = TypeVar("T")
+
+Raw = list[Any]
+"""A reply: its word, then its values; numbers as int, everything else as str."""
+
+
+def swept(raw: Raw) -> Swept:
+    """Read `sweep`."""
+    _, due, given, next_due_ms = raw
+    jobs = [
+        DueJob(JobId(job), JobState(state), attempt, cause) for job, state, attempt, cause in due
+    ]
+    return Swept(tuple(jobs), handovers(given), None if next_due_ms < 0 else next_due_ms)
+
+
+def beaten(raw: Raw) -> Beaten:
+    """Read `heartbeat`."""
+    return Beaten(tuple(NodeId(node) for node in raw[1]), handovers(raw[2]))
+
+
+def alive(raw: Raw) -> Alive:
+    """Read `beat`."""
+    _, data_id, revived, instances, nodes = raw
+    return Alive(
+        data_id=data_id,
+        expired_instances=tuple(InstanceId(instance) for instance in instances),
+        expired_nodes=tuple((NodeId(node), int(epoch)) for node, epoch in nodes),
+        revived=bool(revived),
+    )
+
+
+def handovers(rows: Iterable[Raw]) -> tuple[Assigned, ...]:
+    """Read the jobs that were handed a slot."""
+    return tuple(_assigned(row) for row in rows)
+
+
+def mapping(raw: Any) -> Mapping[str, str]:
+    """Read a whole hash: a mapping, or a flat list of fields and values."""
+    return raw if isinstance(raw, dict) else dict(zip(raw[::2], raw[1::2], strict=True))
+
+
+def _assigned(values: Raw) -> Assigned:
+    job, attempt, node, instance, epoch, due_ms, *given = values
+    return Assigned(
+        JobId(job),
+        int(attempt),
+        NodeId(node),
+        InstanceId(instance),
+        int(epoch),
+        due_ms,
+        handovers(given[0]) if given else (),
+    )
+
+
+def _queued(values: Raw) -> Queued:
+    job, attempt, position, wait_ms, due_ms, *given = values
+    return Queued(
+        JobId(job), int(attempt), position, wait_ms, due_ms, handovers(given[0]) if given else ()
+    )
+
+
+def _duplicate(values: Raw) -> Duplicate:
+    job, state, attempt, node, instance, epoch, due_ms = values
+    return Duplicate(
+        JobId(job),
+        JobState(state),
+        int(attempt),
+        NodeId(node) if node else None,
+        InstanceId(instance) if instance else None,
+        int(epoch),
+        due_ms,
+    )
+
+
+def _open_jobs(rows: Iterable[Raw]) -> tuple[OpenJob, ...]:
+    jobs = [
+        OpenJob(
+            JobId(job),
+            SessionId(session),
+            int(index),
+            JobState(state),
+            int(attempt),
+            InstanceId(owner),
+        )
+        for job, session, index, state, attempt, owner in rows
+    ]
+    return tuple(sorted(jobs, key=lambda job: (job.session_id, job.utterance_index)))
+
+
+def _completed(values: Raw) -> Completed:
+    return Completed(JobState(values[0]), handovers(values[1]))
+
+
+def _given_up(values: Raw) -> GivenUp:
+    return GivenUp(values[0], handovers(values[1]))
+
+
+def _stale(values: Raw) -> Stale:
+    return Stale(int(values[0]))
+
+
+def _gone(_: Raw) -> Gone:
+    return Gone()
+
+
+def _busy(_: Raw) -> Busy:
+    return Busy()
+
+
+def _fenced(_: Raw) -> Fenced:
+    return Fenced()
+
+
+def _updated(_: Raw) -> Updated:
+    return Updated()
+
+
+def _revived(_: Raw) -> Revived:
+    return Revived()
+
+
+def _registered(values: Raw) -> Registered:
+    return Registered(int(values[0]), handovers(values[1]))
+
+
+def _removed(values: Raw) -> NodeRemoved:
+    return NodeRemoved(_open_jobs(values[0]))
+
+
+def _claimed(values: Raw) -> Claimed:
+    return Claimed(int(values[0]), _open_jobs(values[1]))
+
+
+def _reaped(values: Raw) -> Reaped:
+    more, finished, jobs, given = values
+    return Reaped(bool(more), bool(finished), _open_jobs(jobs), handovers(given))
+
+
+def _by_word(table: Mapping[str, Callable[[Raw], T]]) -> Callable[[Raw], T]:
+    def read(raw: Raw) -> T:
+        return table[raw[0]](raw[1:])
+
+    return read
+
+
+dispatched: Callable[[Raw], Assigned | Queued | Duplicate | Busy | Fenced] = _by_word(
+    {
+        "ASSIGNED": _assigned,
+        "QUEUED": _queued,
+        "DUPLICATE": _duplicate,
+        "BUSY": _busy,
+        "FENCED": _fenced,
+    }
+)
+"""Reads `dispatch_task`."""
+
+completed: Callable[[Raw], Completed | Duplicate | Stale | Gone] = _by_word(
+    {"OK": _completed, "DUPLICATE": _duplicate, "STALE": _stale, "GONE": _gone}
+)
+"""Reads `complete_task`."""
+
+progressed: Callable[[Raw], Updated | Duplicate | Stale | Gone] = _by_word(
+    {"OK": _updated, "DUPLICATE": _duplicate, "STALE": _stale, "GONE": _gone}
+)
+"""Reads `update_job_status`."""
+
+failed_over: Callable[[Raw], Assigned | Queued | GivenUp | Stale | Gone | Duplicate] = _by_word(
+    {
+        "ASSIGNED": _assigned,
+        "QUEUED": _queued,
+        "FAILED": _given_up,
+        "DUPLICATE": _duplicate,
+        "STALE": _stale,
+        "GONE": _gone,
+    }
+)
+"""Reads `failover_job`."""
+
+restored: Callable[[Raw], Assigned | Queued | Duplicate | Updated | Fenced] = _by_word(
+    {
+        "RESTORED": _updated,
+        "ASSIGNED": _assigned,
+        "QUEUED": _queued,
+        "DUPLICATE": _duplicate,
+        "FENCED": _fenced,
+    }
+)
+"""Reads `restore_job`."""
+
+registered: Callable[[Raw], Registered | Fenced] = _by_word({"OK": _registered, "FENCED": _fenced})
+"""Reads `register_node` and `update_node`."""
+
+removed: Callable[[Raw], NodeRemoved | Fenced] = _by_word({"OK": _removed, "FENCED": _fenced})
+"""Reads `node_offline`."""
+
+claimed: Callable[[Raw], Claimed | Fenced] = _by_word({"OK": _claimed, "FENCED": _fenced})
+"""Reads `claim_session`."""
+
+closed: Callable[[Raw], Updated | Fenced] = _by_word({"OK": _updated, "FENCED": _fenced})
+"""Reads `close_session`."""
+
+reaped: Callable[[Raw], Reaped | Revived | Fenced] = _by_word(
+    {"OK": _reaped, "REVIVED": _revived, "FENCED": _fenced}
+)
+"""Reads `reap`."""

@@ -1,0 +1,204 @@
+"""What the scripts answer, as values to match on.
+
+One frozen dataclass per word of a script's RETURNS line. Refusals are values, never exceptions.
+"""
+
+from dataclasses import dataclass
+
+from protocol.ids import InstanceId, JobId, NodeId, SessionId
+from storage.job import JobState
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """The job has a slot on a node (from a dispatch, a fail-over or a hand-over)."""
+
+    job_id: JobId
+    attempt: int
+    node_id: NodeId
+    node_instance: InstanceId
+    node_epoch: int
+    due_in_ms: int
+    """Milliseconds until the job must have ended or is driven on."""
+    handovers: "tuple[Assigned, ...]" = ()
+    """Of a fail-over or a dispatch: other jobs of the calling instance that got a slot with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """No capable node has a free slot: the job waits in the store."""
+
+    job_id: JobId
+    attempt: int
+    position: int
+    """0 for the next in its queue."""
+    wait_ms_estimate: int
+    """From the pace at which this queue moved lately; never above `due_in_ms`."""
+    due_in_ms: int
+    """Milliseconds until it has waited too long (for its turn's node, or at all)."""
+    handovers: tuple[Assigned, ...] = ()
+    """After a fail-over: waiting jobs of the calling instance that got the slot it left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The request or the step was done before; nothing changed.
+
+    For a job of one's own it says where the job is now, which is all that a lost reply said.
+    """
+
+    job_id: JobId
+    state: JobState
+    attempt: int
+    node_id: NodeId | None
+    node_instance: InstanceId | None
+    node_epoch: int
+    due_in_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """A queue bound is reached (`max_queued_jobs` or `max_queued_per_session`); no job was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """The caller no longer owns what it wanted to change (instance, session or node epoch)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The job is final now and its slot is free."""
+
+    state: JobState
+    handovers: tuple[Assigned, ...]
+    """Waiting jobs of the calling instance that got the freed slot."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """A fail-over found no attempt left; the job is final (`failed`)."""
+
+    reason: str
+    handovers: tuple[Assigned, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """The attempt or the node is not the job's current one; nothing changed."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The store does not know this job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """The job's progress or the record is noted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The node is on-line under a fresh epoch; jobs that waited for it come with it."""
+
+    epoch: int
+    handovers: tuple[Assigned, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Beaten:
+    """A batch of node heartbeats was applied."""
+
+    unknown: tuple[NodeId, ...]
+    """Nodes that the store does not know under this epoch: they must register again."""
+    handovers: tuple[Assigned, ...]
+    """Jobs of the calling instance that a lapsed penalty or a repaired wake-up gave a slot."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenJob:
+    """A job that is not final, as the store sees it."""
+
+    job_id: JobId
+    session_id: SessionId
+    utterance_index: int
+    state: JobState
+    """`queued` for a segment that waited for this node in particular."""
+    attempt: int
+    owner_instance: InstanceId
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRemoved:
+    """The node is off-line; its open jobs keep their state until their owners drive them on."""
+
+    jobs: tuple[OpenJob, ...]
+    """All of them, in order of session and index. Owners that are other instances have a note in
+    their mailbox; the caller drives on its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class DueJob:
+    """A job whose due time has passed."""
+
+    job_id: JobId
+    state: JobState
+    attempt: int
+    cause: str
+    """`turn_wait`, `pending`, `job_timeout` or `deadline`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What is due for one instance."""
+
+    due: tuple[DueJob, ...]
+    handovers: tuple[Assigned, ...]
+    next_due_in_ms: int | None
+    """Until the earliest due time still in the index; None when nothing is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """The instance's lease is renewed."""
+
+    data_id: str
+    """`gen`: another value than last time means that the store has lost its data."""
+    expired_instances: tuple[InstanceId, ...]
+    """To reap. Empty for a while after the caller's own lease had lapsed: then it was the caller
+    or the store that stood still, and nobody can be judged."""
+    expired_nodes: tuple[tuple[NodeId, int], ...]
+    """Nodes of this instance without a heartbeat in time, with their epoch."""
+    revived: bool = False
+    """The store did not know this instance: it is its first beat, the data is lost, or somebody
+    reaped it. Nodes must register and sessions be claimed again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The session belongs to the caller under this epoch."""
+
+    epoch: int
+    jobs: tuple[OpenJob, ...] = ()
+    """The session's jobs that are not final, in order; they follow the session to the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """One step of clearing up after a dead instance is done."""
+
+    more: bool
+    """True when another step finds work at once; otherwise the next second is early enough."""
+    finished: bool
+    """Nothing is left of the instance; it is out of the list."""
+    jobs: tuple[OpenJob, ...]
+    """Jobs of the caller that were on the dead instance's nodes: fail them over."""
+    handovers: tuple[Assigned, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Revived:
+    """The instance to reap has renewed its lease; nothing changed."""

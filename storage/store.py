@@ -1,0 +1,159 @@
+"""Store: runs calls and reads on the server. One per process.
+
+Owns the round trip: pipelining, loading scripts where the server lacks them, typed replies. It must
+not hold policy, and never retries behind the caller's back.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from storage.call import Call
+from storage.executor import (
+    Command,
+    CommandRefused,
+    Executor,
+    RedisExecutor,
+    StorageUnavailable,
+    refuse_if_not_ready,
+)
+
+__all__ = ["DEFAULT_PREFIX", "ScriptError", "StorageUnavailable", "Store", "open_store"]
+
+DEFAULT_PREFIX = "lingua:v1:"
+"""Of every key. A cell of a cluster adds its hash tag (`lingua:v1:{c7}:`)."""
+
+
+class ScriptError(Exception):
+    """A script answered with an error: a bug in it or in its call."""
+
+
+def _server_clock() -> int:
+    return 0
+
+
+def _ignore(*_: Any) -> None:
+    """Take a measurement and drop it."""
+
+
+class Store:
+    """The connection to the server, by its meaning.
+
+    Any number of tasks may use it at once. A call whose reply is lost (`StorageUnavailable`) may
+    have run; running it again is harmless and answers `Duplicate` where it had. What it handed over
+    to other jobs of this instance is then found by dispatching those again, or in
+    `JobRepository.owned_jobs`.
+    """
+
+    def __init__(
+        self,
+        executor: Executor,
+        *,
+        prefix: str = DEFAULT_PREFIX,
+        clock_ms: Callable[[], int] = _server_clock,
+        on_script: Callable[[str, int], None] = _ignore,
+        on_round_trip: Callable[[float, int], None] = _ignore,
+    ) -> None:
+        """Take an executor and hooks.
+
+        Args:
+            executor: How commands reach the server.
+            prefix: Of every key.
+            clock_ms: Time for the scripts; 0 is the server's own clock, another value is for tests.
+            on_script: Told the name of a script and how many calls of it were run.
+            on_round_trip: Told the seconds of a round trip and how many commands it carried.
+        """
+        self._executor = executor
+        self.prefix = prefix
+        self.clock_ms = clock_ms
+        self._on_script = on_script
+        self._on_round_trip = on_round_trip
+
+    async def run(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        """Run all calls in order in one round trip; reply i is the typed reply of call i.
+
+        Each call is atomic, all of them together are not. Scripts that the server does not have are
+        loaded and their calls run after the others.
+
+        Raises:
+            StorageUnavailable: No complete answer. Any of the calls may have run.
+            ScriptError: A script answered with an error: a bug.
+        """
+        if not calls:
+            return []
+        replies = await self._execute([_evalsha(call) for call in calls])
+        lacking = [number for number, reply in enumerate(replies) if _is_noscript(reply)]
+        if lacking:
+            again = await self._run_with_load([calls[number] for number in lacking])
+            for number, reply in zip(lacking, again, strict=True):
+                replies[number] = reply
+        self._count(calls)
+        return [_read(call, reply) for call, reply in zip(calls, replies, strict=True)]
+
+    async def read(self, commands: Sequence[Command]) -> list[Any]:
+        """Run plain read commands in one round trip; for repositories.
+
+        Raises:
+            StorageUnavailable: No complete answer.
+            ScriptError: The server refused a command: a bug.
+        """
+        replies = await self._execute(commands)
+        for command, reply in zip(commands, replies, strict=True):
+            if isinstance(reply, CommandRefused):
+                message = f"{command[0]!r}: {reply}"
+                raise ScriptError(message)
+        return replies
+
+    async def ping(self) -> None:
+        """Return when the server answers.
+
+        Raises:
+            StorageUnavailable: It does not.
+        """
+        await self._execute([("PING",)])
+
+    async def close(self) -> None:
+        """Close the connections; idempotent."""
+        await self._executor.close()
+
+    async def _run_with_load(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        loads: dict[str, Command] = {
+            call.script.sha: ("SCRIPT", "LOAD", call.script.text) for call in calls
+        }
+        replies = await self._execute([*loads.values(), *map(_evalsha, calls)])
+        return replies[len(loads) :]
+
+    async def _execute(self, commands: Sequence[Command]) -> list[Any]:
+        started = time.perf_counter()
+        replies = await self._executor.execute(commands)
+        self._on_round_trip(time.perf_counter() - started, len(commands))
+        refuse_if_not_ready(replies)
+        return replies
+
+    def _count(self, calls: Sequence[Call[Any]]) -> None:
+        counts: dict[str, int] = {}
+        for call in calls:
+            name = call.script.name
+            counts[name] = counts.get(name, 0) + 1
+        for name, count in counts.items():
+            self._on_script(name, count)
+
+
+def open_store(url: str, **options: Any) -> Store:
+    """Return a store for a redis://, rediss:// or unix:// URL; it connects on first use."""
+    return Store(RedisExecutor.from_url(url), **options)
+
+
+def _evalsha(call: Call[Any]) -> Command:
+    return ("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args)
+
+
+def _is_noscript(reply: Any) -> bool:
+    return isinstance(reply, CommandRefused) and str(reply).startswith("NOSCRIPT")
+
+
+def _read(call: Call[Any], reply: Any) -> Any:
+    if isinstance(reply, CommandRefused):
+        message = f"{call.script.name}: {reply}"
+        raise ScriptError(message)
+    return call.read(reply)

@@ -1,0 +1,219 @@
+"""A small cluster in a test: instances, nodes, sessions and jobs on one store, with literal time."""
+
+import asyncio
+from collections.abc import Coroutine, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from protocol.ids import InstanceId, JobId, NodeId, RequestId, SessionId, request_id
+from storage.call import Call
+from storage.capability import node_atoms
+from storage.executor import Executor
+from storage.instances import InstanceRepository
+from storage.job import JobRecord, JobSpec, JobState
+from storage.jobs import Completion, Failover, JobLimits, JobRepository
+from storage.nodes import NodeHeartbeatEntry, NodeRegistration, NodeRepository
+from storage.replies import Alive, Claimed, Registered
+from storage.sessions import SessionRepository
+from storage.store import Store
+
+T = TypeVar("T")
+
+START_MS = 1_800_000_000_000
+LEASE_MS = 3000
+NODE_LEASE_MS = 45000
+
+
+class Member:
+    """One instance of the scheduler, as far as the store knows it."""
+
+    def __init__(self, store: Store, name: str, limits: JobLimits) -> None:
+        instance = InstanceId(name)
+        self.id = instance
+        self.jobs = JobRepository(store, instance, limits)
+        self.nodes = NodeRepository(store, instance)
+        self.sessions = SessionRepository(store, instance)
+        self.instances = InstanceRepository(store, instance)
+
+
+class World:
+    """One store, a clock that the test moves, and short words for what a scheduler does.
+
+    Instance `i1` is alive from the start and is the one that acts unless another is named.
+    """
+
+    def __init__(self, executor: Executor, limits: JobLimits | None = None) -> None:
+        self.now_ms = START_MS
+        self.store = Store(executor, clock_ms=lambda: self.now_ms)
+        self.limits = limits or JobLimits()
+        self._runner = asyncio.Runner()
+        self._members: dict[str, Member] = {}
+        self.node_epochs: dict[str, int] = {}
+        self.session_epochs: dict[str, int] = {}
+        self.beat()
+
+    # what any test needs
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end."""
+        return self._runner.run(work)
+
+    def do(self, call: Call[T]) -> T:
+        """Run one call and return its typed reply."""
+        [reply] = self.run(self.store.run([call]))
+        return reply  # type: ignore[no-any-return]  # `run` is untyped for mixed calls
+
+    def do_all(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        """Run calls in one round trip."""
+        return self.run(self.store.run(calls))
+
+    def command(self, *words: str | int) -> Any:
+        """Run a plain command with the prefix put before its first argument."""
+        name, key, *rest = words
+        [reply] = self.run(self.store.read([(name, f"{self.store.prefix}{key}", *rest)]))
+        return reply
+
+    def wait(self, ms: int) -> None:
+        """Let time pass in the store's eyes."""
+        self.now_ms += ms
+
+    def close(self) -> None:
+        """Let go of the connection and the loop."""
+        self.run(self.store.close())
+        self._runner.close()
+
+    def member(self, name: str = "i1", limits: JobLimits | None = None) -> Member:
+        """Return an instance's repositories; it is alive once it beats."""
+        if limits is not None:
+            return Member(self.store, name, limits)
+        if name not in self._members:
+            self._members[name] = Member(self.store, name, self.limits)
+        return self._members[name]
+
+    # what a scheduler does
+
+    def beat(self, name: str = "i1", lease_ms: int = LEASE_MS) -> Alive:
+        """Renew an instance's lease."""
+        return self.do(self.member(name).instances.beat(lease_ms))
+
+    def node(  # noqa: PLR0913 - every keyword is optional and named at the call
+        self,
+        name: str,
+        *,
+        asr: Iterable[str] = ("en",),
+        semantic: Iterable[str] = ("es",),
+        tts: Iterable[str] = ("es",),
+        slots: int = 1,
+        owner: str = "i1",
+        lease_ms: int = NODE_LEASE_MS,
+    ) -> Registered:
+        """Register a node; English to Spanish with one slot unless said otherwise."""
+        registration = NodeRegistration(
+            node_id=NodeId(name),
+            atoms=node_atoms(asr, semantic, tts),
+            max_jobs=slots,
+            lease_ms=lease_ms,
+            info={"name": name},
+        )
+        reply = self.do(self.member(owner).nodes.register(registration))
+        assert isinstance(reply, Registered)
+        self.node_epochs[name] = reply.epoch
+        return reply
+
+    def heartbeat(self, *names: str, overloaded: bool = False, hold_ms: int = 3000) -> Any:
+        """Send a batch of heartbeats."""
+        batch = [
+            NodeHeartbeatEntry(
+                NodeId(name), self.node_epochs[name], NODE_LEASE_MS, overloaded, hold_ms
+            )
+            for name in names
+        ]
+        return self.do(self.member().nodes.heartbeat(batch))
+
+    def offline(self, name: str, owner: str = "i1") -> Any:
+        """Take a node off-line."""
+        return self.do(self.member(owner).nodes.offline(NodeId(name), self.node_epochs[name]))
+
+    def session(self, name: str, owner: str = "i1", tenant: str = "t1") -> int:
+        """Claim a session."""
+        reply = self.do(self.member(owner).sessions.claim(SessionId(name), tenant))
+        assert isinstance(reply, Claimed)
+        self.session_epochs[name] = reply.epoch
+        return reply.epoch
+
+    def spec(self, session: str, index: int, **changes: Any) -> JobSpec:
+        """Describe an utterance of 2 s, English to Spanish, as a turn of its own."""
+        if session not in self.session_epochs:
+            self.session(session)
+        language = changes.get("language", "es")
+        spec = JobSpec(
+            job_id=JobId(f"job-{session}-{index}-{language}"),
+            request_id=request_id(SessionId(session), index, language),
+            session_id=SessionId(session),
+            session_epoch=self.session_epochs[session],
+            utterance_index=index,
+            language=language,
+            source="en",
+            requirement="a:en,s:es",
+            preference="t:es",
+            turn_id=f"turn-{index}",
+            turn_part=0,
+            turn_continues=False,
+            tenant_id="t1",
+            trace_id="trace",
+            cost_ms=2000,
+            deadline_in_ms=100_000,
+        )
+        return replace(spec, **changes)
+
+    def dispatch(self, session: str, index: int, owner: str = "i1", **changes: Any) -> Any:
+        """Dispatch an utterance of a session."""
+        return self.do(self.member(owner).jobs.dispatch(self.spec(session, index, **changes)))
+
+    def segment(self, session: str, index: int, part: int, **changes: Any) -> Any:
+        """Dispatch a segment of the session's one long turn; it goes on unless said otherwise."""
+        changes = {"turn_continues": True, "turn_id": "turn-long", "turn_part": part} | changes
+        return self.dispatch(session, index, **changes)
+
+    def complete(
+        self,
+        job: str,
+        node: str | None,
+        *,
+        attempt: int = 1,
+        owner: str = "i1",
+        **changes: Any,
+    ) -> Any:
+        """End a job; `done` unless said otherwise."""
+        completion = Completion(
+            JobId(job), attempt, NodeId(node) if node else None, JobState.DONE
+        )
+        return self.do(self.member(owner).jobs.complete(replace(completion, **changes)))
+
+    def failover(
+        self, job: str, node: str | None, *, attempt: int = 1, owner: str = "i1", **changes: Any
+    ) -> Any:
+        """Move a job away; because its node was lost, unless said otherwise."""
+        failover = Failover(JobId(job), attempt, NodeId(node) if node else None, "node_lost")
+        return self.do(self.member(owner).jobs.failover(replace(failover, **changes)))
+
+    def sweep(self, owner: str = "i1", limit: int = 20) -> Any:
+        """Look what is due."""
+        return self.do(self.member(owner).jobs.sweep(limit))
+
+    def job(self, job: str) -> JobRecord:
+        """Read a job's record; it must exist."""
+        record = self.run(self.member().jobs.get_job(JobId(job)))
+        assert record is not None
+        return record
+
+    def request(self, session: str, index: int) -> RequestId:
+        """Return the request id of an utterance of a session."""
+        return request_id(SessionId(session), index, "es")
+
+    def slots(self, node: str) -> dict[str, str]:
+        """Return a node's slots with their open jobs."""
+        reply = self.command("HGETALL", f"node:{node}:slots")
+        if isinstance(reply, dict):
+            return dict(reply)
+        return dict(zip(reply[::2], reply[1::2], strict=True))
