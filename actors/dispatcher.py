@@ -73,9 +73,13 @@ class DispatcherActor(LoopActor):
         self._nodes = steps.nodes
         self._sessions = steps.sessions
         self._reaping = steps.reaping
-        self._kept: list[Step] = []
         self._beats: dict[NodeId, NodeBeat] = {}
+        self._kept: list[Step] = []
+        """Steps that the store could not take, in order; all that is new goes behind them."""
         self._retry_at_ms: float | None = None
+        self._later: list[Step] = []
+        """Steps whose time has not come; they hold nobody up."""
+        self._later_at_ms: float | None = None
         self._sweep_at_ms = 0.0
         self._jobs.on_due = self._expect_due
 
@@ -93,23 +97,39 @@ class DispatcherActor(LoopActor):
         self.wake_at(self._sweep_at_ms)
 
     async def on_receive_batch(self, messages: list[Any]) -> None:
-        """Decide on everything that waits, then run it."""
+        """Decide on everything that waits, then run it.
+
+        The first words of a session may be in the same batch as its opening: they are dispatched
+        under the epoch that its claim brings.
+        """
         now_ms = self.now_ms()
-        steps = [step for message in messages for step in self._plan(message, now_ms)]
-        await self._run_or_keep(steps)
+        unclaimed = [message for message in messages if self._is_unclaimed(message)]
+        if len(unclaimed) < len(messages):
+            first = messages
+            if unclaimed:
+                first = [message for message in messages if not self._is_unclaimed(message)]
+            await self._run_or_keep([step for one in first for step in self._plan(one, now_ms)])
+        if unclaimed:
+            await self._run_or_keep([step for one in unclaimed for step in self._plan(one, now_ms)])
+
+    def _is_unclaimed(self, message: Any) -> bool:
+        if not isinstance(message, UtteranceCut):
+            return False
+        return not self._sessions.epoch(message.spec.session_id)
 
     async def on_wake(self, now_ms: float) -> None:
-        """Due jobs, or another try after the store was away."""
-        if self._retry_at_ms is not None:
-            if now_ms < self._retry_at_ms:
-                self.wake_at(self._retry_at_ms)
-                return
+        """Due jobs, steps that were put off, or another try after the store was away."""
+        steps: list[Step] = []
+        if self._retry_at_ms is not None and now_ms >= self._retry_at_ms:
             self._retry_at_ms = None
-            await self._run_or_keep([])
-        elif now_ms >= self._sweep_at_ms:
+        if self._later_at_ms is not None and now_ms >= self._later_at_ms:
+            self._later_at_ms = None
+            steps, self._later = self._without_expired(self._later), []
+        if now_ms >= self._sweep_at_ms:
             self._sweep_at_ms = now_ms + _SWEEP_MS
-            await self._run_or_keep(list(self._jobs.sweep()))
-        self._arm()
+            if self._retry_at_ms is None:
+                steps.extend(self._jobs.sweep())
+        await self._run_or_keep(steps)
 
     def _plan(self, message: Any, now_ms: float) -> Sequence[Step]:
         match message:
@@ -151,6 +171,7 @@ class DispatcherActor(LoopActor):
         self._kept = []
         if self._retry_at_ms is not None:
             self._kept = self._without_expired(waiting)
+            self._arm()
             return
         if self._beats:
             waiting.extend(self._nodes.beats(self._beats.values()))
@@ -161,21 +182,22 @@ class DispatcherActor(LoopActor):
                 replies = await self._store.run([step.call for step in now])
             except StorageUnavailable as error:
                 logger.warning("store unavailable", error=str(error), steps=len(now))
-                self._postpone([*now, *waiting])
+                self._keep([*now, *waiting])
                 return
             follow = [
                 after
                 for step, reply in zip(now, replies, strict=True)
                 for after in step.apply(reply)
             ]
-            postponed = [step for step in follow if step.postponed]
-            if postponed:
-                self._postpone(postponed)
+            put_off = [step for step in follow if step.postponed]
+            if put_off:
+                self._later.extend(put_off)
+                self._later_at_ms = self.now_ms() + _RETRY_MS
             waiting = [step for step in follow if not step.postponed] + waiting
         self._arm()
 
-    def _postpone(self, steps: list[Step]) -> None:
-        self._kept.extend(self._without_expired(steps))
+    def _keep(self, steps: list[Step]) -> None:
+        self._kept = self._without_expired(steps)
         self._retry_at_ms = self.now_ms() + _RETRY_MS
         self._arm()
 
@@ -183,10 +205,10 @@ class DispatcherActor(LoopActor):
         now_ms = self.now_ms()
         kept: list[Step] = []
         for step in steps:
-            if step.expire is None or step.expires_at_ms is None or now_ms < step.expires_at_ms:
+            if step.expiry is None or now_ms < step.expiry.at_ms:
                 kept.append(step)
             else:
-                kept.extend(step.expire())
+                kept.extend(step.expiry.give_up())
         return kept
 
     # ---- time -------------------------------------------------------------------------------
@@ -195,5 +217,8 @@ class DispatcherActor(LoopActor):
         self._sweep_at_ms = min(self._sweep_at_ms, self.now_ms() + max(due_in_ms, 0) + 1)
 
     def _arm(self) -> None:
+        """Wake at the earliest of: due jobs, steps put off, the next try at the store."""
         at_ms = self._sweep_at_ms if self._retry_at_ms is None else self._retry_at_ms
+        if self._later_at_ms is not None and self._later_at_ms < at_ms:
+            at_ms = self._later_at_ms
         self.wake_at(at_ms)

@@ -5,7 +5,6 @@ text is context for the recogniser. Pure. Must not: send anything.
 """
 
 import unicodedata
-from collections import deque
 from dataclasses import dataclass
 
 from protocol.ids import SessionId
@@ -47,7 +46,7 @@ class Grouping:
         self._base_ms = 0.0
         """When the group began, or when its speech was last played to the end."""
         self._next_part = 0
-        self._parts: deque[str] = deque()
+        self._parts: list[str] = []
         self._length = 0
         """Characters in `_parts`."""
 
@@ -94,7 +93,7 @@ class Grouping:
         while len(self._parts) > 1 and (
             len(self._parts) > MAX_CONTEXT_PARTS or self._length > MAX_CONTEXT_CHARACTERS
         ):
-            self._length -= len(self._parts.popleft())
+            self._length -= len(self._parts.pop(0))
         if self._length > MAX_CONTEXT_CHARACTERS:
             self._parts[0] = _last_characters(text, MAX_CONTEXT_CHARACTERS)
             self._length = len(self._parts[0])

@@ -5,6 +5,7 @@ store is a value that is matched on; audio is only passed through, never kept.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from loguru import logger
@@ -30,7 +31,7 @@ from actors.messages import (
 from actors.open_jobs import OpenJob
 from actors.runtime import tell
 from actors.session_steps import SessionSteps
-from actors.step import Step
+from actors.step import Expiry, Step
 from protocol.errors import MissingReason
 from protocol.ids import JobId
 from storage.job import FINAL_STATES, JobState, JobStep
@@ -90,15 +91,18 @@ class JobSteps:
         """An utterance wants a node, or brings the audio that a node waits for."""
         if message.attempt:
             return self._audio_came(message)
-        expires_at_ms = now_ms + self._options.pending_timeout_ms
+        expiry = self._expiry(message, now_ms)
+        spec = message.spec
+        epoch = self._sessions.epoch(spec.session_id)
+        if spec.session_epoch != epoch:
+            spec = replace(spec, session_epoch=epoch)
         return (
-            Step(
-                self._jobs.dispatch(message.spec),
-                partial(self._dispatched, message, now_ms),
-                expires_at_ms=expires_at_ms,
-                expire=partial(self._store_was_away, message),
-            ),
+            Step(self._jobs.dispatch(spec), partial(self._dispatched, message, now_ms), expiry),
         )
+
+    def _expiry(self, message: UtteranceCut, now_ms: float) -> Expiry:
+        at_ms = now_ms + self._options.pending_timeout_ms
+        return Expiry(at_ms, partial(self._store_was_away, message))
 
     def _dispatched(
         self,
@@ -120,11 +124,13 @@ class JobSteps:
                 self._ends.without_job(message, JobState.FAILED, MissingReason.QUEUE_FULL)
                 return ()
             case Fenced():
-                steps = (
-                    *self._sessions.reclaim(message.spec.session_id),
-                    *self.cut(message, now_ms),
-                )
-                return tuple(step.later() for step in steps)
+                session_id = message.spec.session_id
+                again = partial(self.cut, message, now_ms)
+                claim = self._sessions.claim(session_id, again, self._expiry(message, now_ms))
+                if not claim:
+                    reason = MissingReason.SESSION_CLOSED
+                    self._ends.without_job(message, JobState.CANCELLED, reason)
+                return claim
 
     def _dispatched_before(self, message: UtteranceCut, reply: Duplicate) -> Sequence[Step]:
         """The reply was lost the first time, or another dispatcher asked before this one."""
@@ -297,8 +303,9 @@ class JobSteps:
                     self.on_due(reply.due_in_ms)
                     return ()
                 case Fenced():
-                    again = self._sessions.reclaim(job.spec.session_id)
-                    return tuple(step.later() for step in (*again, self._restore(job)))
+                    return self._sessions.claim(
+                        job.spec.session_id, lambda: (self._restore(job).later(),)
+                    )
                 case Duplicate() | Updated():
                     return ()
 

@@ -5,7 +5,6 @@ for the outcome of one key. Bounded in number and bytes, and speech goes before 
 without their voice are worth more than no words. Pure. Must not: know what an outcome is.
 """
 
-from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
@@ -31,7 +30,8 @@ class Remembered(Generic[K, T]):
 class ReplayBuffer(Generic[K, T]):
     """The latest deliveries to one recipient, oldest first.
 
-    `without_speech` returns an outcome as it is replayed once its speech was dropped.
+    `without_speech` returns an outcome as it is replayed once its speech was dropped. The queues
+    are lists: some hundred entries move in no time, and an empty deque takes 0.6 kB.
     """
 
     __slots__ = (
@@ -50,8 +50,8 @@ class ReplayBuffer(Generic[K, T]):
         self._without_speech = without_speech
         self._held_bytes = 0
         self._by_key: dict[K, Remembered[K, T]] = {}
-        self._deliveries: deque[Remembered[K, T]] = deque()
-        self._spoken: deque[Remembered[K, T]] = deque()
+        self._deliveries: list[Remembered[K, T]] = []
+        self._spoken: list[Remembered[K, T]] = []
         """Those whose speech is still here."""
 
     def __repr__(self) -> str:
@@ -106,15 +106,15 @@ class ReplayBuffer(Generic[K, T]):
         return freed
 
     def _forget_oldest(self) -> None:
-        kept = self._deliveries.popleft()
+        kept = self._deliveries.pop(0)
         self._held_bytes -= kept.text_bytes + kept.speech_bytes
         if self._spoken and self._spoken[0] is kept:
-            self._spoken.popleft()
+            self._spoken.pop(0)
         if self._by_key.get(kept.delivery.key) is kept:
             del self._by_key[kept.delivery.key]
 
     def _silence_oldest(self) -> None:
-        kept = self._spoken.popleft()
+        kept = self._spoken.pop(0)
         before = kept.delivery
         kept.delivery = Delivery(
             before.key, self._without_speech(before.outcome), before.delivery_seq, before.late

@@ -1,17 +1,14 @@
 """SessionSteps: which script follows what happened to a session as a whole."""
 
-from collections.abc import Sequence
-
-from loguru import logger
+from collections.abc import Callable, Sequence
 
 from actors.messages import (
     SessionClaimed,
     SessionEnded,
     SessionOpened,
 )
-from actors.ports import Mailbox
 from actors.runtime import tell
-from actors.step import Step
+from actors.step import Expiry, Step
 from protocol.ids import SessionId
 from storage.replies import Claimed, Fenced, Updated
 from storage.sessions import SessionRepository
@@ -35,24 +32,31 @@ class SessionSteps:
     def opened(self, message: SessionOpened) -> Sequence[Step]:
         """A session lives here now."""
         self._opened[message.session_id] = message
-        return self.reclaim(message.session_id)
+        return self.claim(message.session_id)
 
-    def reclaim(self, session_id: SessionId) -> Sequence[Step]:
-        """Claim the session, again where the store has lost it."""
+    def claim(
+        self,
+        session_id: SessionId,
+        then: Callable[[], Sequence[Step]] = lambda: (),
+        expiry: Expiry | None = None,
+    ) -> Sequence[Step]:
+        """Claim the session, again where the store has lost it; `then` follows under its epoch.
+
+        Nothing follows for a session that is over.
+        """
         opened = self._opened.get(session_id)
         if opened is None:
             return ()
-        session: Mailbox = opened.session
 
         def apply(reply: Claimed | Fenced) -> Sequence[Step]:
-            if isinstance(reply, Fenced):
-                logger.warning("another instance owns the session", session_id=session_id)
-            elif session_id in self._opened:
+            if isinstance(reply, Fenced):  # this instance has no lease yet, or no longer
+                return tuple(step.later() for step in self.claim(session_id, then, expiry))
+            if session_id in self._opened:
                 self._epochs[session_id] = reply.epoch
-                tell(session, SessionClaimed(reply.epoch))
-            return ()
+                tell(opened.session, SessionClaimed(reply.epoch))
+            return then()
 
-        return (Step(self._sessions.claim(session_id, opened.tenant_id), apply),)
+        return (Step(self._sessions.claim(session_id, opened.tenant_id), apply, expiry),)
 
     def ended(self, message: SessionEnded) -> Sequence[Step]:
         """The session is over; the store may forget it."""

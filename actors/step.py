@@ -8,6 +8,15 @@ from storage.call import Call
 
 
 @dataclass(frozen=True, slots=True)
+class Expiry:
+    """How long a step may wait for the store, and what giving it up means."""
+
+    at_ms: float
+    """Monotonic ms."""
+    give_up: Callable[[], Sequence["Step"]]
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """A call on the store with its continuation.
 
@@ -16,12 +25,10 @@ class Step:
     """
 
     call: Call[Any]
-    apply: Callable[[Any], Sequence[Self]]
+    apply: Callable[[Any], Sequence["Step"]]
     """Takes the typed reply, changes the dispatcher's state, tells actors; returns what follows."""
-    expires_at_ms: float | None = None
-    """Monotonic ms; a step that could not run until then is given up. None: it is kept."""
-    expire: Callable[[], Sequence[Self]] | None = None
-    """What giving up means."""
+    expiry: Expiry | None = None
+    """None: it is kept until the store takes it."""
     postponed: bool = False
     """Wait a moment before running it: the store is not ready for it."""
 

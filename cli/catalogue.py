@@ -11,6 +11,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Le
+from pydantic import BeforeValidator
 
 ENVIRONMENT_PREFIX = "LINGUA_"
 _SECRET_ENDINGS = ("_key", "_secret", "_token", "_tokens", "redis_url")
@@ -58,7 +59,14 @@ class Setting:
     def annotation(self) -> Any:
         """Type with its range, as pydantic reads it."""
         kind = Annotated[self.kind, *self.bounds] if self.bounds else self.kind
+        if get_origin(self.kind) is Literal:
+            kind = Annotated[self.kind, BeforeValidator(self._in_its_case)]
         return kind | None if self.optional else kind
+
+    def _in_its_case(self, given: object) -> object:
+        """Return the word as it is spelled here: nobody should fail over `info` for `INFO`."""
+        words = {word.lower(): word for word in get_args(self.kind)}
+        return words.get(given.lower(), given) if isinstance(given, str) else given
 
     @property
     def allowed(self) -> str:

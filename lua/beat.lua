@@ -11,29 +11,29 @@ local MAX_EXPIRED_INSTANCES = 8
 local MAX_EXPIRED_NODES = 64
 local MAX_SESSIONS = 64
 
-redis.call('SET', prefix .. 'gen', data_id, 'NX')
+call('SET', prefix .. 'gen', data_id, 'NX')
 local key = prefix .. 'inst:' .. instance
-local revived = 1 - redis.call('EXISTS', key)
-local lease = redis.call('ZSCORE', prefix .. 'insts', instance)
+local revived = 1 - call('EXISTS', key)
+local lease = call('ZSCORE', prefix .. 'insts', instance)
 
 -- After a time in which nobody could beat, all leases look expired together: the others get two
 -- leases' time to beat again before anybody is judged.
 if revived == 0 and lease and tonumber(lease) < now then
-  redis.call('HSET', key, 'calm_until', int(now + 2 * lease_ms))
+  call('HSET', key, 'calm_until', int(now + 2 * lease_ms))
 end
-redis.call('HSET', key, 'lease_ms', int(lease_ms), 'beat_at', int(now))
-redis.call('EXPIRE', key, RECORD_TTL_S)
-redis.call('ZADD', prefix .. 'insts', int(now + lease_ms), instance)
+call('HSET', key, 'lease_ms', int(lease_ms), 'beat_at', now_text)
+call('EXPIRE', key, RECORD_TTL_S)
+call('ZADD', prefix .. 'insts', int(now + lease_ms), instance)
 
 local expired_instances, expired_nodes = {}, {}
-if tonumber(redis.call('HGET', key, 'calm_until') or '0') <= now then
-  expired_instances = redis.call('ZRANGEBYSCORE', prefix .. 'insts', '-inf', int(now),
+if tonumber(call('HGET', key, 'calm_until') or '0') <= now then
+  expired_instances = call('ZRANGEBYSCORE', prefix .. 'insts', '-inf', now_text,
     'LIMIT', 0, MAX_EXPIRED_INSTANCES)
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'nodes', '-inf', int(now),
+  for _, id in ipairs(call('ZRANGEBYSCORE', prefix .. 'nodes', '-inf', now_text,
     'LIMIT', 0, MAX_EXPIRED_NODES)) do
-    local node = redis.call('HMGET', prefix .. 'node:' .. id, 'owner', 'epoch')
+    local node = call('HMGET', prefix .. 'node:' .. id, 'owner', 'epoch')
     if not node[1] then
-      redis.call('ZREM', prefix .. 'nodes', id)
+      call('ZREM', prefix .. 'nodes', id)
     elseif node[1] == instance then
       expired_nodes[#expired_nodes + 1] = { id, node[2] }
     end
@@ -41,14 +41,14 @@ if tonumber(redis.call('HGET', key, 'calm_until') or '0') <= now then
 end
 
 local sessions = key .. ':sessions'
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', sessions, '-inf', int(now),
+for _, id in ipairs(call('ZRANGEBYSCORE', sessions, '-inf', now_text,
   'LIMIT', 0, MAX_SESSIONS)) do
-  local ttl_s = redis.call('HGET', prefix .. 'session:' .. id, 'ttl_s')
+  local ttl_s = call('HGET', prefix .. 'session:' .. id, 'ttl_s')
   if ttl_s then
-    redis.call('EXPIRE', prefix .. 'session:' .. id, ttl_s)
-    redis.call('ZADD', sessions, int(now + tonumber(ttl_s) * 1000 / 3), id)
+    call('EXPIRE', prefix .. 'session:' .. id, ttl_s)
+    call('ZADD', sessions, int(now + tonumber(ttl_s) * 1000 / 3), id)
   else
-    redis.call('ZREM', sessions, id)
+    call('ZREM', sessions, id)
   end
 end
-return { 'OK', redis.call('GET', prefix .. 'gen'), revived, expired_instances, expired_nodes }
+return { 'OK', call('GET', prefix .. 'gen'), revived, expired_instances, expired_nodes }

@@ -8,30 +8,30 @@
 -- RETURNS OK epoch jobs | FENCED
 -- INCLUDE lib/clock.lua
 
-if redis.call('EXISTS', prefix .. 'inst:' .. instance) == 0 then
+if call('EXISTS', prefix .. 'inst:' .. instance) == 0 then
   return { 'FENCED' }
 end
 
 local key = prefix .. 'session:' .. session
-local before = redis.call('HMGET', key, 'epoch', 'owner')
+local before = call('HMGET', key, 'epoch', 'owner')
 local epoch = int(math.max(now, tonumber(before[1] or '0') + 1))
-redis.call('HSET', key, 'epoch', epoch, 'owner', instance, 'tenant', tenant, 'ttl_s', int(ttl_s))
-redis.call('EXPIRE', key, int(ttl_s))
+call('HSET', key, 'epoch', epoch, 'owner', instance, 'tenant', tenant, 'ttl_s', int(ttl_s))
+call('EXPIRE', key, int(ttl_s))
 if before[2] and before[2] ~= instance then
-  redis.call('ZREM', prefix .. 'inst:' .. before[2] .. ':sessions', session)
+  call('ZREM', prefix .. 'inst:' .. before[2] .. ':sessions', session)
 end
 -- The beat renews the record when a third of its life has passed.
-redis.call('ZADD', prefix .. 'inst:' .. instance .. ':sessions', int(now + ttl_s * 1000 / 3), session)
+call('ZADD', prefix .. 'inst:' .. instance .. ':sessions', int(now + ttl_s * 1000 / 3), session)
 
 -- Bounded by the session's queue bound and the nodes' capacity.
 local jobs = {}
-for _, id in ipairs(redis.call('SMEMBERS', key .. ':jobs')) do
-  local job = redis.call('HMGET', prefix .. 'job:' .. id, 'owner', 'due', 'index', 'state', 'attempt')
+for _, id in ipairs(call('SMEMBERS', key .. ':jobs')) do
+  local job = call('HMGET', prefix .. 'job:' .. id, 'owner', 'due', 'index', 'state', 'attempt')
   if job[1] then
     if job[1] ~= instance then
-      redis.call('HSET', prefix .. 'job:' .. id, 'owner', instance)
-      redis.call('ZREM', prefix .. 'inst:' .. job[1] .. ':jobs', id)
-      redis.call('ZADD', prefix .. 'inst:' .. instance .. ':jobs', job[2], id)
+      call('HSET', prefix .. 'job:' .. id, 'owner', instance)
+      call('ZREM', prefix .. 'inst:' .. job[1] .. ':jobs', id)
+      call('ZADD', prefix .. 'inst:' .. instance .. ':jobs', job[2], id)
     end
     jobs[#jobs + 1] = { id, session, job[3], job[4], job[5], instance }
   end

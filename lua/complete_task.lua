@@ -15,20 +15,18 @@
 -- RETURNS STALE attempt | GONE
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
--- INCLUDE lib/choice.lua
+-- INCLUDE lib/slot.lua
 -- INCLUDE lib/job.lua
--- INCLUDE lib/queue.lua
--- INCLUDE lib/handover.lua
 -- INCLUDE lib/finish.lua
 
-local ended = load_job(job)
+local ended = load_job_head(job)
 if not ended then
   return { 'GONE' }
 end
 if FINAL[ended.state] then
   if ended.state == 'empty' and state == 'done' and ended.attempt == attempt and ended.node == node
   then
-    redis.call('HSET', prefix .. 'job:' .. job, 'replaced', '1')
+    call('HSET', prefix .. 'job:' .. job, 'replaced', '1')
   end
   return describe('DUPLICATE', ended)
 end
@@ -36,8 +34,29 @@ if ended.attempt ~= attempt or ended.owner ~= instance or (node ~= '' and ended.
   return { 'STALE', ended.attempt }
 end
 
+finish_record(ended, state, reason, processing_ms)
 if outcome ~= '' then
   record_outcome(ended, outcome, outcome_ttl_ms)
 end
-finish(ended, state, reason, processing_ms, node ~= '')
+local freed = nil
+if ended.state ~= 'queued' then
+  freed = leave_node(ended, node ~= '')
+  if not freed then
+    return { 'OK', state, {} }
+  end
+  -- Nearly always nothing waits, and the rest of the script is not even set up.
+  if call('EXISTS', prefix .. 'qs', prefix .. 'pin:' .. freed.id) == 0 then
+    place_node(freed)
+    return { 'OK', state, {} }
+  end
+end
+
+-- INCLUDE lib/choice.lua
+-- INCLUDE lib/queue.lua
+-- INCLUDE lib/handover.lua
+if freed then
+  serve(freed)
+else
+  dequeue(load_job(job))
+end
 return { 'OK', state, handed }

@@ -29,26 +29,39 @@
 -- RETURNS BUSY | FENCED
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
--- INCLUDE lib/choice.lua
+-- INCLUDE lib/slot.lua
 -- INCLUDE lib/job.lua
--- INCLUDE lib/queue.lua
--- INCLUDE lib/turn.lua
 -- INCLUDE lib/create.lua
 
-local binding = claim_request()
-if binding then
-  return binding
+local reply = claim_request()
+if reply then
+  return reply
 end
-
 local new = new_job(1)
-local node = find_place(new)
+local node = not new.turned and usual_node('')
 if node then
   return create_assigned(new, node)
 end
-if redis.call('ZCARD', prefix .. 'jobs:queued') >= max_queued
-  or redis.call('SCARD', prefix .. 'session:' .. session .. ':queued') >= max_queued_per_session
+
+-- INCLUDE lib/choice.lua
+if not new.turned then
+  node = choose_node(requirement, preference, '')
+  if node then
+    return create_assigned(new, node)
+  end
+end
+
+-- INCLUDE lib/queue.lua
+-- INCLUDE lib/turn.lua
+-- INCLUDE lib/place.lua
+node = new.turned and find_place(new)
+if node then
+  return create_assigned(new, node)
+end
+if call('ZCARD', prefix .. 'jobs:queued') >= max_queued
+  or call('SCARD', session_key .. ':queued') >= max_queued_per_session
 then
-  redis.call('DEL', prefix .. 'req:' .. request)
+  call('DEL', prefix .. 'req:' .. request)
   return { 'BUSY' }
 end
 return create_queued(new)

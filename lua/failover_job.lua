@@ -20,8 +20,9 @@
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
 -- INCLUDE lib/group.lua
--- INCLUDE lib/choice.lua
+-- INCLUDE lib/slot.lua
 -- INCLUDE lib/job.lua
+-- INCLUDE lib/choice.lua
 -- INCLUDE lib/queue.lua
 -- INCLUDE lib/turn.lua
 -- INCLUDE lib/handover.lua
@@ -58,10 +59,10 @@ local function exclude_node()
   end
   if moving.turned then
     local turn = prefix .. 'turn:' .. moving.slot
-    local excluded = redis.call('HGET', turn, 'excluded') or ''
+    local excluded = call('HGET', turn, 'excluded') or ''
     if not is_excluded(moving.node, excluded) then
-      redis.call('HSET', turn, 'excluded', add_line(excluded, moving.node))
-      redis.call('EXPIRE', turn, RECORD_TTL_S)
+      call('HSET', turn, 'excluded', add_line(excluded, moving.node))
+      call('EXPIRE', turn, RECORD_TTL_S)
     end
   end
 end
@@ -83,7 +84,7 @@ end
 
 -- Takes the job off its node; returns the node, to be served when the job has a new place.
 local function leave()
-  vacate(prefix .. 'node:' .. moving.node .. ':slots', moving.slot, moving.id)
+  vacate(moving.node, moving.slot, moving.id)
   if exclude == 1 then
     exclude_node()
   end
@@ -92,7 +93,7 @@ local function leave()
     blame(left)
   end
   local began = math.max(0, moving.assigned_at - moving.created_at)
-  redis.call('HSET', prefix .. 'job:' .. job, 'excluded', moving.excluded, 'attempt_' .. attempt,
+  call('HSET', prefix .. 'job:' .. job, 'excluded', moving.excluded, 'attempt_' .. attempt,
     int(began) .. ' ' .. int(now - moving.created_at) .. ' ' .. reason .. ' ' .. moving.node)
   moving.left = moving.node
   return left
@@ -157,8 +158,8 @@ else
   if not waits or was_pinned then
     set_due(moving, math.min(now + pending_ms, moving.deadline))
     moving.pin = ''
-    redis.call('HSET', prefix .. 'job:' .. job, 'state', 'queued', 'node', '', 'pin', '',
-      'attempt', moving.attempt, 'due', int(moving.due), 'queued_at', int(now))
+    call('HSET', prefix .. 'job:' .. job, 'state', 'queued', 'node', '', 'pin', '',
+      'attempt', moving.attempt, 'due', int(moving.due), 'queued_at', now_text)
     index_state(job, moving.state, 'queued')
     moving.state, moving.node = 'queued', ''
     enqueue(moving)

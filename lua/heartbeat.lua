@@ -7,19 +7,20 @@
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
 -- INCLUDE lib/group.lua
--- INCLUDE lib/choice.lua
+-- INCLUDE lib/slot.lua
 -- INCLUDE lib/job.lua
+-- INCLUDE lib/choice.lua
 -- INCLUDE lib/queue.lua
 -- INCLUDE lib/handover.lua
 
 local unknown = {}
-local waiting = redis.call('EXISTS', prefix .. 'qs') == 1
+local waiting = call('EXISTS', prefix .. 'qs') == 1
 for i = 1, #beats, 4 do
   local node = load_node(beats[i])
   if not node or node.epoch ~= beats[i + 1] or node.state == 'offline' then
     unknown[#unknown + 1] = beats[i]
   else
-    redis.call('ZADD', prefix .. 'nodes', int(now + tonumber(beats[i + 2])), node.id)
+    call('ZADD', prefix .. 'nodes', int(now + tonumber(beats[i + 2])), node.id)
     local hold_ms = tonumber(beats[i + 3])
     local mark = hold_ms > 0 and now + hold_ms or 0
     local changes = node.overloaded ~= mark or node.penalties ~= ''

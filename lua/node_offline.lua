@@ -8,8 +8,9 @@
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
 -- INCLUDE lib/group.lua
--- INCLUDE lib/choice.lua
+-- INCLUDE lib/slot.lua
 -- INCLUDE lib/job.lua
+-- INCLUDE lib/choice.lua
 -- INCLUDE lib/queue.lua
 -- INCLUDE lib/handover.lua
 -- INCLUDE lib/offline.lua

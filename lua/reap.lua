@@ -8,26 +8,27 @@
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
 -- INCLUDE lib/group.lua
--- INCLUDE lib/choice.lua
+-- INCLUDE lib/slot.lua
 -- INCLUDE lib/job.lua
+-- INCLUDE lib/choice.lua
 -- INCLUDE lib/queue.lua
 -- INCLUDE lib/handover.lua
 -- INCLUDE lib/offline.lua
 -- INCLUDE lib/finish.lua
 
-if redis.call('EXISTS', prefix .. 'inst:' .. instance) == 0 then
+if call('EXISTS', prefix .. 'inst:' .. instance) == 0 then
   return { 'FENCED' }
 end
-local lease = redis.call('ZSCORE', prefix .. 'insts', dead)
+local lease = call('ZSCORE', prefix .. 'insts', dead)
 if dead == instance or (lease and tonumber(lease) > now) then
   return { 'REVIVED' }
 end
 
 local key = prefix .. 'inst:' .. dead
-redis.call('DEL', key) -- from here on it is fenced, until it beats again
+call('DEL', key) -- from here on it is fenced, until it beats again
 
 local mine = {}
-local nodes = redis.call('SRANDMEMBER', key .. ':nodes', limit)
+local nodes = call('SRANDMEMBER', key .. ':nodes', limit)
 for _, id in ipairs(nodes) do
   local node = load_node(id)
   if node and node.owner == dead then
@@ -37,19 +38,27 @@ for _, id in ipairs(nodes) do
       end
     end
   end
-  redis.call('SREM', key .. ':nodes', id)
+  call('SREM', key .. ':nodes', id)
 end
 
 -- Waiting jobs lost their audio with their owner. Running ones keep their node until they are due:
 -- a session that is claimed by then takes them along. The cursor passes over those kept.
-local cursor = tonumber(redis.call('GET', key .. ':reap') or '0')
-local ids = redis.call('ZRANGE', key .. ':jobs', cursor, cursor + limit - 1)
+local cursor = tonumber(call('GET', key .. ':reap') or '0')
+local ids = call('ZRANGE', key .. ':jobs', cursor, cursor + limit - 1)
 for _, id in ipairs(ids) do
   local job = load_job(id)
   if not job or FINAL[job.state] or job.owner ~= dead then
-    redis.call('ZREM', key .. ':jobs', id)
+    call('ZREM', key .. ':jobs', id)
   elseif job.state == 'queued' or job.due <= now then
-    finish(job, 'failed', 'instance_lost', 0, false)
+    finish_record(job, 'failed', 'instance_lost', 0)
+    if job.state == 'queued' then
+      dequeue(job)
+    else
+      local node = leave_node(job, false)
+      if node then
+        serve(node)
+      end
+    end
   else
     cursor = cursor + 1
   end
@@ -57,13 +66,13 @@ end
 
 local more = #nodes == limit or #ids == limit
 if more then
-  redis.call('SET', key .. ':reap', int(cursor), 'EX', 60)
+  call('SET', key .. ':reap', int(cursor), 'EX', 60)
 else
-  redis.call('DEL', key .. ':reap')
+  call('DEL', key .. ':reap')
 end
-local finished = not more and redis.call('EXISTS', key .. ':jobs') == 0
+local finished = not more and call('EXISTS', key .. ':jobs') == 0
 if finished then
-  redis.call('ZREM', prefix .. 'insts', dead)
-  redis.call('DEL', key .. ':nodes', key .. ':sessions', key .. ':mbox')
+  call('ZREM', prefix .. 'insts', dead)
+  call('DEL', key .. ':nodes', key .. ':sessions', key .. ':mbox')
 end
 return { 'OK', more and 1 or 0, finished and 1 or 0, mine, handed }

@@ -11,19 +11,20 @@
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
 -- INCLUDE lib/group.lua
--- INCLUDE lib/choice.lua
+-- INCLUDE lib/slot.lua
 -- INCLUDE lib/job.lua
+-- INCLUDE lib/choice.lua
 -- INCLUDE lib/queue.lua
 -- INCLUDE lib/handover.lua
 
-if redis.call('EXISTS', prefix .. 'inst:' .. instance) == 0 then
+if call('EXISTS', prefix .. 'inst:' .. instance) == 0 then
   return { 'FENCED' }
 end
 
 local key = prefix .. 'node:' .. node
 local joined = load_node(node) or unknown_node(node)
 if joined.owner ~= '' and joined.owner ~= instance then
-  redis.call('SREM', prefix .. 'inst:' .. joined.owner .. ':nodes', node)
+  call('SREM', prefix .. 'inst:' .. joined.owner .. ':nodes', node)
 end
 joined.owner = instance
 joined.epoch = int(math.max(now, tonumber(joined.epoch) + 1))
@@ -33,14 +34,14 @@ joined.max = max_jobs
 joined.overloaded = 0
 joined.suspect = false
 
-redis.call('HSET', key, 'owner', instance, 'epoch', joined.epoch, 'registered_at', int(now))
-for i = 1, #info, 2 do
-  redis.call('HSET', key, 'info:' .. info[i], info[i + 1])
-end
-redis.call('PERSIST', key)
-redis.call('PERSIST', joined.slots)
-redis.call('SADD', prefix .. 'inst:' .. instance .. ':nodes', node)
-redis.call('ZADD', prefix .. 'nodes', int(now + lease_ms), node)
+call('PERSIST', key)
+call('PERSIST', joined.slots)
+call('SADD', prefix .. 'inst:' .. instance .. ':nodes', node)
+call('ZADD', prefix .. 'nodes', int(now + lease_ms), node)
 settle_node(joined)
+call('HSET', key, 'registered_at', now_text)
+for i = 1, #info, 2 do
+  call('HSET', key, 'info:' .. info[i], info[i + 1])
+end
 serve(joined)
 return { 'OK', joined.epoch, handed }

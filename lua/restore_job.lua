@@ -32,17 +32,18 @@
 -- RETURNS FENCED
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
--- INCLUDE lib/choice.lua
+-- INCLUDE lib/slot.lua
 -- INCLUDE lib/job.lua
+-- INCLUDE lib/create.lua
+-- INCLUDE lib/choice.lua
 -- INCLUDE lib/queue.lua
 -- INCLUDE lib/turn.lua
--- INCLUDE lib/create.lua
+-- INCLUDE lib/place.lua
 
-local binding = claim_request()
-if binding then
-  return binding
+local reply = claim_request()
+if reply then
+  return reply
 end
-
 local new = new_job(attempt)
 new.excluded = excluded
 if node == '' then
@@ -53,7 +54,7 @@ end
 -- It stands where it stood, even when that exceeds the capacity or the node is not back yet.
 create_assigned(new, load_node(node) or unknown_node(node))
 if state == 'running' then
-  redis.call('HSET', prefix .. 'job:' .. job, 'state', state, 'running_at', int(now))
+  call('HSET', prefix .. 'job:' .. job, 'state', state, 'running_at', now_text)
   index_state(job, 'assigned', state)
 end
 return { 'RESTORED' }

@@ -7,8 +7,9 @@
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
 -- INCLUDE lib/group.lua
--- INCLUDE lib/choice.lua
+-- INCLUDE lib/slot.lua
 -- INCLUDE lib/job.lua
+-- INCLUDE lib/choice.lua
 -- INCLUDE lib/queue.lua
 -- INCLUDE lib/handover.lua
 
@@ -25,23 +26,23 @@ local function cause(state, pin, deadline)
 end
 
 -- A node's marks and penalties lapse by time even when it says nothing.
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'lapses', '-inf', int(now),
+for _, id in ipairs(call('ZRANGEBYSCORE', prefix .. 'lapses', '-inf', now_text,
   'LIMIT', 0, MAX_LAPSES)) do
   local node = load_node(id)
   if node then
     settle_node(node)
     serve(node)
   else
-    redis.call('ZREM', prefix .. 'lapses', id)
+    call('ZREM', prefix .. 'lapses', id)
   end
 end
 
 -- No job waits beside a node that could take it, whatever was missed before.
-for _, requirement in ipairs(redis.call('ZRANGE', prefix .. 'qs', 0, MAX_QUEUES - 1)) do
-  local head = redis.call('ZRANGE', prefix .. 'q:' .. requirement, 0, 0)[1]
+for _, requirement in ipairs(call('ZRANGE', prefix .. 'qs', 0, MAX_QUEUES - 1)) do
+  local head = call('ZRANGE', prefix .. 'q:' .. requirement, 0, 0)[1]
   local job = head and load_job(head)
   if not job or job.state ~= 'queued' then
-    redis.call('ZREM', prefix .. 'q:' .. requirement, head or '')
+    call('ZREM', prefix .. 'q:' .. requirement, head or '')
     update_head(requirement)
   else
     local node = choose_node(requirement, job.preference, exclusion(job))
@@ -54,15 +55,15 @@ end
 -- What is due stays in the index until its owner has driven it on.
 local index = prefix .. 'inst:' .. instance .. ':jobs'
 local due = {}
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', int(now), 'LIMIT', 0, limit)) do
-  local job = redis.call('HMGET', prefix .. 'job:' .. id, 'state', 'attempt', 'pin', 'deadline')
+for _, id in ipairs(call('ZRANGEBYSCORE', index, '-inf', now_text, 'LIMIT', 0, limit)) do
+  local job = call('HMGET', prefix .. 'job:' .. id, 'state', 'attempt', 'pin', 'deadline')
   if not job[1] or job[1] == 'done' or job[1] == 'empty' or job[1] == 'failed'
     or job[1] == 'cancelled' then
-    redis.call('ZREM', index, id)
+    call('ZREM', index, id)
   else
     due[#due + 1] = { id, job[1], tonumber(job[2]), cause(job[1], job[3], tonumber(job[4])) }
   end
 end
-local upcoming = redis.call('ZRANGE', index, #due, #due, 'WITHSCORES')
+local upcoming = call('ZRANGE', index, #due, #due, 'WITHSCORES')
 local next_due_ms = upcoming[2] and math.max(0, tonumber(upcoming[2]) - now) or -1
 return { 'OK', due, handed, next_due_ms }

@@ -10,9 +10,10 @@
 -- RETURNS DUPLICATE job state attempt node instance epoch due_ms
 -- RETURNS STALE attempt | GONE
 -- INCLUDE lib/clock.lua
+-- INCLUDE lib/slot.lua
 -- INCLUDE lib/job.lua
 
-local current = load_job(job)
+local current = load_job_head(job)
 if not current then
   return { 'GONE' }
 end
@@ -24,13 +25,13 @@ if current.attempt ~= attempt or current.owner ~= instance or current.node ~= no
 end
 
 local key = prefix .. 'job:' .. job
-local noted = redis.call('HGET', key, step .. '_at')
+local noted = call('HGET', key, step .. '_at')
 if noted and noted ~= '0' then
   return describe('DUPLICATE', current)
 end
-redis.call('HSET', key, step .. '_at', int(now))
+call('HSET', key, step .. '_at', now_text)
 if step == 'running' then
-  redis.call('HSET', key, 'state', 'running')
+  call('HSET', key, 'state', 'running')
   index_state(job, current.state, 'running')
 end
 return { 'OK' }

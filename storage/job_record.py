@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from protocol.ids import InstanceId, JobId, NodeId, RequestId, SessionId
-from storage.job import JobRecord, JobState, TimelineEntry
+from protocol.ids import InstanceId, JobId, NodeId, SessionId, request_id
+from storage.job import FINAL_STATES, JobRecord, JobState, TimelineEntry
 from storage.reader import mapping
 
 _STEPS = ("queued", "assigned", "accepted", "running")
@@ -14,15 +14,17 @@ _MAX_PAST_ATTEMPTS = 20
 def job_record(job_id: JobId, raw: Any) -> JobRecord:
     """Return the record of a job whose hash is not empty."""
     row = mapping(raw)
+    session_id, index = SessionId(row["session"]), int(row["index"])
+    state = JobState(row["state"])
     return JobRecord(
         job_id=job_id,
-        request_id=RequestId(row["request"]),
-        session_id=SessionId(row["session"]),
-        utterance_index=int(row["index"]),
+        request_id=request_id(session_id, index, row["language"]),
+        session_id=session_id,
+        utterance_index=index,
         language=row["language"],
         source=row["source"],
         requirement=row["requirement"],
-        state=JobState(row["state"]),
+        state=state,
         attempt=int(row["attempt"]),
         node_id=NodeId(row["node"]) if row["node"] else None,
         owner_instance=InstanceId(row["owner"]),
@@ -33,7 +35,7 @@ def job_record(job_id: JobId, raw: Any) -> JobRecord:
         excluded_nodes=tuple(NodeId(node) for node in row.get("excluded", "").split("\n") if node),
         created_at_ms=int(row["created_at"]),
         deadline_at_ms=int(row["deadline"]),
-        due_at_ms=int(row["due"]),
+        due_at_ms=0 if state in FINAL_STATES else int(row["due"]),
         turn_part=int(row["part"]),
         replaced=row.get("replaced") == "1",
         timeline=_timeline(row),

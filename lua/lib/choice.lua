@@ -3,10 +3,6 @@
 local MAX_GROUPS_COMPARED = 16
 local MAX_SETS_INTERSECTED = 64 -- where all sets are larger, a sample is tried first
 
-local function is_excluded(id, excluded)
-  return excluded ~= '' and string.find('\n' .. excluded .. '\n', '\n' .. id .. '\n', 1, true) ~= nil
-end
-
 -- The sets whose intersection is the groups that have all atoms, and a free slot if asked for.
 local function group_sets(requirement, with_free)
   local sets = {}
@@ -23,7 +19,7 @@ end
 local function intersect(sets)
   local smallest, size = sets[1], nil
   for _, set in ipairs(sets) do
-    local cardinality = redis.call('SCARD', set)
+    local cardinality = call('SCARD', set)
     if cardinality == 0 then
       return {}
     end
@@ -31,20 +27,20 @@ local function intersect(sets)
       smallest, size = set, cardinality
     end
     if size <= MAX_SETS_INTERSECTED then
-      return redis.call('SINTER', unpack(sets))
+      return call('SINTER', unpack(sets))
     end
   end
   local found = {}
-  for _, gid in ipairs(redis.call('SRANDMEMBER', smallest, MAX_GROUPS_COMPARED)) do
+  for _, gid in ipairs(call('SRANDMEMBER', smallest, MAX_GROUPS_COMPARED)) do
     local in_all = true
     for _, set in ipairs(sets) do
-      in_all = in_all and redis.call('SISMEMBER', set, gid) == 1
+      in_all = in_all and call('SISMEMBER', set, gid) == 1
     end
     if in_all then
       found[#found + 1] = gid
     end
   end
-  return #found > 0 and found or redis.call('SINTER', unpack(sets))
+  return #found > 0 and found or call('SINTER', unpack(sets))
 end
 
 -- The best-ranked node of these groups, with its score.
@@ -54,8 +50,8 @@ local function best_of(groups, requirement, excluded, excluded_count)
     local gid = groups[i]
     local group = prefix .. 'grp:' .. gid
     if not string.find(gid, '!', 1, true)
-      or redis.call('SISMEMBER', group .. ':penalties', requirement) == 0 then
-      local ranked = redis.call('ZRANGE', group .. ':free', 0, excluded_count, 'WITHSCORES')
+      or call('SISMEMBER', group .. ':penalties', requirement) == 0 then
+      local ranked = call('ZRANGE', group .. ':free', 0, excluded_count, 'WITHSCORES')
       for n = 1, #ranked, 2 do
         if not is_excluded(ranked[n], excluded) then
           local score = tonumber(ranked[n + 1])
@@ -74,7 +70,7 @@ end
 local function other_exists(requirement, excluded, excluded_count)
   local groups = intersect(group_sets(requirement, false))
   for i = 1, math.min(#groups, MAX_GROUPS_COMPARED) do
-    local nodes = redis.call('SRANDMEMBER', prefix .. 'grp:' .. groups[i] .. ':nodes',
+    local nodes = call('SRANDMEMBER', prefix .. 'grp:' .. groups[i] .. ':nodes',
       excluded_count + 1)
     for _, id in ipairs(nodes) do
       if not is_excluded(id, excluded) then
@@ -104,9 +100,6 @@ end
 -- Returns the node for a job, loaded, or nil. A marked node, then one without the preferred atom,
 -- is chosen only when no better one has a free slot; then load decides, then least recent use.
 local function choose_node(requirement, preference, excluded)
-  if redis.call('EXISTS', prefix .. 'groups:free') == 0 then
-    return nil
-  end
   excluded = effective_exclusion(requirement, excluded)
   local excluded_count = count_excluded(excluded)
   local sets = group_sets(requirement, true)

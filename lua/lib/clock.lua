@@ -1,9 +1,11 @@
 -- Time, numbers and lifetimes. Needs `now` (0: the server's clock).
 
+local call = redis.call
+
 local RECORD_TTL_S = 3600 -- jobs, requests, queues, notes
 
 if now == 0 then
-  local time = redis.call('TIME')
+  local time = call('TIME')
   now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
@@ -11,3 +13,5 @@ end
 local function int(number)
   return string.format('%.0f', number)
 end
+
+local now_text = int(now)

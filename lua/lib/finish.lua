@@ -1,30 +1,49 @@
--- The end of a job, wherever it is. Needs lib/clock.lua, node, choice, job, queue, handover.
+-- The end of a job. Needs lib/clock.lua, node, slot, job.
 
--- Frees what the job holds at its node and hands it on. `answered`: the node itself ended the job,
--- so it is not suspect any more.
+local MAX_INDEXED = 10000 -- final jobs kept in each state index, about
+
+-- Makes the record final and takes the job out of every index; its slot or queue is left apart.
+local function finish_record(job, state, why, took_ms)
+  local record = prefix .. 'job:' .. job.id
+  call('HSET', record, 'state', state, 'ended_at', now_text)
+  if why ~= '' then
+    call('HSET', record, 'reason', why)
+  end
+  if took_ms > 0 then
+    call('HSET', record, 'processing_ms', int(took_ms))
+  end
+  call('ZREM', prefix .. 'inst:' .. job.owner .. ':jobs', job.id)
+  call('SREM', prefix .. 'session:' .. job.session .. ':jobs', job.id)
+  call('ZREM', prefix .. 'jobs:' .. job.state, job.id)
+  call('ZADD', prefix .. 'jobs:' .. state, now_text, job.id)
+  if now % 16 == 0 then
+    call('ZREMRANGEBYRANK', prefix .. 'jobs:' .. state, 0, -MAX_INDEXED - 1)
+  end
+end
+
+-- Adds an outcome without speech to what another instance may replay.
+local function record_outcome(job, outcome, ttl_ms)
+  local stream = prefix .. 'out:' .. job.session
+  call('XADD', stream, 'MAXLEN', 200, '*', 'job', job.id, 'index', job.index,
+    'language', job.language, 'outcome', outcome)
+  call('PEXPIRE', stream, int(ttl_ms))
+end
+
+-- Takes the job off its node; returns the node, to be served and placed, if it still has a record.
+-- `answered`: the node itself ended the job, so it is not suspect any more.
 local function leave_node(job, answered)
-  vacate(prefix .. 'node:' .. job.node .. ':slots', job.slot, job.id)
+  vacate(job.node, job.slot, job.id)
   local node = load_node(job.node)
   if not node then
-    return
+    return nil
   end
   if answered and node.suspect then
     node.suspect = false
-    redis.call('HSET', prefix .. 'node:' .. node.id, 'suspect', '0')
+    call('HSET', prefix .. 'node:' .. node.id, 'suspect', '0')
   end
   if node.overloaded > 0 and used_slots(node) == 0 then
     node.overloaded = 0
-    redis.call('HSET', prefix .. 'node:' .. node.id, 'overloaded', '0')
+    call('HSET', prefix .. 'node:' .. node.id, 'overloaded', '0')
   end
-  serve(node)
-end
-
-local function finish(job, state, why, took_ms, answered)
-  if job.state == 'queued' then
-    dequeue(job)
-    finish_record(job, state, why, took_ms)
-  else
-    finish_record(job, state, why, took_ms)
-    leave_node(job, answered)
-  end
+  return node
 end

@@ -6,40 +6,40 @@ local function leave_group(node)
     return
   end
   local group = prefix .. 'grp:' .. gid
-  redis.call('ZREM', group .. ':free', node.id)
-  redis.call('SREM', group .. ':nodes', node.id)
-  if redis.call('EXISTS', group .. ':free') == 0 then
-    redis.call('SREM', prefix .. 'groups:free', gid)
+  call('ZREM', group .. ':free', node.id)
+  call('SREM', group .. ':nodes', node.id)
+  if call('EXISTS', group .. ':free') == 0 then
+    call('SREM', prefix .. 'groups:free', gid)
   end
-  if redis.call('EXISTS', group .. ':nodes') == 0 then
-    local identity = redis.call('GET', group .. ':identity')
+  if call('EXISTS', group .. ':nodes') == 0 then
+    local identity = call('GET', group .. ':identity')
     for atom in string.gmatch(string.match(identity, '^[^|]*'), '%S+') do
-      redis.call('SREM', prefix .. 'cap:' .. atom, gid)
+      call('SREM', prefix .. 'cap:' .. atom, gid)
     end
-    redis.call('HDEL', prefix .. 'groups', identity)
-    redis.call('DEL', group .. ':penalties', group .. ':identity')
+    call('HDEL', prefix .. 'groups', identity)
+    call('DEL', group .. ':penalties', group .. ':identity')
   end
   node.group = ''
 end
 
 local function join_group(node, identity)
-  local gid = redis.call('HGET', prefix .. 'groups', identity)
+  local gid = call('HGET', prefix .. 'groups', identity)
   if not gid then
-    gid = int(redis.call('INCR', prefix .. 'seq'))
+    gid = int(call('INCR', prefix .. 'seq'))
     local penalised = string.match(identity, '|(.+)$')
     if penalised then
       gid = gid .. '!' -- the choice looks at `penalties` only where this says so
       for requirement in string.gmatch(penalised, '%S+') do
-        redis.call('SADD', prefix .. 'grp:' .. gid .. ':penalties', requirement)
+        call('SADD', prefix .. 'grp:' .. gid .. ':penalties', requirement)
       end
     end
     for atom in string.gmatch(node.atoms, '%S+') do
-      redis.call('SADD', prefix .. 'cap:' .. atom, gid)
+      call('SADD', prefix .. 'cap:' .. atom, gid)
     end
-    redis.call('SET', prefix .. 'grp:' .. gid .. ':identity', identity)
-    redis.call('HSET', prefix .. 'groups', identity, gid)
+    call('SET', prefix .. 'grp:' .. gid .. ':identity', identity)
+    call('HSET', prefix .. 'groups', identity, gid)
   end
-  redis.call('SADD', prefix .. 'grp:' .. gid .. ':nodes', node.id)
+  call('SADD', prefix .. 'grp:' .. gid .. ':nodes', node.id)
   node.group = gid
 end
 
@@ -59,10 +59,10 @@ local function lapse(node)
   end
   node.penalties = table.concat(kept, ' ')
   if soonest and node.state == 'online' then
-    redis.call('ZADD', prefix .. 'lapses', int(soonest), node.id)
-    redis.call('EXPIRE', prefix .. 'lapses', RECORD_TTL_S)
+    call('ZADD', prefix .. 'lapses', int(soonest), node.id)
+    call('EXPIRE', prefix .. 'lapses', RECORD_TTL_S)
   else
-    redis.call('ZREM', prefix .. 'lapses', node.id)
+    call('ZREM', prefix .. 'lapses', node.id)
   end
   table.sort(names)
   return table.concat(names, ' ')
@@ -76,7 +76,7 @@ local function settle_node(node)
     identity = node.atoms .. (penalised ~= '' and '|' .. penalised or '')
   end
   local current = node.group ~= ''
-    and redis.call('GET', prefix .. 'grp:' .. node.group .. ':identity') or nil
+    and call('GET', prefix .. 'grp:' .. node.group .. ':identity') or nil
   if current ~= identity then
     leave_group(node)
     if identity then
@@ -84,8 +84,8 @@ local function settle_node(node)
     end
   end
   place_node(node)
-  redis.call('HSET', prefix .. 'node:' .. node.id,
-    'state', node.state, 'group', node.group, 'atoms', node.atoms, 'max', node.max,
-    'overloaded', int(node.overloaded), 'suspect', node.suspect and '1' or '0',
-    'penalties', node.penalties)
+  call('HSET', prefix .. 'node:' .. node.id,
+    'state', node.state, 'owner', node.owner, 'epoch', node.epoch, 'max', node.max,
+    'group', node.group, 'atoms', node.atoms, 'overloaded', int(node.overloaded),
+    'suspect', node.suspect and '1' or '0', 'penalties', node.penalties)
 end

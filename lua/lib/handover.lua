@@ -1,4 +1,4 @@
--- Slots go to waiting jobs. Needs lib/clock.lua, node, choice, job, queue. What concerns
+-- Slots go to waiting jobs. Needs lib/clock.lua, node, slot, job, choice, queue. What concerns
 -- the calling instance is collected in `handed`, what concerns another goes to its mailbox.
 
 local MAX_HANDOVERS = 64
@@ -12,10 +12,10 @@ local handed = {}
 
 local function note(owner, kind, job, node)
   local mailbox = prefix .. 'inst:' .. owner .. ':mbox'
-  redis.call('XADD', mailbox, 'MAXLEN', '~', MAILBOX_LENGTH, '*', 'kind', kind, 'job', job.id,
+  call('XADD', mailbox, 'MAXLEN', '~', MAILBOX_LENGTH, '*', 'kind', kind, 'job', job.id,
     'attempt', job.attempt, 'node', node.id, 'instance', node.owner, 'epoch', node.epoch,
     'due_ms', int(math.max(0, job.due - now)))
-  redis.call('EXPIRE', mailbox, RECORD_TTL_S)
+  call('EXPIRE', mailbox, RECORD_TTL_S)
 end
 
 local function report(job, node)
@@ -31,20 +31,17 @@ end
 local function assign(job, node)
   occupy(node, job.slot, job.id)
   set_due(job, math.min(now + job.job_ms, job.deadline))
-  redis.call('HSET', prefix .. 'job:' .. job.id, 'state', 'assigned', 'node', node.id,
-    'attempt', job.attempt, 'pin', '', 'due', int(job.due), 'assigned_at', int(now),
+  call('HSET', prefix .. 'job:' .. job.id, 'state', 'assigned', 'node', node.id,
+    'attempt', job.attempt, 'pin', '', 'due', int(job.due), 'assigned_at', now_text,
     'accepted_at', '0', 'running_at', '0')
   index_state(job.id, job.state, 'assigned')
   job.state, job.node, job.pin = 'assigned', node.id, ''
   if job.turned then
-    local turn = prefix .. 'turn:' .. job.slot
-    redis.call('HSET', turn, 'node', node.id)
-    redis.call('EXPIRE', turn, RECORD_TTL_S)
-    extend_turn(node, job.slot, job.id, job.due, job.deadline)
+    follow_turn(node, job.slot, job.id, job.due, job.deadline)
   end
   local session = prefix .. 'session:' .. job.session
-  if redis.call('EXISTS', session) == 1 then
-    redis.call('HSET', session, 'last', node.id)
+  if call('EXISTS', session) == 1 then
+    call('HSET', session, 'last', node.id)
   end
 end
 
@@ -64,7 +61,7 @@ local function bring_turn(job, node)
 end
 
 local function note_pace(requirement)
-  local pace = redis.call('HGET', prefix .. 'pace', requirement)
+  local pace = call('HGET', prefix .. 'pace', requirement)
   local interval = 0
   if pace then
     local last, before = string.match(pace, '^(%d+) (%d+)$')
@@ -74,14 +71,14 @@ local function note_pace(requirement)
       interval = interval == 0 and gap or interval * 0.8 + gap * 0.2
     end
   end
-  redis.call('HSET', prefix .. 'pace', requirement, int(now) .. ' ' .. int(interval))
-  redis.call('EXPIRE', prefix .. 'pace', RECORD_TTL_S)
+  call('HSET', prefix .. 'pace', requirement, now_text .. ' ' .. int(interval))
+  call('EXPIRE', prefix .. 'pace', RECORD_TTL_S)
 end
 
 -- Nodes that a waiting job must not get: its own, or all of its turn's.
 local function exclusion(job)
   if job.turned then
-    return redis.call('HGET', prefix .. 'turn:' .. job.slot, 'excluded') or ''
+    return call('HGET', prefix .. 'turn:' .. job.slot, 'excluded') or ''
   end
   return job.excluded
 end
@@ -90,7 +87,7 @@ local function owner_lives(owner)
   if owner == instance then
     return true
   end
-  local lease = redis.call('ZSCORE', prefix .. 'insts', owner)
+  local lease = call('ZSCORE', prefix .. 'insts', owner)
   return lease and tonumber(lease) > now
 end
 
@@ -110,11 +107,11 @@ local function first_acceptable(queue, requirement, node)
   while from < MAX_PROBED_PER_QUEUE do
     -- Nearly always the head is it; only behind an unsuitable head is more read.
     local last = from == 0 and 0 or MAX_PROBED_PER_QUEUE - 1
-    local entries = redis.call('ZRANGE', queue, from, last, 'WITHSCORES')
+    local entries = call('ZRANGE', queue, from, last, 'WITHSCORES')
     for n = 1, #entries, 2 do
       local job = load_job(entries[n])
       if not job or job.state ~= 'queued' then
-        redis.call('ZREM', queue, entries[n]) -- its record expired
+        call('ZREM', queue, entries[n]) -- its record expired
         if requirement then
           update_head(requirement)
         end
@@ -137,7 +134,7 @@ local function next_waiting(node)
     return job
   end
   for from = 0, MAX_QUEUES_PROBED - 1, QUEUES_PER_PROBE do
-    local heads = redis.call('ZRANGE', prefix .. 'qs', from, from + QUEUES_PER_PROBE - 1,
+    local heads = call('ZRANGE', prefix .. 'qs', from, from + QUEUES_PER_PROBE - 1,
       'WITHSCORES')
     for n = 1, #heads, 2 do
       if best_time and tonumber(heads[n + 1]) >= best_time then
@@ -162,7 +159,7 @@ local function serve(node)
   if node.group ~= '' then
     local pinned = prefix .. 'pin:' .. node.id
     local budget = MAX_HANDOVERS
-    while budget > 0 and redis.call('EXISTS', prefix .. 'qs', pinned) > 0
+    while budget > 0 and call('EXISTS', prefix .. 'qs', pinned) > 0
       and used_slots(node) < node.max do
       local job = next_waiting(node)
       if not job then

@@ -6,7 +6,7 @@ local RANK_UNIT = 4e12 -- above every sequence number; 2000 ranks stay below 2^5
 local MARKED = 1000 -- above every load in permille
 
 local function load_node(id)
-  local values = redis.call('HMGET', prefix .. 'node:' .. id,
+  local values = call('HMGET', prefix .. 'node:' .. id,
     'state', 'owner', 'epoch', 'max', 'group', 'atoms', 'overloaded', 'suspect', 'penalties')
   if not values[1] then
     return nil
@@ -35,11 +35,16 @@ local function unknown_node(id)
 end
 
 local function used_slots(node)
-  return redis.call('HLEN', node.slots)
+  return call('HLEN', node.slots)
 end
 
 local function is_marked(node)
   return node.suspect or node.overloaded > now
+end
+
+-- Whether the list of nodes (one a line) names it.
+local function is_excluded(id, excluded)
+  return excluded ~= '' and string.find('\n' .. excluded .. '\n', '\n' .. id .. '\n', 1, true) ~= nil
 end
 
 -- Whether the node has all atoms of the requirement and no penalty for it.
@@ -59,22 +64,23 @@ local function can_serve(node, requirement)
 end
 
 -- Puts the node where its slots and marks say: into the free set of its group, or out of it.
-local function place_node(node)
+-- `used` slots are counted unless the caller knows them.
+local function place_node(node, used)
   if node.group == '' then
     return
   end
   local free = prefix .. 'grp:' .. node.group .. ':free'
-  local used = used_slots(node)
+  used = used or used_slots(node)
   if used < node.max then
     local rank = math.floor(used * 1000 / node.max)
     if is_marked(node) then
       rank = rank + MARKED
     end
-    local score = rank * RANK_UNIT + redis.call('INCR', prefix .. 'seq')
-    if redis.call('ZADD', free, int(score), node.id) == 1 then
-      redis.call('SADD', prefix .. 'groups:free', node.group)
+    local score = rank * RANK_UNIT + call('INCR', prefix .. 'seq')
+    if call('ZADD', free, int(score), node.id) == 1 then
+      call('SADD', prefix .. 'groups:free', node.group)
     end
-  elseif redis.call('ZREM', free, node.id) == 1 and redis.call('EXISTS', free) == 0 then
-    redis.call('SREM', prefix .. 'groups:free', node.group)
+  elseif call('ZREM', free, node.id) == 1 and call('EXISTS', free) == 0 then
+    call('SREM', prefix .. 'groups:free', node.group)
   end
 end

@@ -8,10 +8,10 @@ local function take_offline(node)
   if first_time then
     node.state = 'offline'
     settle_node(node)
-    redis.call('ZREM', prefix .. 'nodes', node.id)
-    redis.call('SREM', prefix .. 'inst:' .. node.owner .. ':nodes', node.id)
-    redis.call('EXPIRE', prefix .. 'node:' .. node.id, RECORD_TTL_S)
-    redis.call('EXPIRE', node.slots, RECORD_TTL_S)
+    call('ZREM', prefix .. 'nodes', node.id)
+    call('SREM', prefix .. 'inst:' .. node.owner .. ':nodes', node.id)
+    call('EXPIRE', prefix .. 'node:' .. node.id, RECORD_TTL_S)
+    call('EXPIRE', node.slots, RECORD_TTL_S)
   end
   local rows = {}
   local function add(id)
@@ -23,12 +23,12 @@ local function take_offline(node)
       end
     end
   end
-  for _, open in ipairs(redis.call('HVALS', node.slots)) do
+  for _, open in ipairs(call('HVALS', node.slots)) do
     for id in string.gmatch(open, '%S+') do
       add(id)
     end
   end
-  for _, id in ipairs(redis.call('ZRANGE', prefix .. 'pin:' .. node.id, 0, -1)) do
+  for _, id in ipairs(call('ZRANGE', prefix .. 'pin:' .. node.id, 0, -1)) do
     add(id)
   end
   return rows

@@ -1,13 +1,13 @@
 -- Waiting jobs: in the queue of their requirement, or pinned to the node of their turn. Needs
--- lib/clock.lua, lib/job.lua. Queues are ordered by virtual time, `qs` by their heads.
+-- lib/clock.lua, slot, job. Queues are ordered by virtual time, `qs` by their heads.
 
 local function update_head(requirement)
-  local head = redis.call('ZRANGE', prefix .. 'q:' .. requirement, 0, 0, 'WITHSCORES')
+  local head = call('ZRANGE', prefix .. 'q:' .. requirement, 0, 0, 'WITHSCORES')
   if head[1] then
-    redis.call('ZADD', prefix .. 'qs', head[2], requirement)
-    redis.call('EXPIRE', prefix .. 'qs', RECORD_TTL_S)
+    call('ZADD', prefix .. 'qs', head[2], requirement)
+    call('EXPIRE', prefix .. 'qs', RECORD_TTL_S)
   else
-    redis.call('ZREM', prefix .. 'qs', requirement)
+    call('ZREM', prefix .. 'qs', requirement)
   end
 end
 
@@ -17,35 +17,25 @@ end
 
 -- The waiting segments of a turn are remembered, first cut first: they move together.
 local function waiting_in_turn(slot)
-  return redis.call('HGET', prefix .. 'turn:' .. slot, 'waiting') or ''
+  return call('HGET', prefix .. 'turn:' .. slot, 'waiting') or ''
 end
 
 local function set_waiting_in_turn(slot, waiting)
-  redis.call('HSET', prefix .. 'turn:' .. slot, 'waiting', waiting)
-  redis.call('EXPIRE', prefix .. 'turn:' .. slot, RECORD_TTL_S)
-end
-
-local function without(list, id)
-  local kept = {}
-  for other in string.gmatch(list, '%S+') do
-    if other ~= id then
-      kept[#kept + 1] = other
-    end
-  end
-  return table.concat(kept, ' ')
+  call('HSET', prefix .. 'turn:' .. slot, 'waiting', waiting)
+  call('EXPIRE', prefix .. 'turn:' .. slot, RECORD_TTL_S)
 end
 
 -- Puts the job into its queue (or its pin's); the record is the caller's to write.
 local function enqueue(job)
   local queue = waiting_key(job)
-  redis.call('ZADD', queue, job.clock, job.id)
-  redis.call('EXPIRE', queue, RECORD_TTL_S)
+  call('ZADD', queue, job.clock, job.id)
+  call('EXPIRE', queue, RECORD_TTL_S)
   if job.pin == '' then
     update_head(job.requirement)
   end
   local of_session = prefix .. 'session:' .. job.session .. ':queued'
-  redis.call('SADD', of_session, job.id)
-  redis.call('EXPIRE', of_session, RECORD_TTL_S)
+  call('SADD', of_session, job.id)
+  call('EXPIRE', of_session, RECORD_TTL_S)
   if job.turned then
     local waiting = without(waiting_in_turn(job.slot), job.id)
     set_waiting_in_turn(job.slot, waiting == '' and job.id or waiting .. ' ' .. job.id)
@@ -53,11 +43,11 @@ local function enqueue(job)
 end
 
 local function dequeue(job)
-  redis.call('ZREM', waiting_key(job), job.id)
+  call('ZREM', waiting_key(job), job.id)
   if job.pin == '' then
     update_head(job.requirement)
   end
-  redis.call('SREM', prefix .. 'session:' .. job.session .. ':queued', job.id)
+  call('SREM', prefix .. 'session:' .. job.session .. ':queued', job.id)
   if job.turned then
     set_waiting_in_turn(job.slot, without(waiting_in_turn(job.slot), job.id))
   end
@@ -66,7 +56,7 @@ end
 -- How long the job will wait, from the pace at which its queue moved lately.
 local function wait_estimate(job, position)
   local limit = math.max(0, job.due - now)
-  local pace = redis.call('HGET', prefix .. 'pace', job.requirement)
+  local pace = call('HGET', prefix .. 'pace', job.requirement)
   local interval = pace and tonumber(string.match(pace, ' (%d+)$'))
   if not interval or job.pin ~= '' then
     return limit
@@ -75,7 +65,7 @@ local function wait_estimate(job, position)
 end
 
 local function queued_reply(job, handed)
-  local position = redis.call('ZRANK', waiting_key(job), job.id)
+  local position = call('ZRANK', waiting_key(job), job.id)
   return { 'QUEUED', job.id, job.attempt, position, wait_estimate(job, position),
     math.max(0, job.due - now), handed }
 end

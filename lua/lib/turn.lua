@@ -1,23 +1,23 @@
--- Where the next segment of a turn goes. Needs lib/clock.lua, node, choice, job, queue.
+-- Where the next segment of a turn goes. Needs lib/clock.lua, node, slot, job.
 
--- Returns a word and a node: 'join' (the turn's slot there is used), 'take' (a free slot there),
--- 'pin' (it is on-line but full), 'behind' (earlier segments wait: wait with them, pinned as they
--- are), or 'any'.
+-- Returns a word, a node and a pin: 'join' (the turn's slot there is used), 'take' (a free slot
+-- there), 'pin' (it is on-line but full: wait for it), 'behind' (earlier segments wait: wait with
+-- them, pinned as they are), or 'any'.
 local function turn_place(job)
-  local turn = redis.call('HMGET', prefix .. 'turn:' .. job.slot, 'node', 'waiting', 'excluded')
+  local turn = call('HMGET', prefix .. 'turn:' .. job.slot, 'node', 'waiting', 'excluded')
   local first = turn[2] and string.match(turn[2], '%S+')
   if first and first ~= job.id then
-    return 'behind', nil, redis.call('HGET', prefix .. 'job:' .. first, 'pin') or ''
+    return 'behind', nil, call('HGET', prefix .. 'job:' .. first, 'pin') or ''
   end
   local node = turn[1] and turn[1] ~= job.left and load_node(turn[1])
   if not node or node.state == 'offline' or is_excluded(node.id, turn[3] or '') then
     return 'any'
   end
-  if redis.call('HEXISTS', node.slots, job.slot) == 1 then
+  if call('HEXISTS', node.slots, job.slot) == 1 then
     return 'join', node
   end
   if not can_serve(node, job.requirement) then
     return 'any'
   end
-  return used_slots(node) < node.max and 'take' or 'pin', node
+  return used_slots(node) < node.max and 'take' or 'pin', node, node.id
 end

@@ -1,21 +1,15 @@
-"""Each storage test runs on an imitation and on every real server of this machine."""
+"""Each storage test runs on an imitation and on every kind of real server."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import fakeredis
 import pytest
 
 from storage.executor import Executor, RedisExecutor
+from storage.jobs import JobLimits
 from tests.support.key_leaks import leaks
 from tests.support.redis_server import KINDS, real_server
 from tests.support.storage_world import World
-
-
-@pytest.fixture(scope="session")
-def server_urls() -> Iterator[dict[str, str]]:
-    """Servers that were started so far, by kind; each runs until the last test."""
-    running: dict[str, str] = {}
-    yield running
 
 
 @pytest.fixture(scope="session", params=["fakeredis", *KINDS])
@@ -28,10 +22,40 @@ def server(request: pytest.FixtureRequest) -> Iterator[str]:
             yield url
 
 
-@pytest.fixture
-def executor(server: str) -> Executor:
-    """A connection to an empty store."""
+@pytest.fixture(scope="session")
+def real_url() -> Iterator[str]:
+    """A real server of any kind, for what an imitation cannot show."""
+    with real_server() as url:
+        yield url
+
+
+def connect(server: str) -> Executor:
+    """Connect to a server, or to an imitation of its own."""
     if server == "fakeredis":
         client = fakeredis.FakeAsyncRedis(server=fakeredis.FakeServer(), decode_responses=True)
         return RedisExecutor(client)
     return RedisExecutor.from_url(server)
+
+
+@pytest.fixture
+def open_world() -> Iterator[Callable[..., World]]:
+    """Make worlds on emptied servers; each is checked for leaks and closed after the test."""
+    worlds: list[World] = []
+
+    def make(server: str, limits: JobLimits | None = None) -> World:
+        worlds.append(World.on_empty_store(connect(server), limits))
+        return worlds[-1]
+
+    yield make
+    try:
+        for world in worlds:
+            assert leaks(world) == []
+    finally:
+        for world in worlds:
+            world.close()
+
+
+@pytest.fixture
+def world(server: str, open_world: Callable[..., World]) -> World:
+    """A cluster with one live instance and nothing else."""
+    return open_world(server)

@@ -1,7 +1,8 @@
 """A scheduler that does what a test says: one script per connection, real sockets.
 
-`async with scripted_server(script) as server:` serves on a free port; `script(peer)` is run for each
-connection with `peer.hear(Class)` and `peer.say(message)`. A script that fails, fails the test.
+`async with scripted_server(script) as server:` serves on a free port; `script(peer)` is run for
+each connection with `peer.hear(Class)` and `peer.say(message)`. A script that fails, fails the
+test.
 """
 
 import asyncio

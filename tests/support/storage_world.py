@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from protocol.ids import InstanceId, JobId, NodeId, RequestId, SessionId, request_id
 from storage.call import Call
@@ -50,7 +50,14 @@ class World:
         self._members: dict[str, Member] = {}
         self.node_epochs: dict[str, int] = {}
         self.session_epochs: dict[str, int] = {}
-        self.beat()
+
+    @classmethod
+    def on_empty_store(cls, executor: Executor, limits: JobLimits | None = None) -> Self:
+        """Empty the store, and make a world on it with instance `i1` alive."""
+        world = cls(executor, limits)
+        world.run(executor.execute([("FLUSHALL",)]))
+        world.beat()
+        return world
 
     # what any test needs
 
@@ -185,9 +192,7 @@ class World:
         **changes: Any,
     ) -> Any:
         """End a job; `done` unless said otherwise."""
-        completion = Completion(
-            JobId(job), attempt, NodeId(node) if node else None, JobState.DONE
-        )
+        completion = Completion(JobId(job), attempt, NodeId(node) if node else None, JobState.DONE)
         return self.do(self.member(owner).jobs.complete(replace(completion, **changes)))
 
     def failover(

@@ -1,0 +1,105 @@
+"""`python run.py node`: offer this machine's speech engines to a scheduler.
+
+Parses the command line, says what is offered and what is missing, and runs the node of `peers` until
+it is told to stop. Exit status: 0 stopped by SIGTERM, 130 by Ctrl-C, 1 no engines, 2 usage.
+"""
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+
+from cli.logs import LogOptions, configure_logs
+from peers.engines.builtin import builtin_engines, default_workers
+from peers.engines.engine import EngineError, Engines
+from peers.node import ReferenceNode
+from peers.node_options import ReferenceNodeOptions
+from peers.socket_url import NODE_PATH, UrlError, socket_url
+from protocol.audio import AudioFormat
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run a node until it is stopped."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    configure_logs(LogOptions(log_level=arguments.log_level))
+    try:
+        options = ReferenceNodeOptions(
+            url=socket_url(arguments.url, NODE_PATH),
+            node_id=arguments.name,
+            token=arguments.token,
+            max_jobs=arguments.jobs,
+            speech_format=arguments.speech,
+        )
+        engines = builtin_engines(workers=arguments.jobs)
+        sys.stdout.write(f"{summary(options, engines)}\n")
+        sys.stdout.flush()
+        asyncio.run(_until_terminated(options, engines))
+    except UrlError as error:
+        parser.error(str(error))
+    except EngineError as error:
+        sys.stderr.write(f"node: {error}\n")
+        return 1
+    return 0
+
+
+def summary(options: ReferenceNodeOptions, engines: Engines) -> str:
+    """Return what a node offers, as a few lines for people."""
+    languages = engines.languages
+    rows = [
+        ("scheduler", options.url),
+        ("recognises", f"{', '.join(languages.asr)}  ({engines.names.get('asr', 'own')})"),
+        ("translates", f"into {', '.join(languages.semantic)}  ({engines.names.get('nmt', '-')})"),
+        ("speaks", f"{', '.join(languages.tts) or '-'}  ({engines.names.get('tts', '-')})"),
+        ("at once", f"{options.max_jobs} {'job' if options.max_jobs == 1 else 'jobs'}"),
+        *(("note", note) for note in engines.notes),
+        ("stop", "Ctrl-C"),
+    ]
+    return "\n".join(["lingua node", *(f"  {name:<11}{text}" for name, text in rows)])
+
+
+async def _until_terminated(options: ReferenceNodeOptions, engines: Engines) -> None:
+    """Run the node; SIGTERM ends it in order."""
+    node = asyncio.create_task(ReferenceNode(options, engines).run())
+    if sys.platform != "win32":
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, node.cancel)
+    try:
+        await node
+    except asyncio.CancelledError:
+        current = asyncio.current_task()
+        if current is not None and current.cancelling():
+            raise
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="run.py node",
+        description="Offer this machine's speech engines to a scheduler.",
+        epilog="A node with engines of your own: see peers/engines/engine.py.",
+    )
+    add = parser.add_argument
+    add("--url", default=ReferenceNodeOptions.url, help="the scheduler (%(default)s)")
+    add("--jobs", type=_positive, default=default_workers(), help="jobs at once (%(default)s)")
+    add("--name", help="id of the node (the scheduler gives one)")
+    add("--token", help="bearer token, where the scheduler wants one")
+    add(
+        "--speech",
+        type=AudioFormat,
+        choices=list(AudioFormat),
+        help="how speech is sent (opus where PyAV is installed, else pcm16)",
+    )
+    add(
+        "--log-level",
+        choices=["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"],
+        default="INFO",
+        help="least level that is logged (%(default)s)",
+    )
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value

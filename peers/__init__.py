@@ -1,0 +1,1 @@
+"""The other end: reference node, reference client, load generator. Usable without the server."""

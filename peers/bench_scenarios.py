@@ -1,0 +1,253 @@
+"""The scenarios of a bench: what is started, what is measured, what must hold.
+
+Each scenario starts a server of its own, so that none sees another's memory or queues, verifies
+every outcome, and returns a row of figures with the sentences about what went wrong.
+"""
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from peers import process_usage
+from peers.bench_figures import (
+    Reading,
+    audio_problems,
+    latency_figures,
+    mebibytes,
+    metrics_when_freed,
+    outcome_problems,
+    scripts_per_utterance,
+    steady_figures,
+)
+from peers.bench_load import ROOT, running_load
+from peers.bench_server import HOST, Metrics, running_server
+from peers.bench_worker import RhythmName, WorkerSpec
+from peers.load import ClientShape
+from peers.rhythm import Pace
+from peers.simulated_node import NodeShape
+
+BURST_NODE_DELAY_MS: Final = 10
+BURST_NODE_CAPACITY: Final = 4
+IDLE_WARM_UP_SESSIONS: Final = 50
+IDLE_SETTLE_SECONDS: Final = 1.0
+MAX_CLIENT_PROCESSES: Final = 4
+CORES_SHARED_BY_THE_LOAD: Final = 2
+"""With so many cores or fewer, everything but the server shares one."""
+RELAY_COMMAND: Final = (sys.executable, "-m", "peers.relay")
+SCHEDULER_COMMAND: Final = (sys.executable, "run.py", "--log-level", "warning")
+SCHEDULER_SETTINGS: Final = (
+    *("--hangover-manual-ms", "0"),
+    *("--ingest-rate", "1000000"),
+    *("--pending-timeout-ms", "60000"),
+    *("--drain-seconds", "1"),
+)
+"""No wait and no limit that would measure the setting instead of the scheduler: a closed loop
+sends audio far faster than anybody speaks, and a burst on one node waits for its turn."""
+
+
+class Scenario(StrEnum):
+    """What can be measured."""
+
+    CLOSED_LOOP = "closed-loop"
+    RELAY = "relay"
+    """The closed loop at the bare relay, right after the scheduler's: noise hits both."""
+    INGEST_JSON = "ingest-json"
+    INGEST_BINARY = "ingest-binary"
+    IDLE = "idle"
+    BURST = "burst"
+
+
+@dataclass(frozen=True, slots=True)
+class BenchOptions:
+    """Sizes and times of a run."""
+
+    sessions: int = 32
+    """Sessions of the closed loops."""
+    nodes: int = 10
+    node_capacity: int = 4
+    result_bytes: int = 11_000
+    active: int = 1000
+    """Sessions that send chunks in the ingest scenarios."""
+    pace: Pace = field(default_factory=Pace)
+    idle: int = 1000
+    """Sessions that send nothing, to see what one costs in memory."""
+    burst: int = 200
+    """Utterances finalised at the same instant."""
+    warm_up_seconds: float = 2.0
+    seconds: float = 5.0
+    """Length of the measured window."""
+    settle_seconds: float = 15.0
+    """How long open utterances may still take when the load falls silent."""
+    redis_url: str | None = None
+    server_args: tuple[str, ...] = ()
+    """Further flags for the scheduler."""
+    scheduler_command: tuple[str, ...] = SCHEDULER_COMMAND
+    cwd: Path = ROOT
+    """Where the scheduler's command is run."""
+
+
+@dataclass(slots=True)
+class Row:
+    """What one scenario measured."""
+
+    scenario: Scenario
+    figures: dict[str, float | None] = field(default_factory=dict)
+    """By name with its unit; None where the machine or the server does not tell."""
+    scripts: Mapping[str, float] = field(default_factory=dict)
+    """Script runs per utterance, by script."""
+    problems: list[str] = field(default_factory=list)
+
+
+async def run_scenario(scenario: Scenario, options: BenchOptions) -> Row:
+    """Run one scenario.
+
+    Raises:
+        BenchError: the server or the load could not be started, or broke off.
+    """
+    match scenario:
+        case Scenario.CLOSED_LOOP | Scenario.INGEST_JSON | Scenario.INGEST_BINARY | Scenario.RELAY:
+            return await _run_steady(scenario, options)
+        case Scenario.IDLE:
+            return await _run_idle(options)
+        case Scenario.BURST:
+            return await _run_burst(options)
+
+
+def scheduler_command(options: BenchOptions) -> tuple[str, ...]:
+    """Return the command line of the scheduler under measure, without its port."""
+    store = ("--redis-url", options.redis_url) if options.redis_url is not None else ()
+    return (*options.scheduler_command, *SCHEDULER_SETTINGS, *store, *options.server_args)
+
+
+def split_cores(cores: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Return the server's cores and everybody else's; nothing is pinned on a single core."""
+    return ([cores[0]], list(cores[1:])) if len(cores) > 1 else ([], [])
+
+
+def worker_specs(
+    scenario: Scenario, options: BenchOptions, port: int, cores: int
+) -> list[WorkerSpec]:
+    """Return the load processes of a steady scenario.
+
+    One process holds nodes and clients where they share one core anyway; with more cores the
+    nodes come first, in a process of their own, and the clients are spread over several.
+    """
+    node = NodeShape(capacity=options.node_capacity, result_bytes=options.result_bytes)
+    is_paced = scenario in (Scenario.INGEST_JSON, Scenario.INGEST_BINARY)
+    sessions = options.active if is_paced else options.sessions
+    spec = WorkerSpec(
+        host=HOST,
+        port=port,
+        name="bench",
+        client=ClientShape(is_binary=scenario is Scenario.INGEST_BINARY),
+        rhythm=RhythmName.PACED if is_paced else RhythmName.CLOSED_LOOP,
+        pace=options.pace,
+        settle_seconds=options.settle_seconds,
+    )
+    nodes = replace(spec, nodes=options.nodes, node=node)
+    if cores <= CORES_SHARED_BY_THE_LOAD:
+        return [replace(nodes, clients=sessions)]
+    count = min(cores - 2, MAX_CLIENT_PROCESSES, sessions)
+    shares = [sessions // count + (number < sessions % count) for number in range(count)]
+    return [nodes, *(replace(spec, clients=share) for share in shares)]
+
+
+async def _run_steady(scenario: Scenario, options: BenchOptions) -> Row:
+    """Measure a window of a load that goes on: a closed loop or paced chunks."""
+    is_relay = scenario is Scenario.RELAY
+    cores = process_usage.available_cores()
+    server_cores, other_cores = split_cores(cores)
+    command, cwd = (RELAY_COMMAND, ROOT) if is_relay else (scheduler_command(options), options.cwd)
+    row = Row(scenario)
+    async with running_server(command, cwd) as server:
+        server.pin(server_cores, other_cores)
+        specs = worker_specs(scenario, options, server.port, len(cores))
+        async with running_load(specs, other_cores) as load:
+            metrics_before = Metrics("") if is_relay else await server.metrics()
+            await load.ask("start")
+            await asyncio.sleep(options.warm_up_seconds)
+            await load.ask("mark")
+            before, load_before = server.usage(), load.cpu_seconds()
+            await asyncio.sleep(options.seconds)
+            after, load_after = server.usage(), load.cpu_seconds()
+            tally = await load.stop()
+            metrics_after = Metrics("") if is_relay else await metrics_when_freed(server)
+            spent = None if load_before is None else (load_after or 0.0) - load_before
+            reading = Reading(before, after, spent, metrics_before, metrics_after)
+            row.figures = steady_figures(tally, reading)
+            row.scripts = scripts_per_utterance(tally, reading)
+            row.problems = outcome_problems(tally) + await load.close()
+            if not is_relay:
+                row.problems += audio_problems(metrics_after)
+    if not tally.window_outcomes:
+        row.problems.append("no outcome arrived in the measured window")
+    return row
+
+
+async def _run_idle(options: BenchOptions) -> Row:
+    """Measure the resident memory that sessions without any audio cost.
+
+    A few sessions come first, so that code and pools that all sessions share are not counted.
+    """
+    row = Row(Scenario.IDLE)
+    _, other_cores = split_cores(process_usage.available_cores())
+    async with running_server(scheduler_command(options), options.cwd) as server:
+        first = WorkerSpec(HOST, server.port, "first", clients=IDLE_WARM_UP_SESSIONS)
+        idle = WorkerSpec(HOST, server.port, "idle", clients=options.idle)
+        async with running_load([first], other_cores):
+            before = server.usage()
+            async with running_load([idle], other_cores) as load:
+                await asyncio.sleep(IDLE_SETTLE_SECONDS)
+                after = server.usage()
+                sessions = (await server.metrics()).total("lingua_sessions")
+                row.problems = await load.close()
+    row.figures = {
+        "resident_before_mib": mebibytes(before),
+        "resident_after_mib": mebibytes(after),
+    }
+    if before.resident_kb is not None and after.resident_kb is not None:
+        grown_kb = after.resident_kb - before.resident_kb
+        row.figures["idle_kb_per_session"] = grown_kb / options.idle
+    expected = options.idle + IDLE_WARM_UP_SESSIONS
+    if sessions != expected:
+        row.problems.append(f"lingua_sessions is {sessions} with {expected} sessions open")
+    return row
+
+
+async def _run_burst(options: BenchOptions) -> Row:
+    """Finalise many utterances at once on one small node: it is never given more than it takes."""
+    row = Row(Scenario.BURST)
+    _, other_cores = split_cores(process_usage.available_cores())
+    node = NodeShape(BURST_NODE_CAPACITY, BURST_NODE_DELAY_MS, options.result_bytes)
+    async with running_server(scheduler_command(options), options.cwd) as server:
+        spec = WorkerSpec(
+            host=HOST,
+            port=server.port,
+            name="burst",
+            nodes=1,
+            node=node,
+            clients=options.burst,
+            rhythm=RhythmName.BURST,
+            settle_seconds=options.settle_seconds,
+        )
+        async with running_load([spec], other_cores) as load:
+            await load.ask("mark")
+            await load.ask("start")
+            tally = await load.finish()
+            row.problems = outcome_problems(tally) + await load.close()
+            metrics = await metrics_when_freed(server)
+    row.problems += audio_problems(metrics)
+    row.figures = latency_figures(tally) | {
+        "outcomes": tally.results + sum(tally.refusals.values()),
+        "audio_bytes_held_after": metrics.total("lingua_audio_bytes_held"),
+        "most_open_at_a_node": tally.most_open_at_a_node,
+    }
+    if tally.most_open_at_a_node > BURST_NODE_CAPACITY:
+        row.problems.append(
+            f"a node of capacity {BURST_NODE_CAPACITY} had {tally.most_open_at_a_node} jobs open"
+        )
+    return row

@@ -1,0 +1,37 @@
+"""What a reference client can be told. Owns names, units and defaults, nothing else."""
+
+from dataclasses import dataclass
+
+from protocol.audio import AudioFormat
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOptions:
+    """Settings of one session."""
+
+    url: str = "ws://127.0.0.1:5010/ws/session"
+    """Where the scheduler takes clients."""
+    src_lang: str = "en"
+    """Language that is spoken; `auto`: the node finds out."""
+    tgt_lang: str = "es"
+    """Language that is wanted."""
+    audio_format: AudioFormat | None = None
+    """How speech is sent; None: opus where it is installed, else PCM16."""
+    binary_frames: bool = False
+    """Send audio as binary frames instead of JSON, if the scheduler agrees."""
+    chunk_ms: int = 256
+    """Audio per message."""
+    cut_silence_ms: int | None = None
+    """End the utterance after so much silence behind speech; None: only where `stream` ends."""
+    partials: bool = True
+    """Ask for the text recognised so far."""
+    token: str | None = None
+    """Sent as `Authorization: Bearer`, where the scheduler wants one."""
+    heartbeat_ms: int = 25_000
+    """Between two heartbeats."""
+    ack_timeout_ms: int = 10_000
+    """Without an answer to `session_init` for so long, there is no session."""
+    unheard_ms: int = 3_000
+    """An utterance of which nothing is heard for so long made no job: it was silent."""
+    close_timeout_ms: int = 20_000
+    """How long the end of a session may take: the server first finishes what is open."""

@@ -1,0 +1,149 @@
+"""The plug points of a node: three callables, and what they can do.
+
+Owns the shape of an engine and how one is called. Knows no engine in particular.
+
+An engine is any callable, plain or `async`; a plain one runs in a thread, so it may take its time,
+but not the interpreter's lock (what holds the lock belongs into a process of its own, as
+`engines/recogniser.py` does it). A node of one's own is three functions and a list of languages:
+
+    model = faster_whisper.WhisperModel("large-v3")
+
+    def recognise(pcm: bytes, language: str) -> str:
+        samples = numpy.frombuffer(pcm, numpy.int16).astype(numpy.float32) / 32768
+        segments, _ = model.transcribe(samples, language=None if language == "auto" else language)
+        return "".join(segment.text for segment in segments).strip()
+
+    def translate(text: str, source: str, target: str) -> str:
+        tokens = [source, *sentencepiece.encode(text, out_type=str)]
+        best = ctranslate2_model.translate_batch([tokens], target_prefix=[[target]])
+        return sentencepiece.decode(best[0].hypotheses[0][1:])
+
+    def speak(text: str, language: str) -> Speech:
+        chunks = list(voices[language].synthesize(text))          # piper.PiperVoice.load(...)
+        return Speech(b"".join(c.audio_int16_bytes for c in chunks), chunks[0].sample_rate)
+
+    engines = Engines(
+        recognise=recognise, translate=translate, speak=speak,
+        languages=EngineLanguages(asr=("en", "zh"), semantic=("en", "zh"), tts=("en", "zh")),
+    )
+    await ReferenceNode(ReferenceNodeOptions(), engines).run()
+"""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
+
+T = TypeVar("T")
+
+
+class Speech(NamedTuple):
+    """Speech that an engine made."""
+
+    pcm: bytes
+    """Signed 16-bit little-endian, mono; empty if there is nothing to say."""
+    rate_hz: int
+
+
+Recognise = Callable[[bytes, str], str | Awaitable[str]]
+"""(PCM16 16 kHz mono, language or "auto") -> text, "" if nobody spoke."""
+Translate = Callable[[str, str, str], str | Awaitable[str]]
+"""(text, from language, into language) -> text."""
+Speak = Callable[[str, str], tuple[bytes, int] | Awaitable[tuple[bytes, int]]]
+"""(text, language) -> (PCM16 mono, rate in Hz)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """What surrounds one piece of speech, for recognisers that make use of it."""
+
+    session_id: str
+    """Whose speech: what was learnt about a voice may be carried from one utterance to the next."""
+    on_partial: Callable[[str], None] | None = None
+    """Called on the event loop with the text so far; None if nobody wants it."""
+
+
+@runtime_checkable
+class SessionRecogniser(Protocol):
+    """A recogniser that remembers speakers and can tell the text so far."""
+
+    async def recognise_in_session(self, pcm: bytes, language: str, listening: Listening) -> str:
+        """Return the text; being cancelled stops the work."""
+        ...
+
+
+@runtime_checkable
+class Running(Protocol):
+    """An engine with processes or threads behind it."""
+
+    async def start(self) -> None:
+        """Get warm, so that the first job is not the slow one."""
+        ...
+
+    async def stop(self) -> None:
+        """Leave nothing running."""
+        ...
+
+
+class EngineError(Exception):
+    """An engine could not do what was asked; the text is for log and `job_result`."""
+
+
+class ModelMissingError(EngineError):
+    """The engine has nothing for this language."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLanguages:
+    """What a set of engines can do, as a node tells it to the scheduler."""
+
+    asr: tuple[str, ...]
+    """Languages that are recognised."""
+    semantic: tuple[str, ...]
+    """Languages that are translated into."""
+    tts: tuple[str, ...]
+    """Languages that are spoken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """Everything a node needs to do its work."""
+
+    recognise: Recognise
+    translate: Translate
+    speak: Speak
+    languages: EngineLanguages
+    names: dict[str, str] = field(default_factory=dict)
+    """What does the work, by kind (asr, nmt, tts): {"asr": "pocketsphinx 5.1.1"}. For people."""
+    notes: tuple[str, ...] = ()
+    """What is missing and how to get it, one line each."""
+
+    async def start(self) -> None:
+        """Start what has to be started, all at the same time."""
+        await asyncio.gather(*(engine.start() for engine in self._running()))
+
+    async def stop(self) -> None:
+        """Stop it again."""
+        await asyncio.gather(*(engine.stop() for engine in self._running()))
+
+    def _running(self) -> list[Running]:
+        stages: tuple[object, ...] = (self.recognise, self.translate, self.speak)
+        return [stage for stage in stages if isinstance(stage, Running)]
+
+
+async def call_engine(engine: Callable[..., T | Awaitable[T]], *arguments: object) -> T:
+    """Return what an engine answers: awaited if it is `async`, else run in a thread."""
+    if _is_async(engine):
+        answer = engine(*arguments)
+    else:
+        answer = await asyncio.to_thread(engine, *arguments)
+    if inspect.isawaitable(answer):
+        return await answer
+    return answer
+
+
+def _is_async(engine: Callable[..., object]) -> bool:
+    if inspect.iscoroutinefunction(engine):
+        return True
+    return inspect.iscoroutinefunction(type(engine).__call__)

@@ -1,0 +1,208 @@
+"""Speech to text in worker processes: the built-in recogniser (English, pocketsphinx).
+
+Owns the workers, who has which, and what was learnt about the voice of each session. Never decodes
+audio in this process. The other end of the pipes is `recogniser_worker.py`.
+"""
+
+import asyncio
+import importlib.util
+import json
+import sys
+from asyncio.subprocess import Process
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+
+from peers.engines.child_process import (
+    ChildDiedError,
+    kill_child,
+    read_to,
+    send,
+    start_child,
+    stop_child,
+)
+from peers.engines.engine import EngineError, Listening, ModelMissingError
+from peers.pcm import duration_ms
+
+WORKER = Path(__file__).with_name("recogniser_worker.py")
+LANGUAGES = ("en",)
+MAX_SESSIONS = 1000
+"""Sessions whose voice is remembered; the least recently heard goes first."""
+READY_SECONDS = 30.0
+BASE_SECONDS = 10.0
+"""A worker that takes longer than this plus `SLOWEST` times the audio is taken for hung."""
+SLOWEST = 5.0
+
+
+def is_installed() -> bool:
+    """Say whether this Python has the recogniser."""
+    return importlib.util.find_spec("pocketsphinx") is not None
+
+
+class RecogniserProcess:
+    """One worker: one utterance at a time, started when first needed and again after each death."""
+
+    def __init__(self) -> None:
+        self._child: Process | None = None
+        self._orders = 0
+        self._on_partial: Callable[[str], None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, while the process runs."""
+        if self._child is None or self._child.returncode is not None:
+            return None
+        return self._child.pid
+
+    async def start(self) -> Process:
+        """Return the running child; starts one if there is none.
+
+        Raises:
+            EngineError: it does not come up.
+        """
+        if self._child is not None and self.pid is None:
+            await self.stop()
+        if self._child is None:
+            self._child = await start_child([sys.executable, "-P", str(WORKER)])
+            try:
+                await asyncio.wait_for(read_to(self._child, b"\n"), READY_SECONDS)
+            except (ChildDiedError, TimeoutError):
+                await self.kill()
+                raise EngineError("the recogniser process does not start") from None
+        return self._child
+
+    async def stop(self) -> None:
+        """End the process, if there is one."""
+        child, self._child = self._child, None
+        if child is not None:
+            await stop_child(child)
+
+    async def kill(self) -> None:
+        """End the process without waiting for what it does."""
+        if self._child is not None:
+            kill_child(self._child)
+        await self.stop()
+
+    async def recognise(
+        self, pcm: bytes, means: str, on_partial: Callable[[str], None] | None
+    ) -> tuple[str, str]:
+        """Return the text and the speaker's means.
+
+        Raises:
+            ChildDiedError: the process ended meanwhile.
+            EngineError: it does not come up, or hangs.
+        """
+        child = await self.start()
+        self._orders += 1
+        self._on_partial = on_partial
+        order = {"do": "recognise", "order": self._orders, "bytes": len(pcm), "cmn": means}
+        limit = BASE_SECONDS + SLOWEST * duration_ms(pcm) / 1000
+        try:
+            await send(child, json.dumps(order).encode() + b"\n" + pcm)
+            answer = await asyncio.wait_for(self._answer(child), limit)
+        except TimeoutError:
+            await self.kill()
+            raise EngineError(f"no text after {limit:.0f} s") from None
+        return answer.get("text", ""), answer.get("cmn", "")
+
+    async def _answer(self, child: Process) -> dict[str, Any]:
+        while True:
+            message: dict[str, Any] = json.loads(await read_to(child, b"\n"))
+            if message["is"] != "partial":
+                return message
+            if self._on_partial is not None:
+                self._on_partial(message["text"])
+
+    def cancel(self) -> None:
+        """Ask the process to give up the utterance at work; its answer still comes."""
+        self._on_partial = None
+        if self._child is not None and self._child.stdin is not None:
+            self._child.stdin.write(
+                json.dumps({"do": "cancel", "order": self._orders}).encode() + b"\n"
+            )
+
+
+class PocketsphinxRecogniser:
+    """The pool: at most `workers` utterances at once, the others wait in order of arrival.
+
+    Lives from `start` to `stop`, on one event loop. A worker that dies is started again and the
+    utterance tried once more; if that dies, too, the utterance is at fault and fails.
+    """
+
+    languages = LANGUAGES
+
+    def __init__(self, workers: int = 1) -> None:
+        self._workers = [RecogniserProcess() for _ in range(workers)]
+        self._idle: asyncio.Queue[RecogniserProcess] = asyncio.Queue()
+        self._running: set[asyncio.Task[tuple[str, str]]] = set()
+        self._means: OrderedDict[str, str] = OrderedDict()
+
+    @property
+    def worker_pids(self) -> list[int]:
+        """Process ids of the workers that run."""
+        return [worker.pid for worker in self._workers if worker.pid is not None]
+
+    async def start(self) -> None:
+        """Start all workers; returns when each has loaded its model."""
+        await asyncio.gather(*(worker.start() for worker in self._workers))
+        for worker in self._workers:
+            self._idle.put_nowait(worker)
+
+    async def stop(self) -> None:
+        """End all workers, with what they do."""
+        await asyncio.gather(*(worker.kill() for worker in self._workers))
+        if self._running:
+            await asyncio.wait(self._running)
+
+    async def __call__(self, pcm: bytes, language: str) -> str:
+        """Recognise without a session."""
+        return await self.recognise_in_session(pcm, language, Listening(session_id=""))
+
+    async def recognise_in_session(self, pcm: bytes, language: str, listening: Listening) -> str:
+        """Return what is said, "" if nobody speaks.
+
+        Raises:
+            ModelMissingError: no such language here.
+            EngineError: the worker hangs, or dies of this utterance.
+        """
+        if language not in {*LANGUAGES, "auto"}:
+            raise ModelMissingError(f"pocketsphinx has no model for {language}")
+        for _ in range(2):
+            try:
+                text, means = await self._on_free_worker(pcm, listening)
+            except ChildDiedError:
+                logger.warning("a recogniser process died at work and is started again")
+                continue
+            self._remember(listening.session_id, means)
+            return text
+        raise EngineError("the recogniser process died twice of one utterance")
+
+    async def _on_free_worker(self, pcm: bytes, listening: Listening) -> tuple[str, str]:
+        worker = await self._idle.get()
+        means = self._means.get(listening.session_id, "")
+        task = asyncio.create_task(worker.recognise(pcm, means, listening.on_partial))
+        self._running.add(task)
+        task.add_done_callback(lambda done: self._release(worker, done))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            worker.cancel()
+            raise
+
+    def _release(self, worker: RecogniserProcess, task: asyncio.Task[tuple[str, str]]) -> None:
+        """Let the worker go, also after a cancelled wait: only once it has answered."""
+        self._running.discard(task)
+        self._idle.put_nowait(worker)
+        if not task.cancelled():
+            task.exception()
+
+    def _remember(self, session_id: str, means: str) -> None:
+        if not session_id or not means:
+            return
+        self._means[session_id] = means
+        self._means.move_to_end(session_id)
+        if len(self._means) > MAX_SESSIONS:
+            self._means.popitem(last=False)

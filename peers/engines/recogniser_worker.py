@@ -1,0 +1,162 @@
+"""The process in which speech is recognised: pocketsphinx, one utterance at a time.
+
+Run as a script by `recogniser.py`, with nothing but the standard library and pocketsphinx: the
+decoder holds the interpreter's lock for a second at a time, which no event loop survives. Speaks
+lines of JSON:
+
+    in   {"do": "recognise", "order": i, "bytes": n, "cmn": "40,3,..." | ""}
+                                                           n bytes of PCM16 16 kHz mono follow
+         {"do": "cancel", "order": i}                      this order is given up
+    out  {"is": "ready"}
+         {"is": "partial", "text": "..."}
+         {"is": "text", "text": "...", "cmn": "..."}       one of these two
+         {"is": "cancelled"}                               ends each order
+
+Ends by itself when its input ends, also in the middle of an utterance: it never outlives its
+parent.
+
+About the means ("cmn", cepstral mean normalisation): the decoder subtracts the average spectrum of
+voice and microphone. Fed piece by piece, which partial texts and cancelling need, it would start
+from a stranger's average. So the first utterance of a session is measured ahead (15-25 ms), and
+what was learnt goes along to the next. Words wrong in the carried recordings, mean of all orders:
+0.32 from a stranger's average, 0.26 normalised as a whole, 0.25 as it is done here.
+"""
+
+import json
+import os
+import queue
+import sys
+import threading
+from typing import Any, BinaryIO, NamedTuple
+
+from pocketsphinx import Decoder, Vad
+
+PIECE_BYTES = 16_000
+"""Half a second: how often a partial text is made and a cancel is seen."""
+SPEECH_FRAMES = 4
+"""So many frames of speech in a row (30 ms each) are needed: the decoder finds words in any hum."""
+MEASURE = "measure"
+MEASURE_GRAMMAR = "#JSGF V1.0;\ngrammar measure;\npublic <word> = a;\n"
+"""A language of one word: what the decoder listens for while only the spectrum is of interest."""
+
+
+class Order(NamedTuple):
+    """One utterance to recognise."""
+
+    number: int
+    """Counts up from 1."""
+    pcm: bytes
+    cmn: str
+    """Means to start from; empty: measure them."""
+
+
+class Inbox:
+    """Reads what the parent says, in a thread: a cancel has to be heard during the work."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
+        self._cancelled_up_to = 0
+
+    def start(self) -> None:
+        """Begin to read."""
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def next_order(self) -> Order:
+        """Wait for the next utterance."""
+        return self._orders.get()
+
+    def is_cancelled(self, order: Order) -> bool:
+        """Say whether nobody wants this one any more."""
+        return order.number <= self._cancelled_up_to
+
+    def _read(self) -> None:
+        while line := self._stream.readline():
+            message = json.loads(line)
+            if message["do"] == "cancel":
+                self._cancelled_up_to = message["order"]
+                continue
+            pcm = self._stream.read(message["bytes"])
+            if len(pcm) < message["bytes"]:
+                break
+            self._orders.put(Order(message["order"], pcm, message["cmn"]))
+        os._exit(0)
+
+
+class Recogniser:
+    """One decoder and the means it starts from."""
+
+    def __init__(self) -> None:
+        # Without the second pass the tail after the last audio is 15-35 ms instead of 110-280, at
+        # the same error rate.
+        self._decoder = Decoder(samprate=16000, loglevel="FATAL", fwdflat=False)
+        self._search = self._decoder.current_search()
+        self._decoder.add_jsgf_string(MEASURE, MEASURE_GRAMMAR)
+        self._vad = Vad(Vad.STRICT)
+
+    def recognise(self, order: Order, inbox: Inbox) -> dict[str, str]:
+        """Return the message that ends the order; partial texts are told on the way."""
+        if not self._has_speech(order.pcm):
+            return {"is": "text", "text": "", "cmn": order.cmn}
+        self._decoder.set_cmn(order.cmn or self._measure(order.pcm))
+        self._decoder.start_utt()
+        text = ""
+        for start in range(0, len(order.pcm), PIECE_BYTES):
+            if inbox.is_cancelled(order):
+                self._decoder.end_utt()
+                return {"is": "cancelled"}
+            self._decoder.process_raw(order.pcm[start : start + PIECE_BYTES])
+            text = self._tell_partial(text)
+        self._decoder.end_utt()
+        return {"is": "text", "text": self._text(), "cmn": self._decoder.get_cmn(False)}
+
+    def _has_speech(self, pcm: bytes) -> bool:
+        in_a_row = 0
+        size = self._vad.frame_bytes
+        for start in range(0, len(pcm) - size + 1, size):
+            in_a_row = in_a_row + 1 if self._vad.is_speech(pcm[start : start + size]) else 0
+            if in_a_row == SPEECH_FRAMES:
+                return True
+        return False
+
+    def _measure(self, pcm: bytes) -> str:
+        """Return the average spectrum of the whole utterance without looking for words."""
+        self._decoder.activate_search(MEASURE)
+        try:
+            self._decoder.start_utt()
+            self._decoder.process_raw(pcm, no_search=True, full_utt=True)
+            means = str(self._decoder.get_cmn(False))
+            self._decoder.end_utt()
+        finally:
+            self._decoder.activate_search(self._search)
+        return means
+
+    def _tell_partial(self, told: str) -> str:
+        text = self._text()
+        if text and text != told:
+            say({"is": "partial", "text": text})
+        return text
+
+    def _text(self) -> str:
+        hypothesis = self._decoder.hyp()
+        return str(hypothesis.hypstr) if hypothesis is not None else ""
+
+
+def say(message: dict[str, Any]) -> None:
+    """Write one line to the parent."""
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Recognise until the input ends."""
+    inbox = Inbox(sys.stdin.buffer)
+    inbox.start()
+    recogniser = Recogniser()
+    say({"is": "ready"})
+    while True:
+        say(recogniser.recognise(inbox.next_order(), inbox))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Sources of speech: pieces of PCM16 16 kHz mono, in the rhythm in which somebody speaks.
+
+Owns time and silence on the speaker's side. A source is any async iterator of bytes; what becomes
+of the pieces is the client's business.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from peers.pcm import BYTES_PER_MS, duration_ms, loudness
+
+SPEECH_LOUDNESS = 0.01
+"""Louder than this share of full scale is speech."""
+SILENCE_LOUDNESS = 0.003
+"""Quieter than this is silence; in between it stays what it was."""
+
+
+async def recorded(pcm: bytes, chunk_ms: int, speed: float = 1.0) -> AsyncIterator[bytes]:
+    """Yield a recording as a microphone would give it: each piece when it has been spoken.
+
+    `speed` 2.0 speaks twice as fast. Late pieces are caught up with, so that a slow reader does not
+    stretch the speech.
+    """
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    size = chunk_ms * BYTES_PER_MS
+    for start in range(0, len(pcm), size):
+        piece = pcm[start : start + size]
+        spoken = started + (duration_ms(pcm[:start]) + duration_ms(piece)) / 1000 / speed
+        await asyncio.sleep(max(0.0, spoken - loop.time()))
+        yield piece
+
+
+async def standard_input(chunk_ms: int) -> AsyncIterator[bytes]:
+    """Yield raw PCM16 16 kHz mono from standard input as it comes, say from a recorder."""
+    size = chunk_ms * BYTES_PER_MS
+    while piece := await asyncio.to_thread(sys.stdin.buffer.read, size):
+        yield piece
+
+
+@dataclass(slots=True)
+class SilenceCutter:
+    """Tells where utterances end: after enough silence behind speech."""
+
+    silence_ms: int
+    """How much is enough."""
+    _quiet_ms: int = 0
+    _heard_speech: bool = False
+
+    def ends_with(self, piece: bytes) -> bool:
+        """Return whether the utterance ends with this piece; then the next one begins."""
+        level = loudness(piece)
+        if level >= SPEECH_LOUDNESS:
+            self._heard_speech = True
+            self._quiet_ms = 0
+        elif level < SILENCE_LOUDNESS or self._quiet_ms:
+            self._quiet_ms += duration_ms(piece)
+        if not self._heard_speech or self._quiet_ms < self.silence_ms:
+            return False
+        self._heard_speech = False
+        self._quiet_ms = 0
+        return True

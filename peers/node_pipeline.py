@@ -1,0 +1,237 @@
+"""One job from audio to result: decode, recognise, translate, speak, encode.
+
+Owns which engine is asked for what, how long each stage took, and which failure is the scheduler's
+business. Knows no socket and no other job.
+
+What a failure means to the scheduler: a missing model moves the job to another node
+(MODEL_NOT_AVAILABLE); audio that cannot be decoded or recognised ends it (PROCESSING_ERROR); a
+translation or a voice that fails costs only itself: the result is a success without it.
+"""
+
+import asyncio
+import base64
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from loguru import logger
+
+from peers.engines import opus
+from peers.engines.engine import (
+    EngineError,
+    Engines,
+    Listening,
+    ModelMissingError,
+    SessionRecogniser,
+    Speech,
+    call_engine,
+)
+from peers.engines.opus import OpusError
+from peers.pcm import RATE_HZ, resample, silence, to_bytes, to_samples
+from protocol.audio import AudioFormat, join_packets, split_packets
+from protocol.errors import ErrorCode
+from protocol.ids import NodeJobId
+from protocol.node_inbound import JobError, JobResult
+from protocol.node_outbound import JobAssign
+from protocol.wire import JsonObject
+
+ASR_EMPTY = "ASR_EMPTY"
+"""`extra.reason` of a result without words."""
+NMT_FAILED = "NMT_FAILED"
+TTS_FAILED = "TTS_FAILED"
+AUTO = "auto"
+
+
+class JobFailedError(Exception):
+    """The job ends without a result."""
+
+    def __init__(self, error: JobError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+@dataclass(slots=True)
+class JobWords:
+    """What became of one job so far."""
+
+    text_asr: str = ""
+    text_translated: str = ""
+    tts_audio: bytes = b""
+    """In the pipeline's speech format."""
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    """`asr_ms`, `nmt_ms`, `tts_ms`, as far as the stage ran."""
+    reason_codes: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Note how long a stage takes, also when it fails."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.timings_ms[name] = _since(started)
+
+
+class JobPipeline:
+    """The stages of a job; holds nothing between two jobs."""
+
+    def __init__(self, engines: Engines, speech_format: AudioFormat) -> None:
+        self._engines = engines
+        self._speech_format = speech_format
+
+    async def run(self, job: JobAssign, on_partial: Callable[[str], None] | None) -> JobResult:
+        """Return the result, whatever happens; only being cancelled raises."""
+        started = time.monotonic()
+        words = JobWords()
+        error: JobError | None = None
+        try:
+            await self._stages(job, words, on_partial)
+        except JobFailedError as failure:
+            error = failure.error
+        except Exception as bug:  # noqa: BLE001 - engines raise anything, the job must end
+            logger.exception("a job failed in a way that was not foreseen", job_id=job.job_id)
+            error = _failure(f"{type(bug).__name__} in an engine")
+        total_ms = _since(started)
+        return self._result(job, words, error, total_ms)
+
+    async def _stages(
+        self, job: JobAssign, words: JobWords, on_partial: Callable[[str], None] | None
+    ) -> None:
+        pcm = await asyncio.to_thread(_decoded, job)
+        source = self._source_language(job)
+        with words.timed("asr_ms"):
+            listening = Listening(job.session_id, on_partial)
+            words.text_asr = await self._recognise(pcm, source, listening)
+        if not words.text_asr:
+            return
+        spoken, language = words.text_asr, source
+        if job.pipeline.use_nmt:
+            with words.timed("nmt_ms"):
+                await self._translate(job, source, words)
+            spoken, language = words.text_translated, job.tgt_lang
+        if job.pipeline.use_tts and spoken:
+            with words.timed("tts_ms"):
+                await self._speak(spoken, language, words)
+
+    def _source_language(self, job: JobAssign) -> str:
+        """Return what the recogniser is told: with "auto", what only one language can mean."""
+        if job.src_lang != AUTO:
+            return job.src_lang
+        heard = self._engines.languages.asr
+        wanted = [code for code in (job.lang_a, job.lang_b) if code in heard] or heard
+        return wanted[0] if len(wanted) == 1 else AUTO
+
+    async def _recognise(self, pcm: bytes, source: str, listening: Listening) -> str:
+        recognise = self._engines.recognise
+        try:
+            if isinstance(recognise, SessionRecogniser):
+                text = await recognise.recognise_in_session(pcm, source, listening)
+            else:
+                text = await call_engine(recognise, pcm, source)
+        except ModelMissingError as missing:
+            raise JobFailedError(self._missing("asr", missing)) from None
+        except EngineError as failure:
+            raise JobFailedError(_failure(str(failure))) from None
+        return text.strip()
+
+    async def _translate(self, job: JobAssign, source: str, words: JobWords) -> None:
+        try:
+            words.text_translated = await call_engine(
+                self._engines.translate, words.text_asr, source, job.tgt_lang
+            )
+        except ModelMissingError as missing:
+            raise JobFailedError(self._missing("nmt", missing)) from None
+        except EngineError as failure:
+            logger.warning("no translation: {}", failure, job_id=job.job_id)
+            words.reason_codes.append(NMT_FAILED)
+
+    async def _speak(self, text: str, language: str, words: JobWords) -> None:
+        try:
+            speech = Speech(*await call_engine(self._engines.speak, text, language))
+        except EngineError as failure:
+            logger.warning("no speech: {}", failure)
+            words.reason_codes.append(TTS_FAILED)
+            return
+        words.tts_audio = await asyncio.to_thread(_encoded, speech, self._speech_format)
+
+    def _missing(self, kind: str, missing: ModelMissingError) -> JobError:
+        service, _, version = self._engines.names.get(kind, kind).partition(" ")
+        return JobError(
+            code=ErrorCode.MODEL_NOT_AVAILABLE,
+            message=str(missing),
+            details={"service_id": service, "service_version": version, "reason": str(missing)},
+        )
+
+    def _result(
+        self, job: JobAssign, words: JobWords, error: JobError | None, total_ms: float
+    ) -> JobResult:
+        extra: JsonObject = {"service_timings": words.timings_ms | {"total_ms": total_ms}}
+        if error is None and not words.text_asr:
+            extra["reason"] = ASR_EMPTY
+        return JobResult(
+            job_id=NodeJobId(job.job_id),
+            attempt_id=job.attempt_id,
+            session_id=job.session_id,
+            utterance_index=job.utterance_index,
+            success=error is None,
+            error=error,
+            text_asr=words.text_asr,
+            text_translated=words.text_translated,
+            tts_audio=base64.b64encode(words.tts_audio).decode(),
+            tts_format=self._speech_format,
+            extra=extra,
+            processing_time_ms=total_ms,
+            trace_id=job.trace_id,
+            reason_codes=tuple(words.reason_codes) or None,
+            group_id=job.group_id,
+            part_index=job.part_index,
+            node_completed_at_ms=int(time.time() * 1000),
+        )
+
+
+def _decoded(job: JobAssign) -> bytes:
+    """Return the job's audio as PCM16 16 kHz, with the silence that is to be appended.
+
+    Raises:
+        JobFailedError: there is nothing, or nothing that can be decoded.
+    """
+    if not job.audio:
+        raise JobFailedError(_failure("the job has no audio"))
+    if job.audio_format is AudioFormat.OPUS:
+        pcm = _decoded_opus(job.audio)
+    else:
+        pcm = job.audio[: len(job.audio) & ~1]
+        if job.sample_rate != RATE_HZ:
+            pcm = to_bytes(resample(to_samples(pcm), job.sample_rate, RATE_HZ))
+    return pcm + silence(job.padding_ms or 0)
+
+
+def _decoded_opus(audio: bytes) -> bytes:
+    if not opus.is_installed():
+        reason = "this node has no opus decoder"
+        details = {"service_id": "opus", "service_version": "", "reason": reason}
+        raise JobFailedError(
+            JobError(code=ErrorCode.MODEL_NOT_AVAILABLE, message=reason, details=details)
+        )
+    try:
+        return opus.decode(split_packets(audio))
+    except (OpusError, ValueError) as error:
+        raise JobFailedError(_failure(f"Opus decoding failed: {error}")) from None
+
+
+def _encoded(speech: Speech, speech_format: AudioFormat) -> bytes:
+    """Return speech as it goes out: framed opus packets, or PCM16 16 kHz."""
+    if not speech.pcm:
+        return b""
+    if speech_format is AudioFormat.OPUS:
+        return join_packets(opus.encode(speech.pcm, speech.rate_hz))
+    return to_bytes(resample(to_samples(speech.pcm), speech.rate_hz, RATE_HZ))
+
+
+def _failure(message: str) -> JobError:
+    return JobError(code=ErrorCode.PROCESSING_ERROR, message=message)
+
+
+def _since(started: float) -> float:
+    return round((time.monotonic() - started) * 1000, 1)

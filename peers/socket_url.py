@@ -1,0 +1,27 @@
+"""Where a peer connects to, as people write it: `ws://host:port`, with or without a path."""
+
+from urllib.parse import urlsplit, urlunsplit
+
+SESSION_PATH = "/ws/session"
+NODE_PATH = "/ws/node"
+
+
+class UrlError(ValueError):
+    """No address that a WebSocket can be opened to; the text says so in one line."""
+
+
+def socket_url(text: str, path: str) -> str:
+    """Return the address with its path; `path` is taken where none is written.
+
+    Raises:
+        UrlError: it is no WebSocket address.
+    """
+    try:
+        parts = urlsplit(text)
+        is_usable = parts.scheme in {"ws", "wss"} and bool(parts.hostname)
+        is_usable = is_usable and parts.port != 0 and not parts.fragment
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise UrlError(f"{text!r} is no WebSocket address; say ws://host:port")
+    return urlunsplit(parts._replace(path=parts.path if parts.path.strip("/") else path))

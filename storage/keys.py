@@ -1,0 +1,85 @@
+"""The keys of the store: what each holds and how long it lives.
+
+This table is the schema. Tests hold every key that a script leaves against it. Every key begins
+with the prefix (`lingua:v1:`), which is left out here. `*` stands for an id.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Life(StrEnum):
+    """How a key ends."""
+
+    EXPIRES = "expires"
+    """It has a TTL of at most an hour (sessions: as claimed)."""
+    NODE = "node"
+    """It lives as long as its node is on-line or draining, then for an hour."""
+    INSTANCE = "instance"
+    """It lives until its instance is reaped."""
+    FOREVER = "forever"
+    """It is one key, bounded by what is registered now or trimmed to a fixed length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One kind of key."""
+
+    pattern: str
+    kind: str
+    """The Redis type."""
+    life: Life
+    content: str
+
+
+KEYS = (
+    Key("job:*", "hash", Life.EXPIRES, "a job: state, attempt, node, owner, times, metadata"),
+    Key("req:*", "string", Life.EXPIRES, "request id to job id: what makes a repetition harmless"),
+    Key("session:*", "hash", Life.EXPIRES, "owner, epoch, tenant, last node, virtual time"),
+    Key("session:*:jobs", "set", Life.EXPIRES, "its jobs that are not final"),
+    Key("session:*:queued", "set", Life.EXPIRES, "its jobs that wait"),
+    Key("turn:*", "hash", Life.EXPIRES, "node, excluded nodes and waiting segments of a long turn"),
+    Key("out:*", "stream", Life.EXPIRES, "a session's outcomes without speech, at most 200"),
+    Key("tenant:*", "hash", Life.EXPIRES, "virtual time of a tenant"),
+    Key("node:*", "hash", Life.NODE, "state, owner, epoch, atoms, capacity, marks, penalties"),
+    Key("node:*:slots", "hash", Life.NODE, "slot to its open jobs; its length is what is in use"),
+    Key("pin:*", "zset", Life.EXPIRES, "segments that wait for this node, by virtual time"),
+    Key("nodes", "zset", Life.FOREVER, "nodes by the end of their lease"),
+    Key("lapses", "zset", Life.EXPIRES, "nodes by the time a mark or penalty of theirs lapses"),
+    Key("groups", "hash", Life.FOREVER, "atoms and penalties to the id of the group that has them"),
+    Key("groups:free", "set", Life.FOREVER, "groups with a free slot"),
+    Key("grp:*:identity", "string", Life.FOREVER, "atoms and penalties of a group"),
+    Key("grp:*:nodes", "set", Life.FOREVER, "nodes of a group"),
+    Key("grp:*:free", "zset", Life.FOREVER, "its nodes with a free slot, best first"),
+    Key("grp:*:penalties", "set", Life.FOREVER, "requirements that it is not chosen for"),
+    Key("cap:*", "set", Life.FOREVER, "groups with this atom"),
+    Key("q:*", "zset", Life.EXPIRES, "jobs that wait with this requirement, by virtual time"),
+    Key("qs", "zset", Life.EXPIRES, "requirements with waiting jobs, by their head's virtual time"),
+    Key("pace", "hash", Life.EXPIRES, "requirement to the pace at which its queue moves"),
+    Key("insts", "zset", Life.FOREVER, "instances by the end of their lease"),
+    Key("inst:*", "hash", Life.EXPIRES, "an instance that is alive; without it, it is fenced"),
+    Key("inst:*:jobs", "zset", Life.INSTANCE, "its jobs that are not final, by due time"),
+    Key("inst:*:nodes", "set", Life.INSTANCE, "its nodes"),
+    Key("inst:*:sessions", "zset", Life.INSTANCE, "its sessions, by the next renewal"),
+    Key("inst:*:mbox", "stream", Life.EXPIRES, "notes of other instances for it, about 10000"),
+    Key("inst:*:reap", "string", Life.EXPIRES, "how far its reaper has come"),
+    Key("jobs:*", "zset", Life.FOREVER, "jobs by state and time; final ones trimmed to 10000"),
+    Key("gen", "string", Life.FOREVER, "id of this data set: another one means that data was lost"),
+    Key("seq", "string", Life.FOREVER, "numbers uses of nodes, and groups"),
+)
+
+
+def key_of(name: str) -> Key | None:
+    """Return the kind of a key by its name without the prefix; None for an unknown one.
+
+    The longest pattern wins, so that `session:s:jobs` is not a session called `s:jobs`.
+    """
+    fitting = [key for key in KEYS if _fits(name, key.pattern)]
+    return max(fitting, key=lambda key: len(key.pattern), default=None)
+
+
+def _fits(name: str, pattern: str) -> bool:
+    start, star, end = pattern.partition("*")
+    if not star:
+        return name == pattern
+    return len(name) > len(start) + len(end) and name.startswith(start) and name.endswith(end)

@@ -1,0 +1,387 @@
+"""A real gateway on a loopback port in front of recording actors, and a client that may misbehave.
+
+`run_gateway(scenario)` starts it, runs `await scenario(house)` on a real loop, and checks that
+nothing is left: no connection, no task.
+"""
+
+import asyncio
+import importlib.util
+import json
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+from actors.admission import AdmissionOptions
+from actors.messages import SocketAttached
+from actors.ports import Outbox
+from actors.reception import OpenedNode, OpenedSession, Refused
+from actors.runtime import ActorRef, LoopActor, tell
+from gateway.loop_lag import LoopLag
+from gateway.metrics import PrometheusMetrics
+from gateway.options import GatewayOptions
+from gateway.ports import JobMoment, JobReport, Readiness
+from gateway.server import Bind, Gateway, Inside
+from protocol.errors import CloseCode, ErrorCode
+from protocol.ids import JobId, NodeId, SessionId
+from protocol.node_inbound import NodeRegister
+from protocol.node_outbound import NodeRegisterAck
+from protocol.session_inbound import SessionInit
+from protocol.session_outbound import SessionInitAck
+from storage.executor import StorageUnavailable
+
+T = TypeVar("T")
+Greeting: TypeAlias = Callable[[], object]
+
+TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
+
+_PATIENCE_S = 5.0
+
+
+class Recorder(LoopActor):
+    """Keeps what it is told; `block` makes it busy until `free`."""
+
+    mailbox_limit = 8
+
+    def __init__(self, key: str, known: dict[str, "Recorder"], greeting: Greeting) -> None:
+        super().__init__()
+        known[key] = self
+        self.messages: list[Any] = []
+        self._greeting = greeting
+        self._gate = asyncio.Event()
+        self._gate.set()
+        self._changed = asyncio.Event()
+
+    def on_start(self) -> None:
+        self._greeting()
+
+    async def on_receive(self, message: Any) -> None:
+        self.messages.append(message)
+        self._changed.set()
+        await self._gate.wait()
+
+    def block(self) -> None:
+        """Take one more message and then no other."""
+        self._gate.clear()
+
+    def free(self) -> None:
+        """Go on."""
+        self._gate.set()
+
+    async def count(self, number: int) -> list[Any]:
+        """Wait for so many messages."""
+        async with asyncio.timeout(_PATIENCE_S):
+            while len(self.messages) < number:
+                self._changed.clear()
+                await self._changed.wait()
+        return self.messages
+
+    async def next(self) -> Any:
+        """Wait for a message and forget it."""
+        await self.count(1)
+        return self.messages.pop(0)
+
+
+@dataclass
+class FakeReception:
+    """Lets everybody in, unless `refusal` is set. Its actors are recorders."""
+
+    tenants: list[str | None] = field(default_factory=list)
+    """Who the gateway said is calling, at each call."""
+
+    draining: bool = False
+    refusal: Refused | None = None
+    detached: set[str] = field(default_factory=set)
+    inits: list[SessionInit] = field(default_factory=list)
+    registrations: list[NodeRegister] = field(default_factory=list)
+    actors: dict[str, Recorder] = field(default_factory=dict)
+    refs: dict[str, ActorRef[Recorder]] = field(default_factory=dict)
+
+    def open_session(
+        self, init: SessionInit, outbox: Outbox, tenant_id: str | None
+    ) -> OpenedSession | Refused:
+        self.tenants.append(tenant_id)
+        if self.refusal is not None:
+            return self.refusal
+        self.inits.append(init)
+        session_id = SessionId(f"s-{len(self.inits)}")
+        ack = SessionInitAck(session_id=session_id)
+        self.start(session_id, lambda: outbox.send(ack))
+        return OpenedSession(session_id, self.refs[session_id], use_binary_frame=False)
+
+    def attach_session(
+        self, session_id: SessionId, outbox: Outbox, tenant_id: str | None
+    ) -> OpenedSession | Refused:
+        self.tenants.append(tenant_id)
+        if session_id not in self.detached:
+            return Refused(ErrorCode.INVALID_SESSION, "no such session waits for a socket")
+        self.start(session_id, lambda: None)
+        tell(self.refs[session_id], SocketAttached(outbox))
+        return OpenedSession(session_id, self.refs[session_id], use_binary_frame=False)
+
+    def register_node(
+        self, message: NodeRegister, outbox: Outbox, principal: str | None
+    ) -> OpenedNode | Refused:
+        self.tenants.append(principal)
+        if self.refusal is not None:
+            return self.refusal
+        self.registrations.append(message)
+        node_id = message.node_id or NodeId(f"node-{len(self.registrations)}")
+        ack = NodeRegisterAck(node_id=node_id)
+        self.start(node_id, lambda: outbox.send(ack))
+        return OpenedNode(node_id, self.refs[node_id])
+
+    def start(self, key: str, greeting: Greeting) -> None:
+        self.refs[key] = Recorder.start(key, self.actors, greeting)
+
+
+@dataclass
+class FakeReports:
+    """Knows one job and one node; `is_away` makes it a store that does not answer."""
+
+    is_away: bool = False
+    is_ready: bool = True
+
+    async def readiness(self) -> Readiness:
+        return Readiness(self.is_ready, "ok", draining=not self.is_ready, instance_id="i-1")
+
+    async def job(self, job_id: JobId) -> JobReport | None:
+        if self.is_away:
+            raise StorageUnavailable("away")
+        if job_id != "job 1":
+            return None
+        moments = (JobMoment(5, "queued", 0), JobMoment(9, "assigned", 1, "n-1"))
+        return JobReport("job 1", "assigned", 1, "n-1", None, "s-1", 0, "es", moments)
+
+    async def node(self, node_id: NodeId) -> Mapping[str, Any] | None:
+        return {"node_id": node_id, "state": "online"} if node_id == "n-1" else None
+
+    async def stats(self) -> Mapping[str, Any]:
+        return {"sessions": 1}
+
+    async def cluster(self) -> Mapping[str, Any]:
+        raise ValueError("a bug")
+
+
+@dataclass
+class House:
+    """A running gateway and what stands behind it."""
+
+    gateway: Gateway
+    reception: FakeReception
+    reports: FakeReports
+    metrics: PrometheusMetrics
+    peers: "list[Peer]" = field(default_factory=list)
+
+    @property
+    def port(self) -> int:
+        return self.gateway.port
+
+    async def dial(self) -> "Peer":
+        """Return a TCP connection."""
+        peer = Peer(*await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 24))
+        self.peers.append(peer)
+        return peer
+
+    async def connect(self, path: str) -> "Peer":
+        """Return an open WebSocket."""
+        peer = await self.dial()
+        peer.writer.write(upgrade_request(path))
+        head = await peer.reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 101 "), head
+        return peer
+
+    async def session(self, **fields: Any) -> tuple["Peer", Recorder]:
+        """Return a socket with a session, its ack read, and the session's actor."""
+        peer = await self.connect("/ws/session")
+        peer.say(session_init(**fields))
+        ack = await peer.hear()
+        assert ack["type"] == "session_init_ack"
+        return peer, self.reception.actors[ack["session_id"]]
+
+    async def node(self, **fields: Any) -> tuple["Peer", Recorder]:
+        """Return a socket with a node, its ack read, and the node's actor."""
+        peer = await self.connect("/ws/node")
+        peer.say({"type": "node_register", **fields})
+        ack = await peer.hear()
+        assert ack["type"] == "node_register_ack"
+        return peer, self.reception.actors[ack["node_id"]]
+
+    async def get(self, path: str, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
+        """Return status, headers (lower case) and body."""
+        peer = await self.dial()
+        peer.writer.write(f"{method} {path} HTTP/1.1\r\nHost: here\r\n\r\n".encode())
+        answer = await peer.reader.read()
+        peer.abort()
+        head, _, body = answer.partition(b"\r\n\r\n")
+        first, *lines = head.decode().split("\r\n")
+        headers = {name.lower(): value for name, value in (line.split(": ") for line in lines)}
+        return int(first.split(" ")[1]), headers, body
+
+
+class Peer:
+    """A client made of bytes: it can break every rule."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    def say(self, message: Mapping[str, Any]) -> None:
+        """Send a JSON message."""
+        self.frame(json.dumps(message).encode())
+
+    def frame(self, data: bytes, opcode: int = TEXT, *, fin: bool = True) -> None:
+        """Send one frame."""
+        self.writer.write(make_frame(data, opcode, fin=fin))
+
+    async def hear_frame(self) -> tuple[int, bytes]:
+        """Return opcode and payload of the next frame."""
+        async with asyncio.timeout(_PATIENCE_S):
+            head = await self.reader.readexactly(2)
+            length = head[1] & 127
+            if length >= 126:
+                size = 2 if length == 126 else 8
+                length = int.from_bytes(await self.reader.readexactly(size), "big")
+            return head[0] & 15, await self.reader.readexactly(length)
+
+    async def hear(self) -> dict[str, Any]:
+        """Return the next JSON message."""
+        opcode, data = await self.hear_frame()
+        assert opcode == TEXT, (opcode, data)
+        message: dict[str, Any] = json.loads(data)
+        return message
+
+    async def hear_close(self) -> int:
+        """Return the code of a close that comes next."""
+        opcode, data = await self.hear_frame()
+        assert opcode == CLOSE, (opcode, data)
+        return int(struct.unpack_from("!H", data)[0])
+
+    async def hear_end(self) -> bytes:
+        """Wait for the end of the stream; return what came before it."""
+        async with asyncio.timeout(_PATIENCE_S):
+            return await self.reader.read()
+
+    async def is_heard(self) -> None:
+        """Wait until everything sent so far was taken in: a pong comes after it."""
+        self.frame(b"?", PING)
+        assert await self.hear_frame() == (PONG, b"?")
+
+    def abort(self) -> None:
+        """Reset the connection."""
+        self.writer.transport.abort()
+
+
+def make_frame(data: bytes, opcode: int = TEXT, *, fin: bool = True, mask: bool = True) -> bytes:
+    """Return a frame as a client sends it, or without its mask."""
+    size = len(data)
+    bit = 128 if mask else 0
+    head = bytes([(128 if fin else 0) | opcode])
+    if size < 126:
+        head += bytes([bit | size])
+    elif size < 1 << 16:
+        head += bytes([bit | 126]) + size.to_bytes(2, "big")
+    else:
+        head += bytes([bit | 127]) + size.to_bytes(8, "big")
+    return head + bytes(4) + data if mask else head + data
+
+
+def upgrade_request(path: str, extra: str = "") -> bytes:
+    """Return the request of a WebSocket client."""
+    return (
+        f"GET {path} HTTP/1.1\r\nHost: here\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{extra}\r\n"
+    ).encode()
+
+
+def session_init(**fields: Any) -> dict[str, Any]:
+    """Return a `session_init` with what it needs."""
+    return {
+        "type": "session_init",
+        "client_version": "1",
+        "platform": "web",
+        "src_lang": "en",
+        "tgt_lang": "es",
+        **fields,
+    }
+
+
+def chunk(session_id: str, seq: int = 0, payload: str = "", **fields: Any) -> dict[str, Any]:
+    """Return an `audio_chunk`."""
+    return {
+        "type": "audio_chunk",
+        "session_id": session_id,
+        "seq": seq,
+        "is_final": False,
+        "payload": payload,
+        **fields,
+    }
+
+
+def refused(code: ErrorCode, close_code: CloseCode | None = None) -> Refused:
+    """Return a refusal."""
+    return Refused(code, "no", close_code)
+
+
+LOOPS: list[str] = ["asyncio"]
+if importlib.util.find_spec("uvloop") is not None:
+    LOOPS.append("uvloop")
+
+
+@asynccontextmanager
+async def open_house(
+    options: GatewayOptions | None = None,
+    *,
+    admission: AdmissionOptions | None = None,
+    bind: Bind | None = None,
+) -> AsyncIterator[House]:
+    """A gateway for the time of a block; afterwards nothing of it may be left."""
+    reception, reports = FakeReception(), FakeReports()
+    metrics = PrometheusMetrics(LoopLag(asyncio.get_running_loop()))
+    inside = Inside(reception, reports, metrics, metrics.text, admission or AdmissionOptions())
+    gateway = Gateway(options or GatewayOptions(port=0), inside, bind or Bind(close_timeout_s=0.3))
+    await gateway.start()
+    house = House(gateway, reception, reports, metrics)
+    try:
+        yield house
+    finally:
+        for peer in house.peers:
+            peer.abort()
+        for actor in reception.actors.values():
+            actor.free()
+        await gateway.close()
+        for ref in reception.refs.values():
+            await ref.stop(block=False)
+    assert gateway.connections == 0
+
+
+def run_gateway(
+    scenario: Callable[[House], Awaitable[T]], *, loop: str = "asyncio", **settings: Any
+) -> T:
+    """Run a scenario against a gateway; `settings` are those of `open_house`."""
+
+    async def main() -> T:
+        async with open_house(**settings) as house:
+            result = await scenario(house)
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        assert not left, left
+        return result
+
+    with asyncio.Runner(loop_factory=_loop_factory(loop)) as runner:
+        return runner.run(main())
+
+
+def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    if name == "uvloop":
+        import uvloop  # noqa: PLC0415 - only where it is installed
+
+        factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+        return factory
+    return asyncio.new_event_loop
+
+
+def open_files() -> int:
+    """Return how many file descriptors the process has open."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
