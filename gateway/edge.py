@@ -4,9 +4,8 @@ It owns the transport and the protocol state of one peer. It must not know what 
 which paths exist or what an answer says: the router and the handler it is given know that.
 
 The WebSocket rules (RFC 6455) are those of the library's `ServerProtocol`, which does no I/O.
-Whole messages go to the handler synchronously: no task, no queue and no future for a connection
-or a message. An idle connection measures 7 kB that way, against 15 with the library's own
-connection class.
+Whole messages go to the handler synchronously: no task, queue or future for a connection or a
+message. An idle connection takes 7 kB that way, 15 with the library's own connection class.
 
 - A handler that cannot take more calls `pause`: the transport is not read any more, and what had
   been read already waits here, in order. `resume` hands it over first. Nothing is dropped.
@@ -16,8 +15,10 @@ connection class.
 
 import asyncio
 import logging
+import socket
 from collections import deque
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import Any, cast
 
 from loguru import logger
@@ -26,19 +27,19 @@ from websockets.http11 import Request, Response
 from websockets.protocol import CONNECTING, OPEN, Event
 from websockets.server import ServerProtocol
 
+from gateway.framing import (
+    BAD_REQUEST,
+    INVALID_TEXT,
+    SWITCHING_PROTOCOLS,
+    Fragments,
+    fitting,
+    is_utf8,
+)
 from gateway.upgrade import EdgeOwner, SocketHandler, Upgrade
 from protocol.errors import CloseCode
 
 _wire_log = logging.getLogger("gateway.edge")
 _wire_log.setLevel(logging.WARNING)  # the handlers write a line for each socket themselves
-
-_MAX_REASON_BYTES = 123
-"""A control frame holds 125 bytes, two of them the code (RFC 6455 section 5.5)."""
-
-_SWITCHING_PROTOCOLS = 101
-_BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-
-_INVALID_TEXT = 1007
 
 
 class EdgeConnection(asyncio.Protocol):
@@ -49,7 +50,6 @@ class EdgeConnection(asyncio.Protocol):
         "_fragments",
         "_handler",
         "_held",
-        "_is_text",
         "_loop",
         "_lost",
         "_owner",
@@ -72,8 +72,7 @@ class EdgeConnection(asyncio.Protocol):
         self._ws = ServerProtocol(logger=_wire_log)
         self._handler: SocketHandler | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._fragments: list[bytes] | None = None
-        self._is_text = False
+        self._fragments: Fragments | None = None
         self._strict_text = True
         self._held: deque[Event] | None = None
         self._paused = False
@@ -115,7 +114,7 @@ class EdgeConnection(asyncio.Protocol):
     def close(self, code: int, reason: str) -> None:
         """Start the closing handshake after what was sent; what arrives from now on is ignored."""
         if self._ws.state is OPEN:
-            self._ws.send_close(code, _fitting(reason))
+            self._ws.send_close(code, fitting(reason))
             self._end()
         elif self._ws.state is CONNECTING:
             self.abort()
@@ -123,6 +122,12 @@ class EdgeConnection(asyncio.Protocol):
     def abort(self) -> None:
         """End the connection without a word."""
         self._transport.abort()
+
+    def probe(self) -> None:
+        """Have the kernel find out when the peer's machine is gone; no peer notices that."""
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
     def give_up(self) -> None:
         """Say that the peer did not answer, in case it hears, and end the connection now."""
@@ -174,10 +179,12 @@ class EdgeConnection(asyncio.Protocol):
         if ws.close_expected():
             self._await_end()
         for event in events:
-            if self._paused:
-                self._keep(event)
-            else:
+            if not self._paused:
                 self._process(event)
+            elif self._held is None:
+                self._held = deque((event,))
+            else:
+                self._held.append(event)
 
     def eof_received(self) -> None:
         """Take the end of the peer's stream; the transport closes itself after this."""
@@ -188,9 +195,7 @@ class EdgeConnection(asyncio.Protocol):
         """Tell the owner at once, the handler after what it has not taken yet."""
         del exc  # a reset and an orderly end are the same to everyone here
         self._ws.receive_eof()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._stop_timer()
         self._lost = True
         self._owner.disconnected(self)
         if not self._held:
@@ -210,16 +215,14 @@ class EdgeConnection(asyncio.Protocol):
     def _upgrade(self, request: Request, upgrade: Upgrade) -> None:
         ws = self._ws
         response = ws.accept(request)
-        if response.status_code != _SWITCHING_PROTOCOLS:
+        if response.status_code != SWITCHING_PROTOCOLS:
             self._respond(response)
             return
         ws.max_message_size = upgrade.policy.max_message_bytes
         self._strict_text = upgrade.policy.strict_text
         ws.send_response(response)
         self._flush()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._stop_timer()
         self._owner.upgraded(self, upgrade.policy)
         self._handler = upgrade.open(self)
 
@@ -245,35 +248,28 @@ class EdgeConnection(asyncio.Protocol):
         opcode = frame.opcode
         data: Any = frame.data  # bytes: what unmasking returns
         if opcode is Opcode.TEXT or opcode is Opcode.BINARY:
-            self._is_text = opcode is Opcode.TEXT
             if frame.fin:
-                self._hand_over(data, handler)
+                self._hand_over(data, handler, is_text=opcode is Opcode.TEXT)
             else:
-                self._fragments = [data]
+                self._fragments = Fragments(data, is_text=opcode is Opcode.TEXT)
         elif opcode is Opcode.CONT and self._fragments is not None:
-            if data:  # a stream of empty fragments must not fill the memory
-                self._fragments.append(data)
+            self._fragments.add(data)
             if frame.fin:
-                whole, self._fragments = b"".join(self._fragments), None
-                self._hand_over(whole, handler)
+                parts, self._fragments = self._fragments, None
+                self._hand_over(parts.whole(), handler, is_text=parts.is_text)
 
-    def _hand_over(self, data: bytes, handler: SocketHandler) -> None:
+    def _hand_over(self, data: bytes, handler: SocketHandler, *, is_text: bool) -> None:
         try:
-            if not self._is_text:
+            if not is_text:
                 handler.binary_received(data)
-            elif self._strict_text and not _is_utf8(data):
-                self._ws.fail(_INVALID_TEXT, "text that is not UTF-8")
+            elif self._strict_text and not is_utf8(data):
+                self._ws.fail(INVALID_TEXT, "text that is not UTF-8")
                 self._end()
             else:
                 handler.text_received(data)
         except Exception:  # noqa: BLE001 - a bug met by one peer must not take the others along
             logger.opt(exception=True).error("socket handler failed")
             self.close(CloseCode.INTERNAL_ERROR, "internal error")
-
-    def _keep(self, event: Event) -> None:
-        if self._held is None:
-            self._held = deque()
-        self._held.append(event)
 
     # ---- end --------------------------------------------------------------------------------
 
@@ -288,9 +284,13 @@ class EdgeConnection(asyncio.Protocol):
     def _await_end(self) -> None:
         """Give the peer its time to close, once."""
         if self._timer is None or self._ws.state is CONNECTING:
-            if self._timer is not None:
-                self._timer.cancel()
+            self._stop_timer()
             self._timer = self._loop.call_later(self._owner.close_timeout_s, self.abort)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _finish(self) -> None:
         handler, self._handler = self._handler, None
@@ -306,22 +306,9 @@ class EdgeConnection(asyncio.Protocol):
                 transport.write(data)
                 continue
             if self._ws.handshake_exc is not None and len(writes) == 1:
-                transport.write(_BAD_REQUEST)  # the library says nothing to what is no request
+                transport.write(BAD_REQUEST)  # the library says nothing to what is no request
             if not transport.can_write_eof():  # TLS has no half-close
                 transport.close()
             elif not transport.is_closing():
-                transport.write_eof()
-
-
-def _is_utf8(data: bytes) -> bool:
-    if data.isascii():
-        return True
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _fitting(reason: str) -> str:
-    return reason.encode()[:_MAX_REASON_BYTES].decode(errors="ignore")
+                with suppress(OSError, RuntimeError):  # reset already: the end is on its way
+                    transport.write_eof()

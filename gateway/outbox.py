@@ -3,11 +3,12 @@
 A message is encoded once and written at once: the transport's buffer is the only queue.
 """
 
-from pydantic import BaseModel
+from typing import Any
 
 from gateway.upgrade import Connection
 from protocol.codec import encode
 from protocol.errors import CloseCode
+from protocol.wire import WireMessage
 
 _MOST_KEPT_ERRORS = 20
 
@@ -21,12 +22,12 @@ class SocketOutbox:
         self._connection = connection
         self._max_bytes = max_bytes
         self._first_is_due = False
-        self._kept: list[BaseModel] | None = None
+        self._kept: list[WireMessage] | None = None
 
     def __repr__(self) -> str:
         return f"<SocketOutbox {self._connection.unsent_bytes} of {self._max_bytes} bytes>"
 
-    def send(self, message: BaseModel) -> bool:
+    def send(self, message: Any) -> bool:
         """Write a wire message; False when the socket is gone, closing or has just been closed."""
         sent = self._write(message)
         if self._first_is_due:
@@ -47,7 +48,7 @@ class SocketOutbox:
         self._first_is_due = False
         self._release()
 
-    def say(self, message: BaseModel) -> None:
+    def say(self, message: WireMessage) -> None:
         """Write a message of the gateway itself, after a first frame that is still to come."""
         if not self._first_is_due:
             self._write(message)
@@ -62,7 +63,7 @@ class SocketOutbox:
         for message in kept or ():
             self._write(message)
 
-    def _write(self, message: BaseModel) -> bool:
+    def _write(self, message: Any) -> bool:
         connection = self._connection
         if not connection.send_text(encode(message).encode()):
             return False

@@ -182,7 +182,9 @@ class Gateway:
         """It is a WebSocket now."""
         self._connections[connection] = policy
         self._open[policy] += 1
-        if policy.keepalive and self._keepalive is not None:
+        if not policy.keepalive:
+            connection.probe()
+        elif self._keepalive is not None:
             self._keepalive.add(connection)
 
     def disconnected(self, connection: EdgeConnection) -> None:

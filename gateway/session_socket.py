@@ -214,7 +214,7 @@ class SessionSocket:
         if session_id == self._session_id:
             return True
         if self._session_id is None:
-            self._refuse("no session on this socket: send session_init first")
+            self._on_homeless(session_id)
         else:
             self._refuse("session_id is not the session of this socket")
         return False
@@ -244,7 +244,7 @@ class SessionSocket:
 
     # ---- refusals ---------------------------------------------------------------------------
 
-    def _on_homeless(self, _message: Any) -> None:
+    def _on_homeless(self, _named: Any) -> None:
         self._refuse("no session on this socket: send session_init first")
 
     def _on_unsupported(self, _message: Any) -> None:
@@ -269,18 +269,11 @@ class SessionSocket:
         if error.close_code is not None:
             self._outbox.close(error.close_code, error.message)
 
-    _ROOM_MESSAGES: ClassVar[dict[type, _Handler]] = dict.fromkeys(
-        (
-            RoomCreate,
-            RoomJoin,
-            RoomLeave,
-            RoomRawVoicePreference,
-            WebrtcOffer,
-            WebrtcAnswer,
-            WebrtcIce,
-        ),
-        _on_unsupported,
-    )
+    _ROOM_MESSAGES: ClassVar[dict[type, _Handler]] = {
+        **dict.fromkeys((RoomCreate, RoomJoin, RoomLeave), _on_unsupported),
+        **dict.fromkeys((WebrtcOffer, WebrtcAnswer, WebrtcIce), _on_unsupported),
+        RoomRawVoicePreference: _on_unsupported,
+    }
     _WITHOUT_SESSION: ClassVar[dict[type, _Handler]] = {
         SessionInit: _on_init,
         Utterance: _attach,

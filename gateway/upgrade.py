@@ -57,7 +57,7 @@ class SocketPolicy:
     strict_text: bool
     """Text that is not UTF-8 closes the socket with 1007 (RFC 6455 section 8.1)."""
     keepalive: bool
-    """The peer is pinged, and gone when it does not answer."""
+    """The peer is pinged, and gone when it does not answer. Else only the kernel probes it."""
 
 
 @dataclass(frozen=True, slots=True)

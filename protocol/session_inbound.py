@@ -23,6 +23,9 @@ from protocol.wire import (
 TraceLabel = Annotated[TraceId, Field(max_length=255)]
 """Chosen by the client and repeated in everything that concerns the session or utterance."""
 
+UtteranceIndex = Annotated[int, Field(ge=0, le=2**52)]
+"""A label of the client's choice; the server counts on above it, within what is exact anywhere."""
+
 SampleRate = Annotated[int, Field(ge=8_000, le=48_000)]
 """Hertz."""
 
@@ -80,7 +83,7 @@ class Utterance(WireMessage):
 
     type: Literal["utterance"] = "utterance"
     session_id: SessionId
-    utterance_index: Count
+    utterance_index: UtteranceIndex
     manual_cut: bool
     src_lang: LanguageCode
     tgt_lang: LanguageCode

@@ -4,19 +4,15 @@ import pytest
 
 from actors.messages import ChunkArrived, SocketLost
 from gateway.options import GatewayOptions
-from tests.support.gateway import (
+from tests.support.gateway import LOOPS, House, chunk, run_gateway, session_init
+from tests.support.raw_peer import (
     BINARY,
     CLOSE,
     CONTINUATION,
-    LOOPS,
     PING,
     PONG,
     TEXT,
-    House,
-    chunk,
     make_frame,
-    run_gateway,
-    session_init,
     upgrade_request,
 )
 

@@ -15,20 +15,12 @@ from actors.messages import (
     SocketLost,
     UtteranceArrived,
 )
-from gateway.options import GatewayOptions
 from protocol.errors import CloseCode, ErrorCode
 from protocol.frames import AudioFrame, FinalFrame, PingFrame, encode_frame
 from protocol.ids import SessionId
 from protocol.session_outbound import ServerHeartbeat
-from tests.support.gateway import (
-    BINARY,
-    LOOPS,
-    House,
-    chunk,
-    refused,
-    run_gateway,
-    session_init,
-)
+from tests.support.gateway import LOOPS, House, chunk, refused, run_gateway, session_init
+from tests.support.raw_peer import BINARY
 
 AUDIO = b"\x02\x00\x48\x01"
 SID = SessionId("s-1")
@@ -305,102 +297,3 @@ def test_a_fresh_socket_that_names_an_unknown_session_is_refused() -> None:
         assert (await peer.hear())["code"] == "INVALID_SESSION"
 
     run_gateway(scenario)
-
-
-# ---- bad input ------------------------------------------------------------------------------
-
-BAD = [
-    (b"not json", "not valid JSON text"),
-    (b"[1, 2]", "must be a JSON object"),
-    (b'{"session_id": "s-1"}', "type is missing"),
-    (b'{"type": "unheard_of"}', "type is not one of"),
-    (b'{"type": "audio_chunk", "session_id": "s-1", "is_final": true}', "audio_chunk.seq"),
-    (
-        b'{"type":"audio_chunk","session_id":"s-1","seq":"1","is_final":true}',
-        "audio_chunk.seq",
-    ),
-    (
-        b'{"type":"audio_chunk","session_id":"s-1","seq":1,"is_final":true,"payload":"%%%"}',
-        "audio_chunk.payload",
-    ),
-]
-
-
-@pytest.mark.parametrize(("data", "text"), BAD)
-def test_bad_input_is_answered_and_the_session_lives_on(data: bytes, text: str) -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
-        peer.frame(data)
-        error = await peer.hear()
-        assert (error["type"], error["code"]) == ("error", "INVALID_MESSAGE")
-        assert text in error["message"]
-        peer.say(heartbeat())
-        assert await actor.next() == ClientBeat(5)
-        assert b'lingua_bad_messages_total{socket="session"} 1.0' in house.metrics.text()
-
-    run_gateway(scenario)
-
-
-@pytest.mark.parametrize("size", range(16))
-def test_every_truncation_of_a_binary_frame_is_refused(size: int) -> None:
-    async def scenario(house: House) -> None:
-        frame = encode_frame(FinalFrame(SessionId("s-1234"), 0, 0))
-        peer, actor = await house.session()
-        peer.frame(frame[:size], BINARY)
-        assert (await peer.hear())["code"] == "INVALID_MESSAGE"
-        assert actor.messages == []
-
-    run_gateway(scenario)
-
-
-def test_an_error_never_overtakes_the_ack() -> None:
-    async def scenario(house: House) -> None:
-        peer = await house.connect("/ws/session")
-        peer.say(session_init())
-        peer.frame(b"nonsense")
-        peer.say(heartbeat("s-2"))
-        types = [(await peer.hear())["type"] for _ in range(3)]
-        assert types == ["session_init_ack", "error", "error"]
-
-    run_gateway(scenario)
-
-
-def test_too_many_bad_messages_in_a_row_close_the_socket_and_detach_the_session() -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
-        for _ in range(5):
-            peer.frame(b"nonsense")
-        for _ in range(4):
-            assert (await peer.hear())["code"] == "INVALID_MESSAGE"
-        assert await peer.hear_close() == 1008
-        peer.abort()
-        assert isinstance(await actor.next(), SocketLost)
-
-    run_gateway(scenario, options=GatewayOptions(port=0, max_bad_messages=4))
-
-
-def test_a_good_message_ends_a_row_of_bad_ones() -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
-        for _ in range(3):
-            for _ in range(4):
-                peer.frame(b"nonsense", BINARY)
-            peer.say(heartbeat())
-        for _ in range(12):
-            assert (await peer.hear())["code"] == "INVALID_MESSAGE"
-        await actor.count(3)
-
-    run_gateway(scenario, options=GatewayOptions(port=0, max_bad_messages=4))
-
-
-def test_messages_for_another_session_do_not_close_the_socket() -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
-        for _ in range(30):
-            peer.say(heartbeat("s-9"))
-        for _ in range(30):
-            assert (await peer.hear())["code"] == "INVALID_SESSION"
-        peer.say(heartbeat())
-        assert await actor.next() == ClientBeat(5)
-
-    run_gateway(scenario, options=GatewayOptions(port=0, max_bad_messages=4))

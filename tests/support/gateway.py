@@ -1,4 +1,4 @@
-"""A real gateway on a loopback port in front of recording actors, and a client that may misbehave.
+"""A real gateway on a loopback port in front of recording actors, and peers made of bytes.
 
 `run_gateway(scenario)` starts it, runs `await scenario(house)` on a real loop, and checks that
 nothing is left: no connection, no task.
@@ -6,8 +6,6 @@ nothing is left: no connection, no task.
 
 import asyncio
 import importlib.util
-import json
-import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -31,13 +29,10 @@ from protocol.node_outbound import NodeRegisterAck
 from protocol.session_inbound import SessionInit
 from protocol.session_outbound import SessionInitAck
 from storage.executor import StorageUnavailable
+from tests.support.raw_peer import PATIENCE_S, Peer, upgrade_request
 
 T = TypeVar("T")
 Greeting: TypeAlias = Callable[[], object]
-
-TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
-
-_PATIENCE_S = 5.0
 
 
 class Recorder(LoopActor):
@@ -72,7 +67,7 @@ class Recorder(LoopActor):
 
     async def count(self, number: int) -> list[Any]:
         """Wait for so many messages."""
-        async with asyncio.timeout(_PATIENCE_S):
+        async with asyncio.timeout(PATIENCE_S):
             while len(self.messages) < number:
                 self._changed.clear()
                 await self._changed.wait()
@@ -97,6 +92,7 @@ class FakeReception:
     inits: list[SessionInit] = field(default_factory=list)
     registrations: list[NodeRegister] = field(default_factory=list)
     actors: dict[str, Recorder] = field(default_factory=dict)
+    outboxes: dict[str, Outbox] = field(default_factory=dict)
     refs: dict[str, ActorRef[Recorder]] = field(default_factory=dict)
 
     def open_session(
@@ -108,6 +104,7 @@ class FakeReception:
         self.inits.append(init)
         session_id = SessionId(f"s-{len(self.inits)}")
         ack = SessionInitAck(session_id=session_id)
+        self.outboxes[session_id] = outbox
         self.start(session_id, lambda: outbox.send(ack))
         return OpenedSession(session_id, self.refs[session_id], use_binary_frame=False)
 
@@ -130,6 +127,7 @@ class FakeReception:
         self.registrations.append(message)
         node_id = message.node_id or NodeId(f"node-{len(self.registrations)}")
         ack = NodeRegisterAck(node_id=node_id)
+        self.outboxes[node_id] = outbox
         self.start(node_id, lambda: outbox.send(ack))
         return OpenedNode(node_id, self.refs[node_id])
 
@@ -173,19 +171,19 @@ class House:
     reception: FakeReception
     reports: FakeReports
     metrics: PrometheusMetrics
-    peers: "list[Peer]" = field(default_factory=list)
+    peers: list[Peer] = field(default_factory=list)
 
     @property
     def port(self) -> int:
         return self.gateway.port
 
-    async def dial(self) -> "Peer":
+    async def dial(self) -> Peer:
         """Return a TCP connection."""
         peer = Peer(*await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 24))
         self.peers.append(peer)
         return peer
 
-    async def connect(self, path: str) -> "Peer":
+    async def connect(self, path: str) -> Peer:
         """Return an open WebSocket."""
         peer = await self.dial()
         peer.writer.write(upgrade_request(path))
@@ -193,7 +191,7 @@ class House:
         assert head.startswith(b"HTTP/1.1 101 "), head
         return peer
 
-    async def session(self, **fields: Any) -> tuple["Peer", Recorder]:
+    async def session(self, **fields: Any) -> tuple[Peer, Recorder]:
         """Return a socket with a session, its ack read, and the session's actor."""
         peer = await self.connect("/ws/session")
         peer.say(session_init(**fields))
@@ -201,7 +199,7 @@ class House:
         assert ack["type"] == "session_init_ack"
         return peer, self.reception.actors[ack["session_id"]]
 
-    async def node(self, **fields: Any) -> tuple["Peer", Recorder]:
+    async def node(self, **fields: Any) -> tuple[Peer, Recorder]:
         """Return a socket with a node, its ack read, and the node's actor."""
         peer = await self.connect("/ws/node")
         peer.say({"type": "node_register", **fields})
@@ -219,81 +217,6 @@ class House:
         first, *lines = head.decode().split("\r\n")
         headers = {name.lower(): value for name, value in (line.split(": ") for line in lines)}
         return int(first.split(" ")[1]), headers, body
-
-
-class Peer:
-    """A client made of bytes: it can break every rule."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    def say(self, message: Mapping[str, Any]) -> None:
-        """Send a JSON message."""
-        self.frame(json.dumps(message).encode())
-
-    def frame(self, data: bytes, opcode: int = TEXT, *, fin: bool = True) -> None:
-        """Send one frame."""
-        self.writer.write(make_frame(data, opcode, fin=fin))
-
-    async def hear_frame(self) -> tuple[int, bytes]:
-        """Return opcode and payload of the next frame."""
-        async with asyncio.timeout(_PATIENCE_S):
-            head = await self.reader.readexactly(2)
-            length = head[1] & 127
-            if length >= 126:
-                size = 2 if length == 126 else 8
-                length = int.from_bytes(await self.reader.readexactly(size), "big")
-            return head[0] & 15, await self.reader.readexactly(length)
-
-    async def hear(self) -> dict[str, Any]:
-        """Return the next JSON message."""
-        opcode, data = await self.hear_frame()
-        assert opcode == TEXT, (opcode, data)
-        message: dict[str, Any] = json.loads(data)
-        return message
-
-    async def hear_close(self) -> int:
-        """Return the code of a close that comes next."""
-        opcode, data = await self.hear_frame()
-        assert opcode == CLOSE, (opcode, data)
-        return int(struct.unpack_from("!H", data)[0])
-
-    async def hear_end(self) -> bytes:
-        """Wait for the end of the stream; return what came before it."""
-        async with asyncio.timeout(_PATIENCE_S):
-            return await self.reader.read()
-
-    async def is_heard(self) -> None:
-        """Wait until everything sent so far was taken in: a pong comes after it."""
-        self.frame(b"?", PING)
-        assert await self.hear_frame() == (PONG, b"?")
-
-    def abort(self) -> None:
-        """Reset the connection."""
-        self.writer.transport.abort()
-
-
-def make_frame(data: bytes, opcode: int = TEXT, *, fin: bool = True, mask: bool = True) -> bytes:
-    """Return a frame as a client sends it, or without its mask."""
-    size = len(data)
-    bit = 128 if mask else 0
-    head = bytes([(128 if fin else 0) | opcode])
-    if size < 126:
-        head += bytes([bit | size])
-    elif size < 1 << 16:
-        head += bytes([bit | 126]) + size.to_bytes(2, "big")
-    else:
-        head += bytes([bit | 127]) + size.to_bytes(8, "big")
-    return head + bytes(4) + data if mask else head + data
-
-
-def upgrade_request(path: str, extra: str = "") -> bytes:
-    """Return the request of a WebSocket client."""
-    return (
-        f"GET {path} HTTP/1.1\r\nHost: here\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{extra}\r\n"
-    ).encode()
 
 
 def session_init(**fields: Any) -> dict[str, Any]:
@@ -363,10 +286,13 @@ def run_gateway(
     """Run a scenario against a gateway; `settings` are those of `open_house`."""
 
     async def main() -> T:
+        accidents: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, what: accidents.append(what))
         async with open_house(**settings) as house:
             result = await scenario(house)
         left = asyncio.all_tasks() - {asyncio.current_task()}
         assert not left, left
+        assert not accidents, accidents
         return result
 
     with asyncio.Runner(loop_factory=_loop_factory(loop)) as runner:
