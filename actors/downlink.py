@@ -81,8 +81,7 @@ class Downlink:
     def partial(self, utterance: Utterance, text: str, *, is_final: bool) -> None:
         """Show text that was recognised so far."""
         self.send(
-            AsrPartial.model_construct(
-                type="asr_partial",
+            AsrPartial(
                 session_id=utterance.spec.session_id,
                 utterance_index=utterance.spec.utterance_index,
                 job_id=utterance.spec.job_id,
@@ -126,7 +125,9 @@ class Downlink:
         self._deliver(self._sequencer.poll(now_ms))
 
     def repeat(self, key: RequestId) -> bool:
-        """Send an outcome again that was delivered before; False when it was not, or is gone."""
+        """Send a delivered outcome again; False when none is remembered and none will come."""
+        if key in self._sequencer:
+            return True  # not delivered yet: it will be, once
         found = self._replay.find(key)
         if found is None:
             return False

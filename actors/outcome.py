@@ -52,8 +52,7 @@ def wire_outcome(
     ended, utterance = outcome.ended, outcome.utterance
     spec = utterance.spec
     if ended.reason is not None or ended.result is None:
-        return MissingResult.model_construct(
-            type="missing_result",
+        return MissingResult(
             session_id=spec.session_id,
             utterance_index=spec.utterance_index,
             reason=ended.reason or MissingReason.PROCESSING_ERROR,
@@ -63,8 +62,7 @@ def wire_outcome(
             late=late or None,
         )
     result, part = ended.result, outcome.part
-    return TranslationResult.model_construct(
-        type="translation_result",
+    return TranslationResult(
         session_id=spec.session_id,
         utterance_index=spec.utterance_index,
         job_id=spec.job_id,
@@ -77,7 +75,7 @@ def wire_outcome(
         group_id=part.group_id if part is not None else None,
         part_index=part.part_index if part is not None else None,
         service_timings=_service_timings(result),
-        network_timings=NetworkTimings.model_construct(web_to_scheduler_ms=utterance.uplink_ms),
+        network_timings=NetworkTimings(web_to_scheduler_ms=utterance.uplink_ms),
         scheduler_sent_at_ms=wall_ms,
         asr_quality_level=result.asr_quality_level,
         reason_codes=result.reason_codes,
@@ -104,8 +102,7 @@ def ui_event(
     wait_ms_estimate: int | None = None,
 ) -> UiEvent:
     """Return the message that shows how far an utterance has come; `reason` goes with ERROR."""
-    return UiEvent.model_construct(
-        type="ui_event",
+    return UiEvent(
         trace_id=utterance.work.trace_id,
         session_id=utterance.spec.session_id,
         job_id=utterance.spec.job_id,

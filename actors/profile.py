@@ -83,6 +83,10 @@ class Request:
     dialect: str | None
     features: Features | None
     trace_id: TraceId
+    mode: str | None
+    lang_a: str | None
+    lang_b: str | None
+    auto_langs: tuple[str, ...] | None
 
 
 def asked_by(profile: SessionProfile, message: Utterance | None) -> Request:
@@ -95,6 +99,10 @@ def asked_by(profile: SessionProfile, message: Utterance | None) -> Request:
             profile.dialect,
             profile.features,
             profile.trace_id,
+            profile.mode,
+            profile.lang_a,
+            profile.lang_b,
+            profile.auto_langs,
         )
     return Request(
         source=message.src_lang,
@@ -103,6 +111,10 @@ def asked_by(profile: SessionProfile, message: Utterance | None) -> Request:
         dialect=message.dialect or profile.dialect,
         features=message.features or profile.features,
         trace_id=TraceId(message.trace_id) if message.trace_id else profile.trace_id,
+        mode=message.mode or profile.mode,
+        lang_a=message.lang_a or profile.lang_a,
+        lang_b=message.lang_b or profile.lang_b,
+        auto_langs=message.auto_langs or profile.auto_langs,
     )
 
 
@@ -122,10 +134,10 @@ def work_of(profile: SessionProfile, request: Request, cut: Cut) -> Work:
         is_max_duration_triggered=cut.reason is CutReason.MAX_DURATION,
         dialect=request.dialect,
         features=request.features,
-        mode=profile.mode,
-        lang_a=profile.lang_a,
-        lang_b=profile.lang_b,
-        auto_langs=profile.auto_langs,
+        mode=request.mode,
+        lang_a=request.lang_a,
+        lang_b=request.lang_b,
+        auto_langs=request.auto_langs,
     )
 
 
@@ -149,8 +161,8 @@ def spec_of(
         requirement=requirement(
             request.source,
             request.target,
-            profile.lang_a,
-            profile.lang_b,
+            request.lang_a,
+            request.lang_b,
             use_nmt=request.pipeline.use_nmt,
         ),
         preference=preference(request.target) if request.pipeline.use_tts else "",

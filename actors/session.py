@@ -185,9 +185,15 @@ class SessionActor(LoopActor):
             self._refuse(error)
             return
         if isinstance(cut, Repeated):
-            self._downlink.repeat(cut.request_id)  # not delivered yet: it will be, once
+            self._repeat(cut)
         else:
             self._dispatch(cut)
+
+    def _repeat(self, repeated: Repeated) -> None:
+        """Never without an answer: some clients wait for one without a limit."""
+        if not self._downlink.repeat(repeated.request_id):
+            text = "utterance_index was used before, and its outcome is not kept any more"
+            self._refuse(ProtocolError(ErrorCode.INVALID_MESSAGE, text))
 
     def _refuse(self, error: ProtocolError) -> None:
         self._downlink.send(error_message(error.code, error.message))

@@ -7,6 +7,7 @@ counts; the session's actor tells others what came of it.
 from dataclasses import dataclass
 
 from actors.admission import HeldAudio
+from actors.audio_framing import measure
 from actors.cut import Cut
 from actors.messages import ChunkArrived, UtteranceArrived
 from actors.profile import SessionProfile, asked_by, spec_of, work_of
@@ -105,6 +106,8 @@ class Uplink:
         if not said.audio:
             raise ProtocolError(ErrorCode.INVALID_MESSAGE, "utterance: audio is empty")
         if self._is_tiny(said):
+            measure(said.audio, said.audio_format, said.sample_rate)  # or it declares nothing
+            self._segmenter.declare_format(said.audio_format, said.sample_rate)
             chunk = ChunkArrived(said.audio, seq=said.utterance_index, is_final=False)
             return self.chunk(chunk, now_ms, 0)
         cut = self._segmenter.whole(said.audio, said.audio_format, said.sample_rate, now_ms)

@@ -26,9 +26,7 @@ from peers.bench_server import BenchError
 from peers.event_loop import run
 from peers.rhythm import Pace
 
-QUICK: Final = BenchOptions(
-    active=200, idle=200, burst=200, warm_up_seconds=0.5, seconds=1.5, nodes=4
-)
+QUICK: Final = BenchOptions(active=200, idle=200, burst=200, warm_up_seconds=0.5, seconds=1.5)
 """Sizes for a test suite: everything runs, nothing is a figure to quote."""
 
 _LINES: Final = (

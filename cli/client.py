@@ -1,8 +1,8 @@
 """`python run.py client FILE...`: send recordings to a scheduler, hear them translated.
 
-Parses the command line, streams in real time through the client of `peers`, shows each utterance with
-its way, and writes the translated speech. Exit status: 0 all utterances came back, 1 some did not,
-2 usage, 3 no session, 130 Ctrl-C.
+Parses the command line, streams in real time through the client of `peers`, shows each utterance
+with its way, and writes the translated speech. Exit status: 0 all utterances came back, 1 some did
+not, 2 usage, 3 no session, 130 Ctrl-C.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from cli.utterance_view import utterance_view
 from peers.client import CannotConnectError, ClientEvent, SessionLostError, SpeechClient
@@ -34,6 +35,8 @@ USAGE: Final = 2
 NO_SESSION: Final = 3
 PAUSE_BETWEEN_FILES_MS: Final = 700
 PAUSE_BETWEEN_ANSWERS_MS: Final = 300
+LAST_RESULTS_MS: Final = 60_000
+MAX_SPEED: Final = 100.0
 MICROPHONE: Final = "-"
 
 
@@ -90,44 +93,146 @@ def options_from(arguments: argparse.Namespace) -> ClientOptions:
     )
 
 
+class Screen:
+    """What the user sees of a session: a bar for what is said, a block for what comes back."""
+
+    def __init__(self, console: Console) -> None:
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self._print = self.progress.console.print
+
+    def show(self, client: SpeechClient, event: ClientEvent) -> None:
+        """Show what a message of the server means to the user, if anything."""
+        match event.message:
+            case TranslationResult(utterance_index=index) | MissingResult(utterance_index=index):
+                for record in client.timeline.utterances:
+                    if record.index == index:
+                        self._print(utterance_view(record))
+            case ErrorMessage(code=code, message=message):
+                self._print(Text(f"the server says {code}: {message}", style="red"))
+            case Reconnect(reason=reason):
+                self._print(Text(f"the server goes away: {reason}", style="yellow"))
+            case _:
+                pass
+
+    async def counted(self, source: AsyncIterator[bytes], speech: Speech) -> AsyncIterator[bytes]:
+        """Yield what a source yields and move the bar along."""
+        total = duration_ms(speech.pcm) if speech.pcm is not None else None
+        task = self.progress.add_task(speech.label, total=total)
+        async for piece in source:
+            yield piece
+            self.progress.advance(task, duration_ms(piece))
+        self.progress.remove_task(task)
+
+
 async def _talk(
     options: ClientOptions, speeches: Sequence[Speech], speed: float, console: Console
 ) -> list[UtteranceRecord]:
     """Say everything in one session and wait for what comes back."""
-    progress = Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console,
-        transient=True,
-    )  # fmt: skip
-    shown: set[int] = set()
-
-    def show(event: ClientEvent) -> None:
-        message = event.message
-        match message:
-            case TranslationResult() | MissingResult():
-                if message.utterance_index not in shown:
-                    shown.add(message.utterance_index)
-                    for record in client.timeline.utterances:
-                        if record.index == message.utterance_index:
-                            progress.console.print(utterance_view(record))
-            case ErrorMessage():
-                progress.console.print(f"[red]server: {message.code}: {message.message}[/red]")
-            case Reconnect():
-                progress.console.print(f"[yellow]the server goes away: {message.reason}[/yellow]")
-            case _:
-                pass
-
-    client = SpeechClient(options, show)
+    screen = Screen(console)
+    client = SpeechClient(options, lambda event: screen.show(client, event))
     async with client:
-        encoding = f"{client.audio_format}{', binary' if client.ack.use_binary_frame else ''}"
-        console.print(f"session {client.ack.session_id} ({encoding})", style="dim")
-        with progress:
+        frames = "binary frames" if client.ack.use_binary_frame else "JSON"
+        console.print(f"session {client.ack.session_id}, {client.audio_format} in {frames}")
+        with screen.progress:
             for number, speech in enumerate(speeches):
                 if number:
                     await asyncio.sleep(PAUSE_BETWEEN_FILES_MS / 1000 / speed)
-                total = duration_ms(speech.pcm) if speech.pcm is not None else None
-                task = progress.add_task(speech.label, total=total)
                 source = _source(speech, options.chunk_ms, speed)
-                await client.stream(_counted(source, progress, task), speech.label)
-            progress.add_task("waiting for the last results", total=None)
+                await client.stream(screen.counted(source, speech), speech.label)
+            screen.progress.add_task("waiting for the last results", total=None)
+            await client.wait_outcomes(LAST_RESULTS_MS)
             await client.close()
     return client.timeline.utterances
+
+
+def _source(speech: Speech, chunk_ms: int, speed: float) -> AsyncIterator[bytes]:
+    if speech.pcm is None:
+        return standard_input(chunk_ms)
+    return recorded(speech.pcm, chunk_ms, speed)
+
+
+def _loaded(name: str) -> Speech:
+    if name == MICROPHONE:
+        return Speech("microphone", None)
+    return Speech(Path(name).stem, read_wav(Path(name)))
+
+
+def joined_speech(utterances: Iterable[UtteranceRecord]) -> bytes:
+    """Return all translated speech as PCM16 16 kHz, in order, with pauses between.
+
+    Raises:
+        SpeechFormatError: some of it cannot be decoded here.
+    """
+    answers = [spoken_pcm(record.result) for record in utterances if record.result is not None]
+    return silence(PAUSE_BETWEEN_ANSWERS_MS).join(answer for answer in answers if answer)
+
+
+def _write(path: Path, utterances: Iterable[UtteranceRecord], console: Console) -> None:
+    pcm = joined_speech(utterances)
+    if not pcm:
+        return
+    write_wav(path, pcm)
+    console.print(f"translated speech: {path} ({duration_ms(pcm) / 1000:.1f} s)")
+
+
+def _out_path(first_file: str, options: ClientOptions) -> Path:
+    stem = "microphone" if first_file == MICROPHONE else Path(first_file).stem
+    return Path(f"{stem}.{options.tgt_lang}.wav")
+
+
+def _failed(message: str, status: int) -> int:
+    sys.stderr.write(f"client: {message}\n")
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="run.py client",
+        description="Send recordings to a scheduler in real time, hear them translated.",
+        epilog="A microphone: arecord -f S16_LE -r 16000 -t raw | python run.py client - --to es",
+    )
+    add = parser.add_argument
+    add("files", nargs="+", metavar="FILE", help="WAV files; - is raw PCM16 16 kHz mono on stdin")
+    add("--to", dest="target", required=True, metavar="LANG", help="language wanted, say es")
+    add("--from", dest="source", default="en", metavar="LANG", help="spoken (%(default)s)")
+    add("--url", default=ClientOptions().url, help="the scheduler (%(default)s)")
+    add("--out", type=Path, metavar="FILE.wav", help="where translated speech goes")
+    form = parser.add_mutually_exclusive_group()
+    for audio_format in AudioFormat:
+        form.add_argument(
+            f"--{'pcm' if audio_format is AudioFormat.PCM16 else audio_format}",
+            dest="format",
+            action="store_const",
+            const=audio_format,
+            help=f"send {audio_format} (opus where PyAV is installed)",
+        )
+    add("--binary", action="store_true", help="send binary frames instead of JSON")
+    add("--speed", type=_speed, default=1.0, help="times real time (%(default)s)")
+    add(
+        "--cut-silence-ms",
+        type=_positive,
+        metavar="MS",
+        help="end an utterance after so much silence (else at the end of each file)",
+    )
+    add("--token", help="bearer token, where the scheduler wants one")
+    return parser
+
+
+def _speed(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= MAX_SPEED:
+        raise argparse.ArgumentTypeError(f"must be above 0 and at most {MAX_SPEED:.0f}")
+    return value
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value

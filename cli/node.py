@@ -1,7 +1,7 @@
 """`python run.py node`: offer this machine's speech engines to a scheduler.
 
-Parses the command line, says what is offered and what is missing, and runs the node of `peers` until
-it is told to stop. Exit status: 0 stopped by SIGTERM, 130 by Ctrl-C, 1 no engines, 2 usage.
+Parses the command line, says what is offered and what is missing, and runs the node of `peers`
+until it is told to stop. Exit status: 0 stopped by SIGTERM, 130 by Ctrl-C, 1 no engines, 2 usage.
 """
 
 import argparse
@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="A node with engines of your own: see peers/engines/engine.py.",
     )
     add = parser.add_argument
-    add("--url", default=ReferenceNodeOptions.url, help="the scheduler (%(default)s)")
+    add("--url", default=ReferenceNodeOptions().url, help="the scheduler (%(default)s)")
     add("--jobs", type=_positive, default=default_workers(), help="jobs at once (%(default)s)")
     add("--name", help="id of the node (the scheduler gives one)")
     add("--token", help="bearer token, where the scheduler wants one")

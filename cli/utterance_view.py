@@ -3,7 +3,7 @@
 Owns words and layout; the facts come from `peers.timeline`. Fits 80 characters where the texts do.
 """
 
-from rich.console import Group
+from rich.table import Table
 from rich.text import Text
 
 from peers.timeline import RESULT, UtteranceRecord
@@ -20,32 +20,33 @@ _STAGES = (
 )
 """Mark of the timeline and how a reader calls it, in the order of an utterance's life."""
 _SERVICES = (("asr_ms", "recognise"), ("nmt_ms", "translate"), ("tts_ms", "speak"))
-_LABEL_WIDTH = 14
 
 
-def utterance_view(record: UtteranceRecord, transcript: str | None = None) -> Group:
+def utterance_view(record: UtteranceRecord, transcript: str | None = None) -> Table:
     """Return an utterance: what was heard, what came out, when.
 
     `transcript` is what was really said, where that is known.
     """
-    rows = [Text(f"{record.source or 'speech'}  #{record.index}", style="bold")]
+    view = Table.grid(padding=(0, 2))
+    view.add_column(style="dim", no_wrap=True)
+    view.add_column(overflow="fold")
+    view.add_row(Text(f"#{record.index}", style="bold"), Text(record.source or "speech", "bold"))
     if transcript is not None:
-        rows.append(_row("said", transcript))
+        view.add_row("said", Text(transcript))
     result = record.result
     if result is None:
         reason = record.missing.value if record.missing else "no answer"
-        rows.append(_row("no result", " ".join([reason, *record.error_codes]), "red"))
+        view.add_row("no result", Text(" ".join([reason, *record.error_codes]), "red"))
     else:
-        rows.append(_row("recognised", result.text_asr))
-        if result.text_translated:
-            rows.append(_row("translated", result.text_translated, "green"))
-        else:
-            rows.append(_row("translated", "nothing", "yellow"))
-    rows.append(_row("end of speech", stages(record), "dim"))
+        view.add_row("recognised", Text(result.text_asr))
+        translation = Text(result.text_translated, "green")
+        view.add_row("translated", translation or Text("nothing", "yellow"))
+    view.add_row("after speech", Text(stages(record), "dim"))
     timings = services(record)
     if timings:
-        rows.append(_row("in the node", timings, "dim"))
-    return Group(*rows)
+        view.add_row("in the node", Text(timings, "dim"))
+    view.add_row()
+    return view
 
 
 def stages(record: UtteranceRecord) -> str:
@@ -65,7 +66,3 @@ def services(record: UtteranceRecord) -> str:
         return ""
     known = ((name, getattr(timings, field)) for field, name in _SERVICES)
     return " · ".join(f"{name} {ms:.0f} ms" for name, ms in known if ms is not None)
-
-
-def _row(label: str, text: str, style: str = "") -> Text:
-    return Text.assemble((f"  {label:<{_LABEL_WIDTH}}", "dim"), (text, style))

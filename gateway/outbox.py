@@ -6,7 +6,7 @@ A message is encoded once and written at once: the transport's buffer is the onl
 from typing import Any
 
 from gateway.upgrade import Connection
-from protocol.codec import encode
+from protocol.codec import encode_utf8
 from protocol.errors import CloseCode
 from protocol.wire import WireMessage
 
@@ -65,7 +65,7 @@ class SocketOutbox:
 
     def _write(self, message: Any) -> bool:
         connection = self._connection
-        if not connection.send_text(encode(message).encode()):
+        if not connection.send_text(encode_utf8(message)):
             return False
         if connection.unsent_bytes <= self._max_bytes:
             return True

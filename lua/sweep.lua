@@ -22,7 +22,7 @@ local function cause(state, pin, deadline)
   elseif state ~= 'queued' then
     return 'job_timeout'
   end
-  return pin ~= '' and 'turn_wait' or 'pending'
+  return (pin or '') ~= '' and 'turn_wait' or 'pending'
 end
 
 -- A node's marks and penalties lapse by time even when it says nothing.

@@ -116,4 +116,9 @@ parse_admin_reply: Parser[AdminOutbound] = Parser(
 
 def encode(message: BaseModel) -> str:
     """Return the message as JSON text; fields that are None are left out."""
-    return message.__pydantic_serializer__.to_json(message, exclude_none=True).decode()
+    return encode_utf8(message).decode()
+
+
+def encode_utf8(message: BaseModel) -> bytes:
+    """Return the same as it stands in a text frame."""
+    return message.__pydantic_serializer__.to_json(message, exclude_none=True)

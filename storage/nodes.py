@@ -151,7 +151,8 @@ class NodeRepository:
     async def open_slots(self) -> int:
         """Return how many slots are taken at the nodes of this instance."""
         key = f"{self._prefix}inst:{self._instance_id}:nodes"
-        [ids] = await self._store.read([("SMEMBERS", key)])
+        [members] = await self._store.read([("SMEMBERS", key)])
+        ids = sorted(members)
         total = 0
         for start in range(0, len(ids), _SLOTS_PER_READ):
             commands: list[tuple[str | int, ...]] = [

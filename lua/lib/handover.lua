@@ -2,7 +2,8 @@
 -- the calling instance is collected in `handed`, what concerns another goes to its mailbox.
 
 local MAX_HANDOVERS = 64
-local MAX_PROBED_PER_QUEUE = 32
+local MAX_READS_PER_QUEUE = 4
+local JOBS_PER_READ = 16
 local QUEUES_PER_PROBE = 32
 local MAX_QUEUES_PROBED = 512
 local MAILBOX_LENGTH = 10000
@@ -103,11 +104,9 @@ end
 
 -- The first job of a queue that may get a slot of the node, with its virtual time.
 local function first_acceptable(queue, requirement, node)
-  local from = 0
-  while from < MAX_PROBED_PER_QUEUE do
-    -- Nearly always the head is it; only behind an unsuitable head is more read.
-    local last = from == 0 and 0 or MAX_PROBED_PER_QUEUE - 1
-    local entries = call('ZRANGE', queue, from, last, 'WITHSCORES')
+  local from, width = 0, 1 -- nearly always the head is it; only behind an unsuitable one is more read
+  for _ = 1, MAX_READS_PER_QUEUE do
+    local entries = call('ZRANGE', queue, from, from + width - 1, 'WITHSCORES')
     for n = 1, #entries, 2 do
       local job = load_job(entries[n])
       if not job or job.state ~= 'queued' then
@@ -117,12 +116,14 @@ local function first_acceptable(queue, requirement, node)
         end
       elseif acceptable(job, node) then
         return job, tonumber(entries[n + 1])
+      else
+        from = from + 1
       end
     end
-    if #entries == 0 then
+    if #entries < 2 * width then
       return nil
     end
-    from = last + 1
+    width = JOBS_PER_READ
   end
   return nil
 end

@@ -16,10 +16,11 @@ Ends by itself when its input ends, also in the middle of an utterance: it never
 parent.
 
 About the means ("cmn", cepstral mean normalisation): the decoder subtracts the average spectrum of
-voice and microphone. Fed piece by piece, which partial texts and cancelling need, it would start
-from a stranger's average. So the first utterance of a session is measured ahead (15-25 ms), and
-what was learnt goes along to the next. Words wrong in the carried recordings, mean of all orders:
-0.32 from a stranger's average, 0.26 normalised as a whole, 0.25 as it is done here.
+voice and microphone. Fed piece by piece, which partial texts and cancelling need, it starts from a
+stranger's average. So the first utterance of a session is measured ahead (15-25 ms), and what was
+learnt goes along to the next. Words wrong in the carried recordings, as PCM and as opus, mean of all
+orders: 0.37 and 0.34 from the stranger's average each time, 0.28 and 0.33 when only carried along,
+0.25 and 0.28 as it is done here.
 """
 
 import json

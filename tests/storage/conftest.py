@@ -7,9 +7,10 @@ import pytest
 
 from storage.executor import Executor, RedisExecutor
 from storage.jobs import JobLimits
-from tests.support.key_leaks import leaks
 from tests.support.redis_server import KINDS, real_server
 from tests.support.storage_world import World
+from tests.support.store_invariants import breaches
+from tests.support.store_snapshot import Snapshot
 
 
 @pytest.fixture(scope="session", params=["fakeredis", *KINDS])
@@ -39,7 +40,7 @@ def connect(server: str) -> Executor:
 
 @pytest.fixture
 def open_world() -> Iterator[Callable[..., World]]:
-    """Make worlds on emptied servers; each is checked for leaks and closed after the test."""
+    """Make worlds on emptied servers; each is held against the invariants after the test."""
     worlds: list[World] = []
 
     def make(server: str, limits: JobLimits | None = None) -> World:
@@ -49,7 +50,8 @@ def open_world() -> Iterator[Callable[..., World]]:
     yield make
     try:
         for world in worlds:
-            assert leaks(world) == []
+            state = Snapshot.of(world)
+            assert breaches(state, over_capacity=frozenset(world.over_capacity)) == []
     finally:
         for world in worlds:
             world.close()

@@ -10,8 +10,8 @@ from storage.call import Call
 from storage.capability import node_atoms
 from storage.executor import Executor
 from storage.instances import InstanceRepository
-from storage.job import JobRecord, JobSpec, JobState
-from storage.jobs import Completion, Failover, JobLimits, JobRepository
+from storage.job import JobRecord, JobSpec, JobState, JobStep
+from storage.jobs import Completion, Failover, JobLimits, JobRepository, Restoration
 from storage.nodes import NodeHeartbeatEntry, NodeRegistration, NodeRepository
 from storage.replies import Alive, Claimed, Registered
 from storage.sessions import SessionRepository
@@ -50,6 +50,8 @@ class World:
         self._members: dict[str, Member] = {}
         self.node_epochs: dict[str, int] = {}
         self.session_epochs: dict[str, int] = {}
+        self.over_capacity: set[str] = set()
+        """Nodes that rightly hold more than they may: capacity lowered, or restored."""
 
     @classmethod
     def on_empty_store(cls, executor: Executor, limits: JobLimits | None = None) -> Self:
@@ -75,8 +77,10 @@ class World:
         return self.run(self.store.run(calls))
 
     def command(self, *words: str | int) -> Any:
-        """Run a plain command with the prefix put before its first argument."""
+        """Run a plain command with the prefix put before its first argument (EXISTS: before all)."""
         name, key, *rest = words
+        if name == "EXISTS":
+            rest = [f"{self.store.prefix}{word}" for word in rest]
         [reply] = self.run(self.store.read([(name, f"{self.store.prefix}{key}", *rest)]))
         return reply
 
@@ -99,9 +103,20 @@ class World:
 
     # what a scheduler does
 
-    def beat(self, name: str = "i1", lease_ms: int = LEASE_MS) -> Alive:
+    def beat(self, name: str = "i1", *, lease_ms: int = LEASE_MS) -> Alive:
         """Renew an instance's lease."""
         return self.do(self.member(name).instances.beat(lease_ms))
+
+    def register(self, name: str, owner: str = "i1", **changes: Any) -> Any:
+        """Register a node; English to Spanish with one slot unless said otherwise."""
+        registration = NodeRegistration(
+            node_id=NodeId(name),
+            atoms=node_atoms(["en"], ["es"], ["es"]),
+            max_jobs=1,
+            lease_ms=NODE_LEASE_MS,
+            info={"name": name},
+        )
+        return self.do(self.member(owner).nodes.register(replace(registration, **changes)))
 
     def node(  # noqa: PLR0913 - every keyword is optional and named at the call
         self,
@@ -114,15 +129,9 @@ class World:
         owner: str = "i1",
         lease_ms: int = NODE_LEASE_MS,
     ) -> Registered:
-        """Register a node; English to Spanish with one slot unless said otherwise."""
-        registration = NodeRegistration(
-            node_id=NodeId(name),
-            atoms=node_atoms(asr, semantic, tts),
-            max_jobs=slots,
-            lease_ms=lease_ms,
-            info={"name": name},
-        )
-        reply = self.do(self.member(owner).nodes.register(registration))
+        """Register a node, which must succeed."""
+        atoms = node_atoms(asr, semantic, tts)
+        reply = self.register(name, owner, atoms=atoms, max_jobs=slots, lease_ms=lease_ms)
         assert isinstance(reply, Registered)
         self.node_epochs[name] = reply.epoch
         return reply
@@ -136,6 +145,10 @@ class World:
             for name in names
         ]
         return self.do(self.member().nodes.heartbeat(batch))
+
+    def update(self, name: str, **changes: Any) -> Any:
+        """Change a node's languages, capacity or draining."""
+        return self.do(self.member().nodes.update(NodeId(name), self.node_epochs[name], **changes))
 
     def offline(self, name: str, owner: str = "i1") -> Any:
         """Take a node off-line."""
@@ -182,18 +195,51 @@ class World:
         changes = {"turn_continues": True, "turn_id": "turn-long", "turn_part": part} | changes
         return self.dispatch(session, index, **changes)
 
-    def complete(
-        self,
-        job: str,
-        node: str | None,
-        *,
-        attempt: int = 1,
-        owner: str = "i1",
-        **changes: Any,
-    ) -> Any:
-        """End a job; `done` unless said otherwise."""
-        completion = Completion(JobId(job), attempt, NodeId(node) if node else None, JobState.DONE)
-        return self.do(self.member(owner).jobs.complete(replace(completion, **changes)))
+    def completion(self, job: str, node: str | None, **changes: Any) -> Completion:
+        """Describe the end of a job; `done` in the first attempt unless said otherwise."""
+        node_id = NodeId(node) if node else None
+        return replace(Completion(JobId(job), 1, node_id, JobState.DONE), **changes)
+
+    def complete(self, job: str, node: str | None, *, owner: str = "i1", **changes: Any) -> Any:
+        """End a job."""
+        completion = self.completion(job, node, **changes)
+        return self.do(self.member(owner).jobs.complete(completion))
+
+    def progress(self, job: str, node: str, step: str, attempt: int = 1) -> Any:
+        """Say that a node accepted or started a job."""
+        progress = self.member().jobs.progress(JobId(job), attempt, NodeId(node), JobStep(step))
+        return self.do(progress)
+
+    def restoration(
+        self, session: str, index: int, *, node: str | None = None, **changes: Any
+    ) -> Restoration:
+        """Describe a job that its owner still holds; keywords of the job's spec are allowed."""
+        own = {"attempt": 1, "running": False, "excluded_nodes": ()}
+        own = {name: changes.pop(name, value) for name, value in own.items()}
+        spec = self.spec(session, index, **changes)
+        return Restoration(spec, node_id=NodeId(node) if node else None, **own)
+
+    def restore(self, session: str, index: int, **changes: Any) -> Any:
+        """Put back a job that the store has lost."""
+        return self.do(self.member().jobs.restore(self.restoration(session, index, **changes)))
+
+    def reap(self, dead: str, limit: int = 20) -> Any:
+        """Clear up after a dead instance."""
+        return self.do(self.member().instances.reap(InstanceId(dead), limit))
+
+    def start_over(self, prefix: str | None = None) -> None:
+        """Empty the store, forget everybody, and let `i1` beat; under another prefix if given."""
+        self.flush()
+        if prefix is not None:
+            self.store.prefix = prefix
+        self._members.clear()
+        self.node_epochs.clear()
+        self.session_epochs.clear()
+        self.beat()
+
+    def flush(self) -> None:
+        """Lose all data."""
+        self.run(self.store.read([("FLUSHALL",)]))
 
     def failover(
         self, job: str, node: str | None, *, attempt: int = 1, owner: str = "i1", **changes: Any
@@ -222,3 +268,22 @@ class World:
         if isinstance(reply, dict):
             return dict(reply)
         return dict(zip(reply[::2], reply[1::2], strict=True))
+
+    def stream(self, key: str) -> list[tuple[str, dict[str, str]]]:
+        """Return a stream's entries."""
+        rows = self.command("XRANGE", key, "-", "+")
+        return [
+            (
+                row,
+                fields if isinstance(fields, dict) else dict(zip(*[iter(fields)] * 2, strict=True)),
+            )
+            for row, fields in rows
+        ]
+
+    def notes(self, instance: str) -> list[tuple[str, dict[str, str]]]:
+        """Return what waits in an instance's mailbox."""
+        return self.stream(f"inst:{instance}:mbox")
+
+    def forget_job(self, job: str) -> None:
+        """Let a job's record expire before its time."""
+        self.command("DEL", f"job:{job}")
