@@ -33,6 +33,7 @@ _LINES: Final = (
     ("utterances_per_second", "utterances/s", ",.0f"),
     ("chunks_per_second", "chunks/s", ",.0f"),
     ("server_busy_percent", "server busy %", ".0f"),
+    ("server_kept_waiting_percent", "server waiting %", ".0f"),
     ("load_busy_percent", "load busy %", ".0f"),
     ("server_cpu_us_per_utterance", "server µs/utterance", ",.0f"),
     ("server_cpu_us_per_chunk", "server µs/chunk", ",.1f"),
@@ -53,10 +54,11 @@ _LINES: Final = (
 )
 """Name of a figure, how a reader calls it, and its layout."""
 
-_CAPTION: Final = (
-    "assign: a final sent → its job_assign at the node; result: → its result at the client;"
-    " µs: processor time; busy: share of one core; trips: to the store"
-)
+_CAPTION: Final = """\
+assign: from a final sent to its job_assign at the node; result: to the client
+µs: processor time; busy: share of one core; trips: pipelines to the store
+waiting: ready, but others had the core: rates and latencies then mean little
+"""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -71,6 +73,7 @@ def main(argv: Sequence[str]) -> int:
     options = options_from(arguments)
     ratios = relay_ratios(rows)
     console.print(table_of(rows))
+    console.print(_CAPTION, style="dim", highlight=False)
     for name, value in ratios.items():
         console.print(f"{name.replace('_', ' ')}: {value:.2f}")
     if arguments.json is not None:
@@ -128,7 +131,7 @@ def relay_ratios(rows: list[Row]) -> dict[str, float]:
 
 def table_of(rows: list[Row]) -> Table:
     """Return a column per scenario, a line per figure that any of them has: fits 80 characters."""
-    table = Table(box=box.SIMPLE, caption=_CAPTION, caption_justify="left", pad_edge=False)
+    table = Table(box=box.SIMPLE, pad_edge=False)
     table.add_column("", no_wrap=True)
     for row in rows:
         table.add_column(str(row.scenario).replace("-", "\n"), justify="right")

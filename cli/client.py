@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
     """Say the files, show what comes back."""
     parser = _parser()
     arguments = parser.parse_args(argv)
-    console = Console()
+    console = Console(markup=False, highlight=False)
     try:
         options = options_from(arguments)
         speeches = [_loaded(name) for name in arguments.files]

@@ -23,7 +23,6 @@ def main(argv: Sequence[str]) -> int:
     """Run a node until it is stopped."""
     parser = _parser()
     arguments = parser.parse_args(argv)
-    configure_logs(LogOptions(log_level=arguments.log_level))
     try:
         options = ReferenceNodeOptions(
             url=socket_url(arguments.url, NODE_PATH),
@@ -32,6 +31,7 @@ def main(argv: Sequence[str]) -> int:
             max_jobs=arguments.jobs,
             speech_format=arguments.speech,
         )
+        configure_logs(LogOptions(log_level=arguments.log_level))
         engines = builtin_engines(workers=arguments.jobs)
         sys.stdout.write(f"{summary(options, engines)}\n")
         sys.stdout.flush()

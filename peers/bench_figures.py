@@ -41,11 +41,15 @@ def steady_figures(tally: Tally, reading: Reading) -> dict[str, float | None]:
     utterances = tally.window_outcomes / seconds if seconds else 0.0
     chunks = tally.window_chunks / seconds if seconds else 0.0
     server = _busy(reading, reading.before.server_cpu_seconds, reading.after.server_cpu_seconds)
+    waiting = _busy(
+        reading, reading.before.server_waiting_seconds, reading.after.server_waiting_seconds
+    )
     store = _busy(reading, reading.before.store_cpu_seconds, reading.after.store_cpu_seconds)
     return latency_figures(tally) | {
         "utterances_per_second": utterances,
         "chunks_per_second": chunks,
         "server_busy_percent": _percent(server),
+        "server_kept_waiting_percent": _percent(waiting),
         "load_busy_percent": _percent(_busy(reading, 0.0, reading.load_cpu_seconds)),
         "server_cpu_us_per_utterance": _each(server, utterances),
         "server_cpu_us_per_chunk": _each(server, chunks),

@@ -7,6 +7,7 @@ It ends the process it started and nothing else.
 import asyncio
 import contextlib
 import http.client
+import os
 import re
 import socket
 import tempfile
@@ -41,6 +42,8 @@ class Usage:
     store_cpu_seconds: float | None
     """All child processes together; None without any."""
     resident_kb: int | None
+    server_waiting_seconds: float | None = None
+    """Ready to run while something else had the core."""
 
 
 class Metrics:
@@ -94,6 +97,7 @@ class ServerUnderTest:
             server_cpu_seconds=process_usage.cpu_seconds(self.pid),
             store_cpu_seconds=sum(known) if known else None,
             resident_kb=process_usage.resident_kb(self.pid),
+            server_waiting_seconds=process_usage.waiting_seconds(self.pid),
         )
 
     def pin(self, server_cores: list[int], other_cores: list[int]) -> None:
@@ -160,7 +164,12 @@ async def running_server(command: Sequence[str], cwd: Path) -> AsyncIterator[Ser
     port = free_port()
     with tempfile.TemporaryFile() as output:
         process = await asyncio.create_subprocess_exec(
-            *command, "--port", str(port), cwd=cwd, stdout=output, stderr=output
+            *command,
+            *("--port", str(port)),
+            cwd=cwd,
+            env=_environment(),
+            stdout=output,
+            stderr=output,
         )
         server = ServerUnderTest(process, port)
         try:
@@ -173,6 +182,11 @@ async def running_server(command: Sequence[str], cwd: Path) -> AsyncIterator[Ser
             yield server
         finally:
             await server.stop()
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment without settings: what is measured stands on the command line."""
+    return {name: text for name, text in os.environ.items() if not name.startswith("LINGUA_")}
 
 
 def free_port() -> int:

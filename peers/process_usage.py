@@ -15,14 +15,25 @@ _NANOSECONDS: Final = 1e9
 def cpu_seconds(pid: int) -> float | None:
     """Return the time all threads of the process have spent on a core so far, in seconds.
 
-    The scheduler's own statistics count nanoseconds; the clock ticks of /proc/<pid>/stat are
+    The kernel's scheduling statistics count nanoseconds; the clock ticks of /proc/<pid>/stat are
     10 ms long and serve where the kernel keeps no such statistics.
     """
+    used = _schedule_seconds(pid, 0)
+    return _cpu_seconds_in_ticks(pid) if used is None else used
+
+
+def waiting_seconds(pid: int) -> float | None:
+    """Return the time its threads were ready to run but had no core so far, in seconds."""
+    return _schedule_seconds(pid, 1)
+
+
+def _schedule_seconds(pid: int, field: int) -> float | None:
+    """Return the sum over all threads of one field of /proc/<pid>/task/<tid>/schedstat."""
     try:
         tasks = [task / "schedstat" for task in (_PROC / str(pid) / "task").iterdir()]
-        return sum(int(task.read_text().split()[0]) for task in tasks) / _NANOSECONDS
+        return sum(int(task.read_text().split()[field]) for task in tasks) / _NANOSECONDS
     except (OSError, IndexError, ValueError):
-        return _cpu_seconds_in_ticks(pid)
+        return None
 
 
 def _cpu_seconds_in_ticks(pid: int) -> float | None:

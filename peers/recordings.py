@@ -22,8 +22,6 @@ class Recording:
     name: str
     path: Path
     """16 kHz mono PCM16 WAV."""
-    opus_path: Path
-    """The same as length-prefixed opus packets."""
     transcript: str
     """Lower case, no punctuation."""
 
@@ -35,7 +33,6 @@ def carried_recordings() -> list[Recording]:
         Recording(
             name=name,
             path=RECORDINGS_DIR / f"{name}.wav",
-            opus_path=RECORDINGS_DIR / f"{name}.opus",
             transcript=transcript,
         )
         for name, transcript in sorted(transcripts.items())

@@ -2,31 +2,10 @@
 
 Owns the shape of an engine and how one is called. Knows no engine in particular.
 
-An engine is any callable, plain or `async`; a plain one runs in a thread, so it may take its time,
-but not the interpreter's lock (what holds the lock belongs into a process of its own, as
-`engines/recogniser.py` does it). A node of one's own is three functions and a list of languages:
-
-    model = faster_whisper.WhisperModel("large-v3")
-
-    def recognise(pcm: bytes, language: str) -> str:
-        samples = numpy.frombuffer(pcm, numpy.int16).astype(numpy.float32) / 32768
-        segments, _ = model.transcribe(samples, language=None if language == "auto" else language)
-        return "".join(segment.text for segment in segments).strip()
-
-    def translate(text: str, source: str, target: str) -> str:
-        tokens = [source, *sentencepiece.encode(text, out_type=str)]
-        best = ctranslate2_model.translate_batch([tokens], target_prefix=[[target]])
-        return sentencepiece.decode(best[0].hypotheses[0][1:])
-
-    def speak(text: str, language: str) -> Speech:
-        chunks = list(voices[language].synthesize(text))          # piper.PiperVoice.load(...)
-        return Speech(b"".join(c.audio_int16_bytes for c in chunks), chunks[0].sample_rate)
-
-    engines = Engines(
-        recognise=recognise, translate=translate, speak=speak,
-        languages=EngineLanguages(asr=("en", "zh"), semantic=("en", "zh"), tts=("en", "zh")),
-    )
-    await ReferenceNode(ReferenceNodeOptions(), engines).run()
+An engine is any callable, plain or `async`. A plain one runs in a thread, so it may take its time,
+but not the interpreter's lock: what holds the lock belongs into a process of its own, as
+`recogniser.py` does it. How faster-whisper, CTranslate2 and Piper fit in stands in
+`peers/README.md`.
 """
 
 import asyncio

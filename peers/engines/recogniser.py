@@ -103,6 +103,9 @@ class RecogniserProcess:
         try:
             await send(child, json.dumps(order).encode() + b"\n" + pcm)
             answer = await asyncio.wait_for(self._answer(child), limit)
+        except ChildDiedError:
+            await self.kill()
+            raise
         except TimeoutError:
             await self.kill()
             raise EngineError(f"no text after {limit:.0f} s") from None

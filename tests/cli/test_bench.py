@@ -121,3 +121,20 @@ def test_the_document_says_what_is_needed_to_compare_runs() -> None:
     assert set(document) == {"machine", "options", "rows", "ratios"}
     assert document["options"]["store"] == "embedded"
     assert document["machine"]["cores"]
+
+
+def test_every_scenario_runs_against_the_scheduler_and_holds(tmp_path: Path) -> None:
+    document = tmp_path / "bench.json"
+    small = ["--quick", "--sessions", "8", "--active", "40", "--idle", "50"]
+    times = ["--seconds", "0.6", "--warm-up-seconds", "0.2"]
+    assert main([*small, *times, "--json", str(document)]) == 0
+    written = json.loads(document.read_text(encoding="utf-8"))
+    rows = {row["scenario"]: row for row in written["rows"]}
+    assert set(rows) == {str(scenario) for scenario in Scenario}
+    closed_loop = rows["closed-loop"]
+    assert closed_loop["scripts"]["dispatch_task"] == pytest.approx(1.0)
+    assert closed_loop["scripts"]["complete_task"] == pytest.approx(1.0)
+    assert closed_loop["figures"]["audio_bytes_held_after"] == 0
+    burst = rows["burst"]["figures"]
+    assert (burst["outcomes"], burst["most_open_at_a_node"]) == (200, 4)
+    assert written["ratios"]["rate_beside_bare_relay"] > 0

@@ -1,0 +1,26 @@
+"""Addresses as people write them."""
+
+import pytest
+
+from peers.socket_url import SESSION_PATH, UrlError, socket_url
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("ws://127.0.0.1:5010", "ws://127.0.0.1:5010/ws/session"),
+        ("ws://host/", "ws://host/ws/session"),
+        ("wss://host:1/other?a=b", "wss://host:1/other?a=b"),
+        ("ws://[::1]:5010", "ws://[::1]:5010/ws/session"),
+    ],
+)
+def test_the_path_is_added_where_it_is_missing(text: str, url: str) -> None:
+    assert socket_url(text, SESSION_PATH) == url
+
+
+@pytest.mark.parametrize(
+    "text", ["", "host:5010", "http://host", "ws://", "ws://host:port", "ws://host:0", "ws://h#x"]
+)
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(UrlError, match="no WebSocket address"):
+        socket_url(text, SESSION_PATH)

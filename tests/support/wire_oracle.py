@@ -1,0 +1,214 @@
+"""What every message of the server has to look like, written down by hand.
+
+It stands beside the project's own models on purpose and uses none of them: a field that a model
+renames, drops or turns into another type shows here. Fields that existing peers read are named
+with their types; `EXTENSIONS` are the ones they do not know.
+"""
+
+import base64
+from typing import Any
+
+Shape = dict[str, type | tuple[type, ...]]
+
+NUMBER = (int, float)
+
+REQUIRED: dict[str, Shape] = {
+    "session_init_ack": {
+        "session_id": str,
+        "message": str,
+        "trace_id": str,
+        "protocol_version": str,
+        "use_binary_frame": bool,
+        "negotiated_codec": str,
+        "negotiated_audio_format": str,
+        "negotiated_sample_rate": int,
+        "negotiated_channel_count": int,
+    },
+    "asr_partial": {
+        "session_id": str,
+        "utterance_index": int,
+        "job_id": str,
+        "text": str,
+        "is_final": bool,
+        "trace_id": str,
+    },
+    "translation_result": {
+        "session_id": str,
+        "utterance_index": int,
+        "job_id": str,
+        "text_asr": str,
+        "text_translated": str,
+        "tts_audio": str,
+        "tts_format": str,
+        "trace_id": str,
+        "group_id": str,
+        "part_index": int,
+        "service_timings": dict,
+        "network_timings": dict,
+        "scheduler_sent_at_ms": int,
+        "delivery_seq": int,
+    },
+    "missing_result": {
+        "session_id": str,
+        "utterance_index": int,
+        "reason": str,
+        "created_at_ms": int,
+        "delivery_seq": int,
+    },
+    "ui_event": {
+        "trace_id": str,
+        "session_id": str,
+        "job_id": str,
+        "utterance_index": int,
+        "event": str,
+        "status": str,
+    },
+    "error": {"code": str, "message": str},
+    "backpressure": {"action": str},
+    "server_heartbeat": {"session_id": str, "timestamp": int},
+    "session_close_ack": {"session_id": str},
+    "reconnect": {"after_ms": int, "reason": str},
+    "node_register_ack": {"node_id": str, "message": str, "status": str},
+    "job_assign": {
+        "job_id": str,
+        "attempt_id": int,
+        "session_id": str,
+        "utterance_index": int,
+        "src_lang": str,
+        "tgt_lang": str,
+        "pipeline": dict,
+        "audio": str,
+        "audio_format": str,
+        "sample_rate": int,
+        "trace_id": str,
+        "turn_id": str,
+        "padding_ms": int,
+        "enable_streaming_asr": bool,
+        "partial_update_interval_ms": int,
+    },
+    "job_cancel": {"job_id": str},
+}
+"""Message type → the fields it always has."""
+
+OPTIONAL: dict[str, Shape] = {
+    "session_init_ack": {"assigned_node_id": str},
+    "translation_result": {
+        "extra": dict,
+        "asr_quality_level": str,
+        "reason_codes": list,
+        "quality_score": NUMBER,
+        "rerun_count": int,
+        "segments_meta": dict,
+    },
+    "missing_result": {"trace_id": str},
+    "ui_event": {"elapsed_ms": int, "error_code": str, "hint": str},
+    "error": {"details": dict, "trace_id": str},
+    "backpressure": {"resume_after_ms": int, "message": str},
+    "node_register_ack": {"error": dict},
+    "job_assign": {
+        "dialect": str,
+        "features": dict,
+        "mode": str,
+        "lang_a": str,
+        "lang_b": str,
+        "auto_langs": list,
+        "group_id": str,
+        "part_index": int,
+        "context_text": str,
+        "is_manual_cut": bool,
+        "is_timeout_triggered": bool,
+        "is_max_duration_triggered": bool,
+    },
+    "job_cancel": {"trace_id": str, "reason": str},
+}
+"""Message type → the fields it may have."""
+
+EXTENSIONS: dict[str, Shape] = {
+    "translation_result": {"late": bool},
+    "missing_result": {"late": bool},
+    "ui_event": {"wait_ms_estimate": int},
+}
+"""Message type → what existing peers do not know and ignore."""
+
+EVENTS = {"QUEUED", "DISPATCHED", "NODE_ACCEPTED", "ASR_PARTIAL", "ASR_FINAL", "NMT_DONE", "ERROR"}
+REASONS = {
+    "silence_detected",
+    "merged",
+    "no_available_node",
+    "queue_full",
+    "job_timeout",
+    "node_lost",
+    "model_not_available",
+    "processing_error",
+    "session_closed",
+    "store_unavailable",
+}
+FLAGS = ("is_manual_cut", "is_timeout_triggered", "is_max_duration_triggered")
+GROUP = ("group_id", "part_index")
+PIPELINE = ("use_asr", "use_nmt", "use_tts")
+
+
+def check_message(message: dict[str, Any]) -> None:
+    """Fail if the message is not what the server may say."""
+    kind = message.get("type")
+    assert isinstance(kind, str), f"a message without a type: {message}"
+    assert kind in REQUIRED, f"the server has no message {kind}: {message}"
+    required, known = REQUIRED[kind], {**OPTIONAL.get(kind, {}), **EXTENSIONS.get(kind, {})}
+    if kind == "node_register_ack" and message.get("status") == "refused":
+        required = {name: shape for name, shape in required.items() if name != "node_id"}
+    if kind == "translation_result" and not message.get("text_asr"):  # it belongs to no group
+        required = {name: shape for name, shape in required.items() if name not in GROUP}
+    missing = [name for name in required if name not in message]
+    assert not missing, f"{kind} lacks {missing}: {_short(message)}"
+    for name, value in message.items():
+        if name == "type":
+            continue
+        shape = required.get(name) or known.get(name)
+        assert shape is not None, f"{kind} has an unknown field {name}: {_short(message)}"
+        assert _fits(value, shape), f"{kind}.{name} is {value!r}"
+    _check_values(kind, message)
+
+
+def _check_values(kind: str, message: dict[str, Any]) -> None:
+    match kind:
+        case "missing_result":
+            assert message["reason"] in REASONS, _short(message)
+            assert message.get("late", True) is True
+        case "ui_event":
+            assert message["event"] in EVENTS, _short(message)
+            assert message["status"] == ("error" if message["event"] == "ERROR" else "ok")
+            assert ("wait_ms_estimate" in message) == (message["event"] == "QUEUED")
+        case "job_assign":
+            _check_assignment(message)
+        case "translation_result":
+            assert message.get("late", True) is True
+            words = message["text_asr"], message["text_translated"], message["tts_audio"]
+            assert any(words), f"a client ignores an empty result: {_short(message)}"
+
+
+def _check_assignment(job: dict[str, Any]) -> None:
+    """Check what makes existing nodes refuse or forget a job."""
+    assert job["audio_format"] in {"opus", "pcm16"}
+    assert base64.b64decode(job["audio"], validate=True), "a node refuses a job without audio"
+    assert all(isinstance(job["pipeline"].get(step), bool) for step in PIPELINE), job["pipeline"]
+    flags = [flag for flag in FLAGS if flag in job]
+    assert len(flags) == 1, f"exactly one reason for the cut, else the node waits: {flags}"
+    assert job[flags[0]] is True, "flags are omitted when false"
+    attempt = job["attempt_id"]
+    assert attempt >= 1
+    for name in ("job_id", "session_id", "turn_id"):
+        has_suffix = job[name].endswith(f"~{attempt}")
+        assert has_suffix == (attempt > 1), f"{name} {job[name]} on attempt {attempt}"
+
+
+def _fits(value: Any, shape: type | tuple[type, ...]) -> bool:
+    if isinstance(value, bool):  # which is an int to Python, not to a peer
+        return shape is bool
+    return isinstance(value, shape)
+
+
+def _short(message: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value if len(str(value)) < 100 else f"{str(value)[:60]}…"
+        for name, value in message.items()
+    }
