@@ -76,6 +76,7 @@ class DispatcherActor(LoopActor):
         self._beats: dict[NodeId, NodeBeat] = {}
         self._kept: list[Step] = []
         """Steps that the store could not take, in order; all that is new goes behind them."""
+        self._store_is_away = False
         self._retry_at_ms: float | None = None
         self._later: list[Step] = []
         """Steps whose time has not come; they hold nobody up."""
@@ -85,11 +86,6 @@ class DispatcherActor(LoopActor):
 
     def __repr__(self) -> str:
         return f"<DispatcherActor open={len(self._jobs.open_jobs)} kept={len(self._kept)}>"
-
-    @property
-    def store_is_away(self) -> bool:
-        """True while steps wait for the store."""
-        return self._retry_at_ms is not None
 
     def on_start(self) -> None:
         """Begin to look for due jobs."""
@@ -181,13 +177,13 @@ class DispatcherActor(LoopActor):
             try:
                 replies = await self._store.run([step.call for step in now])
             except StorageUnavailable as error:
-                logger.warning("store unavailable", error=str(error), steps=len(now))
-                self._keep([*now, *waiting])
+                self._keep([*now, *waiting], str(error))
                 return
+            self._note_store(None)
             follow = [
                 after
                 for step, reply in zip(now, replies, strict=True)
-                for after in step.apply(reply)
+                for after in self._apply(step, reply)
             ]
             put_off = [step for step in follow if step.postponed]
             if put_off:
@@ -196,7 +192,22 @@ class DispatcherActor(LoopActor):
             waiting = [step for step in follow if not step.postponed] + waiting
         self._arm()
 
-    def _keep(self, steps: list[Step]) -> None:
+    def _apply(self, step: Step, reply: Any) -> Sequence[Step]:
+        """Draw the conclusions; whatever the script was, waiting jobs may have got slots by it."""
+        follow = step.apply(reply)
+        handovers = getattr(reply, "handovers", ())
+        return (*follow, *self._jobs.handed_over(handovers)) if handovers else follow
+
+    def _note_store(self, fault: str | None) -> None:
+        """Log when the store goes away and when it is back, once each."""
+        if fault is not None and not self._store_is_away:
+            logger.warning("the store does not answer; what it should do waits", error=fault)
+        elif fault is None and self._store_is_away:
+            logger.info("the store answers again")
+        self._store_is_away = fault is not None
+
+    def _keep(self, steps: list[Step], fault: str) -> None:
+        self._note_store(fault)
         self._kept = self._without_expired(steps)
         self._retry_at_ms = self.now_ms() + _RETRY_MS
         self._arm()

@@ -1,6 +1,6 @@
 """JobEnds: how a job becomes final, and who hears of it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from loguru import logger
@@ -17,7 +17,7 @@ from protocol.errors import MissingReason
 from protocol.ids import JobId
 from storage.job import JobState
 from storage.jobs import Completion, JobRepository
-from storage.replies import Assigned, Completed, Duplicate, Gone, Stale
+from storage.replies import Completed, Duplicate, Gone, Stale
 
 
 class JobEnds:
@@ -33,8 +33,6 @@ class JobEnds:
         self.open_jobs = OpenJobs()
         self.recent_empty = RecentEmpty()
         self.metrics = metrics
-        self.on_handover: Callable[[Iterable[Assigned]], Sequence[Step]] = lambda _handovers: ()
-        """Takes the jobs that got a freed slot."""
         self._jobs = jobs
         self._directory = directory
         self._record_outcomes = record_outcomes
@@ -75,7 +73,7 @@ class JobEnds:
         if isinstance(reply, Gone):
             logger.warning("the store lost a job; its outcome is delivered", job_id=ended.job_id)
         self._tell(ended)
-        return self.on_handover(reply.handovers) if isinstance(reply, Completed) else ()
+        return ()
 
     def give_up(self, job: OpenJob, reason: MissingReason) -> None:
         """The store has ended the job itself: no attempt is left."""
@@ -99,10 +97,7 @@ class JobEnds:
         """End a job that nobody here waits for, so that its slot is free."""
         completion = Completion(job_id, attempt, None, JobState.FAILED, reason.value, None)
 
-        def apply(reply: Completed | Duplicate | Stale | Gone) -> Sequence[Step]:
-            return self.on_handover(reply.handovers) if isinstance(reply, Completed) else ()
-
-        return Step(self._jobs.complete(completion), apply)
+        return Step(self._jobs.complete(completion), lambda _reply: ())
 
     def withdraw(self, job: OpenJob, reason: str) -> None:
         """Tell the job's node that its answer is not wanted any more."""

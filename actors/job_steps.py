@@ -83,7 +83,6 @@ class JobSteps:
         self._sessions = sessions
         self._options = options
         self._ends = ends
-        ends.on_handover = self.handed_over
 
     # ---- from a cut to a node ---------------------------------------------------------------
 
@@ -264,7 +263,7 @@ class JobSteps:
     def _swept(self, reply: Swept) -> Sequence[Step]:
         if reply.next_due_in_ms is not None:
             self.on_due(reply.next_due_in_ms)
-        steps = list(self.handed_over(reply.handovers))
+        steps: list[Step] = []
         moved: set[JobId] = set()
         for due in reply.due:
             if due.job_id not in moved:
@@ -346,7 +345,7 @@ class JobSteps:
                 return self._told_queued(job, reply)
             case GivenUp():
                 self._ends.give_up(job, _GIVEN_UP[reason])
-                return self.handed_over(reply.handovers)
+                return ()
             case Duplicate():
                 return self._assigned(reply) if reply.state not in FINAL_STATES else ()
             case Stale():

@@ -57,11 +57,13 @@ class NodeSteps:
             info=message.info,
         )
 
-        def apply(reply: Registered) -> Sequence[Step]:
+        def apply(reply: Registered | Fenced) -> Sequence[Step]:
+            if isinstance(reply, Fenced):  # this instance has no lease yet, or no longer
+                return tuple(step.later() for step in self.arrived(message))
             if message.node_id not in self._directory.nodes:  # it left while this was under way
                 return self.lost(NodeLost(message.node_id, reply.epoch))
             tell(message.node, NodeAccepted(reply.epoch))
-            return self._jobs.handed_over(reply.handovers)
+            return ()
 
         return (Step(self._nodes.register(registration), apply),)
 
@@ -73,7 +75,7 @@ class NodeSteps:
             if isinstance(reply, Fenced):
                 self._unknown(message.node_id, message.epoch)
                 return ()
-            return self._jobs.handed_over(reply.handovers)
+            return ()
 
         return (Step(call, apply),)
 
@@ -94,7 +96,7 @@ class NodeSteps:
         def apply(reply: Beaten) -> Sequence[Step]:
             for node_id in reply.unknown:
                 self._unknown(node_id, epochs[node_id])
-            return self._jobs.handed_over(reply.handovers)
+            return ()
 
         return (Step(self._nodes.heartbeat(entries), apply),) if entries else ()
 

@@ -29,10 +29,7 @@ class ReapSteps:
                 return ()
             if reply.finished:
                 logger.info("cleared up after a dead instance", dead=dead_id)
-            driven_on = (
-                *self._jobs.handed_over(reply.handovers),
-                *self._jobs.node_lost(reply.jobs),
-            )
+            driven_on = self._jobs.node_lost(reply.jobs)
             return (*driven_on, self._reap(dead_id)) if reply.more else driven_on
 
         return Step(self._instances.reap(dead_id), apply)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
@@ -29,7 +30,9 @@ from peers.timeline import UtteranceRecord
 from peers.wav import WavError, read_wav, write_wav
 from protocol.audio import AudioFormat
 from protocol.session_outbound import ErrorMessage, MissingResult, Reconnect, TranslationResult
+from protocol.wire import LanguageCode
 
+_LANGUAGE: TypeAdapter[str] = TypeAdapter(LanguageCode)
 INCOMPLETE: Final = 1
 USAGE: Final = 2
 NO_SESSION: Final = 3
@@ -199,8 +202,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("files", nargs="+", metavar="FILE", help="WAV files; - is raw PCM16 16 kHz mono on stdin")
-    add("--to", dest="target", required=True, metavar="LANG", help="language wanted, say es")
-    add("--from", dest="source", default="en", metavar="LANG", help="spoken (%(default)s)")
+    add(
+        "--to",
+        dest="target",
+        type=_language,
+        required=True,
+        metavar="LANG",
+        help="language wanted, say es",
+    )
+    add(
+        "--from",
+        dest="source",
+        type=_language,
+        default="en",
+        metavar="LANG",
+        help="spoken (%(default)s)",
+    )
     add("--url", default=ClientOptions().url, help="the scheduler (%(default)s)")
     add("--out", type=Path, metavar="FILE.wav", help="where translated speech goes")
     form = parser.add_mutually_exclusive_group()
@@ -222,6 +239,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--token", help="bearer token, where the scheduler wants one")
     return parser
+
+
+def _language(text: str) -> str:
+    try:
+        return _LANGUAGE.validate_python(text)
+    except ValidationError:
+        raise argparse.ArgumentTypeError("a code such as en or zh-CN, or auto") from None
 
 
 def _speed(text: str) -> float:

@@ -10,6 +10,8 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from pydantic import TypeAdapter, ValidationError
+
 from cli.logs import LogOptions, configure_logs
 from peers.engines.builtin import builtin_engines, default_workers
 from peers.engines.engine import EngineError, Engines
@@ -17,6 +19,10 @@ from peers.node import ReferenceNode
 from peers.node_options import ReferenceNodeOptions
 from peers.socket_url import NODE_PATH, UrlError, socket_url
 from protocol.audio import AudioFormat
+from protocol.ids import NodeId
+from protocol.node_inbound import NodeName
+
+_NAME: TypeAdapter[NodeId] = TypeAdapter(NodeName)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -81,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--url", default=ReferenceNodeOptions().url, help="the scheduler (%(default)s)")
     add("--jobs", type=_positive, default=default_workers(), help="jobs at once (%(default)s)")
-    add("--name", help="id of the node (the scheduler gives one)")
+    add("--name", type=_name, help="id of the node (the scheduler gives one)")
     add("--token", help="bearer token, where the scheduler wants one")
     add(
         "--speech",
@@ -96,6 +102,13 @@ def _parser() -> argparse.ArgumentParser:
         help="least level that is logged (%(default)s)",
     )
     return parser
+
+
+def _name(text: str) -> str:
+    try:
+        return _NAME.validate_python(text)
+    except ValidationError:
+        raise argparse.ArgumentTypeError("1 to 128 characters, no blanks, no braces") from None
 
 
 def _positive(text: str) -> int:

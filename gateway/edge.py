@@ -204,6 +204,9 @@ class EdgeConnection(asyncio.Protocol):
     # ---- request ----------------------------------------------------------------------------
 
     def _answer(self, request: Request) -> None:
+        if self._ws.eof_sent:  # frames came with the request, and they have ended it already
+            self.abort()
+            return
         answer = self._owner.answer(request)
         if isinstance(answer, Upgrade):
             self._upgrade(request, answer)

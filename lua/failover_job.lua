@@ -95,7 +95,6 @@ local function leave()
   local began = math.max(0, moving.assigned_at - moving.created_at)
   call('HSET', prefix .. 'job:' .. job, 'excluded', moving.excluded, 'attempt_' .. attempt,
     int(began) .. ' ' .. int(now - moving.created_at) .. ' ' .. reason .. ' ' .. moving.node)
-  moving.left = moving.node
   return left
 end
 
@@ -133,7 +132,6 @@ if waits then
   if moving.deadline <= now then
     return give_up(nil)
   end
-  moving.left = moving.pin
 else
   left = leave()
   if moving.attempt >= max_attempts or moving.deadline <= now then

@@ -56,14 +56,23 @@ end
 local index = prefix .. 'inst:' .. instance .. ':jobs'
 local due = {}
 for _, id in ipairs(call('ZRANGEBYSCORE', index, '-inf', now_text, 'LIMIT', 0, limit)) do
-  local job = call('HMGET', prefix .. 'job:' .. id, 'state', 'attempt', 'pin', 'deadline')
+  local job = call('HMGET', prefix .. 'job:' .. id, 'state', 'attempt', 'pin', 'deadline', 'due',
+    'index')
   if not job[1] or job[1] == 'done' or job[1] == 'empty' or job[1] == 'failed'
     or job[1] == 'cancelled' then
     call('ZREM', index, id)
   else
-    due[#due + 1] = { id, job[1], tonumber(job[2]), cause(job[1], job[3], tonumber(job[4])) }
+    due[#due + 1] = { id, job[1], tonumber(job[2]), cause(job[1], job[3], tonumber(job[4])),
+      tonumber(job[5]), tonumber(job[6]) }
   end
 end
+-- Segments of a turn are due together; their owner moves them in the order of their cuts.
+table.sort(due, function(one, other)
+  if one[5] ~= other[5] then
+    return one[5] < other[5]
+  end
+  return one[6] < other[6]
+end)
 local upcoming = call('ZRANGE', index, #due, #due, 'WITHSCORES')
 local next_due_ms = upcoming[2] and math.max(0, tonumber(upcoming[2]) - now) or -1
 return { 'OK', due, handed, next_due_ms }

@@ -18,12 +18,12 @@ from types import TracebackType
 from typing import Self
 
 from loguru import logger
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed, InvalidURI
 
 from peers.client_options import ClientOptions
 from peers.client_speech import ChunkEncoder, best_format
-from peers.connect_failure import reason
+from peers.connection import CONNECT_ERRORS, open_connection, reason
 from peers.microphone import SilenceCutter
 from peers.timeline import Timeline
 from protocol.codec import encode, parse_session_reply
@@ -41,9 +41,6 @@ from protocol.wire import WireMessage
 
 VERSION = "reference-client-1.0"
 PLATFORM = "reference"
-MAX_MESSAGE_BYTES = 16 * 1024 * 1024
-CONNECT_SECONDS = 10.0
-CLOSE_SECONDS = 2.0
 
 
 class CannotConnectError(Exception):
@@ -104,10 +101,10 @@ class SpeechClient:
 
     async def __aenter__(self) -> Self:
         try:
-            self._socket = await self._connected()
+            self._socket = await open_connection(self._options.url, self._options.token)
         except InvalidURI:
             raise CannotConnectError(f"{self._options.url} is no WebSocket address") from None
-        except (OSError, TimeoutError, InvalidHandshake) as error:
+        except CONNECT_ERRORS as error:
             raise CannotConnectError(f"{self._options.url}: {reason(error)}") from None
         try:
             self._ack = await self._opened(self._socket)
@@ -132,20 +129,6 @@ class SpeechClient:
             await self._socket.close()
         if self._helpers:
             await asyncio.wait(self._helpers)
-
-    async def _connected(self) -> ClientConnection:
-        headers = {}
-        if self._options.token:
-            headers["Authorization"] = f"Bearer {self._options.token}"
-        return await connect(
-            self._options.url,
-            additional_headers=headers,
-            compression=None,
-            max_size=MAX_MESSAGE_BYTES,
-            open_timeout=CONNECT_SECONDS,
-            close_timeout=CLOSE_SECONDS,
-            proxy=None,
-        )
 
     async def _opened(self, socket: ClientConnection) -> SessionInitAck:
         """Ask for a session and return the answer.

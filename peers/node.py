@@ -10,10 +10,10 @@ import contextlib
 from typing import assert_never
 
 from loguru import logger
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 
-from peers.connect_failure import reason
+from peers.connection import CONNECT_ERRORS, open_connection, reason
 from peers.engines import opus
 from peers.engines.engine import Engines
 from peers.node_jobs import NodeJobs
@@ -35,10 +35,6 @@ from protocol.node_outbound import (
 )
 from protocol.session_outbound import ErrorMessage
 from protocol.wire import WireMessage
-
-MAX_MESSAGE_BYTES = 16 * 1024 * 1024
-CONNECT_SECONDS = 10.0
-CLOSE_SECONDS = 2.0
 
 
 class RegistrationRefusedError(Exception):
@@ -100,7 +96,7 @@ class ReferenceNode:
                 logger.error("the scheduler refuses this node: {}", refusal)
                 if refusal.code == ErrorCode.NODE_ID_CONFLICT and self._options.node_id is None:
                     self._node_id = None
-            except (OSError, TimeoutError, InvalidHandshake, ConnectionClosed) as error:
+            except CONNECT_ERRORS as error:
                 logger.warning("no scheduler ({}); next attempt in {} ms", reason(error), wait_ms)
             else:
                 wait_ms = self._options.reconnect_first_ms
@@ -110,18 +106,7 @@ class ReferenceNode:
 
     async def _one_connection(self) -> None:
         """Connect, register and serve until the socket closes."""
-        headers = {}
-        if self._options.token:
-            headers["Authorization"] = f"Bearer {self._options.token}"
-        async with connect(
-            self._options.url,
-            additional_headers=headers,
-            compression=None,
-            max_size=MAX_MESSAGE_BYTES,
-            open_timeout=CONNECT_SECONDS,
-            close_timeout=CLOSE_SECONDS,
-            proxy=None,
-        ) as socket:
+        async with await open_connection(self._options.url, self._options.token) as socket:
             await self._register(socket)
             try:
                 await self._serve(socket)

@@ -29,7 +29,7 @@ from peers.engines.engine import (
 )
 from peers.engines.opus import OpusError
 from peers.pcm import RATE_HZ, resample, silence, to_bytes, to_samples
-from protocol.audio import AudioFormat, join_packets, split_packets
+from protocol.audio import AudioFormat, join_packets
 from protocol.errors import ErrorCode
 from protocol.ids import NodeJobId
 from protocol.node_inbound import JobError, JobResult
@@ -215,9 +215,12 @@ def _decoded_opus(audio: bytes) -> bytes:
             JobError(code=ErrorCode.MODEL_NOT_AVAILABLE, message=reason, details=details)
         )
     try:
-        return opus.decode(split_packets(audio))
-    except (OpusError, ValueError) as error:
+        pcm = opus.decode(opus.unframed(audio))
+    except OpusError as error:
         raise JobFailedError(_failure(f"Opus decoding failed: {error}")) from None
+    if not pcm:
+        raise JobFailedError(_failure("Opus decoding failed: no packet behind its length"))
+    return pcm
 
 
 def _encoded(speech: Speech, speech_format: AudioFormat) -> bytes:

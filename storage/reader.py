@@ -42,7 +42,8 @@ def swept(raw: Raw) -> Swept:
     """Read `sweep`."""
     _, due, given, next_due_ms = raw
     jobs = [
-        DueJob(JobId(job), JobState(state), attempt, cause) for job, state, attempt, cause in due
+        DueJob(JobId(job), JobState(state), attempt, cause)
+        for job, state, attempt, cause, _due_at, _index in due
     ]
     return Swept(tuple(jobs), handovers(given), None if next_due_ms < 0 else next_due_ms)
 

@@ -156,6 +156,7 @@ class Swept:
     """What is due for one instance."""
 
     due: tuple[DueJob, ...]
+    """Earliest first, then by utterance index: segments of a turn are failed over in this order."""
     handovers: tuple[Assigned, ...]
     next_due_in_ms: int | None
     """Until the earliest due time still in the index; None when nothing is open."""

@@ -17,6 +17,7 @@ from storage.executor import (
     StorageUnavailable,
     refuse_if_not_ready,
 )
+from storage.wire import ServerAddress, WireExecutor
 
 __all__ = ["DEFAULT_PREFIX", "ScriptError", "StorageUnavailable", "Store", "open_store"]
 
@@ -68,12 +69,14 @@ class Store:
         self.clock_ms = clock_ms
         self._on_script = on_script
         self._on_round_trip = on_round_trip
+        self._loaded: set[str] = set()
+        """SHA-1 of scripts that the server has, as far as we know."""
 
     async def run(self, calls: Sequence[Call[Any]]) -> list[Any]:
         """Run all calls in order in one round trip; reply i is the typed reply of call i.
 
-        Each call is atomic, all of them together are not. Scripts that the server does not have are
-        loaded and their calls run after the others.
+        Each call is atomic, all of them together are not. Scripts travel with their first call;
+        should the server have lost one since, it is loaded and its calls run after the others.
 
         Raises:
             StorageUnavailable: No complete answer. Any of the calls may have run.
@@ -81,10 +84,11 @@ class Store:
         """
         if not calls:
             return []
-        replies = await self._execute([_evalsha(call) for call in calls])
+        replies = await self._run_loading(calls)
         lacking = [number for number, reply in enumerate(replies) if _is_noscript(reply)]
         if lacking:
-            again = await self._run_with_load([calls[number] for number in lacking])
+            self._loaded.difference_update(calls[number].script.sha for number in lacking)
+            again = await self._run_loading([calls[number] for number in lacking])
             for number, reply in zip(lacking, again, strict=True):
                 replies[number] = reply
         self._count(calls)
@@ -116,16 +120,24 @@ class Store:
         """Close the connections; idempotent."""
         await self._executor.close()
 
-    async def _run_with_load(self, calls: Sequence[Call[Any]]) -> list[Any]:
+    async def _run_loading(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        """Run calls behind those of their scripts that this server has not had from us."""
         loads: dict[str, Command] = {
-            call.script.sha: ("SCRIPT", "LOAD", call.script.text) for call in calls
+            call.script.sha: ("SCRIPT", "LOAD", call.script.text)
+            for call in calls
+            if call.script.sha not in self._loaded
         }
         replies = await self._execute([*loads.values(), *map(_evalsha, calls)])
+        self._loaded.update(loads)
         return replies[len(loads) :]
 
     async def _execute(self, commands: Sequence[Command]) -> list[Any]:
         started = time.perf_counter()
-        replies = await self._executor.execute(commands)
+        try:
+            replies = await self._executor.execute(commands)
+        except StorageUnavailable:
+            self._loaded.clear()  # who answers next may be another server
+            raise
         self._on_round_trip(time.perf_counter() - started, len(commands))
         refuse_if_not_ready(replies)
         return replies
@@ -140,8 +152,20 @@ class Store:
 
 
 def open_store(url: str, **options: Any) -> Store:
-    """Return a store for a redis://, rediss:// or unix:// URL; it connects on first use."""
-    return Store(RedisExecutor.from_url(url), **options)
+    """Return a store for a redis://, rediss:// or unix:// URL; it connects on first use.
+
+    Takes the options of `Store`.
+
+    Raises:
+        ValueError: It is no such URL.
+    """
+    return Store(open_executor(url), **options)
+
+
+def open_executor(url: str) -> Executor:
+    """Return the fast client for a plain server, the general one for what only that can do."""
+    address = ServerAddress.from_url(url)
+    return WireExecutor(address) if address else RedisExecutor.from_url(url)
 
 
 def _evalsha(call: Call[Any]) -> Command:

@@ -1,4 +1,4 @@
--- Where the next segment of a turn goes. Needs lib/clock.lua, node, slot, job.
+-- Where the next segment of a turn goes. Needs lib/clock.lua, node, slot, job, choice.
 
 -- Returns a word, a node and a pin: 'join' (the turn's slot there is used), 'take' (a free slot
 -- there), 'pin' (it is on-line but full: wait for it), 'behind' (earlier segments wait: wait with
@@ -9,8 +9,13 @@ local function turn_place(job)
   if first and first ~= job.id then
     return 'behind', nil, call('HGET', prefix .. 'job:' .. first, 'pin') or ''
   end
-  local node = turn[1] and turn[1] ~= job.left and load_node(turn[1])
-  if not node or node.state == 'offline' or is_excluded(node.id, turn[3] or '') then
+  local node = turn[1] and load_node(turn[1])
+  if not node or node.state == 'offline' then
+    return 'any'
+  end
+  local excluded = turn[3] or ''
+  if is_excluded(node.id, excluded)
+    and effective_exclusion(job.requirement, excluded) ~= '' then
     return 'any'
   end
   if call('HEXISTS', node.slots, job.slot) == 1 then

@@ -1,6 +1,6 @@
 """Opus packets to PCM16 and back (PyAV, which carries libopus; an extra of nodes and clients).
 
-Owns the codec alone; how packets are framed in messages is `protocol.audio`'s. Packets last 20 ms,
+Owns the codec; how packets are framed for the wire is `protocol.audio`'s. Packets last 20 ms,
 16 kHz mono, the kind that clients send. Runs in the caller's thread: 2 ms of work per second
 decoded, 10 encoded.
 """
@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from peers.pcm import RATE_HZ
+from protocol.audio import MAX_PACKET_BYTES
 
 PACKET_SAMPLES = RATE_HZ // 50
 PACKET_BYTES = PACKET_SAMPLES * 2
@@ -35,6 +36,24 @@ def _av() -> Any:
     import av  # noqa: PLC0415 - see above
 
     return av
+
+
+def unframed(data: bytes) -> list[bytes]:
+    """Return the packets of a job, each behind its length as two bytes, little-endian.
+
+    As forgiving as the nodes that clients are used to: empty and impossible lengths are skipped, a
+    packet that is cut off ends the audio.
+    """
+    packets = []
+    position = 0
+    while position + 2 <= len(data):
+        length = data[position] | data[position + 1] << 8
+        position += 2 + length
+        if position > len(data):
+            break
+        if 0 < length <= MAX_PACKET_BYTES:
+            packets.append(data[position - length : position])
+    return packets
 
 
 def decode(packets: Sequence[bytes]) -> bytes:

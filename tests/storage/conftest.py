@@ -7,6 +7,7 @@ import pytest
 
 from storage.executor import Executor, RedisExecutor
 from storage.jobs import JobLimits
+from storage.store import open_executor
 from tests.support.redis_server import KINDS, real_server
 from tests.support.storage_world import World
 from tests.support.store_invariants import breaches
@@ -35,7 +36,7 @@ def connect(server: str) -> Executor:
     if server == "fakeredis":
         client = fakeredis.FakeAsyncRedis(server=fakeredis.FakeServer(), decode_responses=True)
         return RedisExecutor(client)
-    return RedisExecutor.from_url(server)
+    return open_executor(server)
 
 
 @pytest.fixture

@@ -1,0 +1,94 @@
+"""JobRepository's reads: by id, by state, by session, by owner, all from indexes."""
+
+from protocol.ids import JobId, SessionId
+from storage.job import JobState
+from tests.support.storage_world import World
+
+
+def test_an_unknown_job_reads_as_nothing(world: World) -> None:
+    assert world.run(world.member().jobs.get_job(JobId("nothing"))) is None
+
+
+def test_a_job_reads_back_as_it_was_dispatched(world: World) -> None:
+    world.node("n1")
+    spec = world.spec("s", 7)
+    world.do(world.member().jobs.dispatch(spec))
+    record = world.job(spec.job_id)
+    assert record.request_id == spec.request_id
+    assert (record.session_id, record.utterance_index) == ("s", 7)
+    assert (record.language, record.source) == ("es", "en")
+    assert (record.requirement, record.turn_id, record.turn_part) == ("a:en,s:es", "turn-7", 0)
+    assert (record.tenant_id, record.trace_id) == ("t1", "trace")
+    assert (record.owner_instance, record.reason, record.replaced) == ("i1", None, False)
+
+
+def test_jobs_are_listed_by_state_latest_first(world: World) -> None:
+    world.node("n1", slots=2)
+    for index in (1, 2, 3):
+        world.dispatch("s", index)
+        world.wait(1)
+    jobs = world.member().jobs
+    listed = world.run(jobs.jobs_in_state(JobState.ASSIGNED))
+    assert [job.utterance_index for job in listed] == [2, 1]
+    assert len(world.run(jobs.jobs_in_state(JobState.ASSIGNED, limit=1))) == 1
+    assert [job.utterance_index for job in world.run(jobs.jobs_in_state(JobState.QUEUED))] == [3]
+    world.complete("job-s-1-es", "n1")
+    assert [job.utterance_index for job in world.run(jobs.jobs_in_state(JobState.DONE))] == [1]
+    assert world.run(jobs.counts()) == {
+        JobState.QUEUED: 0,
+        JobState.ASSIGNED: 2,
+        JobState.RUNNING: 0,
+    }
+
+
+def test_a_sessions_open_jobs_are_listed_in_order(world: World) -> None:
+    world.node("n1")
+    for index in (10, 9, 2):
+        world.dispatch("s", index)
+    listed = world.run(world.member().jobs.jobs_of_session(SessionId("s")))
+    assert [job.utterance_index for job in listed] == [2, 9, 10]
+
+
+def test_due_jobs_are_listed_earliest_first(world: World) -> None:
+    world.node("n1")
+    world.dispatch("s", 1)
+    world.dispatch("s", 2)
+    jobs = world.member().jobs
+    assert world.run(jobs.due_jobs()) == []
+    world.wait(30_000)
+    assert [job.utterance_index for job in world.run(jobs.due_jobs())] == [2, 1]
+
+
+def test_due_jobs_on_the_servers_own_clock(world: World) -> None:
+    world.dispatch("s", 1)
+    world.store.clock_ms = lambda: 0
+    assert world.run(world.member().jobs.due_jobs()) == []
+
+
+def test_owned_jobs_are_listed_in_pages(world: World) -> None:
+    for index in range(5):
+        world.dispatch("s", index)
+        world.wait(1)
+    jobs = world.member().jobs
+    pages = [world.run(jobs.owned_jobs(offset, 2)) for offset in (0, 2, 4)]
+    assert [[job.utterance_index for job in page] for page in pages] == [[0, 1], [2, 3], [4]]
+
+
+def test_the_whole_story_of_a_job_reads_as_a_timeline(world: World) -> None:
+    world.dispatch("s", 1)
+    world.wait(100)
+    world.node("n1")
+    world.progress("job-s-1-es", "n1", "accepted")
+    world.progress("job-s-1-es", "n1", "running")
+    world.wait(900)
+    world.complete("job-s-1-es", "n1")
+    timeline = world.job("job-s-1-es").timeline
+    assert [step.event for step in timeline] == [
+        "created",
+        "queued",
+        "assigned",
+        "accepted",
+        "running",
+        "done",
+    ]
+    assert timeline[-1].at_ms - timeline[0].at_ms == 1000

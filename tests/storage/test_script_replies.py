@@ -1,0 +1,83 @@
+"""Every word of every script can be had, has an outcome class, and is harmless to ask for twice."""
+
+from typing import Any
+
+import pytest
+
+from storage.call import Call
+from storage.scripts import LUA_DIRECTORY, load_script
+from tests.support.script_scenarios import SCENARIOS
+from tests.support.storage_world import World
+from tests.support.store_invariants import breaches
+from tests.support.store_snapshot import Snapshot
+
+SCRIPTS = sorted(path.stem for path in LUA_DIRECTORY.glob("*.lua"))
+
+
+def raw_word(world: World, call: Call[Any]) -> str:
+    raw = Call(call.script, call.keys, call.args, lambda reply: reply)
+    return str(world.do(raw)[0])
+
+
+def test_there_is_a_scenario_for_every_word_and_no_other() -> None:
+    declared = {(name, word) for name in SCRIPTS for word in load_script(name).words}
+    assert set(SCENARIOS) == declared
+
+
+@pytest.mark.parametrize(("script", "word"), sorted(SCENARIOS))
+def test_the_word_is_answered(world: World, script: str, word: str) -> None:
+    call = SCENARIOS[script, word](world)
+    assert call.script.name == script
+    assert raw_word(world, call) == word
+
+
+@pytest.mark.parametrize(("script", "word"), sorted(SCENARIOS))
+def test_the_word_has_an_outcome_class(world: World, script: str, word: str) -> None:
+    reply = world.do(SCENARIOS[script, word](world))
+    assert reply.__class__.__module__ == "storage.replies"
+
+
+FRESH_EPOCH = {"register_node", "claim_session"}
+"""Answer a repetition with another, higher epoch; the caller knows only the last one."""
+
+
+@pytest.mark.parametrize(("script", "word"), sorted(SCENARIOS))
+def test_a_lost_reply_costs_nothing(world: World, script: str, word: str) -> None:
+    """Applied, its reply lost, applied again: the store is as after the first time."""
+    call = SCENARIOS[script, word](world)
+    world.do(call)
+    once = Snapshot.of(world)
+    world.do(call)
+    twice = Snapshot.of(world)
+    assert breaches(twice) == []
+    assert comparable(once, script) == comparable(twice, script)
+
+
+def comparable(state: Snapshot, script: str) -> dict[str, Any]:
+    values = state.values()
+    values.pop("seq", None)
+    for name, value in values.items():
+        if name.endswith(":free") and name.startswith("grp:"):
+            values[name] = {node: score // 4e12 for node, score in value.items()}
+        elif script in FRESH_EPOCH and isinstance(value, dict):
+            values[name] = {field: text for field, text in value.items() if field != "epoch"}
+        elif script == "beat" and name.startswith("inst:") and isinstance(value, dict):
+            values[name] = value.keys()
+    return values
+
+
+def test_scripts_write_under_their_prefix_only(world: World) -> None:
+    """A cell of a cluster has another prefix: everything must follow it."""
+    for build in SCENARIOS.values():
+        world.start_over("lingua:v1:{c7}:")
+        world.do(build(world))
+        state = Snapshot.of(world)
+        assert state.foreign == []
+        assert state.entries
+
+
+def test_no_script_walks_the_key_space_or_leaves_a_global() -> None:
+    for path in sorted(LUA_DIRECTORY.rglob("*.lua")):
+        text = path.read_text(encoding="utf-8")
+        for forbidden in ("'KEYS'", "'SCAN'", "cmsgpack", "cjson", "struct.", "bit."):
+            assert forbidden not in text, path.name

@@ -1,0 +1,165 @@
+"""Store: one round trip for many calls, scripts loaded where they lack, trouble told as it is."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
+
+import pytest
+
+from protocol.ids import InstanceId
+from storage.call import Call
+from storage.executor import Command, CommandRefused, RedisExecutor, StorageUnavailable
+from storage.instances import InstanceRepository
+from storage.replies import Alive, Assigned, Queued
+from storage.scripts import parse_script
+from storage.server import StoreOptions, start_store
+from storage.store import ScriptError, Store, open_executor, open_store
+from storage.wire import WireExecutor
+from tests.support.storage_world import World
+
+T = TypeVar("T")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
+
+
+class Scripted:
+    """Answers each round trip with what was prepared, and remembers what was asked."""
+
+    def __init__(self, *answers: list[Any]) -> None:
+        self.asked: list[list[Command]] = []
+        self._answers = list(answers)
+
+    async def execute(self, commands: Sequence[Command]) -> list[Any]:
+        self.asked.append(list(commands))
+        return self._answers.pop(0)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+def beat(store: Store) -> Call[Alive]:
+    return InstanceRepository(store, InstanceId("i1")).beat(1000)
+
+
+def test_replies_come_in_the_order_of_the_calls(world: World) -> None:
+    world.node("n1", slots=4)
+    jobs = world.member().jobs
+    replies = world.do_all([jobs.dispatch(world.spec(f"s{n}", 1)) for n in range(4)])
+    assert [reply.job_id for reply in replies] == [f"job-s{n}-1-es" for n in range(4)]
+
+
+def test_no_calls_are_no_round_trip() -> None:
+    executor = Scripted()
+    assert run(Store(executor).run([])) == []
+    assert executor.asked == []
+
+
+def test_after_trouble_scripts_travel_along_again() -> None:
+    """Who answers then may be another server."""
+
+    class Flaky(Scripted):
+        async def execute(self, commands: Sequence[Command]) -> list[Any]:
+            if len(self.asked) == 1:
+                self.asked.append([])
+                raise StorageUnavailable("away")
+            return await super().execute(commands)
+
+    alive = ["OK", "data", 0, [], []]
+    executor = Flaky(["sha", alive], ["sha", alive])
+    store = Store(executor)
+    run(store.run([beat(store)]))
+    with pytest.raises(StorageUnavailable):
+        run(store.run([beat(store)]))
+    run(store.run([beat(store)]))
+    assert [command[0] for command in executor.asked[2]] == ["SCRIPT", "EVALSHA"]
+
+
+def test_scripts_that_the_server_lacks_are_loaded_once_and_run(world: World) -> None:
+    world.run(world.store.read([("SCRIPT", "FLUSH")]))
+    world.node("n1", slots=4)
+    world.run(world.store.read([("SCRIPT", "FLUSH")]))
+    jobs = world.member().jobs
+    specs = [world.spec(f"s{n}", 1) for n in range(4)]
+    world.run(world.store.read([("SCRIPT", "FLUSH")]))
+    replies = world.do_all([jobs.dispatch(spec) for spec in specs] + [jobs.sweep()])
+    assert [reply.__class__.__name__ for reply in replies] == ["Assigned"] * 4 + ["Swept"]
+
+
+def test_only_calls_without_their_script_are_sent_again() -> None:
+    alive = ["OK", "data", 0, [], []]
+    lacking = CommandRefused("NOSCRIPT No matching script.")
+    executor = Scripted(["sha", alive], [alive, lacking, lacking], ["sha", alive, alive])
+    store = Store(executor)
+    run(store.run([beat(store)]))
+    replies = run(store.run([beat(store), beat(store), beat(store)]))
+    assert [reply.data_id for reply in replies] == ["data"] * 3
+    assert [[command[0] for command in asked] for asked in executor.asked] == [
+        ["SCRIPT", "EVALSHA"],
+        ["EVALSHA", "EVALSHA", "EVALSHA"],
+        ["SCRIPT", "EVALSHA", "EVALSHA"],
+    ]
+
+
+def test_an_error_of_a_script_is_a_bug() -> None:
+    store = Store(Scripted(["sha", CommandRefused("ERR user_script:1: boom")]))
+    with pytest.raises(ScriptError, match="beat: ERR user_script:1: boom"):
+        run(store.run([beat(store)]))
+
+
+def test_a_refused_read_is_a_bug(world: World) -> None:
+    world.session("s")
+    with pytest.raises(ScriptError, match="GET"):
+        world.command("GET", "session:s")
+
+
+@pytest.mark.parametrize("word", ["LOADING", "READONLY", "MASTERDOWN", "BUSY", "MISCONF"])
+def test_a_server_that_is_not_ready_is_unavailable(word: str) -> None:
+    store = Store(Scripted(["sha", CommandRefused(f"{word} not now")]))
+    with pytest.raises(StorageUnavailable, match=word):
+        run(store.run([beat(store)]))
+
+
+def test_measurements_are_told() -> None:
+    scripts: list[tuple[str, int]] = []
+    trips: list[int] = []
+    store = Store(
+        Scripted(["sha", *[["OK", "data", 0, [], []]] * 2]),
+        on_script=lambda name, count: scripts.append((name, count)),
+        on_round_trip=lambda _seconds, commands: trips.append(commands),
+    )
+    run(store.run([beat(store), beat(store)]))
+    assert (scripts, trips) == ([("beat", 2)], [3])
+
+
+def test_a_url_decides_the_client() -> None:
+    plain = open_store("redis://user:secret@example.org:7000/3")._executor
+    assert isinstance(plain, WireExecutor)
+    assert "secret" not in repr(plain._address)
+    special = open_store("redis://example.org?client_name=x")._executor
+    assert isinstance(special, RedisExecutor)
+    with pytest.raises(ValueError, match="scheme"):
+        open_store("http://example.org")
+
+
+def test_ping_needs_a_server() -> None:
+    store = open_store("unix:///nowhere/store.sock")
+    with pytest.raises(StorageUnavailable):
+        run(store.ping())
+
+
+def test_a_script_error_reaches_the_caller_from_any_server(world: World) -> None:
+    script = parse_script("wrong", "-- wrong: x\n-- RETURNS OK\nreturn redis.call('GET')")
+    with pytest.raises(ScriptError, match="wrong"):
+        world.do(Call(script, (), (), lambda raw: raw))
+
+
+def test_the_imitation_of_last_resort_runs_the_scripts_over_its_socket() -> None:
+    with start_store(StoreOptions(), binaries=[]) as running:
+        world = World.on_empty_store(open_executor(running.url))
+        world.node("n1")
+        assert isinstance(world.dispatch("s", 1), Assigned)
+        assert isinstance(world.dispatch("s", 2), Queued)
+        assert len(world.complete("job-s-1-es", "n1").handovers) == 1
+        world.close()
