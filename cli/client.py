@@ -156,7 +156,7 @@ async def _talk(
 
 def _source(speech: Speech, chunk_ms: int, speed: float) -> AsyncIterator[bytes]:
     if speech.pcm is None:
-        return standard_input(chunk_ms)
+        return standard_input(chunk_ms, speed)
     return recorded(speech.pcm, chunk_ms, speed)
 
 

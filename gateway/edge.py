@@ -58,6 +58,7 @@ class EdgeConnection(asyncio.Protocol):
         "_strict_text",
         "_timer",
         "_transport",
+        "_unflushed_bytes",
         "_ws",
         "heard",
     )
@@ -79,6 +80,7 @@ class EdgeConnection(asyncio.Protocol):
         self._resuming = False
         self._closing = False
         self._lost = False
+        self._unflushed_bytes = 0
 
     # ---- what a handler uses ----------------------------------------------------------------
 
@@ -95,14 +97,19 @@ class EdgeConnection(asyncio.Protocol):
     @property
     def unsent_bytes(self) -> int:
         """What the peer has not taken yet."""
-        return self._transport.get_write_buffer_size()
+        return self._transport.get_write_buffer_size() + self._unflushed_bytes
 
     def send_text(self, data: bytes) -> bool:
-        """Write one text message (UTF-8); False when the socket is closing or gone."""
+        """Write one text message (UTF-8); False when the socket is closing or gone.
+
+        What is sent in one turn of the loop leaves in one piece: a write costs more than a frame.
+        """
         if not self.is_open:
             return False
         self._ws.send_text(data)
-        self._flush()
+        if not self._unflushed_bytes:
+            self._loop.call_soon(self._flush)
+        self._unflushed_bytes += len(data) + 1
         return True
 
     def ping(self) -> None:
@@ -302,16 +309,27 @@ class EdgeConnection(asyncio.Protocol):
             handler.connection_lost()
 
     def _flush(self) -> None:
+        self._unflushed_bytes = 0
         transport = self._transport
         writes = self._ws.data_to_send()
-        for data in writes:
-            if data:
-                transport.write(data)
-                continue
-            if self._ws.handshake_exc is not None and len(writes) == 1:
-                transport.write(BAD_REQUEST)  # the library says nothing to what is no request
-            if not transport.can_write_eof():  # TLS has no half-close
-                transport.close()
-            elif not transport.is_closing():
-                with suppress(OSError, RuntimeError):  # reset already: the end is on its way
-                    transport.write_eof()
+        if not writes:
+            return
+        ends = not writes[-1]  # the library's word for the end of the stream
+        if ends:
+            writes.pop()
+        if len(writes) == 1:
+            transport.write(writes[0])
+        elif writes:
+            transport.writelines(writes)
+        if ends:
+            self._write_end(nothing_said=not writes)
+
+    def _write_end(self, *, nothing_said: bool) -> None:
+        transport = self._transport
+        if nothing_said and self._ws.handshake_exc is not None:
+            transport.write(BAD_REQUEST)  # the library says nothing to what is no request
+        if not transport.can_write_eof():  # TLS has no half-close
+            transport.close()
+        elif not transport.is_closing():
+            with suppress(OSError, RuntimeError):  # reset already: the end is on its way
+                transport.write_eof()

@@ -23,21 +23,36 @@ async def recorded(pcm: bytes, chunk_ms: int, speed: float = 1.0) -> AsyncIterat
     `speed` 2.0 speaks twice as fast. Late pieces are caught up with, so that a slow reader does not
     stretch the speech.
     """
-    loop = asyncio.get_running_loop()
-    started = loop.time()
+    rhythm = _Rhythm(speed)
     size = chunk_ms * BYTES_PER_MS
     for start in range(0, len(pcm), size):
         piece = pcm[start : start + size]
-        spoken = started + (duration_ms(pcm[:start]) + duration_ms(piece)) / 1000 / speed
-        await asyncio.sleep(max(0.0, spoken - loop.time()))
+        await rhythm.spoken(piece)
         yield piece
 
 
-async def standard_input(chunk_ms: int) -> AsyncIterator[bytes]:
-    """Yield raw PCM16 16 kHz mono from standard input as it comes, say from a recorder."""
+async def standard_input(chunk_ms: int, speed: float = 1.0) -> AsyncIterator[bytes]:
+    """Yield raw PCM16 16 kHz mono from standard input, never faster than it is spoken."""
+    rhythm = _Rhythm(speed)
     size = chunk_ms * BYTES_PER_MS
     while piece := await asyncio.to_thread(sys.stdin.buffer.read, size):
+        await rhythm.spoken(piece)
         yield piece
+
+
+class _Rhythm:
+    """Keeps time from the moment it is made: nothing can be heard before it has been said."""
+
+    def __init__(self, speed: float) -> None:
+        self._speed = speed
+        self._started = asyncio.get_running_loop().time()
+        self._spoken_ms = 0
+
+    async def spoken(self, piece: bytes) -> None:
+        """Wait until this piece is over, counted from the beginning."""
+        self._spoken_ms += duration_ms(piece)
+        over = self._started + self._spoken_ms / 1000 / self._speed
+        await asyncio.sleep(max(0.0, over - asyncio.get_running_loop().time()))
 
 
 @dataclass(slots=True)

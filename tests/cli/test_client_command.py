@@ -174,6 +174,7 @@ def test_no_scheduler_is_status_3_and_one_line(
         ([str(Path(__file__)), "--to", "es"], "not a PCM WAV file"),
         (["none.wav", "--to", "es", "--url", "http://x"], "no WebSocket address"),
         (["none.wav"], "--to"),
+        (["none.wav", "--to", "e s"], "a code such as en"),
         (["none.wav", "--to", "es", "--opus", "--pcm"], "not allowed with"),
         (["none.wav", "--to", "es", "--speed", "0"], "above 0"),
     ],

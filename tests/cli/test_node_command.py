@@ -75,6 +75,7 @@ def test_a_node_that_is_killed_takes_its_engines_with_it() -> None:
         (["--url", "nowhere"], "no WebSocket address"),
         (["--jobs", "0"], "at least 1"),
         (["--speech", "mp3"], "invalid"),
+        (["--name", "a b"], "no blanks"),
     ],
 )
 def test_wrong_usage_is_said_in_one_line(

@@ -33,9 +33,10 @@ class StandIns:
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIns:
+    stand_ins = StandIns(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    return StandIns(tmp_path)
+    return stand_ins
 
 
 def test_without_apt_nothing_is_tried(programs: StandIns) -> None:

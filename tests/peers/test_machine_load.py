@@ -10,10 +10,11 @@ from peers.machine_load import MachineLoad, memory_gb
 
 @pytest.fixture
 def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(machine_load, "_STAT", tmp_path / "stat") monkeypatch.setattr(machine_load,
-    "_MEMINFO", tmp_path / "meminfo") (tmp_path / "stat").write_text("cpu  100 0 100 700 100 0 0 0 0
-    0\ncpu0 1 1 1 1\n") (tmp_path / "meminfo").write_text("MemTotal: 8388608 kB\nMemFree: 1
-    kB\nMemAvailable: 2097152 kB\n") return tmp_path
+    monkeypatch.setattr(machine_load, "_STAT", tmp_path / "stat")
+    monkeypatch.setattr(machine_load, "_MEMINFO", tmp_path / "meminfo")
+    (tmp_path / "stat").write_text("cpu  100 0 100 700 100 0 0 0 0 0\ncpu0 1 1 1 1\n")
+    (tmp_path / "meminfo").write_text("MemTotal: 8388608 kB\nMemAvailable: 2097152 kB\n")
+    return tmp_path
 
 
 def test_the_processors_were_busy_as_often_as_they_did_not_idle(proc: Path) -> None:

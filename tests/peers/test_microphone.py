@@ -48,7 +48,7 @@ def test_standard_input_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(silence(250))))
 
     async def main() -> list[int]:
-        return [len(piece) async for piece in standard_input(100)]
+        return [len(piece) async for piece in standard_input(100, speed=50)]
 
     assert asyncio.run(main()) == [3200, 3200, 1600]
 

@@ -46,6 +46,13 @@ def test_what_does_not_fill_a_packet_waits_for_more_or_for_the_end() -> None:
     assert len(encoder.flush()) == 1
 
 
+def test_packets_are_found_behind_their_lengths_as_far_as_they_go() -> None:
+    assert opus.unframed(b"\x02\x00ab\x00\x00\x01\x00c") == [b"ab", b"c"]
+    assert opus.unframed(b"\x01\x00a\x05\x00bc") == [b"a"]
+    assert opus.unframed(b"\x01\x20" + bytes(8193) + b"\x01\x00a") == [b"a"]
+    assert opus.unframed(b"\x01") == []
+
+
 def test_broken_packets_are_left_out_as_long_as_one_is_whole() -> None:
     good = opus.encode(silence(100))
     assert len(opus.decode([b"", b"\xff\xff\xff", *good])) == len(opus.decode(good))

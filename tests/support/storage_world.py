@@ -1,4 +1,4 @@
-"""A small cluster in a test: instances, nodes, sessions and jobs on one store, with literal time."""
+"""A small cluster in a test: instances, nodes, sessions and jobs on one store, literal time."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable, Sequence
@@ -77,7 +77,7 @@ class World:
         return self.run(self.store.run(calls))
 
     def command(self, *words: str | int) -> Any:
-        """Run a plain command with the prefix put before its first argument (EXISTS: before all)."""
+        """Run a plain command; the prefix is put before its key, of EXISTS before all keys."""
         name, key, *rest = words
         if name == "EXISTS":
             rest = [f"{self.store.prefix}{word}" for word in rest]
@@ -118,7 +118,7 @@ class World:
         )
         return self.do(self.member(owner).nodes.register(replace(registration, **changes)))
 
-    def node(  # noqa: PLR0913 - every keyword is optional and named at the call
+    def node(
         self,
         name: str,
         *,
@@ -192,8 +192,8 @@ class World:
 
     def segment(self, session: str, index: int, part: int, **changes: Any) -> Any:
         """Dispatch a segment of the session's one long turn; it goes on unless said otherwise."""
-        changes = {"turn_continues": True, "turn_id": "turn-long", "turn_part": part} | changes
-        return self.dispatch(session, index, **changes)
+        turn: dict[str, Any] = {"turn_continues": True, "turn_id": "turn-long", "turn_part": part}
+        return self.dispatch(session, index, **turn | changes)
 
     def completion(self, job: str, node: str | None, **changes: Any) -> Completion:
         """Describe the end of a job; `done` in the first attempt unless said otherwise."""
@@ -214,7 +214,7 @@ class World:
         self, session: str, index: int, *, node: str | None = None, **changes: Any
     ) -> Restoration:
         """Describe a job that its owner still holds; keywords of the job's spec are allowed."""
-        own = {"attempt": 1, "running": False, "excluded_nodes": ()}
+        own: dict[str, Any] = {"attempt": 1, "running": False, "excluded_nodes": ()}
         own = {name: changes.pop(name, value) for name, value in own.items()}
         spec = self.spec(session, index, **changes)
         return Restoration(spec, node_id=NodeId(node) if node else None, **own)

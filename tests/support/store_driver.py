@@ -16,7 +16,7 @@ from tests.support.store_snapshot import Hash, Snapshot
 NODES = ("n0", "n1", "n2", "n3")
 SESSIONS = ("s0", "s1", "s2")
 PAIRS = (("en", "es"), ("en", "fr"), ("de", "es"))
-KINDS = (
+KINDS: tuple[dict[str, Any], ...] = (
     {"asr": ["en"], "semantic": ["es"], "tts": ["es"]},
     {"asr": ["en", "de"], "semantic": ["es", "fr"], "tts": []},
     {"asr": ["en"], "semantic": ["es", "fr"], "tts": ["es", "fr"]},

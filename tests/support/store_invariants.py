@@ -210,6 +210,9 @@ def _nobody_waits_beside_a_free_slot(state: Snapshot) -> Iterator[str]:
         turn_node = state.hash(f"turn:{slot_of(job)}").get("node")
         if turn_node and slot_of(job) in state.slots(turn_node):
             yield f"{name} waits while its turn holds a slot at {turn_node}"
+        siblings = state.hash(f"turn:{slot_of(job)}").get("waiting", "").split()
+        if not job.get("pin") and any(state.jobs[other].get("pin") for other in siblings):
+            continue  # an earlier segment waits for the turn's node, and this one behind it
         for node, row in state.nodes.items():
             free = len(state.slots(node)) < int(row["max"])
             if not free or not can_serve(state, node, job["requirement"]):

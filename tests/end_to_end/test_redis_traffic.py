@@ -1,0 +1,200 @@
+"""What Redis gets to see: no audio in any form, no scan, two scripts per utterance, no leak."""
+
+import asyncio
+import base64
+import random
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.raw_client import RawClient, raw_client
+from tests.support.raw_node import Ability, audio_of, raw_node
+from tests.support.raw_wire import over_sockets
+from tests.support.redis_server import real_server
+from tests.support.redis_tap import RedisEyes, RedisTap
+from tests.support.scheduler_process import SchedulerProcess, running_scheduler
+
+PATTERN = random.Random(20).randbytes(64)
+"""Audio that nothing else in the world contains."""
+VOICE = random.Random(21).randbytes(64)
+"""Likewise, what the node says."""
+WORDS = "xyzzy-unheard-of-words"
+
+PERMANENT = {
+    "lingua:v1:nodes",
+    "lingua:v1:insts",
+    "lingua:v1:gen",
+    "lingua:v1:seq",
+    "lingua:v1:groups",
+    "lingua:v1:groups:free",
+}
+PERMANENT_KINDS = ("grp:", "cap:", "capg:", "node:", "jobs:", "inst:")
+"""Keys that live as long as what they describe, or are trimmed."""
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with real_server("redis") as url:
+        yield url
+
+
+def disguises(pattern: bytes) -> dict[str, bytes]:
+    """Return every form in which these bytes could travel: whatever stands before and after."""
+    forms = {
+        "raw": pattern,
+        "hex": pattern.hex().encode(),
+        "HEX": pattern.hex().upper().encode(),
+        "reversed": pattern[::-1],
+        "numbers": ",".join(map(str, pattern)).encode(),
+    }
+    for shift in range(3):
+        whole = base64.b64encode(bytes(shift) + pattern + bytes(3))
+        inner = whole[4 : 4 + (len(pattern) - 3) // 3 * 4]
+        forms[f"base64 at {shift}"] = inner
+        forms[f"base64 of URLs at {shift}"] = inner.translate(bytes.maketrans(b"+/", b"-_"))
+    return forms
+
+
+async def utter(client: RawClient, way: str) -> None:
+    """Say the pattern in one of the ways in which clients send audio."""
+    audio = PATTERN * 400
+    match way:
+        case "json":
+            await client.chunk(audio)
+            await client.final()
+        case "binary":
+            await client.binary_chunk(audio)
+            await client.binary_final()
+        case _:
+            fields = {"src_lang": "en", "tgt_lang": "es"}
+            await client.utterance(1000 + client.seq, audio, **fields)
+            client.seq += 1
+
+
+@over_sockets
+async def test_redis_sees_no_audio_and_no_more_than_it_must(server: str, tmp_path: Path) -> None:
+    flags = ("--session-grace-seconds", "0.3", "--job-timeout-ms", "700")
+    async with RedisTap(server, tmp_path) as tap:
+        scheduler = await asyncio.to_thread(
+            SchedulerProcess, "--port", "0", "--redis-url", tap.url, *flags
+        )
+        try:
+            await _all_kinds_of_work(scheduler, tap)
+            await asyncio.to_thread(scheduler.wait_until_idle)
+            _nothing_is_left(server)
+            scheduler.terminate()
+            assert await asyncio.to_thread(scheduler.wait) == 0
+            assert not scheduler.complaints(), scheduler.log()
+        finally:
+            scheduler.kill()
+            scheduler.close()
+        _no_audio(tap)
+        _no_scan(tap)
+        assert WORDS.encode() in tap.received  # so the tap sees what is recorded on purpose
+
+
+async def _all_kinds_of_work(scheduler: SchedulerProcess, tap: RedisTap) -> None:
+    async with (
+        raw_node(scheduler.node_url, Ability(capacity=2)) as node,
+        raw_node(scheduler.node_url, Ability(capacity=2)) as doomed,
+        raw_client(scheduler.session_url) as client,
+    ):
+        for way in ("json", "binary", "utterance"):
+            await utter(client, way)
+            job = await _job_of(node, doomed)
+            assert PATTERN in audio_of(job[1])
+            await job[0].answer(job[1], WORDS, tts_audio=base64.b64encode(VOICE * 50).decode())
+            await client.result()
+        # Two jobs of a lost node, one of a frozen one, one that is refused, one that is cancelled.
+        await utter(client, "json")
+        holder, job = await _job_of(node, doomed)
+        await holder.hear("job_cancel")
+        other, again = await _job_of(node, doomed)
+        await other.refuse(again, "PROCESSING_ERROR")
+        await client.missing()
+        lost = await RawClient(scheduler.session_url).open()
+        await lost.init("en", "es")
+        await utter(lost, "json")
+        await _job_of(node, doomed)
+        lost.abort()
+        doomed.abort()
+        await utter(client, "binary")
+        await node.answer(await node.job(session_id=client.session_id), WORDS)
+        await client.result()
+    await _two_scripts_per_utterance(scheduler, tap)
+
+
+async def _job_of(*nodes: object) -> tuple[object, dict[str, object]]:
+    raise NotImplementedError
+
+
+async def _two_scripts_per_utterance(scheduler: SchedulerProcess, tap: RedisTap) -> None:
+    """Every script is loaded by now: count what thirty utterances of six sessions run."""
+    async with raw_node(scheduler.node_url, Ability(capacity=3)) as node:
+        node.answers()
+        clients = [await RawClient(scheduler.session_url).open() for _ in range(6)]
+        for client in clients:
+            await client.init("en", "es")
+            await client.fence()
+        await asyncio.sleep(0.1)
+        before = len(tap.lines())
+        for index in range(5):
+            for client in clients:
+                fields = {"src_lang": "en", "tgt_lang": "es"}
+                await client.utterance(index, PATTERN * 400, **fields)
+        for client in clients:
+            for _ in range(5):
+                await client.result()
+        await asyncio.sleep(0.1)
+        run = tap.scripts_run(since=before)
+        names = Counter(name for name, _ in run)
+        assert names["dispatch_task"] == names["complete_task"] == 30, names
+        rest = set(names) - {"dispatch_task", "complete_task", "beat", "sweep", "heartbeat"}
+        assert not rest, names
+        for client in clients:
+            await client.end()
+            await client.aclose()
+
+
+def _no_audio(tap: RedisTap) -> None:
+    seen = {"received": bytes(tap.received), "commands": b"\n".join(_flat(tap))}
+    for where, data in seen.items():
+        for whose in (PATTERN, VOICE):
+            found = [form for form, text in disguises(whose).items() if text in data]
+            assert not found, f"audio in {where}: {found}"
+
+
+def _flat(tap: RedisTap) -> list[bytes]:
+    return [argument for command in tap.commands() for argument in command]
+
+
+def _no_scan(tap: RedisTap) -> None:
+    counts = tap.command_counts()
+    forbidden = {"KEYS", "SCAN", "SSCAN", "HSCAN", "ZSCAN", "FLUSHALL", "FLUSHDB", "CONFIG"}
+    assert not forbidden & set(counts), counts
+    assert counts["EVALSHA"] > 0
+    assert counts["EVAL"] == 0, "scripts are loaded once, not sent each time"
+
+
+def _nothing_is_left(server: str) -> None:
+    """Look at the keys when everything has ended: no slot, no waiting job, a TTL on the rest."""
+    eyes = RedisEyes(server)
+    try:
+        without_end = []
+        for key in eyes.keys():
+            assert key.startswith("lingua:v1:"), key
+            kind = key.removeprefix("lingua:v1:")
+            assert not kind.endswith(":slots"), f"a slot is left: {key}"
+            assert not kind.startswith(("q:", "qs", "pin:")), f"a waiting job is left: {key}"
+            assert not kind.endswith((":queued",)), key
+            ttl = eyes.number("TTL", key)
+            assert ttl <= 3700, (key, ttl)
+            if ttl < 0 and key not in PERMANENT and not kind.startswith(PERMANENT_KINDS):
+                without_end.append(key)
+        assert not without_end
+        for state in ("assigned", "running", "queued"):
+            assert eyes.number("EXISTS", f"lingua:v1:jobs:{state}") == 0, state
+    finally:
+        eyes.close()
