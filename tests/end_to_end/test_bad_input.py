@@ -1,7 +1,6 @@
 """What a client must not say: it is refused, it costs nothing, and nobody else notices."""
 
 import json
-import random
 import struct
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -12,6 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from tests.support.raw_client import (
     RawClient,
     b64,
+    noise,
     raw_client,
     recorded_packets,
     session_init,
@@ -194,7 +194,7 @@ def frames(session_id: str) -> dict[str, bytes]:
         "type 0": b"\x00" + audio[1:],
         "type 3": b"\x03" + audio[1:],
         "type 255": bytes([255]) * 64,
-        "random bytes": random.Random(5).randbytes(400),
+        "random bytes": noise(5, 400),
         "JSON": json.dumps({"type": "client_heartbeat"}).encode(),
         "a header alone": audio[:12],
         "an id that is cut": audio[:-1],
@@ -213,10 +213,9 @@ def frames(session_id: str) -> dict[str, bytes]:
 async def test_a_broken_frame_is_refused_and_nothing_else_is_lost(
     scheduler: SchedulerProcess, pair: Pair, which: str
 ) -> None:
-    wish = {"use_binary_frame": True}
     async with (
         unharmed(scheduler, pair) as node,
-        raw_client(scheduler.session_url, *pair, **wish) as client,
+        raw_client(scheduler.session_url, *pair, use_binary_frame=True) as client,
     ):
         await client.binary_chunk(tone(250))
         await client.say_raw(frames(client.session_id)[which])
@@ -260,7 +259,7 @@ async def test_declared_opus_that_is_none_is_refused(
         b"\xff\xff\x48",  # a packet longer than any
         packets[0][:-1],
         packets[0] + b"\x05",
-        random.Random(7).randbytes(500),
+        noise(7, 500),
         tone(100),
     ]
     async with (

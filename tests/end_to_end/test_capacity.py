@@ -23,9 +23,9 @@ SWEEP = 1.1
 
 @pytest.fixture(scope="module")
 def scheduler() -> Iterator[SchedulerProcess]:
-    bursts = ("--max-queued-per-session", "100", "--ingest-rate", "1000")
-    bursts = (*bursts, "--overload-hold-ms", str(int(HOLD * 1000)))
-    with running_scheduler("--session-grace-seconds", "0.5", *bursts) as process:
+    bursts = ("--max-queued-per-session=100", "--ingest-rate=1000")
+    hold = f"--overload-hold-ms={int(HOLD * 1000)}"
+    with running_scheduler("--session-grace-seconds=0.5", hold, *bursts) as process:
         yield process
         process.wait_until_idle()
 
@@ -69,9 +69,7 @@ async def test_two_hundred_utterances_at_one_instant_never_open_more_than_four(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with AsyncExitStack() as stack:
-        (node,) = await nodes_of(
-            stack, scheduler, Ability(asr=(pair[0],), semantic=(pair[1],))
-        )
+        (node,) = await nodes_of(stack, scheduler, Ability(asr=(pair[0],), semantic=(pair[1],)))
         node.answers(after_seconds=WORK_SECONDS)
         clients = await clients_of(stack, scheduler, pair, CROWD)
         for client in clients:

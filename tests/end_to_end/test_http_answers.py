@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -168,8 +169,6 @@ async def test_a_node_says_why_it_is_not_chosen(scheduler: SchedulerProcess, pai
 
 
 def test_head_is_get_without_a_body(scheduler: SchedulerProcess) -> None:
-    import urllib.request
-
     request = urllib.request.Request(f"http://127.0.0.1:{scheduler.port}/health", method="HEAD")
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=5) as reply:

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from tests.support.raw_client import RawClient, raw_client, recorded_chunks, tone
-from tests.support.raw_node import Ability, RawNode, audio_of, raw_node
+from tests.support.raw_node import Ability, RawNode, audio_of, next_job, raw_node
 from tests.support.raw_wire import Message, over_sockets
 from tests.support.scheduler_process import SchedulerProcess, running_scheduler
 
@@ -56,17 +56,6 @@ async def crew(
         yield await stack.enter_async_context(raw_client(scheduler.session_url, *pair)), staff
 
 
-async def given(nodes: list[RawNode], **fields: object) -> tuple[RawNode, Message]:
-    """Return the next assignment to any of these nodes, and which of them got it."""
-    waits = {asyncio.create_task(node.job(**fields)): node for node in nodes}
-    done, rest = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    for task in rest:
-        task.cancel()
-    await asyncio.gather(*rest, return_exceptions=True)
-    (task,) = done
-    return waits[task], task.result()
-
-
 def others(nodes: list[RawNode], *gone: RawNode) -> list[RawNode]:
     return [node for node in nodes if node not in gone]
 
@@ -96,12 +85,12 @@ async def test_the_job_of_a_lost_node_goes_to_another_with_the_same_audio(
         for chunk in chunks:
             await client.chunk(chunk)
         await client.final()
-        first, job = await given(nodes)
+        first, job = await next_job(nodes)
         if how == "breaks":
             first.abort()
         else:
             await first.aclose()
-        second, again = await given(others(nodes, first))
+        second, again = await next_job(others(nodes, first))
         assert is_next_attempt(again, job)
         assert audio_of(again) == b"".join(chunks)
         await second.answer(again, "saved")
@@ -120,9 +109,9 @@ async def test_a_late_answer_of_a_lost_attempt_changes_nothing(
     """The node comes back under its id and answers what was taken from it; so does a stranger."""
     async with crew(scheduler, pair, 2) as (client, nodes):
         await client.speak(tone(300))
-        first, job = await given(nodes)
+        first, job = await next_job(nodes)
         first.abort()
-        second, again = await given(others(nodes, first))
+        second, again = await next_job(others(nodes, first))
         async with raw_node(scheduler.node_url, ability(pair, node_id=first.node_id)) as back:
             assert back.node_id == first.node_id
             for late in (job, again):
@@ -147,7 +136,7 @@ async def test_a_job_that_loses_every_node_ends_as_node_lost(
         await client.speak(tone(300))
         gone: list[RawNode] = []
         for attempt in (1, 2, 3):
-            node, job = await given(others(nodes, *gone))
+            node, job = await next_job(others(nodes, *gone))
             assert job["attempt_id"] == attempt
             node.abort()
             gone.append(node)
@@ -200,7 +189,7 @@ async def test_the_open_segments_of_a_turn_move_together_and_in_order(
     async with crew(scheduler, pair, 2, capacity=1) as (client, nodes):
         await client.chunk(tone(1000))
         await client.chunk(tone(1000))
-        first, one = await given(nodes)
+        first, one = await next_job(nodes)
         two = await first.job()
         first.abort()
         second = others(nodes, first)[0]
@@ -228,9 +217,9 @@ async def test_a_job_that_is_not_answered_in_time_is_cancelled_and_moves(
 ) -> None:
     async with crew(scheduler, pair, 2) as (client, nodes):
         await client.speak(tone(300))
-        frozen, job = await given(nodes)
+        frozen, job = await next_job(nodes)
         given_at = time.monotonic()
-        other, again = await given(others(nodes, frozen))
+        other, again = await next_job(others(nodes, frozen))
         assert JOB_TIMEOUT - 0.05 <= time.monotonic() - given_at < JOB_TIMEOUT + 1
         assert is_next_attempt(again, job)
         cancel = await frozen.hear("job_cancel")
@@ -247,8 +236,8 @@ async def test_a_node_that_hung_is_chosen_last_until_it_finishes_something(
 ) -> None:
     async with crew(scheduler, pair, 2, capacity=1) as (client, nodes):
         await client.speak(tone(300))
-        frozen, _ = await given(nodes)
-        other, again = await given(others(nodes, frozen))
+        frozen, _ = await next_job(nodes)
+        other, again = await next_job(others(nodes, frozen))
         await other.answer(again)
         await client.result()
         async with raw_client(scheduler.session_url, *pair) as second:
@@ -328,7 +317,7 @@ async def test_a_refusal_ends_the_job_without_an_alert(
     """`error` makes a browser show a dialog: it never speaks of one utterance."""
     async with crew(scheduler, pair, 2) as (client, nodes):
         await client.speak(tone(300))
-        node, job = await given(nodes)
+        node, job = await next_job(nodes)
         await node.refuse(job, code, "DUPLICATE_JOB_ID job-x")
         outcome = await client.missing()
         assert (outcome["reason"], outcome["utterance_index"]) == ("processing_error", 0)
@@ -355,9 +344,9 @@ async def test_a_missing_model_moves_the_job_and_spares_the_node_that_pair(
 ) -> None:
     async with crew(scheduler, pair, 2) as (client, nodes):
         await client.speak(tone(300))
-        lacking, job = await given(nodes)
+        lacking, job = await next_job(nodes)
         await lacking.refuse(job, "MODEL_NOT_AVAILABLE")
-        having, again = await given(others(nodes, lacking))
+        having, again = await next_job(others(nodes, lacking))
         assert is_next_attempt(again, job)
         await having.answer(again)
         await client.result()
@@ -397,7 +386,7 @@ async def test_a_model_that_nobody_has_ends_the_job(
         await client.speak(tone(300))
         gone: list[RawNode] = []
         for _ in range(3):
-            node, job = await given(others(nodes, *gone))
+            node, job = await next_job(others(nodes, *gone))
             await node.refuse(job, "MODEL_NOT_AVAILABLE")
             gone.append(node)
         assert (await client.missing())["reason"] == "model_not_available"
@@ -500,7 +489,7 @@ async def test_a_turn_waits_for_its_node_and_then_moves(
             raw_node(scheduler.node_url, ability(pair, 1)) as free,
         ):
             await other.speak(tone(200))
-            holder, held = await given([nodes[0], free])
+            holder, held = await next_job([nodes[0], free])
             if holder is free:  # then the turn's own node has room, and gets it
                 await client.chunk(tone(200), final=True)
                 job = await nodes[0].job()

@@ -10,7 +10,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.support.raw_client import raw_client, tone
 from tests.support.raw_node import Ability, RawNode, raw_node
-from tests.support.raw_wire import over_sockets
+from tests.support.raw_wire import Message, over_sockets
 from tests.support.scheduler_process import SchedulerProcess, running_scheduler
 
 Pair = tuple[str, str]
@@ -51,7 +51,7 @@ async def test_a_registration_with_the_bare_minimum_is_accepted(
 ) -> None:
     """As an existing node without any service: no languages, nulls, an empty list."""
     async with RawNode(scheduler.node_url, Ability()) as node:
-        minimum = {
+        minimum: Message = {
             "type": "node_register",
             "node_id": None,
             "version": "2.0.0",

@@ -3,13 +3,12 @@
 import asyncio
 import base64
 import os
-import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from tests.support.raw_client import raw_client, tone
+from tests.support.raw_client import noise, raw_client, tone
 from tests.support.raw_node import Ability, raw_node
 from tests.support.raw_wire import over_sockets
 from tests.support.scheduler_process import SchedulerProcess, running_scheduler
@@ -93,7 +92,7 @@ def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0) 
         b"",
         b"\r\n\r\n",
         b"\x00" * 1000,
-        random.Random(1).randbytes(100_000),
+        noise(1, 100_000),
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(600),
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"*1\r\n$4\r\nPING\r\n",

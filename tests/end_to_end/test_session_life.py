@@ -304,7 +304,7 @@ async def test_a_gateway_speaks_on_a_second_connection(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     """Connection 1 takes the first frame for the ack and drops; connection 2 has the words."""
-    init = {"platform": "api-gateway", "tenant_id": "tenant-1", "features": None, "mode": None}
+    init: Message = {"platform": "api-gateway", "tenant_id": "tenant-1", "features": None, "mode": None}
     async with raw_node(scheduler.node_url, ability(pair)) as node:
         first = await RawClient(scheduler.session_url).open()
         await first.init(*pair, **init)

@@ -5,6 +5,7 @@ and `error` never speaks of an utterance's failure.
 """
 
 import base64
+import random
 import struct
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -28,6 +29,11 @@ def tone(duration_ms: int, rate_hz: int = 16_000) -> bytes:
     samples = duration_ms * rate_hz // 1000
     period = struct.pack("<8h", *(4 * [6000] + 4 * [-6000]))
     return (period * (samples // 8 + 1))[: 2 * samples]
+
+
+def noise(seed: int, size: int) -> bytes:
+    """Return bytes without any order, the same for the same seed."""
+    return random.Random(seed).randbytes(size)  # noqa: S311 - no secret, and it must repeat
 
 
 def recorded_packets(name: str = "librivox-0880") -> list[bytes]:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.raw_wire import Message, RawWire
+from tests.support.raw_wire import SECONDS, Message, RawWire
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +194,21 @@ class RawNode(RawWire):
         """Return when everything said so far was looked at: a wrong message is answered in turn."""
         await self.say({"type": "node_error"})
         await self.hear("error")
+
+
+async def next_job(nodes: list[RawNode], seconds: float = SECONDS) -> tuple[RawNode, Message]:
+    """Return the next assignment to any of these nodes, and which of them got it."""
+    async with asyncio.timeout(seconds):
+        while True:
+            for node in nodes:
+                node.look()
+                job = node.pick("job_assign")
+                if job is not None:
+                    return node, job
+            waits = [asyncio.create_task(node.news()) for node in nodes]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
 
 
 def _slot(job: Message) -> tuple[str, str, str]:

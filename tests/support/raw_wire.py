@@ -146,6 +146,21 @@ class RawWire:
             pass
         raise AssertionError(f"no {kinds} with {fields}; unread: {_brief(self._unread)}")
 
+    def pick(self, kind: str) -> Message | None:
+        """Return the first message of this type that came and was not taken; None without one."""
+        for position, message in enumerate(self._unread):
+            if message["type"] == kind:
+                return self._unread.pop(position)
+        return None
+
+    async def news(self) -> None:
+        """Return when something came since the last look."""
+        await self._news.wait()
+
+    def look(self) -> None:
+        """From now on `news` waits for what comes next."""
+        self._news.clear()
+
     def unread(self, *kinds: str) -> list[Message]:
         """Return what came and was not taken, of these types."""
         return [message for message in self._unread if message["type"] in kinds]

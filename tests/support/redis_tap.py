@@ -10,13 +10,17 @@ import hashlib
 import re
 import socket
 from collections import Counter
+from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 _ARGUMENT = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 _ESCAPE = re.compile(rb"\\(x[0-9a-f]{2}|.)", re.DOTALL)
+_TITLE = re.compile(rb"^-- ([a-z_]+): ", re.MULTILINE)
+"""How every script begins."""
+_SCRIPT_LOAD = (b"SCRIPT", b"LOAD")
 _PLAIN = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b"}
 
 
@@ -65,8 +69,8 @@ class RedisTap:
 
         self._keep(listen())
 
-    def _keep(self, work: object) -> None:
-        task = asyncio.ensure_future(work)  # type: ignore[arg-type]  # a coroutine of None
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -98,19 +102,19 @@ class RedisTap:
         """Return every command so far, those of scripts included, as its arguments."""
         return [[_unescape(text) for text in _ARGUMENT.findall(line)] for line in self.lines()]
 
-    def scripts_run(self) -> list[tuple[str, list[bytes]]]:
-        """Return each script that was run by its name, with its arguments."""
-        commands = [command for command in self.commands() if command]
-        names: dict[str, str] = {}
+    def scripts_run(self, since: int = 0) -> list[tuple[str, list[bytes]]]:
+        """Return each script that was run from this line on: its name and arguments."""
+        commands = self.commands()
+        names: dict[bytes, str] = {}
         for command in commands:
-            if command[0].upper() == b"SCRIPT" and command[1].upper() == b"LOAD":
-                first = command[2].partition(b"\n")[0].decode()
+            if len(command) > 2 and (command[0].upper(), command[1].upper()) == _SCRIPT_LOAD:
                 digest = hashlib.sha1(command[2], usedforsecurity=False).hexdigest()
-                names[digest] = first.removeprefix("-- ").partition(":")[0]
+                title = _TITLE.search(command[2])
+                names[digest.encode()] = title[1].decode() if title else "?"
         return [
-            (names[command[1].decode()], command[2:])
-            for command in commands
-            if command[0].upper() in {b"EVALSHA", b"EVALSHA_RO"}
+            (names[command[1]], command[2:])
+            for command in commands[since:]
+            if command and command[0].upper() == b"EVALSHA"
         ]
 
     def command_counts(self) -> Counter[str]:
@@ -150,7 +154,7 @@ class RedisEyes:
         self._socket.sendall(wire)
         return self._reply()
 
-    def keys(self) -> list[str]:
+    def all_keys(self) -> list[str]:
         """Return all keys."""
         found = self.ask("KEYS", "*")
         assert isinstance(found, list)
