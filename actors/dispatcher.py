@@ -170,7 +170,7 @@ class DispatcherActor(LoopActor):
             self._arm()
             return
         if self._beats:
-            waiting.extend(self._nodes.beats(self._beats.values()))
+            waiting.extend(self._nodes.beats(self._beats.values(), self.now_ms()))
             self._beats.clear()
         while waiting:
             now, waiting = waiting[:_PIPELINE_CALLS], waiting[_PIPELINE_CALLS:]
@@ -179,6 +179,7 @@ class DispatcherActor(LoopActor):
             except StorageUnavailable as error:
                 self._keep([*now, *waiting], str(error))
                 return
+            is_back = self._store_is_away
             self._note_store(None)
             follow = [
                 after
@@ -190,6 +191,8 @@ class DispatcherActor(LoopActor):
                 self._later.extend(put_off)
                 self._later_at_ms = self.now_ms() + _RETRY_MS
             waiting = [step for step in follow if not step.postponed] + waiting
+            if is_back:
+                waiting.extend(self._jobs.look_for_waiting())
         self._arm()
 
     def _apply(self, step: Step, reply: Any) -> Sequence[Step]:

@@ -290,25 +290,40 @@ class JobSteps:
         """Put every open job back, once the nodes have had a moment to register again."""
         return tuple(self._restore(job).later() for job in self.open_jobs)
 
+    def look_for_waiting(self) -> Sequence[Step]:
+        """The store is back: which waiting jobs got a slot by a reply that was lost?"""
+        return tuple(self._restore(job) for job in self.open_jobs if job.node_id is None)
+
     def _restore(self, job: OpenJob) -> Step:
-        restoration = Restoration(job.spec, max(job.attempt, 1), job.node_id)
+        epoch = self._sessions.epoch(job.spec.session_id)
+        spec = replace(job.spec, session_epoch=epoch)
+        restoration = Restoration(spec, max(job.attempt, 1), job.node_id)
+        return Step(self._jobs.restore(restoration), partial(self._restored, job))
 
-        def apply(reply: Assigned | Queued | Duplicate | Updated | Fenced) -> Sequence[Step]:
-            match reply:
-                case Assigned():
-                    return self._assigned(reply)
-                case Queued():
-                    job.attempt, job.node_id = reply.attempt, None
-                    self.on_due(reply.due_in_ms)
-                    return ()
-                case Fenced():
-                    return self._sessions.claim(
-                        job.spec.session_id, lambda: (self._restore(job).later(),)
-                    )
-                case Duplicate() | Updated():
-                    return ()
+    def _restored(
+        self, job: OpenJob, reply: Assigned | Queued | Duplicate | Updated | Fenced
+    ) -> Sequence[Step]:
+        job_id = job.spec.job_id
+        if job_id not in self.open_jobs:  # it ended while this was under way
+            return (self._ends.end_unknown(job_id, job.attempt, MissingReason.PROCESSING_ERROR),)
+        match reply:
+            case Assigned():
+                return self._assigned(reply)
+            case Queued():
+                job.attempt, job.node_id = reply.attempt, None
+                self.on_due(reply.due_in_ms)
+                return ()
+            case Fenced():
+                again = partial(self._restore_later, job)
+                return self._sessions.claim(job.spec.session_id, again)
+            case Duplicate() if reply.state not in FINAL_STATES and reply.node_id is not None:
+                known = (reply.attempt, reply.node_id) == (job.attempt, job.node_id)
+                return () if known else self._assigned(reply)
+            case Duplicate() | Updated():
+                return ()
 
-        return Step(self._jobs.restore(restoration), apply)
+    def _restore_later(self, job: OpenJob) -> Sequence[Step]:
+        return (self._restore(job).later(),)
 
     def end(self, message: EndJob) -> Sequence[Step]:
         """The owner ends a job without a result."""

@@ -18,12 +18,13 @@ from actors.node_load import Languages
 from actors.node_options import NodeOptions
 from actors.ports import Mailbox
 from actors.runtime import tell
-from actors.step import Step
+from actors.step import Expiry, Step
 from protocol.ids import NodeId
 from storage.capability import node_atoms
 from storage.nodes import NodeHeartbeatEntry, NodeRegistration, NodeRepository
 from storage.replies import Beaten, Fenced, NodeRemoved, Registered
 
+_BEAT_KEPT_MS = 1000
 _LEASE_FACTOR = 2
 """The store forgets a silent node later than its actor does: the actor drives its jobs on."""
 
@@ -79,8 +80,8 @@ class NodeSteps:
 
         return (Step(call, apply),)
 
-    def beats(self, beats: Iterable[NodeBeat]) -> Sequence[Step]:
-        """Many heartbeats are one script."""
+    def beats(self, beats: Iterable[NodeBeat], now_ms: float) -> Sequence[Step]:
+        """Many heartbeats are one script; the next ones make up for those the store missed."""
         entries = [
             NodeHeartbeatEntry(
                 node_id=beat.node_id,
@@ -98,7 +99,8 @@ class NodeSteps:
                 self._unknown(node_id, epochs[node_id])
             return ()
 
-        return (Step(self._nodes.heartbeat(entries), apply),) if entries else ()
+        expiry = Expiry(now_ms + _BEAT_KEPT_MS, lambda: ())
+        return (Step(self._nodes.heartbeat(entries), apply, expiry),) if entries else ()
 
     def lost(self, message: NodeLost) -> Sequence[Step]:
         """A node is gone: it leaves the choice, and its jobs go to others."""

@@ -118,7 +118,7 @@ def asked_by(profile: SessionProfile, message: Utterance | None) -> Request:
     )
 
 
-def work_of(profile: SessionProfile, request: Request, cut: Cut) -> Work:
+def work_of(request: Request, cut: Cut) -> Work:
     """Return what a node is told of the cut, apart from ids and audio."""
     return Work(
         source=request.source,

@@ -184,7 +184,7 @@ class Uplink:
         numbers = (new_job_id(), index, self.epoch)
         utterance = Utterance(
             spec=spec_of(self._profile, request, cut, numbers, self._options.job_lifetime_ms),
-            work=work_of(self._profile, request, cut),
+            work=work_of(request, cut),
             reason=cut.reason,
             audio=cut.audio,
             cut_at_ms=now_ms,
