@@ -7,14 +7,21 @@ from loguru import logger
 
 from actors.directory import Directory
 from actors.job_result import recorded_outcome
-from actors.messages import JobEnded, ResultArrived, UtteranceCut, WithdrawJob
+from actors.messages import (
+    JobEnded,
+    ResultArrived,
+    ResultReplaced,
+    UtteranceCut,
+    WithdrawJob,
+)
 from actors.metrics import Metrics
 from actors.open_jobs import OpenJob, OpenJobs
 from actors.recent_empty import RecentEmpty
 from actors.runtime import tell
 from actors.step import Step
 from protocol.errors import MissingReason
-from protocol.ids import JobId
+from protocol.ids import JobId, NodeId
+from protocol.node_inbound import JobResult
 from storage.job import JobState
 from storage.jobs import Completion, JobRepository
 from storage.replies import Completed, Duplicate, Gone, Stale
@@ -72,8 +79,21 @@ class JobEnds:
             return ()
         if isinstance(reply, Gone):
             logger.warning("the store lost a job; its outcome is delivered", job_id=ended.job_id)
-        self._tell(ended)
+        if ended.job_id in self.open_jobs:
+            self._tell(ended)
+        else:  # it ended by another answer in the same batch
+            self.replace_empty(ended.job_id, ended.attempt, ended.node_id, ended.result)
         return ()
+
+    def replace_empty(
+        self, job_id: JobId, attempt: int, node_id: NodeId | None, result: JobResult | None
+    ) -> None:
+        """An answer for a job that is over: it counts only if it is full and that was empty."""
+        session = self.recent_empty.take(job_id, attempt, node_id, result)
+        if session is not None and result is not None:
+            tell(session, ResultReplaced(job_id, result))
+        else:
+            self.metrics.stale_result()
 
     def give_up(self, job: OpenJob, reason: MissingReason) -> None:
         """The store has ended the job itself: no attempt is left."""

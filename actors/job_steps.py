@@ -24,7 +24,6 @@ from actors.messages import (
     JobUndelivered,
     PartialArrived,
     ResultArrived,
-    ResultReplaced,
     UtteranceCut,
     UtteranceWanted,
 )
@@ -213,11 +212,9 @@ class JobSteps:
         """A node answered. Answers of attempts that were given up reach nobody."""
         job = self._current(message)
         if job is None:
-            session = self._ends.recent_empty.take(message)
-            if session is not None:
-                tell(session, ResultReplaced(message.job_id, message.result))
-            else:
-                self._ends.metrics.stale_result()
+            self._ends.replace_empty(
+                message.job_id, message.attempt, message.node_id, message.result
+            )
             return ()
         verdict = judge(message.result, job.spec, job.work)
         if verdict.follow is Follow.KEEP_OPEN:

@@ -8,10 +8,10 @@ from collections import OrderedDict
 
 from actors.messages import (
     JobEnded,
-    ResultArrived,
 )
 from actors.ports import Mailbox
 from protocol.ids import JobId, NodeId
+from protocol.node_inbound import JobResult
 
 _KEPT = 256
 
@@ -28,14 +28,16 @@ class RecentEmpty:
         if len(self._jobs) > _KEPT:
             self._jobs.popitem(last=False)
 
-    def take(self, message: ResultArrived) -> Mailbox | None:
+    def take(
+        self, job_id: JobId, attempt: int, node_id: NodeId | None, result: JobResult | None
+    ) -> Mailbox | None:
         """Return the session that holds the empty outcome which this full result replaces.
 
         None when the result is not full, not of the same attempt and node, or came before.
         """
-        known = self._jobs.get(message.job_id)
-        full = message.result.success and bool((message.result.text_asr or "").strip())
-        if known is None or not full or known[:2] != (message.attempt, message.node_id):
+        known = self._jobs.get(job_id)
+        full = result is not None and result.success and bool(result.text_asr.strip())
+        if known is None or not full or known[:2] != (attempt, node_id):
             return None
-        del self._jobs[message.job_id]
+        del self._jobs[job_id]
         return known[2]

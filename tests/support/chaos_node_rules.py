@@ -1,0 +1,196 @@
+"""What every node of a chaos run may rely on, and what nobody may hear of its answers."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tests.support.chaos_log import (
+    Answer,
+    Event,
+    JobAnswered,
+    JobHeard,
+    JobWithdrawn,
+    NodeJoined,
+    NodeLeft,
+    OutcomeHeard,
+)
+from tests.support.chaos_session_rules import public
+
+Slot = tuple[str, str, str]
+Piece = tuple[str, int, str]
+"""Session, index and language: what has one job, with one attempt at a time."""
+
+
+def slot_of(job: JobHeard) -> Slot:
+    """Return what the job takes at its node: a turn of a session in one language."""
+    return job.session, job.turn, job.language
+
+
+@dataclass(slots=True)
+class _InHand:
+    capacity: int
+    jobs: dict[str, JobHeard] = field(default_factory=dict)
+
+    def slots(self) -> set[Slot]:
+        return {slot_of(job) for job in self.jobs.values()}
+
+
+class OpenSlots:
+    """What each node has in hand, as far as it can know.
+
+    An answer to a segment ends the earlier ones of its turn. What a lost socket had carried does
+    not count any more.
+    """
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, _InHand] = {}
+
+    def take(self, event: Event) -> None:
+        """Follow what happens at the nodes."""
+        match event:
+            case NodeJoined():
+                former = self.nodes.get(event.node) if event.keeps_jobs else None
+                jobs = former.jobs if former is not None else {}
+                self.nodes[event.node] = _InHand(event.capacity, jobs)
+            case NodeLeft():
+                self.nodes.pop(event.node, None)
+            case JobHeard() if event.node in self.nodes:
+                self.nodes[event.node].jobs[event.job_id] = event
+            case JobAnswered() if event.node in self.nodes:
+                self._answered(event)
+            case JobWithdrawn() if event.node in self.nodes:
+                self.nodes[event.node].jobs.pop(event.job_id, None)
+
+    def _answered(self, event: JobAnswered) -> None:
+        jobs = self.nodes[event.node].jobs
+        if event.answer is Answer.FALSE:
+            return
+        job = jobs.pop(event.job_id, None)
+        if job is None or event.answer not in (Answer.FULL, Answer.EMPTY):
+            return
+        for other in list(jobs.values()):
+            if slot_of(other) == slot_of(job) and other.index < job.index:
+                del jobs[other.job_id]
+
+    def used(self, node: str) -> int:
+        """Return how many slots are open at a node."""
+        return len(self.nodes[node].slots()) if node in self.nodes else 0
+
+
+class CapacityRule:
+    """A node never has more slots open than it said, at any moment."""
+
+    name = "capacity"
+
+    def __init__(self) -> None:
+        self._open = OpenSlots()
+
+    def take(self, event: Event) -> Iterator[str]:
+        """See `Rule.take`."""
+        self._open.take(event)
+        if isinstance(event, JobHeard) and event.node in self._open.nodes:
+            capacity = self._open.nodes[event.node].capacity
+            used = self._open.used(event.node)
+            if used > capacity:
+                jobs = sorted(self._open.nodes[event.node].jobs)
+                yield f"{event.node} has {used} slots open and {capacity} in all: {jobs}"
+
+    def forget(self, session: str) -> None:
+        """See `Rule.forget`."""
+
+
+@dataclass(slots=True)
+class _Attempts:
+    highest: int = 0
+    answered: int = 0
+    """The attempt whose answer the client has."""
+
+
+@dataclass(slots=True)
+class _Given:
+    piece: Piece
+    attempt: int
+    why_not: str = ""
+    """Why it must reach nobody."""
+
+
+class AttemptRule:
+    """An attempt is given to one node, once; after the next one began its answer counts no more."""
+
+    name = "attempts"
+
+    def __init__(self, max_attempts: int) -> None:
+        self._max_attempts = max_attempts
+        self._pieces: dict[Piece, _Attempts] = {}
+        self._job_ids: dict[str, dict[str, JobHeard]] = {}
+        self._utterances: dict[str, set[tuple[str, int]]] = {}
+        self._withdrawn: dict[str, set[str]] = {}
+        self._answers: dict[str, _Given] = {}
+
+    def take(self, event: Event) -> Iterator[str]:
+        """See `Rule.take`."""
+        match event:
+            case JobHeard():
+                yield from self._node_heard(event)
+            case JobWithdrawn():
+                self._withdrawn.setdefault(event.node, set()).add(event.job_id)
+            case JobAnswered():
+                self._node_answered(event)
+            case OutcomeHeard() if event.reason is None:
+                yield from self._client_heard(event)
+
+    def _node_heard(self, job: JobHeard) -> Iterator[str]:
+        ids = self._job_ids.setdefault(job.node, {})
+        spoken = self._utterances.setdefault(job.node, set())
+        if job.job_id in ids:
+            yield f"{job.node} gets {job.job_id} a second time"
+        if (job.session, job.index) in spoken:
+            yield f"{job.node} gets {job.session}:{job.index} a second time"
+        ids[job.job_id] = job
+        spoken.add((job.session, job.index))
+        state = self._pieces.setdefault(_piece(job), _Attempts())
+        if job.attempt <= state.highest:
+            yield f"{job.job_id} at {job.node} is attempt {job.attempt} after {state.highest}"
+        if job.attempt > self._max_attempts:
+            yield f"{job.job_id} at {job.node} is attempt {job.attempt} of {self._max_attempts}"
+        if state.answered:
+            yield f"{job.job_id} is at {job.node} though the client has attempt {state.answered}"
+        state.highest = max(state.highest, job.attempt)
+
+    def _node_answered(self, event: JobAnswered) -> None:
+        job = self._job_ids.get(event.node, {}).get(event.job_id)
+        if not event.text or job is None:
+            return
+        given = _Given(_piece(job), job.attempt)
+        if event.answer is Answer.FALSE:
+            given.why_not = "it was false"
+        elif event.job_id in self._withdrawn.get(event.node, ()):
+            given.why_not = "the job was withdrawn from the node before"
+        self._answers[event.text] = given
+
+    def _client_heard(self, event: OutcomeHeard) -> Iterator[str]:
+        place = f"{event.session}:{event.index}"
+        given = self._answers.get(event.text)
+        if given is None:
+            yield f"{place} brings {event.text!r}, which no node has said about its own job"
+            return
+        if given.piece[:2] != (event.session, event.index):
+            yield f"{place} brings {event.text!r}, which belongs to {given.piece}"
+            return
+        state = self._pieces[given.piece]
+        if given.why_not:
+            yield f"{place} brings {event.text!r}, but {given.why_not}"
+        elif given.attempt < state.highest:
+            later = f"attempt {state.highest} was begun"
+            yield f"{place} brings {event.text!r} of attempt {given.attempt}, but {later}"
+        state.answered = given.attempt
+
+    def forget(self, session: str) -> None:
+        """See `Rule.forget`."""
+        for piece in [piece for piece in self._pieces if piece[0] == session]:
+            del self._pieces[piece]
+        for text in [text for text, given in self._answers.items() if given.piece[0] == session]:
+            del self._answers[text]
+
+
+def _piece(job: JobHeard) -> Piece:
+    return public(job.session), job.index, job.language
