@@ -2,6 +2,9 @@
 
 The sending half of a session: order, groups, and what was delivered lately. Sending never waits;
 while the client is away what it would have heard is only remembered.
+
+A client that comes back gets what it has missed no faster than it reads: all of it at once would
+be more than may wait for one socket. What becomes ready meanwhile queues up behind.
 """
 
 from collections.abc import Callable
@@ -16,6 +19,7 @@ from actors.ports import Outbox
 from actors.replay import ReplayBuffer
 from actors.sequencer import Delivery, Sequencer, SequencerOptions
 from actors.utterances import Utterance
+from protocol.codec import encode_utf8
 from protocol.ids import JobId, RequestId, SessionId
 from protocol.session_outbound import AsrPartial, MissingResult, TranslationResult, UiEventKind
 from protocol.wire import WireMessage
@@ -23,8 +27,8 @@ from storage.job import JobState
 
 WireOutcome: TypeAlias = TranslationResult | MissingResult
 
-_ENVELOPE_BYTES = 512
-"""What an outcome takes besides its texts and speech, roughly."""
+_REPLAY_PAUSE_MS = 20.0
+"""How long a replay waits before it looks again whether its client has read on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +47,20 @@ class Downlink:
     """
 
     def __init__(
-        self, session_id: SessionId, options: DownlinkOptions, wall_ms: Callable[[], int]
+        self,
+        session_id: SessionId,
+        options: DownlinkOptions,
+        wall_ms: Callable[[], int],
+        on_delivered: Callable[[RequestId], object] | None = None,
     ) -> None:
         self.outbox: Outbox | None = None
+        self.is_cut = False
+        """The socket took no more: it is gone, though its end has not been heard of."""
+        self._on_delivered = on_delivered
+        """Told of each outcome once it is kept for a resume; None: the client cannot resume."""
+        self._replayed_seq: int | None = None
+        """While a replay goes on: the last delivery that it has sent."""
+        self._replay_at_ms = inf
         self._wall_ms = wall_ms
         self._sequencer: Sequencer[RequestId, Outcome] = Sequencer(options.sequencer)
         self._grouping = Grouping(session_id)
@@ -58,12 +73,50 @@ class Downlink:
     @property
     def deadline_ms(self) -> float | None:
         """When `poll` has something to do (monotonic ms)."""
-        return self._sequencer.deadline_ms
+        ordered_ms = self._sequencer.deadline_ms
+        if self._replayed_seq is None:
+            return ordered_ms
+        return self._replay_at_ms if ordered_ms is None else min(ordered_ms, self._replay_at_ms)
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether the client, if it is there, has been sent everything that was delivered."""
+        return self._replayed_seq is None
 
     def send(self, message: WireMessage) -> None:
         """Write a message to the client, if it is there."""
-        if self.outbox is not None:
-            self.outbox.send(message)
+        if self.outbox is not None and not self.outbox.send(message):
+            self.is_cut = True
+
+    # ---- the client's comings and goings ----------------------------------------------------
+
+    def disconnect(self) -> None:
+        """The client is away: from now on outcomes are only remembered."""
+        self.outbox = None
+        self.is_cut = False
+        self._replayed_seq = None
+
+    def connect(self, outbox: Outbox) -> None:
+        """The client is here, on this socket."""
+        self.disconnect()
+        self.outbox = outbox
+
+    def replay(self, last_delivery_seq: int, now_ms: float) -> None:
+        """Send again, in order, what was delivered after this; live outcomes follow."""
+        self._replay.free(last_delivery_seq)
+        self._replayed_seq = last_delivery_seq
+        self._go_on_replaying(now_ms)
+
+    def _go_on_replaying(self, now_ms: float) -> None:
+        if self._replayed_seq is None or self.outbox is None:
+            return
+        for delivery in self._replay.since(self._replayed_seq):
+            if self.outbox.is_backed_up:
+                self._replay_at_ms = now_ms + _REPLAY_PAUSE_MS
+                return
+            self.send(delivery.outcome)
+            self._replayed_seq = delivery.delivery_seq
+        self._replayed_seq = None
 
     # ---- progress ---------------------------------------------------------------------------
 
@@ -121,8 +174,10 @@ class Downlink:
         return self._sequencer.replace(held.utterance.spec.request_id, outcome)
 
     def poll(self, now_ms: float) -> None:
-        """Deliver what has waited long enough for an earlier outcome."""
+        """Deliver what has waited long enough for an earlier outcome; go on with a replay."""
         self._deliver(self._sequencer.poll(now_ms))
+        if now_ms >= self._replay_at_ms:
+            self._go_on_replaying(now_ms)
 
     def repeat(self, key: RequestId) -> bool:
         """Send a delivered outcome again; False when none is remembered and none will come."""
@@ -159,17 +214,19 @@ class Downlink:
             message = wire_outcome(
                 delivery.outcome, delivery.delivery_seq, self._wall_ms(), late=delivery.late
             )
-            if delivery.outcome.utterance.is_repeatable:
+            if self._on_delivered is not None or delivery.outcome.utterance.is_repeatable:
                 self._remember(delivery, message)
-            self.send(message)
+            if self._replayed_seq is None:
+                self.send(message)
+            if self._on_delivered is not None:
+                self._on_delivered(delivery.key)
 
     def _remember(self, delivery: Delivery[RequestId, Outcome], message: WireOutcome) -> None:
+        """Keep what was delivered; its size is the one on the wire, whatever the node put in."""
         sent = Delivery(delivery.key, message, delivery.delivery_seq, delivery.late)
-        speech_bytes = text_bytes = 0
-        if isinstance(message, TranslationResult):
-            speech_bytes = len(message.tts_audio)
-            text_bytes = len(message.text_asr) + len(message.text_translated)
-        self._replay.remember(sent, text_bytes + _ENVELOPE_BYTES, speech_bytes)
+        speech_bytes = len(message.tts_audio) if isinstance(message, TranslationResult) else 0
+        text_bytes = len(encode_utf8(message)) - speech_bytes
+        self._replay.remember(sent, text_bytes, speech_bytes)
 
 
 def _without_speech(message: WireOutcome) -> WireOutcome:

@@ -26,8 +26,7 @@ def job_assign(assignment: AssignJob) -> JobAssign:
     spec, work = assignment.spec, assignment.work
     suffix = node_suffix(assignment.attempt, work.further_language)
     retry = node_suffix(assignment.attempt, None)
-    return JobAssign.model_construct(
-        type="job_assign",
+    return JobAssign(
         job_id=f"{spec.job_id}{suffix}",
         attempt_id=assignment.attempt,
         session_id=f"{spec.session_id}{suffix}",

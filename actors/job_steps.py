@@ -222,7 +222,7 @@ class JobSteps:
             tell(job.session, PartialArrived(message.job_id, job.attempt, text, is_final=True))
             return ()
         if verdict.follow is Follow.MOVE:
-            return (self._fail_over(job, "model_not_available"),)
+            return self._move_turn(job, "model_not_available")
         ended = self._ends.complete(job, verdict.state, verdict.reason, message)
         if verdict.reason is MissingReason.MERGED or verdict.state is JobState.FAILED:
             return (ended,)
@@ -274,9 +274,8 @@ class JobSteps:
         if due.cause == "turn_wait":
             return (self._fail_over(job, "turn_wait"),)
         if due.cause == "job_timeout":
-            turn = [other for other in self.open_jobs.in_slot(job) if other.node_id == job.node_id]
-            moved.update(other.spec.job_id for other in turn)
-            return tuple(self._fail_over(other, "job_timeout") for other in turn)
+            moved.update(other.spec.job_id for other in self.open_jobs.in_slot(job))
+            return self._move_turn(job, "job_timeout")
         waited = job.node_id is None
         reason = MissingReason.NO_AVAILABLE_NODE if waited else MissingReason.JOB_TIMEOUT
         return self._ends.end(job, JobState.FAILED, reason)
@@ -294,7 +293,10 @@ class JobSteps:
     def _restore(self, job: OpenJob) -> Step:
         epoch = self._sessions.epoch(job.spec.session_id)
         spec = replace(job.spec, session_epoch=epoch)
-        restoration = Restoration(spec, max(job.attempt, 1), job.node_id)
+        attempt, node_id = max(job.attempt, 1), job.node_id
+        if node_id is not None and node_id not in self._directory.nodes:
+            attempt, node_id = attempt + 1, None  # lost while the store could not be told
+        restoration = Restoration(spec, attempt, node_id)
         return Step(self._jobs.restore(restoration), partial(self._restored, job))
 
     def _restored(
@@ -328,6 +330,11 @@ class JobSteps:
         return () if job is None else self._ends.end(job, message.state, message.reason)
 
     # ---- fail-over --------------------------------------------------------------------------
+
+    def _move_turn(self, job: OpenJob, reason: str) -> Sequence[Step]:
+        """Move a job and what is open of its turn at the same node: a node merges the words."""
+        turn = self.open_jobs.in_slot(job)
+        return tuple(self._fail_over(each, reason) for each in turn if each.node_id == job.node_id)
 
     def _fail_over(self, job: OpenJob, reason: str) -> Step:
         if reason in ("job_timeout", "model_not_available"):

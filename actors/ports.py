@@ -15,6 +15,10 @@ class Mailbox(Protocol):
 class Outbox(Protocol):
     """The way out to one peer's socket. Never blocks; the gateway bounds what waits in it."""
 
+    @property
+    def is_backed_up(self) -> bool:
+        """True while so much waits for the peer that what can be sent later should be."""
+
     def send(self, message: WireMessage) -> bool:
         """Write a wire message; False when the socket is gone or closing."""
 

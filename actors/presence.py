@@ -1,17 +1,22 @@
-"""Presence: which sessions of this process have a socket. Kept by sessions, read by reception."""
+"""Presence: which sessions of this process have a socket, and which a client may come back to.
 
+Kept by sessions, read by reception.
+"""
+
+from actors.resumption import Resumption
 from protocol.ids import SessionId
 
 
 class Presence:
     """Attached sessions count against `max_sessions`; detached ones may be attached to.
 
-    Invariant: a session is in at most one of the two.
+    Invariant: a session is in at most one of the two. Whether it can be resumed is apart from it.
     """
 
     def __init__(self) -> None:
         self._attached: set[SessionId] = set()
-        self._detached: dict[SessionId, str] = {}
+        self._detached: dict[SessionId, str | None] = {}
+        self._resumptions: dict[SessionId, Resumption] = {}
 
     @property
     def attached(self) -> int:
@@ -28,8 +33,8 @@ class Presence:
         self._detached.pop(session_id, None)
         self._attached.add(session_id)
 
-    def detach(self, session_id: SessionId, tenant_id: str) -> None:
-        """The session has lost its socket; one of the same tenant may name it."""
+    def detach(self, session_id: SessionId, tenant_id: str | None) -> None:
+        """The session has lost its socket; one of the same tenant (None: nobody) may name it."""
         self._attached.discard(session_id)
         self._detached[session_id] = tenant_id
 
@@ -39,5 +44,17 @@ class Presence:
         self._detached.pop(session_id, None)
 
     def detached_tenant(self, session_id: SessionId) -> str | None:
-        """Return the tenant of a detached session; None when it is not detached here."""
+        """Return the tenant whose sockets may name the session; None when nobody may."""
         return self._detached.get(session_id)
+
+    def offer(self, session_id: SessionId, resumption: Resumption) -> None:
+        """A client may come back to the session, whether it has a socket or not."""
+        self._resumptions[session_id] = resumption
+
+    def withdraw(self, session_id: SessionId) -> None:
+        """Nobody may come back to the session any more."""
+        self._resumptions.pop(session_id, None)
+
+    def resumption(self, session_id: SessionId) -> Resumption | None:
+        """Return how to come back to a session; None where nobody may."""
+        return self._resumptions.get(session_id)

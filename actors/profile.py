@@ -36,6 +36,8 @@ class SessionProfile:
     """None: told apart by framing."""
     sample_rate_hz: int = 16_000
     use_binary_frame: bool = False
+    is_resumable: bool = False
+    """The client asked for `resume`."""
 
     @classmethod
     def of(
@@ -58,6 +60,7 @@ class SessionProfile:
             audio_format=init.audio_format,
             sample_rate_hz=init.sample_rate or 16_000,
             use_binary_frame=bool(init.use_binary_frame),
+            is_resumable=init.resume is True,
         )
 
     def acknowledgement(self) -> SessionInitAck:

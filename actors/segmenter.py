@@ -111,6 +111,11 @@ class Segmenter:
         return ticks_to_ms(self._heard_ticks)
 
     @property
+    def first_seq(self) -> int | None:
+        """Lowest `seq` that is not cut yet; None without one."""
+        return self._segment.first_seq
+
+    @property
     def audio_format(self) -> AudioFormat | None:
         """What the session's chunks are; None before the first one of an undeclared session."""
         return self._framing.audio_format
@@ -119,8 +124,12 @@ class Segmenter:
         """Take the client's word for what its chunks are, unless that was decided before."""
         self._framing.declare(audio_format, sample_rate_hz)
 
-    def chunk(self, audio: bytes, *, seq: int, is_final: bool, now_ms: float) -> list[Cut]:
+    def chunk(
+        self, audio: bytes, *, seq: int, is_final: bool, now_ms: float, is_late: bool = False
+    ) -> list[Cut]:
         """Add a piece of audio (or none), or end the utterance, or both; return what was cut.
+
+        `is_late`: it was said some time ago, so that it came within a hangover means nothing.
 
         Raises:
             ProtocolError: the audio does not fit the session's format; nothing was added or cut.
@@ -133,6 +142,8 @@ class Segmenter:
         else:
             return []
         cuts = self.poll(now_ms) if now_ms > self._due_ms else []
+        if is_late and audio and self._pending is not None:
+            cuts += self._cut(self._pending, now_ms)
         segment = self._segment
         if audio:
             segment.add(audio, ticks, seq, now_ms)

@@ -387,10 +387,12 @@ class SessionActor(LoopActor):
 
     def _arm(self) -> None:
         """One alarm for the earliest of all deadlines; most messages only move it later."""
-        deadlines = (
+        earliest_ms = self._phase_ends_ms
+        for at_ms in (
             self._uplink.deadline_ms,
             self._uplink.overdue_at_ms,
             self._downlink.deadline_ms,
-            self._phase_ends_ms,
-        )
-        self.wake_at(min((at_ms for at_ms in deadlines if at_ms is not None), default=None))
+        ):
+            if at_ms is not None and (earliest_ms is None or at_ms < earliest_ms):
+                earliest_ms = at_ms
+        self.wake_at(earliest_ms)

@@ -22,3 +22,5 @@ class SessionOptions:
     """Delivered outcomes that a resuming client can have again."""
     replay_max_bytes: int = 8 * 1024 * 1024
     """Bytes of delivered outcomes kept for a resuming client; speech is dropped before text."""
+    audio_ack_interval_ms: Annotated[int, Ge(1)] = 1_000
+    """Milliseconds between two `audio_ack` to a client that may resume, at least."""

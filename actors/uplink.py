@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from actors.admission import HeldAudio
 from actors.audio_framing import measure
+from actors.audio_progress import AudioProgress
 from actors.cut import Cut
 from actors.messages import ChunkArrived, UtteranceArrived
 from actors.profile import SessionProfile, asked_by, spec_of, work_of
@@ -33,6 +34,8 @@ class UplinkOptions:
     """From a cut to its job's absolute deadline, in ms."""
     overdue_ms: int
     """An outcome that is not here this long after that deadline is not waited for."""
+    audio_ack_interval_ms: int = 1_000
+    """Between two `audio_ack`, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,10 @@ class Uplink:
             audio_format=profile.audio_format,
             sample_rate_hz=profile.sample_rate_hz,
         )
+        self.progress: AudioProgress | None = None
+        """What has arrived and what may be forgotten; None unless the client may resume."""
+        if profile.is_resumable:
+            self.progress = AudioProgress(options.audio_ack_interval_ms)
 
     @property
     def deadline_ms(self) -> float | None:
@@ -89,12 +96,11 @@ class Uplink:
         Raises:
             ProtocolError: the audio is not in the session's format; nothing has changed.
         """
+        if self.progress is not None and not self.progress.take(message.seq):
+            return []
         if message.client_timestamp_ms is not None:
             self._uplink_ms = max(0, wall_ms - message.client_timestamp_ms)
-        cuts = self._segmenter.chunk(
-            message.audio, seq=message.seq, is_final=message.is_final, now_ms=now_ms
-        )
-        return self._utterances(cuts, now_ms)
+        return self._chunk(message.audio, message.seq, now_ms, is_final=message.is_final)
 
     def whole(self, message: UtteranceArrived, now_ms: float) -> list[Utterance] | Repeated:
         """Take a whole utterance, or a tiny one that is a chunk of a stream.
@@ -108,8 +114,7 @@ class Uplink:
         if self._is_tiny(said):
             measure(said.audio, said.audio_format, said.sample_rate)  # or it declares nothing
             self._segmenter.declare_format(said.audio_format, said.sample_rate)
-            chunk = ChunkArrived(said.audio, seq=said.utterance_index, is_final=False)
-            return self.chunk(chunk, now_ms, 0)
+            return self._tiny(said, now_ms)
         cut = self._segmenter.whole(said.audio, said.audio_format, said.sample_rate, now_ms)
         match self._indexes.take(said.utterance_index):
             case IndexUse.TAKEN:
@@ -128,6 +133,17 @@ class Uplink:
     def flush(self, now_ms: float) -> list[Utterance]:
         """Cut what was said so far into a last utterance."""
         return self._utterances(self._segmenter.flush(now_ms), now_ms)
+
+    def detached(self, now_ms: float) -> None:
+        """The client lost its socket: if it may resume, its quiet is no pause."""
+        if self.progress is not None:
+            self._segmenter.hold_pause(now_ms)
+
+    def resumed(self, now_ms: float) -> None:
+        """The client is back and sends again what it does not know to have arrived."""
+        if self.progress is not None:
+            self._segmenter.release_pause(now_ms)
+            self.progress.resumed(self._segmenter.heard_ms, now_ms)
 
     def playback_started(self, now_ms: float) -> None:
         """The client plays speech: its silence is no pause."""
@@ -162,6 +178,22 @@ class Uplink:
         self._held.give_back(self._accounted_bytes)
         self._accounted_bytes = 0
 
+    def _chunk(self, audio: bytes, seq: int, now_ms: float, *, is_final: bool) -> list[Utterance]:
+        segmenter = self._segmenter
+        is_late = False
+        if self.progress is not None and audio:
+            is_late = self.progress.is_late(segmenter.heard_ms, now_ms)
+        cuts = segmenter.chunk(audio, seq=seq, is_final=is_final, now_ms=now_ms, is_late=is_late)
+        return self._utterances(cuts, now_ms)
+
+    def _tiny(self, said: UtteranceMessage, now_ms: float) -> list[Utterance]:
+        """Take a tiny utterance as a chunk; its index is no `seq`, so it stands with the last."""
+        if self.progress is None:
+            return self._chunk(said.audio, said.utterance_index, now_ms, is_final=False)
+        if not self.progress.take_tiny(said.utterance_index):
+            return []
+        return self._chunk(said.audio, self.progress.last_seq, now_ms, is_final=False)
+
     def _is_tiny(self, said: UtteranceMessage) -> bool:
         if said.manual_cut or self._profile.platform == _GATEWAY:
             return False
@@ -173,6 +205,8 @@ class Uplink:
 
     def _utterances(self, cuts: list[Cut], now_ms: float) -> list[Utterance]:
         cut_now = [self._utterance(cut, self._indexes.take_next(), None, now_ms) for cut in cuts]
+        if self.progress is not None:
+            self.progress.segment(self._segmenter.first_seq)
         if not cuts:
             self._account()
         return cut_now
@@ -192,6 +226,8 @@ class Uplink:
             is_repeatable=said is not None,
         )
         self._uplink_ms = None
+        if self.progress is not None:
+            self.progress.cut(utterance.spec.request_id, cut.first_seq)
         self.open.add(utterance)
         self._account()
         return utterance

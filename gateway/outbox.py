@@ -27,6 +27,11 @@ class SocketOutbox:
     def __repr__(self) -> str:
         return f"<SocketOutbox {self._connection.unsent_bytes} of {self._max_bytes} bytes>"
 
+    @property
+    def is_backed_up(self) -> bool:
+        """True from half of the bound on."""
+        return self._connection.unsent_bytes > self._max_bytes // 2
+
     def send(self, message: Any) -> bool:
         """Write a wire message; False when the socket is gone, closing or has just been closed."""
         sent = self._write(message)

@@ -61,7 +61,7 @@ class SessionInit(WireMessage):
     """Keep what is needed to go on after a lost socket."""
     session_id: SessionId | None = None
     """With `resume_token`: the session to go on with."""
-    resume_token: Label | None = None
+    resume_token: Label | None = Field(default=None, repr=False)
     last_delivery_seq: Count | None = None
     """The last outcome received; those after it are sent again."""
 

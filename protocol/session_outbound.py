@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Literal
 
+from pydantic import Field
+
 from protocol.errors import ErrorCode, MissingReason
 from protocol.ids import SessionId
 from protocol.rooms import RoomCreateAck, RoomError, RoomExpired, RoomMembers
@@ -26,12 +28,12 @@ class SessionInitAck(WireMessage):
     negotiated_sample_rate: int = 16_000
     """Hertz."""
     negotiated_channel_count: int = 1
-    resume_token: str | None = None
+    resume_token: str | None = Field(default=None, repr=False)
     """Extension, only where `resume` was asked for: shows that the session is yours."""
     resumed: bool | None = None
     """Extension: whether this session goes on or begins."""
     next_seq: Count | None = None
-    """Extension: the first `seq` that has to be sent again."""
+    """Extension: the first `seq` not taken; from here on audio has to be sent again."""
 
 
 class AudioAck(WireMessage):

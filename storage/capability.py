@@ -6,6 +6,7 @@ atom that decides between nodes that are otherwise equal. Pure.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 AUTO = "auto"
 """As source language: the node finds out."""
@@ -21,6 +22,7 @@ def node_atoms(
     return tuple(sorted(atoms))
 
 
+@lru_cache(maxsize=4096)
 def requirement(
     src: str, tgt: str, lang_a: str | None = None, lang_b: str | None = None, *, use_nmt: bool
 ) -> str:
@@ -43,6 +45,7 @@ def requirement(
     return ",".join(sorted(atoms))
 
 
+@lru_cache(maxsize=4096)
 def preference(tgt: str) -> str:
     """Return the atom that decides between equal nodes: speech in the target language."""
     return f"t:{_code(tgt)}"

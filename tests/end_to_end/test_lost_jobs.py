@@ -201,11 +201,33 @@ async def test_the_open_segments_of_a_turn_move_together_and_in_order(
         assert second.peak == 1
         await client.chunk(tone(300), final=True)
         three = await second.job()
-        # The node merges what has the same turn id, so the last segment carries the moved one's.
         assert three["turn_id"].partition("~")[0] == one["turn_id"]
         await second.answer(three, "all of it")
         outcomes = [await client.outcome() for _ in range(3)]
         assert [outcome.get("reason") for outcome in outcomes] == ["merged", "merged", None]
+
+
+@over_sockets
+async def test_a_missing_model_moves_all_open_segments_of_the_turn(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    """Only together are they whole: what stays behind would end as merged, and be in no result."""
+    async with crew(scheduler, pair, 2) as (client, nodes):
+        await client.chunk(tone(1000))
+        await client.chunk(tone(1000))
+        first, one = await next_job(nodes)
+        two = await first.job()
+        await first.refuse(one, "MODEL_NOT_AVAILABLE")
+        second = others(nodes, first)[0]
+        moved = [await second.job(), await second.job()]
+        assert [is_next_attempt(*both) for both in zip(moved, (one, two), strict=True)] == [
+            True,
+            True,
+        ]
+        assert (await first.hear("job_cancel"))["job_id"] == two["job_id"]
+        for job in moved:
+            await second.answer(job)
+            await client.result()
 
 
 # ---- nodes that hang ----------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from tests.support.chaos_log import (
     Disturbed,
     Event,
     JobHeard,
+    NodeEvent,
     NodeJoined,
     NodeLeft,
     OutcomeHeard,
@@ -122,6 +123,8 @@ class _FreeNode:
         self._free_since: dict[str, float] = {}
 
     def take(self, event: Event, calm: Calm) -> None:
+        if not isinstance(event, (NodeEvent, Disturbed, Undisturbed)):
+            return
         self._open.take(event)
         match event:
             case NodeJoined() if event.is_sound:
@@ -146,8 +149,12 @@ class _FreeNode:
         return min(self._free_since.values(), default=None)
 
 
+_CROWD = 5
+"""So many sessions do not wait for silent nodes only, one after the other."""
+
+
 class StallRule:
-    """Never so long without any outcome while one is owed and a node is free."""
+    """Never so long without any outcome while a crowd is owed one and a node is free."""
 
     name = "progress"
 
@@ -162,28 +169,27 @@ class StallRule:
         """See `Rule.take`."""
         self._calm.take(event)
         self._owed.take(event)
-        if not isinstance(event, (Tick, OutcomeHeard)):
-            self._free.take(event, self._calm)
+        self._free.take(event, self._calm)
         if isinstance(event, OutcomeHeard):
             self._moved_at = event.at
         if not isinstance(event, Tick):
             return
-        free_since = self._free.since
-        oldest = self._oldest_owed()
-        if free_since is None or oldest is None:
+        free_since, waits = self._free.since, self._waits()
+        if free_since is None or len(waits) < _CROWD:
             return
-        since = max(self._moved_at, oldest, free_since)
+        since = max(self._moved_at, waits[_CROWD - 1], free_since)
         if event.at - since > self._limit:
             self._moved_at = event.at
             yield f"no outcome for {event.at - since:.1f} s while a node is free"
 
-    def _oldest_owed(self) -> float | None:
+    def _waits(self) -> list[float]:
+        """Return since when each session is owed something, longest first."""
         waits = []
-        for session, _, at in self._owed.items():
+        for session, said_at in self._owed.said_at.items():
             calm_since = self._calm.since(session)
             if calm_since is not None:
-                waits.append(max(at, calm_since))
-        return min(waits, default=None)
+                waits.append(max(min(said_at.values()), calm_since))
+        return sorted(waits)
 
     def forget(self, session: str) -> None:
         """See `Rule.forget`."""
@@ -210,8 +216,7 @@ class StarvationRule:
                 self._owed.done(public(event.session), event.index)
             case CloseAsked():
                 self._owed.said_at.pop(event.session, None)
-        if not isinstance(event, (Tick, OutcomeHeard)):
-            self._free.take(event, self._calm)
+        self._free.take(event, self._calm)
         free_since = self._free.since
         if not isinstance(event, Tick) or free_since is None:
             return

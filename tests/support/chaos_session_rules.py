@@ -20,7 +20,7 @@ from tests.support.chaos_log import (
 
 def public(session: str) -> str:
     """Return the session's own id of what a node knows it by."""
-    return session.split("~")[0].split("#")[0]
+    return session.split("~", maxsplit=1)[0].split("#", maxsplit=1)[0]
 
 
 @dataclass(slots=True)

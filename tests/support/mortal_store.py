@@ -35,7 +35,9 @@ class MortalStore:
         return f"unix://{self._path}"
 
     def start(self) -> None:
-        """Return when it answers."""
+        """Return when it answers; one that runs already goes on."""
+        if self._process is not None:
+            return
         self._path.unlink(missing_ok=True)
         self._process = subprocess.Popen(
             [

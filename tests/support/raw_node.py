@@ -110,6 +110,10 @@ class RawNode(RawWire):
             if not jobs:
                 del self.open_slots[slot]
 
+    def remember(self, former: "RawNode") -> None:
+        """Be the same program on another connection: it knows what it has seen before."""
+        self._seen, self._spoken = former._seen, former._spoken
+
     # ---- saying -----------------------------------------------------------------------------
 
     async def register(self) -> Message:
@@ -158,9 +162,15 @@ class RawNode(RawWire):
         return {**usual, **fields}
 
     async def answer(self, job: Message, text: str = "hello", **fields: Any) -> None:
-        """Answer a job."""
-        self._forget(job["job_id"])
-        await self.say(self.result(job, text, **fields))
+        """Answer a job; a completed one closes what was open of the same turn before it."""
+        result = self.result(job, text, **fields)
+        closed = [job]
+        if _is_complete(job, result):
+            earlier = (other for other in self.jobs if _slot(other) == _slot(job))
+            closed += [o for o in earlier if o["utterance_index"] < job["utterance_index"]]
+        for each in closed:
+            self._forget(each["job_id"])
+        await self.say(result)
 
     async def refuse(self, job: Message, code: str, message: str = "no") -> None:
         """Answer a job with an error."""
@@ -211,8 +221,18 @@ async def next_job(nodes: list[RawNode], seconds: float = SECONDS) -> tuple[RawN
                 wait.cancel()
 
 
+def _is_complete(job: Message, result: Message) -> bool:
+    """Whether a result is an end: no error, not absorbed, not the text alone of a turn's middle."""
+    goes_on = job.get("is_max_duration_triggered", False)
+    text_alone = goes_on and result["text_asr"] and not result["text_translated"]
+    absorbed = (result["extra"] or {}).get("reason") == "NO_TEXT_ASSIGNED"
+    return bool(result["success"]) and not text_alone and not absorbed
+
+
 def _slot(job: Message) -> tuple[str, str, str]:
-    return job["session_id"], job["turn_id"], job["tgt_lang"]
+    """Return whose turn a job is part of, whatever attempt it is."""
+    plain = (job[name].partition("~")[0] for name in ("session_id", "turn_id"))
+    return (*plain, job["tgt_lang"])
 
 
 @asynccontextmanager

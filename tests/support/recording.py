@@ -52,6 +52,7 @@ class RecordingOutbox:
     is_open: bool = True
     messages: list[BaseModel] = field(default_factory=list)
     closed_with: tuple[int, str] | None = None
+    is_backed_up: bool = False
 
     def send(self, message: BaseModel) -> bool:
         """Keep the message, unless the socket is gone."""

@@ -1,0 +1,111 @@
+"""AudioProgress: which audio of a session may be forgotten by its client, and which has arrived.
+
+Only sessions that asked for `resume` have one. Pure. Must not: hold audio, or know why an
+utterance was cut.
+"""
+
+from math import inf
+
+from actors.catch_up import CatchUp
+from actors.taken_seqs import TakenSeqs
+from protocol.ids import RequestId
+
+
+class AudioProgress:
+    """Follows each `seq` from its arrival until its utterance has its outcome.
+
+    Settled is what belongs to delivered utterances or to none (silence makes none). The client
+    hears of it at most once per interval, and only when it has grown. All times are monotonic ms.
+    """
+
+    def __init__(self, interval_ms: float) -> None:
+        self._interval_ms = interval_ms
+        self._taken = TakenSeqs()
+        self._tiny = TakenSeqs()
+        self._catch_up = CatchUp()
+        self._unanswered: dict[RequestId, int] = {}
+        """Utterances without a delivered outcome, with the lowest `seq` of each."""
+        self._segment_seq: int | None = None
+        """The lowest `seq` that is not cut yet."""
+        self._has_moved = False
+        """Something was settled since the last look."""
+        self._said_seq = 0
+        self._said_at_ms = -inf
+
+    def __repr__(self) -> str:
+        return f"<AudioProgress {self._taken!r}, {len(self._unanswered)} unanswered>"
+
+    @property
+    def next_seq(self) -> int:
+        """The first `seq` that was not taken: from here on the client sends again."""
+        return max(self._taken.first_missing, self._settled_seq())
+
+    @property
+    def last_seq(self) -> int:
+        """The highest `seq` taken; 0 before the first."""
+        return max(0, self._taken.end - 1)
+
+    @property
+    def due_ms(self) -> float | None:
+        """When `acknowledge` may have something to say; None while nothing has moved."""
+        return self._said_at_ms + self._interval_ms if self._has_moved else None
+
+    # ---- what arrives -----------------------------------------------------------------------
+
+    def take(self, seq: int) -> bool:
+        """Take a chunk or final; False if it was taken before."""
+        return self._taken.take(seq)
+
+    def take_tiny(self, utterance_index: int) -> bool:
+        """Take a tiny utterance, which counts by its own index; False if it was taken before."""
+        return self._tiny.take(utterance_index)
+
+    def resumed(self, heard_ms: float, now_ms: float) -> None:
+        """The client is back: it sends again, and it may not have heard the last word."""
+        self._catch_up.begin(heard_ms, now_ms)
+        self._said_seq = 0
+        self._has_moved = True
+
+    def is_late(self, heard_ms: float, now_ms: float) -> bool:
+        """Tell whether the chunk that comes now was recorded while the line was down."""
+        return self._catch_up.chunk(heard_ms, now_ms)
+
+    # ---- what becomes of it -----------------------------------------------------------------
+
+    def segment(self, first_seq: int | None) -> None:
+        """Note which `seq` is the lowest one not cut yet."""
+        if first_seq != self._segment_seq:
+            self._has_moved = self._has_moved or self._segment_seq is not None
+            self._segment_seq = first_seq
+
+    def cut(self, key: RequestId, first_seq: int | None) -> None:
+        """Note an utterance and its lowest `seq`; None: it has none."""
+        if first_seq is not None:
+            self._unanswered[key] = first_seq
+
+    def answered(self, key: RequestId) -> None:
+        """Note that an utterance's outcome was delivered, or is kept until it can be."""
+        if self._unanswered.pop(key, None) is not None:
+            self._has_moved = True
+
+    def acknowledge(self, now_ms: float) -> int | None:
+        """Return the `seq` before which all is settled, if the client has to hear of it now."""
+        if not self._has_moved or now_ms < self._said_at_ms + self._interval_ms:
+            return None
+        self._has_moved = False
+        settled_seq = self._settled_seq()
+        if settled_seq <= self._said_seq:
+            return None
+        self._said_seq = settled_seq
+        self._said_at_ms = now_ms
+        return settled_seq
+
+    def _settled_seq(self) -> int:
+        """Return the first `seq` that is not settled.
+
+        A gap right below audio that waits is not settled either: it may be on its way, overtaken.
+        """
+        waiting = min(self._unanswered.values(), default=None)
+        if self._segment_seq is not None:
+            waiting = self._segment_seq if waiting is None else min(waiting, self._segment_seq)
+        return self._taken.end if waiting is None else self._taken.gap_below(waiting)
