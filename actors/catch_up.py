@@ -4,6 +4,8 @@ What was said over half a minute arrives within a second then: the time between 
 nothing about the speaker, so nothing may be decided by it.
 """
 
+from math import inf
+
 LULL_MS = 2_000.0
 """A client that sends nothing for so long has nothing left to send again."""
 
@@ -31,7 +33,7 @@ class CatchUp:
         """The client is back."""
         self._is_on = True
         self._heard_ms = heard_ms
-        self._behind_at_ms = now_ms if self._chunk_at_ms is None else self._chunk_at_ms
+        self._behind_at_ms = -inf if self._chunk_at_ms is None else self._chunk_at_ms
         self._chunk_at_ms = now_ms
 
     def chunk(self, heard_ms: float, now_ms: float) -> bool:

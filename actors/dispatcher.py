@@ -34,7 +34,7 @@ from actors.node_steps import NodeSteps
 from actors.reap_steps import ReapSteps
 from actors.runtime import LoopActor
 from actors.session_steps import SessionSteps
-from actors.step import Step
+from actors.step import Step, without_expired
 from protocol.ids import NodeId
 from storage.call import Call
 from storage.store import StorageUnavailable
@@ -44,6 +44,8 @@ _PIPELINE_CALLS = 256
 _RETRY_MS = 200
 _SWEEP_MS = 1000
 """The store is asked for due jobs at their time, and at least this often: lost wake-ups heal."""
+_SWEEP_APART_MS = 5
+"""It is never asked more often than this, whatever it says is due."""
 
 
 class ScriptRunner(Protocol):
@@ -82,6 +84,7 @@ class DispatcherActor(LoopActor):
         """Steps whose time has not come; they hold nobody up."""
         self._later_at_ms: float | None = None
         self._sweep_at_ms = 0.0
+        self._no_sweep_before_ms = 0.0
         self._jobs.on_due = self._expect_due
 
     def __repr__(self) -> str:
@@ -104,9 +107,9 @@ class DispatcherActor(LoopActor):
             first = messages
             if unclaimed:
                 first = [message for message in messages if not self._is_unclaimed(message)]
-            await self._run_or_keep([step for one in first for step in self._plan(one, now_ms)])
+            await self._run_or_keep(self._planned(first, now_ms))
         if unclaimed:
-            await self._run_or_keep([step for one in unclaimed for step in self._plan(one, now_ms)])
+            await self._run_or_keep(self._planned(unclaimed, now_ms))
 
     def _is_unclaimed(self, message: Any) -> bool:
         if not isinstance(message, UtteranceCut):
@@ -120,12 +123,18 @@ class DispatcherActor(LoopActor):
             self._retry_at_ms = None
         if self._later_at_ms is not None and now_ms >= self._later_at_ms:
             self._later_at_ms = None
-            steps, self._later = self._without_expired(self._later), []
+            steps, self._later = without_expired(self._later, now_ms), []
         if now_ms >= self._sweep_at_ms:
             self._sweep_at_ms = now_ms + _SWEEP_MS
+            self._no_sweep_before_ms = now_ms + _SWEEP_APART_MS
             if self._retry_at_ms is None:
-                steps.extend(self._jobs.sweep())
+                steps.extend(self._jobs.sweep(now_ms))
         await self._run_or_keep(steps)
+
+    def _planned(self, messages: list[Any], now_ms: float) -> list[Step]:
+        steps = [step for message in messages for step in self._plan(message, now_ms)]
+        self._put_off([step for step in steps if step.postponed])
+        return [step for step in steps if not step.postponed]
 
     def _plan(self, message: Any, now_ms: float) -> Sequence[Step]:
         match message:
@@ -134,7 +143,7 @@ class DispatcherActor(LoopActor):
             case ResultArrived():
                 return self._jobs.result(message)
             case JobAccepted():
-                return self._jobs.accepted(message)
+                return self._jobs.accepted(message, now_ms)
             case NodeBeat():
                 self._beats[message.node_id] = message
                 return ()
@@ -166,7 +175,7 @@ class DispatcherActor(LoopActor):
         waiting = [*self._kept, *steps]
         self._kept = []
         if self._retry_at_ms is not None:
-            self._kept = self._without_expired(waiting)
+            self._kept = without_expired(waiting, self.now_ms())
             self._arm()
             return
         if self._beats:
@@ -186,14 +195,16 @@ class DispatcherActor(LoopActor):
                 for step, reply in zip(now, replies, strict=True)
                 for after in self._apply(step, reply)
             ]
-            put_off = [step for step in follow if step.postponed]
-            if put_off:
-                self._later.extend(put_off)
-                self._later_at_ms = self.now_ms() + _RETRY_MS
+            self._put_off([step for step in follow if step.postponed])
             waiting = [step for step in follow if not step.postponed] + waiting
             if is_back:
                 waiting.extend(self._jobs.look_for_waiting())
         self._arm()
+
+    def _put_off(self, steps: list[Step]) -> None:
+        self._later.extend(steps)
+        if steps and self._later_at_ms is None:
+            self._later_at_ms = self.now_ms() + _RETRY_MS
 
     def _apply(self, step: Step, reply: Any) -> Sequence[Step]:
         """Draw the conclusions; whatever the script was, waiting jobs may have got slots by it."""
@@ -211,24 +222,15 @@ class DispatcherActor(LoopActor):
 
     def _keep(self, steps: list[Step], fault: str) -> None:
         self._note_store(fault)
-        self._kept = self._without_expired(steps)
+        self._kept = without_expired(steps, self.now_ms())
         self._retry_at_ms = self.now_ms() + _RETRY_MS
         self._arm()
-
-    def _without_expired(self, steps: Sequence[Step]) -> list[Step]:
-        now_ms = self.now_ms()
-        kept: list[Step] = []
-        for step in steps:
-            if step.expiry is None or now_ms < step.expiry.at_ms:
-                kept.append(step)
-            else:
-                kept.extend(step.expiry.give_up())
-        return kept
 
     # ---- time -------------------------------------------------------------------------------
 
     def _expect_due(self, due_in_ms: int) -> None:
-        self._sweep_at_ms = min(self._sweep_at_ms, self.now_ms() + max(due_in_ms, 0) + 1)
+        at_ms = max(self.now_ms() + due_in_ms + 1, self._no_sweep_before_ms)
+        self._sweep_at_ms = min(self._sweep_at_ms, at_ms)
 
     def _arm(self) -> None:
         """Wake at the earliest of: due jobs, steps put off, the next try at the store."""

@@ -65,7 +65,7 @@ class Downlink:
         self._sequencer: Sequencer[RequestId, Outcome] = Sequencer(options.sequencer)
         self._grouping = Grouping(session_id)
         self._held_empty: dict[JobId, Outcome] = {}
-        """Empty outcomes held back by the order: a full one may still come."""
+        """Empty answers held back by the order: a full one may still come."""
         self._replay: ReplayBuffer[RequestId, WireOutcome] = ReplayBuffer(
             options.replay_max_outcomes, options.replay_max_bytes, _without_speech
         )
@@ -159,7 +159,7 @@ class Downlink:
                 self.progress(utterance, UiEventKind.NMT_DONE, now_ms)
         elif is_failure(ended.reason) and self.outbox is not None:
             self.outbox.send(ui_event(utterance, UiEventKind.ERROR, now_ms, reason=ended.reason))
-        if ended.state is JobState.EMPTY:
+        if ended.state is JobState.EMPTY and ended.result is not None:
             self._held_empty[ended.job_id] = outcome
         ready = self._sequencer.ready(utterance.spec.request_id, outcome, now_ms)
         self._deliver(ready or [])

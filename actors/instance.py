@@ -58,16 +58,16 @@ class InstanceActor(LoopActor):
         next_ms = now_ms + self._options.instance_lease_ms / _BEATS_PER_LEASE
         try:
             [alive] = await self._store.run([self._instances.beat(self._options.instance_lease_ms)])
-            await self._on_alive(alive)
+            self._on_alive(alive)
         except StorageUnavailable as error:
             if self.is_present:
                 logger.warning("the store does not answer the lease", error=str(error))
             self.is_present = False
         self.wake_at(max(next_ms, self.now_ms()))
 
-    async def _on_alive(self, alive: Alive) -> None:
-        if self._data_id is not None and alive.data_id != self._data_id:
-            logger.warning("the store has lost its data")
+    def _on_alive(self, alive: Alive) -> None:
+        if self._data_id is not None and (alive.revived or alive.data_id != self._data_id):
+            logger.warning("the store has lost its data, or took this instance for dead")
             self._tell_emptied()
         self._data_id = alive.data_id
         self.is_present = True

@@ -18,11 +18,11 @@ from actors.metrics import Metrics
 from actors.open_jobs import OpenJob, OpenJobs
 from actors.recent_empty import RecentEmpty
 from actors.runtime import tell
-from actors.step import Step
+from actors.step import Expiry, Step
 from protocol.errors import MissingReason
 from protocol.ids import JobId, NodeId
 from protocol.node_inbound import JobResult
-from storage.job import JobState
+from storage.job import JobSpec, JobState
 from storage.jobs import Completion, JobRepository
 from storage.replies import Completed, Duplicate, Gone, Stale
 
@@ -58,25 +58,34 @@ class JobEnds:
     ) -> Step:
         """End a job with what its node answered, or without an answer."""
         spec, result = job.spec, answer.result if answer is not None else None
-        recorded = recorded_outcome(spec, reason, result) if self._record_outcomes else None
         completion = Completion(
             job_id=spec.job_id,
             attempt=job.attempt,
             node_id=answer.node_id if answer is not None else None,
             state=state,
             reason=reason.value if reason is not None else None,
-            outcome=recorded,
+            outcome=self.recorded(spec, reason, result),
         )
         ended = JobEnded(spec.job_id, state, reason, result, job.attempt, job.node_id)
         return Step(self._jobs.complete(completion), partial(self._completed, ended))
+
+    def merge(self, job: OpenJob) -> Step:
+        """End a segment whose words come with a later one of its turn; its node owes nothing."""
+        self._tell_node(job, None)
+        return self.complete(job, JobState.EMPTY, MissingReason.MERGED, None)
+
+    def recorded(
+        self, spec: JobSpec, reason: MissingReason | None, result: JobResult | None = None
+    ) -> str | None:
+        """Return the outcome as the store keeps it for another instance; None: it does not."""
+        return recorded_outcome(spec, reason, result) if self._record_outcomes else None
 
     def _completed(
         self, ended: JobEnded, reply: Completed | Duplicate | Stale | Gone
     ) -> Sequence[Step]:
         """`Duplicate` while the job is open here means that the first reply was lost."""
         if isinstance(reply, Stale):
-            self.metrics.stale_result()
-            return ()
+            return self._overtaken(ended)
         if isinstance(reply, Gone):
             logger.warning("the store lost a job; its outcome is delivered", job_id=ended.job_id)
         if ended.job_id in self.open_jobs:
@@ -84,6 +93,15 @@ class JobEnds:
         else:  # it ended by another answer in the same batch
             self.replace_empty(ended.job_id, ended.attempt, ended.node_id, ended.result)
         return ()
+
+    def _overtaken(self, ended: JobEnded) -> Sequence[Step]:
+        """The job has moved: an answer does not count any more, the owner's word still does."""
+        job = self.open_jobs.get(ended.job_id)
+        if ended.result is not None or job is None or job.attempt == ended.attempt:
+            self.metrics.stale_result()
+            return ()
+        reason = ended.reason or MissingReason.PROCESSING_ERROR
+        return self.end(job, ended.state, reason)
 
     def replace_empty(
         self, job_id: JobId, attempt: int, node_id: NodeId | None, result: JobResult | None
@@ -103,7 +121,7 @@ class JobEnds:
         job = self.open_jobs.remove(ended.job_id)
         if job is None:
             return
-        if ended.state is JobState.EMPTY:
+        if ended.state is JobState.EMPTY and ended.result is not None:
             self.recent_empty.add(ended, job.session)
         self.metrics.job_ended(ended.reason.value if ended.reason else "completed")
         tell(job.session, ended)
@@ -113,14 +131,18 @@ class JobEnds:
         self.metrics.job_ended(reason.value)
         tell(message.session, JobEnded(message.spec.job_id, state, reason, None, 0, None))
 
-    def end_unknown(self, job_id: JobId, attempt: int, reason: MissingReason) -> Step:
+    def end_unknown(
+        self, job_id: JobId, attempt: int, reason: MissingReason, expiry: Expiry | None = None
+    ) -> Step:
         """End a job that nobody here waits for, so that its slot is free."""
         completion = Completion(job_id, attempt, None, JobState.FAILED, reason.value, None)
-
-        return Step(self._jobs.complete(completion), lambda _reply: ())
+        return Step(self._jobs.complete(completion), lambda _reply: (), expiry)
 
     def withdraw(self, job: OpenJob, reason: str) -> None:
         """Tell the job's node that its answer is not wanted any more."""
+        self._tell_node(job, reason)
+
+    def _tell_node(self, job: OpenJob, reason: str | None) -> None:
         node = self._directory.nodes.get(job.node_id) if job.node_id is not None else None
         if node is not None:
             tell(node, WithdrawJob(job.spec.job_id, job.attempt, reason))

@@ -38,6 +38,20 @@ class Verdict:
     state: JobState = JobState.DONE
     reason: MissingReason | None = None
 
+    def corrects(self, earlier: "Verdict") -> bool:
+        """Return whether a node may give this answer after that one: a full one after an empty."""
+        return earlier.state is JobState.EMPTY and self.state is JobState.DONE
+
+
+def goes_on(result: JobResult) -> bool:
+    """Return whether the answer to a segment of a turn that goes on is its words so far."""
+    return (
+        result.success
+        and _says_something(result.text_asr)
+        and not _says_something(result.text_translated)
+        and not _is_absorbed(result)
+    )
+
 
 def judge(result: JobResult, spec: JobSpec, work: Work) -> Verdict:
     """Return what the answer means for the job."""
@@ -46,15 +60,23 @@ def judge(result: JobResult, spec: JobSpec, work: Work) -> Verdict:
         if code == ErrorCode.MODEL_NOT_AVAILABLE:
             return Verdict(Follow.MOVE, JobState.FAILED, MissingReason.MODEL_NOT_AVAILABLE)
         return Verdict(Follow.END, JobState.FAILED, MissingReason.PROCESSING_ERROR)
-    recognised = bool(result.text_asr and result.text_asr.strip())
-    translated = bool(result.text_translated and result.text_translated.strip())
-    if (result.extra or {}).get("reason") == _ABSORBED:
+    if _is_absorbed(result):
         return Verdict(Follow.END, JobState.EMPTY, MissingReason.MERGED)
-    if recognised and not translated and spec.turn_continues and work.pipeline.use_nmt:
+    if spec.turn_continues and work.pipeline.use_nmt and goes_on(result):
         return Verdict(Follow.KEEP_OPEN)
-    if recognised or translated or result.tts_audio:
+    if _says_something(result.text_asr) or _says_something(result.text_translated):
+        return Verdict(Follow.END, JobState.DONE)
+    if result.tts_audio:
         return Verdict(Follow.END, JobState.DONE)
     return Verdict(Follow.END, JobState.EMPTY, MissingReason.SILENCE_DETECTED)
+
+
+def _says_something(text: str) -> bool:
+    return bool(text.strip())
+
+
+def _is_absorbed(result: JobResult) -> bool:
+    return (result.extra or {}).get("reason") == _ABSORBED
 
 
 def recorded_outcome(spec: JobSpec, reason: MissingReason | None, result: JobResult | None) -> str:

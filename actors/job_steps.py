@@ -13,6 +13,7 @@ from loguru import logger
 from actors.directory import Directory
 from actors.dispatch_options import DispatchOptions
 from actors.job_ends import JobEnds
+from actors.job_restorer import JobRestorer
 from actors.job_result import Follow, judge
 from actors.messages import (
     AssignJob,
@@ -24,6 +25,7 @@ from actors.messages import (
     JobUndelivered,
     PartialArrived,
     ResultArrived,
+    SessionOpened,
     UtteranceCut,
     UtteranceWanted,
 )
@@ -32,9 +34,9 @@ from actors.runtime import tell
 from actors.session_steps import SessionSteps
 from actors.step import Expiry, Step
 from protocol.errors import MissingReason
-from protocol.ids import JobId
+from protocol.ids import JobId, NodeId
 from storage.job import FINAL_STATES, JobState, JobStep
-from storage.jobs import Failover, JobRepository, Restoration
+from storage.jobs import Failover, JobRepository
 from storage.replies import (
     Assigned,
     Busy,
@@ -59,6 +61,12 @@ _GIVEN_UP = {
 }
 """What the client is told when the last attempt ended like this."""
 
+_PROGRESS_KEPT_MS = 1000
+"""Progress is shown at once or not at all."""
+_SWEEP_KEPT_MS = 1000
+_UNSEEN_JOB_MS = 60_000
+"""For how long it is tried to end a job that may have begun unseen; then its deadline ends it."""
+
 
 class JobSteps:
     """Turns messages about jobs into steps.
@@ -77,11 +85,16 @@ class JobSteps:
         self.open_jobs = ends.open_jobs
         self.on_due: Callable[[int], None] = lambda _due_in_ms: None
         """Called with the ms until a job's next deadline, whenever the store sets one."""
+        self.on_node_gone: Callable[[NodeId], Sequence[Step]] = lambda _node_id: ()
+        """Asked to take a node off-line that has no actor: else its jobs would come back to it."""
         self._jobs = jobs
         self._directory = directory
         self._sessions = sessions
         self._options = options
         self._ends = ends
+        self._restorer = JobRestorer(jobs, ends, directory, sessions, self._placed)
+        self.restore_all = self._restorer.restore_all
+        self.look_for_waiting = self._restorer.look_for_waiting
 
     # ---- from a cut to a node ---------------------------------------------------------------
 
@@ -89,18 +102,42 @@ class JobSteps:
         """An utterance wants a node, or brings the audio that a node waits for."""
         if message.attempt:
             return self._audio_came(message)
-        expiry = self._expiry(message, now_ms)
         spec = message.spec
+        if self._sessions.is_claiming(spec.session_id):
+            return self._after_claim(message, now_ms)
         epoch = self._sessions.epoch(spec.session_id)
         if spec.session_epoch != epoch:
             spec = replace(spec, session_epoch=epoch)
+        expiry = self._expiry(message, now_ms)
         return (
             Step(self._jobs.dispatch(spec), partial(self._dispatched, message, now_ms), expiry),
         )
 
+    def _after_claim(self, message: UtteranceCut, now_ms: float) -> Sequence[Step]:
+        """Cuts of one session that wait for its claim stay in their order."""
+        spec = message.spec
+        claim: Sequence[Step] = ()
+        if spec.session_id not in self._sessions:
+            if spec.session_id not in self._directory.sessions:
+                self._ends.without_job(message, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
+                return ()
+            opened = SessionOpened(message.session, spec.session_id, spec.tenant_id)
+            claim = self._sessions.opened(opened)
+        again = partial(self._cut_again, message, now_ms)
+        return (
+            *claim,
+            *self._sessions.claim(spec.session_id, again, self._expiry(message, now_ms)),
+        )
+
+    def _cut_again(self, message: UtteranceCut, now_ms: float) -> Sequence[Step]:
+        if message.spec.session_id not in self._sessions:  # it ended meanwhile
+            self._ends.without_job(message, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
+            return ()
+        return self.cut(message, now_ms)
+
     def _expiry(self, message: UtteranceCut, now_ms: float) -> Expiry:
         at_ms = now_ms + self._options.pending_timeout_ms
-        return Expiry(at_ms, partial(self._store_was_away, message))
+        return Expiry(at_ms, partial(self._store_was_away, message, at_ms + _UNSEEN_JOB_MS))
 
     def _dispatched(
         self,
@@ -111,42 +148,37 @@ class JobSteps:
         match reply:
             case Assigned():
                 job = self._open(message, reply)
+                if not message.audio:  # it was let go of when an earlier attempt was sent
+                    return self._ends.end(job, JobState.FAILED, MissingReason.NODE_LOST)
                 return self._deliver(job, message.audio)
             case Queued():
-                job = self._open(message, None)
-                self.on_due(reply.due_in_ms)
-                return self._told_queued(job, reply)
+                return self._told_queued(self._open(message, reply), reply)
             case Duplicate():
                 return self._dispatched_before(message, reply)
             case Busy():
                 self._ends.without_job(message, JobState.FAILED, MissingReason.QUEUE_FULL)
                 return ()
             case Fenced():
-                session_id = message.spec.session_id
-                again = partial(self.cut, message, now_ms)
-                claim = self._sessions.claim(session_id, again, self._expiry(message, now_ms))
-                if not claim:
-                    reason = MissingReason.SESSION_CLOSED
-                    self._ends.without_job(message, JobState.CANCELLED, reason)
-                return claim
+                return self._after_claim(message, now_ms)
 
     def _dispatched_before(self, message: UtteranceCut, reply: Duplicate) -> Sequence[Step]:
         """The reply was lost the first time, or another dispatcher asked before this one."""
         if reply.state in FINAL_STATES:
             self._ends.without_job(message, reply.state, MissingReason.PROCESSING_ERROR)
             return ()
-        job = self._open(message, reply if reply.node_id is not None else None)
-        if job.node_id is None:
-            self.on_due(reply.due_in_ms)
+        job = self._open(message, reply)
+        if job.node_id is None or not message.audio:
             return ()
         return self._deliver(job, message.audio)  # the node's actor knows what it has already
 
-    def _open(self, message: UtteranceCut, at: Assigned | Duplicate | None) -> OpenJob:
+    def _open(self, message: UtteranceCut, at: Assigned | Queued | Duplicate) -> OpenJob:
         job = self.open_jobs.add(OpenJob(message.session, message.spec, message.work))
-        if at is not None:
-            job.attempt, job.node_id = at.attempt, at.node_id
-            self.on_due(at.due_in_ms)
+        self._stand(job, at)
         return job
+
+    def _stand(self, job: OpenJob, at: Assigned | Queued | Duplicate) -> None:
+        job.stand(at.attempt, None if isinstance(at, Queued) else at.node_id)
+        self.on_due(at.due_in_ms)
 
     def _audio_came(self, message: UtteranceCut) -> Sequence[Step]:
         job = self.open_jobs.get(message.spec.job_id)
@@ -158,7 +190,8 @@ class JobSteps:
         node = self._directory.nodes.get(job.node_id) if job.node_id is not None else None
         assignment = AssignJob(job.session, job.spec, job.work, job.attempt, audio)
         if node is None or job.node_id is None or not tell(node, assignment):
-            return (self._fail_over(job, "undeliverable"),)
+            gone = () if job.node_id is None else self.on_node_gone(job.node_id)
+            return (*gone, *self._move(job, "undeliverable"))
         told = tell(job.session, JobDispatched(job.spec.job_id, job.attempt, job.node_id))
         return () if told else self._ends.end(job, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
 
@@ -166,10 +199,11 @@ class JobSteps:
         told = tell(job.session, JobQueued(job.spec.job_id, reply.wait_ms_estimate))
         return () if told else self._ends.end(job, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
 
-    def _store_was_away(self, message: UtteranceCut) -> Sequence[Step]:
+    def _store_was_away(self, message: UtteranceCut, until_ms: float) -> Sequence[Step]:
         """The cut could not be dispatched in time; should it have run unseen, its job ends too."""
-        self._ends.without_job(message, JobState.FAILED, MissingReason.STORE_UNAVAILABLE)
-        return (self._ends.end_unknown(message.spec.job_id, 1, MissingReason.STORE_UNAVAILABLE),)
+        reason = MissingReason.STORE_UNAVAILABLE
+        self._ends.without_job(message, JobState.FAILED, reason)
+        return (self._ends.end_unknown(message.spec.job_id, 1, reason, Expiry(until_ms)),)
 
     def handed_over(self, handovers: Iterable[Assigned]) -> Sequence[Step]:
         """Waiting jobs got a slot: their sessions send the audio again."""
@@ -185,15 +219,23 @@ class JobSteps:
             return (
                 self._ends.end_unknown(reply.job_id, reply.attempt, MissingReason.PROCESSING_ERROR),
             )
-        job.attempt, job.node_id = reply.attempt, reply.node_id
-        self.on_due(reply.due_in_ms)
-        if tell(job.session, UtteranceWanted(reply.job_id, reply.attempt)):
+        self._stand(job, reply)
+        if job.node_id is None or tell(job.session, UtteranceWanted(job.spec.job_id, job.attempt)):
             return ()
         return self._ends.end(job, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
 
+    def _placed(self, reply: Assigned | Duplicate | Queued) -> Sequence[Step]:
+        """A job was restored, or found elsewhere than it was believed to be."""
+        if not isinstance(reply, Queued):
+            return self._assigned(reply)
+        job = self.open_jobs.get(reply.job_id)
+        if job is not None:
+            self._stand(job, reply)
+        return ()
+
     # ---- what a node says -------------------------------------------------------------------
 
-    def accepted(self, message: JobAccepted) -> Sequence[Step]:
+    def accepted(self, message: JobAccepted, now_ms: float) -> Sequence[Step]:
         """A node acknowledged or began a job; nobody waits for this."""
         job = self._current(message)
         if job is None:
@@ -206,7 +248,7 @@ class JobSteps:
 
         step = JobStep.RUNNING if message.started else JobStep.ACCEPTED
         call = self._jobs.progress(message.job_id, message.attempt, message.node_id, step)
-        return (Step(call, apply),)
+        return (Step(call, apply, Expiry(now_ms + _PROGRESS_KEPT_MS)),)
 
     def result(self, message: ResultArrived) -> Sequence[Step]:
         """A node answered. Answers of attempts that were given up reach nobody."""
@@ -221,13 +263,17 @@ class JobSteps:
             text = message.result.text_asr or ""
             tell(job.session, PartialArrived(message.job_id, job.attempt, text, is_final=True))
             return ()
+        if job.verdict is not None and not verdict.corrects(job.verdict):
+            self._ends.metrics.stale_result()
+            return ()
+        job.verdict = verdict
         if verdict.follow is Follow.MOVE:
-            return self._move_turn(job, "model_not_available")
+            return self._move(job, "model_not_available")
         ended = self._ends.complete(job, verdict.state, verdict.reason, message)
         if verdict.reason is MissingReason.MERGED or verdict.state is JobState.FAILED:
             return (ended,)
         merged = [
-            self._ends.complete(earlier, JobState.EMPTY, MissingReason.MERGED, None)
+            self._ends.merge(earlier)
             for earlier in self.open_jobs.earlier_in_turn(job)
             if earlier.spec.turn_continues
         ]
@@ -244,7 +290,7 @@ class JobSteps:
         job = self.open_jobs.get(message.job_id)
         if job is None or (job.attempt, job.node_id) != (message.attempt, message.node_id):
             return ()
-        return (self._fail_over(job, "undeliverable"),)
+        return self._move(job, "undeliverable")
 
     def node_lost(self, jobs: Iterable[StoredJob]) -> Sequence[Step]:
         """Drive the lost node's jobs on, in the order of their sessions' words."""
@@ -253,9 +299,9 @@ class JobSteps:
 
     # ---- deadlines --------------------------------------------------------------------------
 
-    def sweep(self) -> Sequence[Step]:
+    def sweep(self, now_ms: float) -> Sequence[Step]:
         """Ask the store what is due; what it answers is driven on."""
-        return (Step(self._jobs.sweep(), self._swept),)
+        return (Step(self._jobs.sweep(), self._swept, Expiry(now_ms + _SWEEP_KEPT_MS)),)
 
     def _swept(self, reply: Swept) -> Sequence[Step]:
         if reply.next_due_in_ms is not None:
@@ -274,55 +320,12 @@ class JobSteps:
         if due.cause == "turn_wait":
             return (self._fail_over(job, "turn_wait"),)
         if due.cause == "job_timeout":
-            moved.update(other.spec.job_id for other in self.open_jobs.in_slot(job))
-            return self._move_turn(job, "job_timeout")
-        waited = job.node_id is None
+            moved.update(other.spec.job_id for other in self.open_jobs.with_turn(job))
+            return self._move(job, "job_timeout")
+        job.attempt = due.attempt
+        waited = due.state is JobState.QUEUED
         reason = MissingReason.NO_AVAILABLE_NODE if waited else MissingReason.JOB_TIMEOUT
         return self._ends.end(job, JobState.FAILED, reason)
-
-    # ---- a store that lost its data -----------------------------------------------------------
-
-    def restore_all(self) -> Sequence[Step]:
-        """Put every open job back, once the nodes have had a moment to register again."""
-        return tuple(self._restore(job).later() for job in self.open_jobs)
-
-    def look_for_waiting(self) -> Sequence[Step]:
-        """The store is back: which waiting jobs got a slot by a reply that was lost?"""
-        return tuple(self._restore(job) for job in self.open_jobs if job.node_id is None)
-
-    def _restore(self, job: OpenJob) -> Step:
-        epoch = self._sessions.epoch(job.spec.session_id)
-        spec = replace(job.spec, session_epoch=epoch)
-        attempt, node_id = max(job.attempt, 1), job.node_id
-        if node_id is not None and node_id not in self._directory.nodes:
-            attempt, node_id = attempt + 1, None  # lost while the store could not be told
-        restoration = Restoration(spec, attempt, node_id)
-        return Step(self._jobs.restore(restoration), partial(self._restored, job))
-
-    def _restored(
-        self, job: OpenJob, reply: Assigned | Queued | Duplicate | Updated | Fenced
-    ) -> Sequence[Step]:
-        job_id = job.spec.job_id
-        if job_id not in self.open_jobs:  # it ended while this was under way
-            return (self._ends.end_unknown(job_id, job.attempt, MissingReason.PROCESSING_ERROR),)
-        match reply:
-            case Assigned():
-                return self._assigned(reply)
-            case Queued():
-                job.attempt, job.node_id = reply.attempt, None
-                self.on_due(reply.due_in_ms)
-                return ()
-            case Fenced():
-                again = partial(self._restore_later, job)
-                return self._sessions.claim(job.spec.session_id, again)
-            case Duplicate() if reply.state not in FINAL_STATES and reply.node_id is not None:
-                known = (reply.attempt, reply.node_id) == (job.attempt, job.node_id)
-                return () if known else self._assigned(reply)
-            case Duplicate() | Updated():
-                return ()
-
-    def _restore_later(self, job: OpenJob) -> Sequence[Step]:
-        return (self._restore(job).later(),)
 
     def end(self, message: EndJob) -> Sequence[Step]:
         """The owner ends a job without a result."""
@@ -331,14 +334,12 @@ class JobSteps:
 
     # ---- fail-over --------------------------------------------------------------------------
 
-    def _move_turn(self, job: OpenJob, reason: str) -> Sequence[Step]:
-        """Move a job and what is open of its turn at the same node: a node merges the words."""
-        turn = self.open_jobs.in_slot(job)
-        return tuple(self._fail_over(each, reason) for each in turn if each.node_id == job.node_id)
+    def _move(self, job: OpenJob, reason: str) -> Sequence[Step]:
+        """Give the job to another node, and with it what is open of its turn there, in order."""
+        return tuple(self._fail_over(other, reason) for other in self.open_jobs.with_turn(job))
 
     def _fail_over(self, job: OpenJob, reason: str) -> Step:
-        if reason in ("job_timeout", "model_not_available"):
-            self._ends.withdraw(job, reason)
+        self._ends.withdraw(job, reason)
         failover = Failover(
             job_id=job.spec.job_id,
             attempt=job.attempt,
@@ -346,6 +347,7 @@ class JobSteps:
             reason=reason,
             exclude_node=reason != "turn_wait",
             penalty_ms=self._options.model_penalty_ms if reason == "model_not_available" else 0,
+            outcome=self._ends.recorded(job.spec, _GIVEN_UP[reason]),
         )
         return Step(self._jobs.failover(failover), partial(self._failed_over, job, reason))
 
@@ -359,17 +361,25 @@ class JobSteps:
             case Assigned():
                 return self._assigned(reply)
             case Queued():
-                job.attempt, job.node_id = reply.attempt, None
-                self.on_due(reply.due_in_ms)
+                self._stand(job, reply)
                 return self._told_queued(job, reply)
             case GivenUp():
                 self._ends.give_up(job, _GIVEN_UP[reason])
                 return ()
-            case Duplicate():
-                return self._assigned(reply) if reply.state not in FINAL_STATES else ()
-            case Stale():
+            case Duplicate() if reply.state not in FINAL_STATES:
+                return self._assigned(reply)
+            case Gone() if job.spec.job_id in self.open_jobs:
+                return self._dispatch_again(job, reason)
+            case Duplicate() if job.spec.job_id in self.open_jobs:
+                # Its end is on the way, or the store ended it without us: look again.
+                return (self._restorer.restore(job).later(),)
+            case Duplicate() | Gone() | Stale():
                 return ()
-            case Gone():
-                logger.warning("the store lost a job that had to move", job_id=job.spec.job_id)
-                self._ends.give_up(job, MissingReason.STORE_UNAVAILABLE)
-                return ()
+
+    def _dispatch_again(self, job: OpenJob, reason: str) -> Sequence[Step]:
+        """The store has lost a job that had to move."""
+        logger.warning("the store lost a job that had to move", job_id=job.spec.job_id)
+        if job.attempt >= self._options.max_attempts:
+            self._ends.give_up(job, _GIVEN_UP[reason])
+            return ()
+        return (self._restorer.dispatch_again(job),)

@@ -246,7 +246,8 @@ class WithdrawJob:
 
     job_id: JobId
     attempt: int
-    reason: str
+    reason: str | None
+    """None: it owes no answer any more; it is not told, only forgotten."""
 
 
 @dataclass(frozen=True, slots=True)

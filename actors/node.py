@@ -17,6 +17,7 @@ from loguru import logger
 
 from actors.directory import Directory
 from actors.job_assignment import job_assign, node_job_id
+from actors.job_result import goes_on
 from actors.messages import (
     AssignJob,
     DispatcherRestarted,
@@ -41,7 +42,6 @@ from actors.node_load import Languages, is_overloaded, languages
 from actors.node_options import NodeOptions
 from actors.ports import Mailbox, Outbox
 from actors.runtime import LoopActor, tell
-from protocol.errors import CloseCode
 from protocol.ids import JobId, NodeId, NodeJobId
 from protocol.node_inbound import (
     JobAck,
@@ -57,6 +57,7 @@ from protocol.wire import WireMessage
 
 _ANSWERED_KEPT = 64
 """Answered jobs a node is still recognised by: an empty result may be followed by a full one."""
+_SILENT = "node_silent"
 
 
 class _Phase(Enum):
@@ -75,6 +76,8 @@ class _Held:
     job_id: JobId
     attempt: int
     session: Mailbox
+    may_go_on: bool
+    """Its words may be answered without their translation, which comes with the turn's end."""
 
 
 class NodeActor(LoopActor):
@@ -88,11 +91,14 @@ class NodeActor(LoopActor):
         self._outbox: Outbox | None = None
         self._register: NodeRegister | None = None
         self._languages = Languages()
+        """As the node says."""
+        self._told_languages = self._languages
+        """As the dispatcher knows them."""
         self._phase = _Phase.REGISTERING
         self._epoch = 0
         self._ack_owed = False
         self._open: dict[NodeJobId, _Held] = {}
-        self._answered: OrderedDict[NodeJobId, _Held] = OrderedDict()
+        self._answered: OrderedDict[NodeJobId, tuple[JobId, int]] = OrderedDict()
         self._log = logger.bind(node_id=node_id)
 
     def __repr__(self) -> str:
@@ -146,7 +152,11 @@ class NodeActor(LoopActor):
 
     def _arrive(self, register: NodeRegister) -> None:
         self._phase = _Phase.REGISTERING
-        self._expect_beat()
+        self._told_languages = self._languages
+        if self._ack_owed:
+            self.wake_at(None)  # it says nothing before it has its id: its silence means nothing
+        else:
+            self._expect_beat()
         self._directory.dispatcher.tell(
             NodeArrived(
                 node=self.actor_ref,
@@ -159,10 +169,15 @@ class NodeActor(LoopActor):
 
     def _on_accepted(self, message: NodeAccepted) -> None:
         """The store has it: the node may begin. It stays mute until it gets its id."""
-        self._phase = _Phase.ONLINE
         self._epoch = message.epoch
+        if self._phase is _Phase.SILENT:  # the store was away for longer than the node was heard
+            self._lose()
+        else:
+            self._phase = _Phase.ONLINE
+            self._tell_languages()
         if self._ack_owed and self._outbox is not None:
             self._ack_owed = False
+            self._expect_beat()
             self._outbox.send(
                 NodeRegisterAck(node_id=self.node_id, message="registered", status="registered")
             )
@@ -176,19 +191,20 @@ class NodeActor(LoopActor):
     def _on_heartbeat(self, heartbeat: NodeHeartbeat) -> None:
         self._expect_beat()
         said = heartbeat.language_capabilities
-        changed = said is not None and languages(said) != self._languages
-        if changed:
+        if said is not None:
             self._languages = languages(said)
         if self._phase is _Phase.SILENT and self._register is not None:
             self._log.info("node is heard again")
             self._arrive(self._register)
         elif self._phase is _Phase.ONLINE:
-            if changed:
-                self._directory.dispatcher.tell(
-                    NodeChanged(self.node_id, self._epoch, self._languages)
-                )
+            self._tell_languages()
             overloaded = is_overloaded(heartbeat.resource_usage, self._options.resource_threshold)
             self._directory.dispatcher.tell(NodeBeat(self.node_id, self._epoch, overloaded))
+
+    def _tell_languages(self) -> None:
+        if self._languages != self._told_languages:
+            self._told_languages = self._languages
+            self._directory.dispatcher.tell(NodeChanged(self.node_id, self._epoch, self._languages))
 
     def _expect_beat(self) -> None:
         self.wake_at(self.now_ms() + self._options.node_timeout_ms)
@@ -197,14 +213,18 @@ class NodeActor(LoopActor):
         """No heartbeat for `node_timeout_ms`: the node is lost, its socket stays open."""
         if self._phase is not _Phase.SILENT:
             self._log.warning("node is silent; its jobs move")
+            for known_as in self._open:
+                self._send(JobCancel(job_id=known_as, reason=_SILENT))
             self._lose()
 
     def _on_socket_lost(self, message: NodeSocketLost) -> None:
-        if message.outbox is not self._outbox:
+        if self._outbox is not None and message.outbox is not self._outbox:
             return  # the late end of a socket that was replaced removes nothing
         self._outbox = None
-        if self._phase is not _Phase.SILENT:
-            self._lose()
+        self._lose()  # also when it was lost before: a registration may have come in between
+        if len(self.actor_inbox):
+            self.actor_ref.tell(message)  # what waits may be its registration on another socket
+            return
         self._directory.remove_node(self.node_id, self.actor_ref)
         self._log.info("node left")
         self.stop()
@@ -216,33 +236,48 @@ class NodeActor(LoopActor):
         self._directory.dispatcher.tell(NodeLost(self.node_id, self._epoch))
 
     def on_failure(self, *_exception: object) -> None:
-        """A bug ended this actor: the node's jobs move; it may come back on another socket."""
-        tell(self._directory.dispatcher, NodeLost(self.node_id, self._epoch))
+        """A bug ended this actor: the node's jobs move.
+
+        Its socket stays open, for the node may never come back on another one: with the node's
+        next words it registers again.
+        """
         self._directory.remove_node(self.node_id, self.actor_ref)
-        if self._outbox is not None:
-            self._outbox.close(CloseCode.INTERNAL_ERROR, "the node's handling failed")
+        tell(self._directory.dispatcher, NodeLost(self.node_id, self._epoch))
 
     # ---- jobs -------------------------------------------------------------------------------
 
     def _on_assign(self, message: AssignJob) -> None:
-        """Write the job to the socket; an assignment that is repeated is already in hand."""
-        job_id = message.spec.job_id
-        known_as = node_job_id(job_id, message.attempt, message.work.further_language)
+        """Write the job to the socket; an assignment that is repeated is already in hand.
+
+        One that was answered is not sent again, for a node takes an id once: another attempt is
+        needed, because nobody knows what became of the answer.
+        """
+        job_id, work = message.spec.job_id, message.work
+        known_as = node_job_id(job_id, message.attempt, work.further_language)
         if known_as in self._open:
             return
-        if self._outbox is None or not self._outbox.send(job_assign(message)):
+        if self._phase is _Phase.SILENT or known_as in self._answered:
             self._directory.dispatcher.tell(JobUndelivered(job_id, message.attempt, self.node_id))
             return
-        self._open[known_as] = _Held(job_id, message.attempt, message.session)
+        if not self._send(job_assign(message)):
+            self._log.warning("node takes nothing any more; its jobs move")
+            self._lose()  # first, or the job would come back
+            self._directory.dispatcher.tell(JobUndelivered(job_id, message.attempt, self.node_id))
+            return
+        may_go_on = message.spec.turn_continues and work.pipeline.use_nmt
+        self._open[known_as] = _Held(job_id, message.attempt, message.session, may_go_on)
 
     def _on_withdraw(self, message: WithdrawJob) -> None:
         """Forget the attempt and ask the node to stop; it may answer all the same."""
         for known_as, held in self._open.items():
             if held.job_id == message.job_id and held.attempt == message.attempt:
                 del self._open[known_as]
-                if self._outbox is not None:
-                    self._outbox.send(JobCancel(job_id=known_as, reason=message.reason))
+                if message.reason is not None:
+                    self._send(JobCancel(job_id=known_as, reason=message.reason))
                 return
+
+    def _send(self, message: WireMessage) -> bool:
+        return self._outbox is not None and self._outbox.send(message)
 
     def _on_said(self, message: WireMessage) -> None:
         match message:
@@ -264,16 +299,20 @@ class NodeActor(LoopActor):
     def _on_result(self, result: JobResult) -> None:
         """Match by the job id this node was given, never by what else it echoes."""
         known_as = NodeJobId(result.job_id)
-        held = self._open.pop(known_as, None)
+        held = self._open.get(known_as)
         if held is not None:
-            self._answered[known_as] = held
-            if len(self._answered) > _ANSWERED_KEPT:
-                self._answered.popitem(last=False)
+            job_id, attempt = held.job_id, held.attempt
+            if not (held.may_go_on and goes_on(result)):
+                del self._open[known_as]
+                self._remember(known_as, job_id, attempt)
+        elif known_as in self._answered:
+            job_id, attempt = self._answered[known_as]
         else:
-            held = self._answered.get(known_as)
-        if held is None:
             self._log.debug("result for a job this node does not have")
             return
-        self._directory.dispatcher.tell(
-            ResultArrived(held.job_id, held.attempt, self.node_id, result)
-        )
+        self._directory.dispatcher.tell(ResultArrived(job_id, attempt, self.node_id, result))
+
+    def _remember(self, known_as: NodeJobId, job_id: JobId, attempt: int) -> None:
+        self._answered[known_as] = (job_id, attempt)
+        if len(self._answered) > _ANSWERED_KEPT:
+            self._answered.popitem(last=False)

@@ -43,6 +43,9 @@ class NodeSteps:
         self._directory = directory
         self._jobs = jobs
         self._options = options
+        self._epochs: dict[NodeId, int] = {}
+        """The latest registration of each node here, until its loss is in the store."""
+        jobs.on_node_gone = self.gone
 
     @property
     def _lease_ms(self) -> int:
@@ -61,7 +64,8 @@ class NodeSteps:
         def apply(reply: Registered | Fenced) -> Sequence[Step]:
             if isinstance(reply, Fenced):  # this instance has no lease yet, or no longer
                 return tuple(step.later() for step in self.arrived(message))
-            if message.node_id not in self._directory.nodes:  # it left while this was under way
+            self._epochs[message.node_id] = reply.epoch
+            if not self._is_here(message.node_id):  # it left while this was under way
                 return self.lost(NodeLost(message.node_id, reply.epoch))
             tell(message.node, NodeAccepted(reply.epoch))
             return ()
@@ -75,7 +79,6 @@ class NodeSteps:
         def apply(reply: Registered | Fenced) -> Sequence[Step]:
             if isinstance(reply, Fenced):
                 self._unknown(message.node_id, message.epoch)
-                return ()
             return ()
 
         return (Step(call, apply),)
@@ -106,8 +109,9 @@ class NodeSteps:
         """A node is gone: it leaves the choice, and its jobs go to others."""
 
         def apply(reply: NodeRemoved | Fenced) -> Sequence[Step]:
+            latest = self._epochs.pop(message.node_id, message.epoch)
             if isinstance(reply, Fenced):
-                return ()  # it came back under a later epoch, or was removed before
+                return self._lost_under_another_epoch(message, latest)
             if reply.jobs:
                 logger.warning(
                     "node lost with open jobs", node_id=message.node_id, jobs=len(reply.jobs)
@@ -115,6 +119,23 @@ class NodeSteps:
             return self._jobs.node_lost(reply.jobs)
 
         return (Step(self._nodes.offline(message.node_id, message.epoch), apply),)
+
+    def gone(self, node_id: NodeId) -> Sequence[Step]:
+        """A node has no actor any more, and its loss has not been told yet."""
+        epoch = self._epochs.get(node_id)
+        return () if epoch is None else self.lost(NodeLost(node_id, epoch))
+
+    def _lost_under_another_epoch(self, message: NodeLost, latest: int) -> Sequence[Step]:
+        """It came back, or it left before it heard under which epoch it was registered."""
+        if latest == message.epoch:
+            return ()
+        if self._is_here(message.node_id):
+            self._epochs[message.node_id] = latest
+            return ()
+        return self.lost(NodeLost(message.node_id, latest))
+
+    def _is_here(self, node_id: NodeId) -> bool:
+        return node_id in self._directory.nodes
 
     def _unknown(self, node_id: NodeId, epoch: int) -> None:
         node: Mailbox | None = self._directory.nodes.get(node_id)

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from actors.messages import (
-    Work,
-)
+from actors.job_result import Verdict
+from actors.messages import Work
 from actors.ports import Mailbox
 from protocol.ids import JobId, NodeId
 from storage.job import JobSpec
@@ -21,6 +20,13 @@ class OpenJob:
     attempt: int = 1
     node_id: NodeId | None = None
     """None while it waits for a node."""
+    verdict: Verdict | None = None
+    """What its node's answer in this attempt meant; None until it came."""
+
+    def stand(self, attempt: int, node_id: NodeId | None) -> None:
+        """Note where the store has it now; answers of other attempts do not count any more."""
+        if (attempt, node_id) != (self.attempt, self.node_id):
+            self.attempt, self.node_id, self.verdict = attempt, node_id, None
 
     @property
     def slot(self) -> tuple[str, str, str]:
@@ -79,6 +85,10 @@ class OpenJobs:
     def earlier_in_turn(self, job: OpenJob) -> list[OpenJob]:
         """Return the open jobs of the same turn and language cut before this one, in order."""
         return [other for other in self.in_slot(job) if other.spec.turn_part < job.spec.turn_part]
+
+    def with_turn(self, job: OpenJob) -> list[OpenJob]:
+        """Return what has to move with the job: all of its slot that stand where it stands."""
+        return [other for other in self.in_slot(job) if other.node_id == job.node_id]
 
     def in_slot(self, job: OpenJob) -> list[OpenJob]:
         """Return all open jobs of the job's slot, itself included, in order of their segments."""

@@ -12,6 +12,8 @@ from protocol.shared import FULL_PIPELINE, Features, Pipeline
 from storage.capability import preference, requirement
 from storage.job import JobSpec
 
+ANONYMOUS = ""
+"""Stands for the tenant of a client that showed no credential."""
 _ANONYMOUS_TENANT = "default"
 
 
@@ -36,6 +38,8 @@ class SessionProfile:
     """None: told apart by framing."""
     sample_rate_hz: int = 16_000
     use_binary_frame: bool = False
+    credential: str = ANONYMOUS
+    """Tenant of the client's credential; a client's own word for its tenant does not count."""
     is_resumable: bool = False
     """The client asked for `resume`."""
 
@@ -60,6 +64,7 @@ class SessionProfile:
             audio_format=init.audio_format,
             sample_rate_hz=init.sample_rate or 16_000,
             use_binary_frame=bool(init.use_binary_frame),
+            credential=tenant_id or ANONYMOUS,
             is_resumable=init.resume is True,
         )
 

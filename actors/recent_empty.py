@@ -6,9 +6,7 @@ delivered the session may put the full one in its place; which of the two counts
 
 from collections import OrderedDict
 
-from actors.messages import (
-    JobEnded,
-)
+from actors.messages import JobEnded
 from actors.ports import Mailbox
 from protocol.ids import JobId, NodeId
 from protocol.node_inbound import JobResult

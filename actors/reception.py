@@ -12,7 +12,8 @@ from actors.messages import NodeRegistering, SocketAttached
 from actors.node import NodeActor
 from actors.node_options import NodeOptions
 from actors.ports import Mailbox, Outbox
-from actors.profile import SessionProfile
+from actors.profile import ANONYMOUS, SessionProfile
+from actors.resumption import SocketResumed
 from actors.runtime import ActorRef, Supervise, tell
 from actors.session import SessionActor, SessionSetup
 from protocol.errors import CloseCode, ErrorCode
@@ -20,6 +21,7 @@ from protocol.ids import NodeId, SessionId, new_node_id, new_session_id, new_tra
 from protocol.node_inbound import NodeRegister
 from protocol.session_inbound import SessionInit
 
+_OWNERS_KEPT = 64
 _REFUSAL_TEXT = {
     Refusal.DRAINING: "the service is shutting down",
     Refusal.MAX_SESSIONS: "as many sessions as this instance takes are open",
@@ -33,6 +35,8 @@ class OpenedSession:
     session_id: SessionId
     ref: Mailbox
     use_binary_frame: bool
+    is_resumed: bool = False
+    """It goes on: its client sends again what was lost with the former socket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,9 @@ class Reception:
     def open_session(
         self, init: SessionInit, outbox: Outbox, tenant_id: str | None
     ) -> OpenedSession | Refused:
-        """Begin a session; its actor acknowledges."""
+        """Begin a session, or go on with one (`resume`); its actor acknowledges."""
+        if init.resume and (init.session_id is not None or init.resume_token is not None):
+            return self._resume_session(init, outbox, tenant_id)
         refusal = admit_session(
             self._setup.presence.attached, self._admission, draining=self.draining
         )
@@ -86,7 +92,27 @@ class Reception:
         profile = SessionProfile.of(init, session_id, new_trace_id(), tenant_id)
         ref = SessionActor.start(profile, self._setup, outbox, supervisor=self._supervisor)
         self._directory.register_session(session_id, ref)
+        self._setup.presence.attach(session_id)  # it counts before its actor has run
         return OpenedSession(session_id, ref, profile.use_binary_frame)
+
+    def _resume_session(
+        self, init: SessionInit, outbox: Outbox, tenant_id: str | None
+    ) -> OpenedSession | Refused:
+        """Hand a session over to this socket; neither `max_sessions` nor draining ends one.
+
+        From here on the former socket is not heard any more: it is closed in the same step.
+        """
+        session_id, token = init.session_id or SessionId(""), init.resume_token or ""
+        resumption = self._setup.presence.resumption(session_id)
+        ref = self._directory.sessions.get(session_id)
+        if resumption is None or ref is None or not resumption.admits(token, tenant_id):
+            text = "this session cannot be resumed: send session_init without session_id"
+            return Refused(ErrorCode.INVALID_SESSION, text)
+        former = resumption.claim(token, outbox)
+        tell(ref, SocketResumed(outbox, init.last_delivery_seq or 0))
+        if former is not None:
+            former.close(CloseCode.SESSION_TAKEN_OVER, "the session was resumed on another socket")
+        return OpenedSession(session_id, ref, resumption.use_binary_frame, is_resumed=True)
 
     def attach_session(
         self, session_id: SessionId, outbox: Outbox, tenant_id: str | None
@@ -94,8 +120,10 @@ class Reception:
         """Let a socket without a session speak for a detached one of the same tenant."""
         owner = self._setup.presence.detached_tenant(session_id)
         ref = self._directory.sessions.get(session_id)
-        if owner is None or ref is None or (tenant_id is not None and tenant_id != owner):
+        if owner is None or ref is None or (tenant_id or ANONYMOUS) != owner:
             return Refused(ErrorCode.INVALID_SESSION, "no such session waits for a socket")
+        self._setup.presence.attach(session_id)  # no other socket may name it from here on
+        self._setup.presence.attach(session_id)  # at once: of two sockets the first gets it
         tell(ref, SocketAttached(outbox))
         return OpenedSession(session_id, ref, use_binary_frame=False)
 
@@ -112,9 +140,16 @@ class Reception:
         elif self._owners.get(node_id) != principal:
             text = "this node id belongs to other credentials"
             return Refused(ErrorCode.NODE_ID_CONFLICT, text)
-        self._owners[node_id] = principal
+        self._own(node_id, principal)
         tell(known, NodeRegistering(message, outbox))
         return OpenedNode(node_id, known)
+
+    def _own(self, node_id: NodeId, principal: str | None) -> None:
+        """Note whose node it is; those of nodes that left are forgotten now and then."""
+        nodes = self._directory.nodes
+        if len(self._owners) > 2 * len(nodes) + _OWNERS_KEPT:
+            self._owners = {known: self._owners[known] for known in self._owners if known in nodes}
+        self._owners[node_id] = principal
 
     def _start_node(self, node_id: NodeId) -> ActorRef[NodeActor]:
         ref = NodeActor.start(node_id, self._directory, self._nodes, supervisor=self._supervisor)

@@ -348,7 +348,7 @@ class LoopActor(Actor):
             if self._supervise is not None:
                 self._supervise(failure)
                 return False
-        except Exception as second:  # noqa: BLE001 - nobody is above the supervisor
+        except Exception as second:  # noqa: BLE001 - the clean-up of a failure may fail, too
             self._log_failure("supervisor failed", second)
         bury(str(self.actor_ref), *failure.failed, *failure.pending)
         return False

@@ -1,6 +1,8 @@
 """SessionSteps: which script follows what happened to a session as a whole."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from math import inf
 
 from actors.messages import (
     SessionClaimed,
@@ -8,10 +10,43 @@ from actors.messages import (
     SessionOpened,
 )
 from actors.runtime import tell
-from actors.step import Expiry, Step
+from actors.step import Deadline, Step
 from protocol.ids import SessionId
 from storage.replies import Claimed, Fenced, Updated
 from storage.sessions import SessionRepository
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """What goes on when the session is claimed."""
+
+    then: Callable[[], Sequence[Step]]
+    expiry: Deadline | None
+
+
+@dataclass(slots=True)
+class _Claim:
+    """A claim under way: at most one per session, so what waits for it keeps its order.
+
+    It is the deadline of its own step: the claim itself never expires, what waits for it does.
+    """
+
+    step: Step | None = None
+    waiting: list[_Waiting] = field(default_factory=list)
+
+    @property
+    def at_ms(self) -> float:
+        return min((one.expiry.at_ms for one in self.waiting if one.expiry), default=inf)
+
+    def give_up(self) -> Sequence[Step]:
+        """Give up the earliest that has waited too long; the claim goes on for the others."""
+        at_ms = self.at_ms
+        for one in self.waiting:
+            if one.expiry is not None and one.expiry.at_ms == at_ms:
+                self.waiting.remove(one)
+                instead = one.expiry.give_up()
+                return instead if self.step is None else (*instead, self.step)
+        return () if self.step is None else (self.step,)
 
 
 class SessionSteps:
@@ -21,13 +56,21 @@ class SessionSteps:
         self._sessions = sessions
         self._opened: dict[SessionId, SessionOpened] = {}
         self._epochs: dict[SessionId, int] = {}
+        self._claims: dict[SessionId, _Claim] = {}
 
     def __len__(self) -> int:
         return len(self._opened)
 
+    def __contains__(self, session_id: SessionId) -> bool:
+        return session_id in self._opened
+
     def epoch(self, session_id: SessionId) -> int:
         """Return the epoch under which the store knows the session; 0 while it does not."""
         return self._epochs.get(session_id, 0)
+
+    def is_claiming(self, session_id: SessionId) -> bool:
+        """Return whether a claim is under way: who needs its epoch waits for it with `claim`."""
+        return session_id in self._claims
 
     def opened(self, message: SessionOpened) -> Sequence[Step]:
         """A session lives here now."""
@@ -37,33 +80,56 @@ class SessionSteps:
     def claim(
         self,
         session_id: SessionId,
-        then: Callable[[], Sequence[Step]] = lambda: (),
-        expiry: Expiry | None = None,
+        then: Callable[[], Sequence[Step]] | None = None,
+        expiry: Deadline | None = None,
     ) -> Sequence[Step]:
         """Claim the session, again where the store has lost it; `then` follows under its epoch.
 
-        Nothing follows for a session that is over.
+        While a claim is under way `then` joins what waits for it. Nothing follows for a session
+        that is over.
         """
         opened = self._opened.get(session_id)
-        if opened is None:
+        claim = self._claims.get(session_id)
+        if opened is None and claim is None:
+            return ()
+        is_under_way = claim is not None
+        claim = claim or self._claims.setdefault(session_id, _Claim())
+        if then is not None:
+            claim.waiting.append(_Waiting(then, expiry))
+        if is_under_way or opened is None:
             return ()
 
         def apply(reply: Claimed | Fenced) -> Sequence[Step]:
-            if isinstance(reply, Fenced):  # this instance has no lease yet, or no longer
-                return tuple(step.later() for step in self.claim(session_id, then, expiry))
-            if session_id in self._opened:
-                self._epochs[session_id] = reply.epoch
-                tell(opened.session, SessionClaimed(reply.epoch))
-            return then()
+            return self._claimed(session_id, claim, reply)
 
-        return (Step(self._sessions.claim(session_id, opened.tenant_id), apply, expiry),)
+        claim.step = Step(self._sessions.claim(session_id, opened.tenant_id), apply, claim)
+        return (claim.step,)
+
+    def _claimed(
+        self, session_id: SessionId, claim: _Claim, reply: Claimed | Fenced
+    ) -> Sequence[Step]:
+        opened = self._opened.get(session_id)
+        if isinstance(reply, Fenced) and opened is not None and claim.step is not None:
+            return (claim.step.later(),)  # this instance has no lease yet, or no longer
+        del self._claims[session_id]
+        if isinstance(reply, Claimed):
+            self._epochs[session_id] = reply.epoch
+            if opened is not None:
+                tell(opened.session, SessionClaimed(reply.epoch))
+        return [step for one in claim.waiting for step in one.then()]
 
     def ended(self, message: SessionEnded) -> Sequence[Step]:
-        """The session is over; the store may forget it."""
-        self._opened.pop(message.session_id, None)
-        epoch = self._epochs.pop(message.session_id, 0)
+        """The session is over; the store may forget it, once it is known under which epoch."""
+        session_id = message.session_id
+        self._opened.pop(session_id, None)
+        if self.is_claiming(session_id):
+            return self.claim(session_id, lambda: self._close(session_id))
+        return self._close(session_id)
+
+    def _close(self, session_id: SessionId) -> Sequence[Step]:
+        epoch = self._epochs.pop(session_id, 0)
 
         def apply(_reply: Updated | Fenced) -> Sequence[Step]:
             return ()
 
-        return (Step(self._sessions.close(message.session_id, epoch), apply),)
+        return (Step(self._sessions.close(session_id, epoch), apply),)

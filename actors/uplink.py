@@ -79,11 +79,11 @@ class Uplink:
 
     @property
     def overdue_at_ms(self) -> float | None:
-        """When the oldest open utterance must have had its outcome; None when nothing is open."""
-        oldest = self.open.oldest()
-        if oldest is None:
+        """When the first open utterance must have had its outcome; None when nothing is open."""
+        since_ms = self.open.waiting_since_ms
+        if since_ms is None:
             return None
-        return oldest.cut_at_ms + self._options.job_lifetime_ms + self._options.overdue_ms
+        return since_ms + self._options.job_lifetime_ms + self._options.overdue_ms
 
     @property
     def is_over_bound(self) -> bool:
@@ -169,7 +169,7 @@ class Uplink:
     def overdue(self, now_ms: float) -> list[Utterance]:
         """Return the open utterances whose outcome is not waited for any longer."""
         limit_ms = self._options.job_lifetime_ms + self._options.overdue_ms
-        return [said for said in self.open if said.cut_at_ms + limit_ms <= now_ms]
+        return [said for said in self.open if said.turn_cut_at_ms + limit_ms <= now_ms]
 
     def drop_all(self) -> None:
         """The session is over: nothing is held any more."""

@@ -18,33 +18,64 @@ class IndexUse(Enum):
     """A cut of the server has it."""
 
 
+class _Runs:
+    """Whole numbers as runs without gaps: what is counted up takes no room, however long."""
+
+    __slots__ = ("_ends", "_starts")
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+
+    def __contains__(self, number: int) -> bool:
+        run = bisect_right(self._starts, number) - 1
+        return run >= 0 and number < self._ends[run]
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def add(self, number: int) -> None:
+        """Add a number that is in no run: before one, behind one, between two, or by itself."""
+        run = bisect_right(self._starts, number)
+        touches_before = run > 0 and self._ends[run - 1] == number
+        touches_after = run < len(self._starts) and self._starts[run] == number + 1
+        if touches_before and touches_after:
+            self._ends[run - 1] = self._ends.pop(run)
+            del self._starts[run]
+        elif touches_before:
+            self._ends[run - 1] = number + 1
+        elif touches_after:
+            self._starts[run] = number
+        else:
+            self._starts.insert(run, number)
+            self._ends.insert(run, number + 1)
+
+
 class UsedIndexes:
-    """All indexes of one session: a set of the client's, runs of the server's."""
+    """All indexes of one session: the client's and the server's."""
 
     def __init__(self) -> None:
         self.next_index = 0
         """What the next cut of the server gets."""
-        self._by_client: set[int] = set()
-        self._run_starts: list[int] = []
-        self._run_ends: list[int] = []
+        self._by_client = _Runs()
+        self._by_server = _Runs()
+
+    def __repr__(self) -> str:
+        runs = len(self._by_client) + len(self._by_server)
+        return f"<UsedIndexes next={self.next_index}, {runs} runs>"
 
     def take_next(self) -> int:
         """Return the index of a cut of the server."""
         index = self.next_index
         self.next_index += 1
-        if self._run_ends and self._run_ends[-1] == index:
-            self._run_ends[-1] = index + 1
-        else:
-            self._run_starts.append(index)
-            self._run_ends.append(index + 1)
+        self._by_server.add(index)
         return index
 
     def take(self, index: int) -> IndexUse:
         """Take an index that the client brought, if it is fresh."""
         if index in self._by_client:
             return IndexUse.REPEATED
-        run = bisect_right(self._run_starts, index) - 1
-        if run >= 0 and index < self._run_ends[run]:
+        if index in self._by_server:
             return IndexUse.TAKEN
         self._by_client.add(index)
         self.next_index = max(self.next_index, index + 1)

@@ -23,6 +23,8 @@ class Utterance:
     """The segment as it goes to a node; None when it was let go of after sending."""
     cut_at_ms: float
     """Monotonic ms."""
+    turn_cut_at_ms: float = 0.0
+    """When its turn was cut last, monotonic ms: from there on its deadline counts."""
     uplink_ms: int | None = None
     """How long the last chunk took from the client, by the client's clock; None: it did not say."""
     is_repeatable: bool = False
@@ -35,6 +37,8 @@ class OpenUtterances:
     def __init__(self) -> None:
         self._by_job: dict[JobId, Utterance] = {}
         self.held_bytes = 0
+        self.waiting_since_ms: float | None = None
+        """The earliest `turn_cut_at_ms`; None while nothing is open."""
 
     def __len__(self) -> int:
         return len(self._by_job)
@@ -42,17 +46,17 @@ class OpenUtterances:
     def __iter__(self) -> Iterator[Utterance]:
         return iter(self._by_job.values())
 
-    def oldest(self) -> Utterance | None:
-        """Return the one that has waited longest for its outcome."""
-        return next(iter(self._by_job.values()), None)
-
     def get(self, job_id: JobId) -> Utterance | None:
         """Return the utterance; None once it has its outcome."""
         return self._by_job.get(job_id)
 
     def add(self, utterance: Utterance) -> None:
-        """Hold an utterance until its outcome."""
+        """Hold an utterance until its outcome; the open ones of its turn live as long as it."""
         self._by_job[utterance.spec.job_id] = utterance
+        for open_ in self if utterance.spec.turn_part else (utterance,):
+            if open_.spec.turn_id == utterance.spec.turn_id:
+                open_.turn_cut_at_ms = utterance.cut_at_ms
+        self._look_who_waits()
         self.held_bytes += len(utterance.audio or b"")
 
     def close(self, job_id: JobId) -> Utterance | None:
@@ -60,7 +64,12 @@ class OpenUtterances:
         utterance = self._by_job.pop(job_id, None)
         if utterance is not None:
             self.release(utterance)
+            self._look_who_waits()
         return utterance
+
+    def _look_who_waits(self) -> None:
+        since = (utterance.turn_cut_at_ms for utterance in self)
+        self.waiting_since_ms = min(since, default=None)
 
     def release(self, utterance: Utterance) -> None:
         """Let go of the audio alone."""

@@ -218,6 +218,7 @@ class Scheduler:
                 tiny_utterance_ms=settings.session.tiny_utterance_ms,
                 job_lifetime_ms=lifetime_ms,
                 overdue_ms=settings.sequencer.result_gap_ms,
+                audio_ack_interval_ms=settings.session.audio_ack_interval_ms,
             ),
             downlink=DownlinkOptions(
                 settings.sequencer,

@@ -125,6 +125,10 @@ class EdgeConnection(asyncio.Protocol):
             self._end()
         elif self._ws.state is CONNECTING:
             self.abort()
+        elif self._held:  # the peer is gone already, and what it said before is not wanted
+            self._closing = True
+            if self._paused:
+                self.resume()
 
     def abort(self) -> None:
         """End the connection without a word."""

@@ -6,6 +6,8 @@ from actors.ingest import IngestBucket
 from protocol.audio import TICKS_PER_MS, AudioFormat, pcm_ticks
 
 DEFAULT_RATE_HZ = 16_000
+REPLAY_LULL_MS = 2_000.0
+"""A client that sends no audio for so long has nothing left to send again."""
 
 
 class IngestMeter:
@@ -15,7 +17,7 @@ class IngestMeter:
     session makes of it does not matter here.
     """
 
-    __slots__ = ("_bucket", "_may_be_opus", "_rate_hz")
+    __slots__ = ("_bucket", "_exempt_bytes", "_exempt_until_ms", "_may_be_opus", "_rate_hz")
 
     def __init__(
         self,
@@ -27,12 +29,24 @@ class IngestMeter:
         self._bucket = IngestBucket(options.ingest_rate, options.ingest_burst_ms, now_ms)
         self._may_be_opus = audio_format is not AudioFormat.PCM16
         self._rate_hz = rate_hz or DEFAULT_RATE_HZ
+        self._exempt_bytes = 0
+        self._exempt_until_ms = now_ms + REPLAY_LULL_MS
 
     def __repr__(self) -> str:
         return f"<IngestMeter {self._bucket!r}>"
 
+    def exempt(self, max_bytes: int) -> None:
+        """Let a client that came back send again what was lost: so much, until it has a lull."""
+        self._exempt_bytes = max_bytes
+
     def take(self, audio: bytes, now_ms: float) -> float:
         """Count a piece of audio; return the ms to wait before reading on (0: none)."""
+        if self._exempt_bytes > 0:
+            if now_ms < self._exempt_until_ms:
+                self._exempt_bytes -= len(audio)
+                self._exempt_until_ms = now_ms + REPLAY_LULL_MS
+                return 0.0
+            self._exempt_bytes = 0
         ticks = framed_ticks(audio) if self._may_be_opus else 0
         if not ticks:
             ticks = pcm_ticks(len(audio), self._rate_hz)

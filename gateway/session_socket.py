@@ -9,6 +9,8 @@ The rules, as a table of state and message:
   name a detached session in `utterance` or `client_heartbeat` and gets it.
 - With a session every message counts that names this session. A further `session_init` opens
   another one at once and closes the former.
+- A `session_init` that resumes a session takes it from the socket that had it, which is closed. One
+  that is refused changes nothing.
 - What names another session is refused and changes nothing. What cannot be read is refused too;
   too much of that in a row closes the socket, not the session.
 """
@@ -30,7 +32,7 @@ from actors.messages import (
 )
 from actors.ports import Mailbox
 from actors.reception import OpenedSession, Refused
-from actors.runtime import tell
+from actors.runtime import ActorRef, tell
 from gateway.ingest_meter import IngestMeter
 from gateway.outbox import SocketOutbox
 from gateway.ports import Caller
@@ -69,6 +71,7 @@ class SessionSocket:
         "_attachable",
         "_bad_in_a_row",
         "_caller",
+        "_closing",
         "_context",
         "_hears_pauses",
         "_meter",
@@ -87,6 +90,8 @@ class SessionSocket:
         self._reader = Reader(connection, context.loop)
         self._meter: IngestMeter | None = None
         self._ref: Mailbox | None = None
+        self._closing: Mailbox | None = None
+        """The session that was closed here last: it may still have something to say."""
         self._session_id: SessionId | None = None
         self._table = self._WITHOUT_SESSION
         self._attachable = True
@@ -128,6 +133,9 @@ class SessionSocket:
         self._reader.close()
         if self._ref is not None:
             tell(self._ref, SocketLost(self._outbox))
+        if isinstance(self._closing, ActorRef) and self._closing.is_alive():
+            tell(self._closing, SocketLost(self._outbox))
+        self._closing = None
         self._leave()
 
     # ---- beginning and end of a session -----------------------------------------------------
@@ -142,14 +150,17 @@ class SessionSocket:
             return
         former = self._ref
         self._enter(opened)
-        self._meter = self._context.meter(message.audio_format, message.sample_rate)
+        self._meter = self._context.meter(
+            message.audio_format, message.sample_rate, is_replayed=opened.is_resumed
+        )
         self._hears_pauses = message.resume is True
-        if former is not None:
+        if former is not None and former is not opened.ref:
             tell(former, CloseRequested("another session_init", acknowledge=False))
 
     def _on_close(self, message: SessionClose) -> None:
         if self._names_own(message.session_id):
             self._tell(CloseRequested(message.reason, acknowledge=True))
+            self._closing = self._ref
             self._leave()
 
     def _attach(self, message: Utterance | ClientHeartbeat) -> None:

@@ -25,6 +25,11 @@ class SocketContext:
         """Return the loop's monotonic time in milliseconds."""
         return self.loop.time() * 1000
 
-    def meter(self, audio_format: AudioFormat | None, rate_hz: int | None) -> IngestMeter:
-        """Return a full meter for a session that begins now."""
-        return IngestMeter(self.admission, audio_format, rate_hz, self.now_ms())
+    def meter(
+        self, audio_format: AudioFormat | None, rate_hz: int | None, *, is_replayed: bool = False
+    ) -> IngestMeter:
+        """Return a full meter for a session that begins now, or goes on with a replay."""
+        meter = IngestMeter(self.admission, audio_format, rate_hz, self.now_ms())
+        if is_replayed:
+            meter.exempt(self.admission.max_held_audio_bytes)
+        return meter

@@ -32,7 +32,9 @@ def text_files() -> list[Path]:
 
 
 def test_every_room_is_a_package_of_the_project(project: dict[str, Any]) -> None:
-    rooms = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
+    found = [*ROOT.glob("*/__init__.py"), *ROOT.glob("*/*/__init__.py"), *ROOT.glob("lua/**/*.lua")]
+    folders = {path.parent.relative_to(ROOT) for path in found}
+    rooms = {".".join(folder.parts) for folder in folders if folder.parts[0] != "tests"}
     assert set(project["tool"]["setuptools"]["packages"]) == rooms
 
 
@@ -59,12 +61,6 @@ def test_no_file_names_a_package_index_or_a_place_on_one_machine() -> None:
         if (match := forbidden.search(line))
     ]
     assert not wrong, "\n".join(wrong)
-
-
-def test_the_tests_have_names_of_their_own() -> None:
-    """Two test files of one name could not be collected together."""
-    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
-    assert len(names) == len(set(names)), sorted(name for name in names if names.count(name) > 1)
 
 
 @pytest.mark.parametrize("script", ["run", "debian-packages"])

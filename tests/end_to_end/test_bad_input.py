@@ -2,7 +2,7 @@
 
 import json
 import struct
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -19,7 +19,7 @@ from tests.support.raw_client import (
 )
 from tests.support.raw_node import Ability, RawNode, audio_of, raw_node
 from tests.support.raw_wire import Message, over_sockets
-from tests.support.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.scheduler_process import SchedulerProcess
 
 Pair = tuple[str, str]
 MIB = 1024 * 1024
@@ -80,13 +80,6 @@ CHUNK_FAULTS: dict[str, Message] = {
     "client_timestamp_ms is a string": {"client_timestamp_ms": "now"},
     "payload is half a sample": {"payload": b64(b"\x01")},
 }
-
-
-@pytest.fixture(scope="module")
-def scheduler() -> Iterator[SchedulerProcess]:
-    with running_scheduler("--session-grace-seconds", "0.5") as process:
-        yield process
-        process.wait_until_idle()
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from tests.support.raw_client import RawClient, raw_client, tone
 from tests.support.raw_node import Ability, RawNode, raw_node
 from tests.support.raw_wire import Message, over_sockets
-from tests.support.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.scheduler_process import SchedulerProcess
 
 Pair = tuple[str, str]
 MIB = 1024 * 1024
@@ -51,13 +51,6 @@ STRANGE_RESULTS: dict[str, Message] = {
     "controls in the text": {"text_asr": "a\x00b\u2028c", "text_translated": "\U0001f600"},
     "unknown fields": {"future": {"a": 1}, "type_of": "x"},
 }
-
-
-@pytest.fixture(scope="module")
-def scheduler() -> Iterator[SchedulerProcess]:
-    with running_scheduler("--session-grace-seconds", "0.5") as process:
-        yield process
-        process.wait_until_idle()
 
 
 def ability(pair: Pair) -> Ability:

@@ -23,7 +23,7 @@ SWEEP = 1.1
 
 @pytest.fixture(scope="module")
 def scheduler() -> Iterator[SchedulerProcess]:
-    bursts = ("--max-queued-per-session=100", "--ingest-rate=1000")
+    bursts = ("--hangover-manual-ms=5", "--max-queued-per-session=100", "--ingest-rate=1000")
     hold = f"--overload-hold-ms={int(HOLD * 1000)}"
     with running_scheduler("--session-grace-seconds=0.5", hold, *bursts) as process:
         yield process

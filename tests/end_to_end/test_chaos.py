@@ -9,7 +9,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.support.raw_client import RawClient, tone
 from tests.support.raw_node import Ability, RawNode
-from tests.support.raw_wire import Message, over_sockets
+from tests.support.raw_wire import Message
 from tests.support.redis_server import real_server
 from tests.support.redis_tap import RedisEyes
 from tests.support.scheduler_process import SchedulerProcess, running_scheduler
@@ -127,7 +127,7 @@ async def speak(client: RawClient, chance: random.Random, until: float) -> None:
         await asyncio.sleep(chance.uniform(0, 0.35))
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 def test_each_utterance_has_one_outcome_whatever_the_peers_do(seed: int) -> None:
     flags = [f"--{name}={value}" for name, value in FLAGS.items()]
     with real_server() as url, running_scheduler("--redis-url", url, *flags) as scheduler:
@@ -145,7 +145,7 @@ def is_open_work(key: str) -> bool:
 
 
 async def run_chaos(scheduler: SchedulerProcess, seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311 - it must repeat
+    chance = random.Random(seed)
     nodes = [MoodyNode(scheduler.node_url, number, chance) for number in range(NODES)]
     lives = [asyncio.create_task(node.live()) for node in nodes]
     clients = [await RawClient(scheduler.session_url).open() for _ in range(SPEAKERS)]
@@ -178,4 +178,6 @@ async def run_chaos(scheduler: SchedulerProcess, seed: int) -> None:
 
 def cuts_made(scheduler: SchedulerProcess) -> int:
     figures = scheduler.metrics()
-    return int(sum(value for name, value in figures.items() if name.startswith("lingua_cuts_total")))
+    return int(
+        sum(value for name, value in figures.items() if name.startswith("lingua_cuts_total"))
+    )

@@ -4,23 +4,15 @@ import asyncio
 import re
 import time
 import urllib.request
-from collections.abc import Iterator
 
 import pytest
 
 from tests.support.raw_client import raw_client, tone
 from tests.support.raw_node import Ability, raw_node
 from tests.support.raw_wire import over_sockets
-from tests.support.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.scheduler_process import SchedulerProcess
 
 Pair = tuple[str, str]
-
-
-@pytest.fixture(scope="module")
-def scheduler() -> Iterator[SchedulerProcess]:
-    with running_scheduler("--session-grace-seconds", "0.5") as process:
-        yield process
-        process.wait_until_idle()
 
 
 def test_it_is_ready_in_time_and_says_where(scheduler: SchedulerProcess) -> None:

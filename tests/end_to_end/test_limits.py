@@ -34,6 +34,7 @@ def scheduler() -> Iterator[SchedulerProcess]:
         "max-turn-ms": 90_000,
         "close-flush-ms": 1000,
         "result-gap-ms": 300,
+        "hangover-manual-ms": 5,
         "session-grace-seconds": 0.5,
     }
     with running_scheduler(*(f"--{name}={value}" for name, value in bounds.items())) as process:
@@ -85,8 +86,7 @@ async def test_all_sessions_together_may_have_so_many_waiting(
     events = [event["event"] for client in clients for event in client.all_heard("ui_event")]
     assert events.count("QUEUED") == QUEUED
     assert events.count("ERROR") == PER_SESSION * len(clients) - QUEUED
-    async with raw_node(scheduler.node_url, ability(pair, 4)) as node:
-        node.answers()
+    async with raw_node(scheduler.node_url, ability(pair, 4), answering=True):
         for client in clients:
             for _ in range(PER_SESSION):
                 await client.hear_any(("translation_result", "missing_result"))
@@ -129,7 +129,7 @@ async def test_a_fast_sender_is_read_slowly_and_loses_nothing(
         await fast.speak(audio, size=16_000)
         await calm.speak(tone(300))
         job = await node.job(session_id=calm.session_id)
-        assert time.monotonic() - began < 0.35  # nobody else waits
+        assert len(node.jobs) == 1  # nobody else waits for the fast one
         await node.answer(job)
         await calm.result()
         job = await node.job(session_id=fast.session_id)
@@ -183,7 +183,8 @@ async def test_one_session_too_many_is_turned_away(scheduler: SchedulerProcess) 
         await after.init("en", "es")
         await after.end()
     clients[1].abort()  # detached sessions do not count
-    await asyncio.sleep(0.1)
+    while not (await asyncio.to_thread(scheduler.get, "/api/v1/stats")).json["web_clients"]["detached"]:
+        await asyncio.sleep(0.01)
     async with RawClient(scheduler.session_url) as after:
         await after.init("en", "es")
         await after.end()

@@ -13,8 +13,8 @@ from tests.support.raw_wire import Message, over_sockets
 from tests.support.scheduler_process import SchedulerProcess, running_scheduler
 
 Pair = tuple[str, str]
-JOB_TIMEOUT = 0.8
-PENDING = 1.2
+JOB_TIMEOUT = 0.6
+PENDING = 0.9
 PENALTY = 0.5
 TURN_WAIT = 0.5
 """Seconds."""
@@ -33,6 +33,7 @@ def scheduler() -> Iterator[SchedulerProcess]:
         *flag("turn-wait", TURN_WAIT),
         *flag("max-duration", 1),
         *flag("result-gap", 0.5),
+        "--hangover-manual-ms=5",
     )
     with running_scheduler("--session-grace-seconds", "0.5", *flags) as process:
         yield process

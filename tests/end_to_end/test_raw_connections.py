@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -11,17 +11,10 @@ import pytest
 from tests.support.raw_client import noise, raw_client, tone
 from tests.support.raw_node import Ability, raw_node
 from tests.support.raw_wire import over_sockets
-from tests.support.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.scheduler_process import SchedulerProcess
 
 Pair = tuple[str, str]
 HOST = "127.0.0.1"
-
-
-@pytest.fixture(scope="module")
-def scheduler() -> Iterator[SchedulerProcess]:
-    with running_scheduler("--session-grace-seconds", "0.5") as process:
-        yield process
-        process.wait_until_idle()
 
 
 @asynccontextmanager

@@ -132,7 +132,7 @@ async def _two_scripts_per_utterance(scheduler: SchedulerProcess, tap: RedisTap)
         for client in clients:
             await client.init("en", "es")
             await client.fence()
-        await asyncio.sleep(0.1)
+        await tap.settle()
         before = len(tap.lines())
         for index in range(5):
             for client in clients:
@@ -141,7 +141,7 @@ async def _two_scripts_per_utterance(scheduler: SchedulerProcess, tap: RedisTap)
         for client in clients:
             for _ in range(5):
                 await client.result()
-        await asyncio.sleep(0.1)
+        await tap.settle()
         run = tap.scripts_run(since=before)
         names = Counter(name for name, _ in run)
         assert names["dispatch_task"] == names["complete_task"] == 30, names

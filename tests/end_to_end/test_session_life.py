@@ -21,7 +21,7 @@ FLUSH = 0.5
 @pytest.fixture(scope="module")
 def scheduler() -> Iterator[SchedulerProcess]:
     flags = ("--session-grace-seconds", str(GRACE), "--close-flush-ms", str(int(FLUSH * 1000)))
-    with running_scheduler(*flags) as process:
+    with running_scheduler("--hangover-manual-ms=5", *flags) as process:
         yield process
         process.wait_until_idle()
 
@@ -304,7 +304,12 @@ async def test_a_gateway_speaks_on_a_second_connection(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     """Connection 1 takes the first frame for the ack and drops; connection 2 has the words."""
-    init: Message = {"platform": "api-gateway", "tenant_id": "tenant-1", "features": None, "mode": None}
+    init: Message = {
+        "platform": "api-gateway",
+        "tenant_id": "tenant-1",
+        "features": None,
+        "mode": None,
+    }
     async with raw_node(scheduler.node_url, ability(pair)) as node:
         first = await RawClient(scheduler.session_url).open()
         await first.init(*pair, **init)
@@ -345,6 +350,24 @@ async def test_a_heartbeat_attaches_to_a_detached_session(
             await node.answer(await node.job())
             await second.result()
             await second.end()
+
+
+@over_sockets
+async def test_of_several_sockets_that_name_a_detached_session_one_gets_it(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    for _ in range(15):
+        async with RawClient(scheduler.session_url) as first:
+            await first.init(*pair)
+        sockets = [await RawClient(scheduler.session_url).open() for _ in range(4)]
+        for socket in sockets:
+            socket.session_id = first.session_id
+        beat = sockets[0].own("client_heartbeat", timestamp=1)
+        await asyncio.gather(*(socket.say(beat) for socket in sockets))
+        heard = [await socket.hear_any(("server_heartbeat", "error")) for socket in sockets]
+        assert sorted(message["type"] for message in heard) == ["error"] * 3 + ["server_heartbeat"]
+        for socket in sockets:
+            await socket.aclose()
 
 
 @pytest.mark.parametrize("kind", ["audio_chunk", "tts_started", "tts_play_ended", "session_close"])

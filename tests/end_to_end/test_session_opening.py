@@ -1,7 +1,6 @@
 """How a session begins: the ack, and audio in every shape that clients send it in."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,16 +15,9 @@ from tests.support.raw_client import (
 )
 from tests.support.raw_node import Ability, RawNode, audio_of, raw_node
 from tests.support.raw_wire import over_sockets
-from tests.support.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.scheduler_process import SchedulerProcess
 
 Pair = tuple[str, str]
-
-
-@pytest.fixture(scope="module")
-def scheduler() -> Iterator[SchedulerProcess]:
-    with running_scheduler("--session-grace-seconds", "0.5") as process:
-        yield process
-        process.wait_until_idle()
 
 
 def ability(pair: Pair) -> Ability:

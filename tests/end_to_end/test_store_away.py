@@ -15,7 +15,7 @@ from tests.support.raw_wire import over_sockets
 from tests.support.scheduler_process import SchedulerProcess, running_scheduler
 
 Pair = tuple[str, str]
-PENDING = 2.0
+PENDING = 1.5
 """Seconds."""
 
 
@@ -29,7 +29,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MortalStore]:
 
 @pytest.fixture(scope="module")
 def scheduler(store: MortalStore) -> Iterator[SchedulerProcess]:
-    flags = ("--session-grace-seconds=0.5", f"--pending-timeout-ms={int(PENDING * 1000)}")
+    flags = (
+        "--session-grace-seconds=0.5",
+        "--hangover-manual-ms=5",
+        f"--pending-timeout-ms={int(PENDING * 1000)}",
+    )
     with running_scheduler("--redis-url", store.url, *flags) as process:
         yield process
         process.wait_until_idle()

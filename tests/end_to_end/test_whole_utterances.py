@@ -17,7 +17,8 @@ Pair = tuple[str, str]
 
 @pytest.fixture(scope="module")
 def scheduler() -> Iterator[SchedulerProcess]:
-    with running_scheduler("--session-grace-seconds", "0.5", "--pause-ms", "400") as process:
+    flags = ("--session-grace-seconds=0.5", "--pause-ms=400", "--hangover-manual-ms=5")
+    with running_scheduler(*flags) as process:
         yield process
         process.wait_until_idle()
 

@@ -52,7 +52,7 @@ async def misbehave(peer: Peer, chance: random.Random) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_garbage_harms_nobody(loop: str, seed: int, log_records: list[dict[str, Any]]) -> None:
     async def scenario(house: House) -> None:
-        chance = random.Random(seed)  # noqa: S311 - a test that can be repeated
+        chance = random.Random(seed)
         for _ in range(200):
             peer = await house.connect(chance.choice(["/ws/session", "/ws/node"]))
             await misbehave(peer, chance)

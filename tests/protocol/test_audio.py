@@ -230,14 +230,14 @@ def test_any_bytes_can_be_measured(data: bytes) -> None:
 
 @pytest.mark.parametrize("loudness", [0, 1, 2, 5, 10, 30, 100, 1_000, 20_000])
 def test_noise_in_pcm_is_never_taken_for_opus(loudness: int) -> None:
-    chance = random.Random(loudness)  # noqa: S311 - repeatable noise, no secret
+    chance = random.Random(loudness)
     for _ in range(20):
         noise = samples([chance.randint(-loudness, loudness) for _ in range(1_600)])
         assert detect_format(noise) is AudioFormat.PCM16
 
 
 def test_random_bytes_are_never_taken_for_opus() -> None:
-    chance = random.Random(1)  # noqa: S311 - repeatable noise, no secret
+    chance = random.Random(1)
     assert not any(is_opus_framed(chance.randbytes(3_200)) for _ in range(2_000))
 
 

@@ -40,7 +40,7 @@ PARSERS: list[Parse] = [
     parse_admin_message,
     parse_admin_reply,
 ]
-SECRET = "S3CRET-from-the-peer"  # noqa: S105 - the text that must not come back
+SECRET = "S3CRET-from-the-peer"
 
 
 # ---- what is no message at all --------------------------------------------------------------

@@ -132,7 +132,7 @@ def walk(url: str, seed: int) -> None:
     world = World.on_empty_store(open_executor(url))
     try:
         driver = StoreDriver(world)
-        random = Random(seed)  # noqa: S311 - reproducible, not secret
+        random = Random(seed)
         for number in range(1 + seed % 3):
             driver.register(number, 2 - number, 1 + seed % 2)
         for _ in range(STEPS):

@@ -36,8 +36,10 @@ OUTCOME_SECONDS = 30.0
 """For which a client waits for its last outcomes before it says good-bye all the same."""
 CLOSE_SECONDS = 20.0
 _ACK_SECONDS = 10.0
-_HASTE = 0.7
-"""Share of its utterances after which a hasty client closes."""
+_SESSION_UTTERANCES = 25
+"""After so many a client closes its session, and begins another if it has more to say."""
+_HASTY_UTTERANCES = 8
+"""After so many a hasty client closes, while it speaks."""
 _READ_PAUSE = (60, 2.0)
 """After so many messages a slow reader does not read for so many seconds."""
 
@@ -73,6 +75,8 @@ class ChaosClient:
         self._is_resuming = plan.is_resuming
         self._said = 0
         """How many utterances of the plan were sent to their end in sessions that still count."""
+        self._said_here = 0
+        """How many of them in this session."""
         self._frames: dict[int, _Frame] = {}
         self._made = 0
         """The seq of the next frame to make."""
@@ -102,7 +106,7 @@ class ChaosClient:
     async def run(self) -> None:
         """Say everything."""
         await asyncio.sleep(self.plan.starts_at)
-        while not self._close_acked:
+        while not self._is_done:
             try:
                 self.wire = await Wire.open(
                     self._world.client_proxy,
@@ -111,15 +115,24 @@ class ChaosClient:
                 )
                 self._reader = asyncio.create_task(self._listen(self.wire))
                 try:
-                    await self._enter()
-                    await self._speak()
-                    await self._leave()
+                    await self._live()
                 finally:
                     await self._hang_up()
             except (Lost, OSError, WebSocketException, TimeoutError):
                 self._lost()
                 await asyncio.sleep(self._away_seconds)
                 self._away_seconds = 0.2
+
+    async def _live(self) -> None:
+        """Have one session after the other on this socket."""
+        while not self._is_done:
+            await self._enter()
+            await self._speak()
+            await self._leave()
+
+    @property
+    def _is_done(self) -> bool:
+        return not self.session and self._said >= len(self.plan.utterances)
 
     async def _hang_up(self) -> None:
         if self._reader is not None:
@@ -144,14 +157,13 @@ class ChaosClient:
         self._forget_session()
 
     def _forget_session(self) -> None:
-        if self._close_asked:
-            self._close_acked = True  # all was said before
         self.session = ""
         self._frames.clear()
         self._made = self._cursor = self._sent = self._next_index = self._last_delivery_seq = 0
         self._waiting.clear()
         self._away_since = None
-        self._close_asked = False
+        self._is_connected = self._close_asked = self._close_acked = False
+        self._said_here = 0
 
     # ---- sessions ---------------------------------------------------------------------------
 
@@ -205,7 +217,7 @@ class ChaosClient:
         if not self._close_acked:
             text = f"{self.session}: session_close has no answer after {CLOSE_SECONDS} s"
             self._world.log(Complaint, text=text)
-            self._close_acked = True
+        self._forget_session()
 
     async def _say_half(self) -> None:
         """Begin an utterance that the end of the session will cut."""
@@ -226,9 +238,8 @@ class ChaosClient:
 
     async def _speak(self) -> None:
         """Send what is left, from the cursor on."""
-        last = len(self.plan.utterances)
-        if self.plan.persona is Persona.HASTY:
-            last = max(1, int(last * _HASTE))
+        is_hasty = self.plan.persona is Persona.HASTY
+        most = _HASTY_UTTERANCES if is_hasty else _SESSION_UTTERANCES
         while True:
             if self._cursor not in self._frames:
                 if self._cursor < self._made:  # the server asks for what it let go of
@@ -236,7 +247,7 @@ class ChaosClient:
                     self._world.log(Complaint, text=text)
                     self._cursor = self._made
                     continue
-                if self._said >= last:
+                if self._said_here >= most or self._said >= len(self.plan.utterances):
                     return
                 self._make(self.plan.utterances[self._said])
             await self._send(self._frames[self._cursor])
@@ -260,7 +271,9 @@ class ChaosClient:
             del self._frames[self._cursor - 1]
         if self._cursor > self._sent:  # the first time
             self._sent = self._cursor
-            self._said += self._cursor == self._made
+            if self._cursor == self._made:
+                self._said += 1
+                self._said_here += 1
         if frame.drop_seconds is not None:
             self._away_seconds, frame.drop_seconds = frame.drop_seconds, None
             self._lost()

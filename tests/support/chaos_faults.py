@@ -13,9 +13,10 @@ from random import Random
 from typing import ClassVar, TypeVar
 
 from tests.support.chaos_client import ChaosClient
-from tests.support.chaos_log import EVERYBODY
+from tests.support.chaos_log import EVERYBODY, DataLost
 from tests.support.chaos_node import ChaosNode
 from tests.support.chaos_proxy import Link, Way
+from tests.support.chaos_store import Survives
 from tests.support.chaos_world import World
 
 _Peer = TypeVar("_Peer", ChaosClient, ChaosNode)
@@ -217,7 +218,8 @@ class NodeSlowLine(Fault):
         """See `Fault.strike`."""
         delay = self.rng.uniform(0.05, 0.5)
         if found := targets.node(self.rng):
-            await _slow(found[1], delay, None, 3.0)
+            with targets.world.disturbance(found[0].name):
+                await _slow(found[1], delay, None, 3.0)
 
 
 class AllNodesReset(Fault):
@@ -332,26 +334,30 @@ class StoreRestart(StoreFault):
     """The store ends and comes back with its data."""
 
     weight = 0.5
+    survives: ClassVar = Survives.ALL
 
     async def harm(self, world: World) -> None:
         """See `StoreFault.harm`."""
         seconds = self.rng.choice((0.0, 1.0, 10.0))
         with world.disturbance(EVERYBODY):
-            await world.store.restart(keeps_data=True, down_seconds=seconds)
+            await world.store.restart(self.survives, seconds)
+            if self.survives is not Survives.ALL:
+                world.log(DataLost)
             await asyncio.sleep(_RECOVERY_SECONDS)
 
 
-class StoreRestartEmpty(StoreFault):
+class StoreRestartBehind(StoreRestart):
+    """The store ends and comes back with what it knew half a second before."""
+
+    weight = 0.4
+    survives: ClassVar = Survives.MOST
+
+
+class StoreRestartEmpty(StoreRestart):
     """The store ends and comes back without its data: a fail-over to an empty replica."""
 
     weight = 0.4
-
-    async def harm(self, world: World) -> None:
-        """See `StoreFault.harm`."""
-        seconds = self.rng.choice((0.0, 1.0, 10.0))
-        with world.disturbance(EVERYBODY):
-            await world.store.restart(keeps_data=False, down_seconds=seconds)
-            await asyncio.sleep(_RECOVERY_SECONDS)
+    survives: ClassVar = Survives.NOTHING
 
 
 class StoreFlushAll(StoreFault):
@@ -363,6 +369,7 @@ class StoreFlushAll(StoreFault):
         """See `StoreFault.harm`."""
         with world.disturbance(EVERYBODY):
             await world.store.command("FLUSHALL")
+            world.log(DataLost)
             await asyncio.sleep(_RECOVERY_SECONDS)
 
 
@@ -406,6 +413,7 @@ FAULTS: tuple[type[Fault], ...] = (
     StorePause,
     StorePartition,
     StoreRestart,
+    StoreRestartBehind,
     StoreRestartEmpty,
     StoreFlushAll,
     SchedulerStop,

@@ -182,6 +182,11 @@ class Undisturbed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DataLost(Event):
+    """The store has forgotten all or some of what it knew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Complaint(Event):
     """A peer heard what nobody may say to it."""
 

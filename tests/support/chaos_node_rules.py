@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from tests.support.chaos_calm import Calm
 from tests.support.chaos_log import (
     Answer,
+    DataLost,
     Event,
     JobAnswered,
     JobHeard,
@@ -38,7 +40,7 @@ class OpenSlots:
     """What each node has in hand, as far as it can know.
 
     An answer to a segment ends the earlier ones of its turn. What a lost socket had carried does
-    not count any more.
+    not count any more, nor what a store that lost its data cannot know of.
     """
 
     def __init__(self) -> None:
@@ -53,6 +55,9 @@ class OpenSlots:
                 self.nodes[event.node] = _InHand(event.capacity, jobs)
             case NodeLeft():
                 self.nodes.pop(event.node, None)
+            case DataLost():
+                for in_hand in self.nodes.values():
+                    in_hand.jobs.clear()
             case JobHeard() if event.node in self.nodes:
                 self.nodes[event.node].jobs[event.job_id] = event
             case JobAnswered() if event.node in self.nodes:
@@ -98,9 +103,15 @@ class CapacityRule:
         """See `Rule.forget`."""
 
 
+_ON_ITS_WAY_SECONDS = 0.5
+"""What a message may take from the scheduler to a node that nothing disturbs."""
+
+
 @dataclass(slots=True)
 class _Attempts:
+    heard: set[int] = field(default_factory=set)
     highest: int = 0
+    highest_at: float = 0.0
     answered: int = 0
     """The attempt whose answer the client has."""
 
@@ -121,49 +132,62 @@ class AttemptRule:
     def __init__(self, max_attempts: int) -> None:
         self._max_attempts = max_attempts
         self._pieces: dict[Piece, _Attempts] = {}
-        self._job_ids: dict[str, dict[str, JobHeard]] = {}
-        self._utterances: dict[str, set[tuple[str, int]]] = {}
-        self._withdrawn: dict[str, set[str]] = {}
+        self._jobs: dict[tuple[str, str], JobHeard] = {}
+        """Node and its name for a job → the job."""
+        self._spoken: set[tuple[str, str, int]] = set()
+        """Node, its name for a session, index."""
+        self._withdrawn: set[tuple[str, str]] = set()
         self._answers: dict[str, _Given] = {}
+        self._calm = Calm()
 
     def take(self, event: Event) -> Iterator[str]:
         """See `Rule.take`."""
+        self._calm.take(event)
         match event:
             case JobHeard():
                 yield from self._node_heard(event)
             case JobWithdrawn():
-                self._withdrawn.setdefault(event.node, set()).add(event.job_id)
+                self._withdrawn.add((event.node, event.job_id))
             case JobAnswered():
                 self._node_answered(event)
             case OutcomeHeard() if event.reason is None:
                 yield from self._client_heard(event)
 
     def _node_heard(self, job: JobHeard) -> Iterator[str]:
-        ids = self._job_ids.setdefault(job.node, {})
-        spoken = self._utterances.setdefault(job.node, set())
-        if job.job_id in ids:
+        if (job.node, job.job_id) in self._jobs:
             yield f"{job.node} gets {job.job_id} a second time"
-        if (job.session, job.index) in spoken:
+        if (job.node, job.session, job.index) in self._spoken:
             yield f"{job.node} gets {job.session}:{job.index} a second time"
-        ids[job.job_id] = job
-        spoken.add((job.session, job.index))
+        self._jobs[job.node, job.job_id] = job
+        self._spoken.add((job.node, job.session, job.index))
         state = self._pieces.setdefault(_piece(job), _Attempts())
-        if job.attempt <= state.highest:
+        if job.attempt in state.heard:
+            yield f"{job.job_id} at {job.node} is attempt {job.attempt} a second time"
+        elif job.attempt < state.highest and self._was_on_time(job, state):
             yield f"{job.job_id} at {job.node} is attempt {job.attempt} after {state.highest}"
         if job.attempt > self._max_attempts:
             yield f"{job.job_id} at {job.node} is attempt {job.attempt} of {self._max_attempts}"
-        if state.answered:
+        if 0 < state.answered < job.attempt:
             yield f"{job.job_id} is at {job.node} though the client has attempt {state.answered}"
-        state.highest = max(state.highest, job.attempt)
+        state.heard.add(job.attempt)
+        if job.attempt > state.highest:
+            state.highest, state.highest_at = job.attempt, job.at
+
+    def _was_on_time(self, job: JobHeard, state: _Attempts) -> bool:
+        """Tell whether the node would have heard of it before the next attempt was begun."""
+        calm_since = self._calm.since(job.node)
+        if calm_since is None or calm_since > state.highest_at:
+            return False
+        return job.at > state.highest_at + _ON_ITS_WAY_SECONDS
 
     def _node_answered(self, event: JobAnswered) -> None:
-        job = self._job_ids.get(event.node, {}).get(event.job_id)
+        job = self._jobs.get((event.node, event.job_id))
         if not event.text or job is None:
             return
         given = _Given(_piece(job), job.attempt)
         if event.answer is Answer.FALSE:
             given.why_not = "it was false"
-        elif event.job_id in self._withdrawn.get(event.node, ()):
+        elif (event.node, event.job_id) in self._withdrawn:
             given.why_not = "the job was withdrawn from the node before"
         self._answers[event.text] = given
 
@@ -190,6 +214,10 @@ class AttemptRule:
             del self._pieces[piece]
         for text in [text for text, given in self._answers.items() if given.piece[0] == session]:
             del self._answers[text]
+        for key in [key for key, job in self._jobs.items() if public(job.session) == session]:
+            del self._jobs[key]
+            self._withdrawn.discard(key)
+        self._spoken = {row for row in self._spoken if public(row[1]) != session}
 
 
 def _piece(job: JobHeard) -> Piece:

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from tests.support.chaos_calm import Calm
 from tests.support.chaos_log import (
-    EVERYBODY,
     CloseAcked,
     CloseAsked,
+    DataLost,
     Disturbed,
     Event,
     JobHeard,
@@ -21,39 +22,6 @@ from tests.support.chaos_log import (
 )
 from tests.support.chaos_node_rules import OpenSlots
 from tests.support.chaos_session_rules import public
-
-
-class Calm:
-    """Since when nothing disturbs somebody, or everybody."""
-
-    def __init__(self) -> None:
-        self._faults: dict[str, int] = {}
-        self._calm_since: dict[str, float] = {}
-
-    def take(self, event: Event) -> None:
-        """Follow the faults."""
-        match event:
-            case Disturbed():
-                self._faults[event.subject] = self._faults.get(event.subject, 0) + 1
-            case Undisturbed():
-                left = self._faults.get(event.subject, 0) - 1
-                self._calm_since[event.subject] = event.at
-                if left > 0:
-                    self._faults[event.subject] = left
-                else:
-                    self._faults.pop(event.subject, None)
-
-    def since(self, subject: str) -> float | None:
-        """Return since when this one and all were left in peace; None: they are not."""
-        if subject in self._faults or EVERYBODY in self._faults:
-            return None
-        calm = self._calm_since
-        return max(calm.get(subject, 0.0), calm.get(EVERYBODY, 0.0))
-
-    def forget(self, subject: str) -> None:
-        """Let go of one that is over."""
-        self._faults.pop(subject, None)
-        self._calm_since.pop(subject, None)
 
 
 @dataclass(slots=True)
@@ -123,7 +91,7 @@ class _FreeNode:
         self._free_since: dict[str, float] = {}
 
     def take(self, event: Event, calm: Calm) -> None:
-        if not isinstance(event, (NodeEvent, Disturbed, Undisturbed)):
+        if not isinstance(event, (NodeEvent, Disturbed, Undisturbed, DataLost)):
             return
         self._open.take(event)
         match event:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -26,10 +27,10 @@ _SETTINGS = {
     "hangover-manual-ms": 0,
     "max-duration-ms": MAX_DURATION_MS,
     "pending-timeout-ms": 8000,
-    "job-timeout-ms": 2000,
+    "job-timeout-ms": 3000,
     "turn-wait-ms": 500,
     "model-penalty-ms": 2000,
-    "node-timeout-ms": 4000,
+    "node-timeout-ms": 2500,
     "session-grace-seconds": 3,
     "close-flush-ms": 5000,
     "result-gap-ms": 2000,
@@ -40,7 +41,7 @@ _SETTINGS = {
 decides, so that it is known beforehand what an utterance is."""
 
 LIMITS = Limits(
-    outcome_seconds=8.0 + 3 * 2.0 + 2.0 + 3.0, stall_seconds=5.0, max_attempts=3, grace_seconds=2.5
+    outcome_seconds=8.0 + 3 * 3.0 + 2.0 + 3.0, stall_seconds=5.0, max_attempts=3, grace_seconds=2.5
 )
 """The rules that follow from these settings, with some slack for a busy machine."""
 
@@ -112,6 +113,7 @@ class ChaosRun:
         self.result = Result(options.seed, self.oracle)
         self._options = options
         self._on_event = on_event
+        self._load_is_over = asyncio.Event()
         self._clients: list[ChaosClient] = []
         self._nodes: list[ChaosNode] = []
 
@@ -207,10 +209,11 @@ class ChaosRun:
                 if task in late:
                     world.log(Complaint, text=f"{client} never came to its end")
         finally:
-            faults.cancel()
             for task in talk:
                 task.cancel()
+            self._load_is_over.set()
             await asyncio.gather(faults, *talk, return_exceptions=True)
+        faults.result()  # each has taken its harm back; one that could not is a mistake of ours
 
     async def _inject(self, world: World) -> None:
         """Let one fault after the other strike, as long as there is load."""
@@ -222,8 +225,9 @@ class ChaosRun:
         if not rate or not kinds:
             return
         async with asyncio.TaskGroup() as group:
-            while world.now() < self._options.seconds:
-                await asyncio.sleep(rng.expovariate(rate))
+            while world.now() < self._options.seconds and not self._load_is_over.is_set():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._load_is_over.wait(), rng.expovariate(rate))
                 kind = rng.choices(kinds, weights)[0]
                 self.result.faults[kind.__name__] += 1
                 own = Random(rng.getrandbits(64))

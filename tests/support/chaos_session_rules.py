@@ -104,6 +104,10 @@ class _Spoken:
     is_lost: bool = False
 
 
+_CLOSING_BYTES = 6400
+"""200 ms of silence: what ends the turn of a client that was lost in the middle of it."""
+
+
 class AudioRule:
     """A node hears an utterance as it was said, byte by byte, on every attempt.
 
@@ -140,7 +144,9 @@ class AudioRule:
         said = spoken.said.get(event.index)
         place = f"{session}:{event.index}"
         if said is None:
-            yield f"{place} is at {event.node} and was never said"
+            is_closing = event.index == max(spoken.said, default=-1) + 1
+            if not (spoken.is_lost and is_closing and event.size_bytes <= _CLOSING_BYTES):
+                yield f"{place} is at {event.node} and was never said"
         elif said.speech.digest(event.size_bytes) != event.digest:
             yield f"{place} is at {event.node} with other audio ({event.size_bytes} bytes)"
         elif event.size_bytes != said.size_bytes and not spoken.is_lost:

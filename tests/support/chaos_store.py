@@ -4,6 +4,8 @@ import asyncio
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
+from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,19 @@ from tests.support.chaos_proxy import FaultProxy
 
 PREFIX = "lingua:v1:"
 _START_SECONDS = 5.0
+_LAG_SECONDS = 0.5
 _MOST_TTL_SECONDS = 3600 + 60
-_DROPS = ("q:*", "pin:*", "node:*:slots", "session:*:jobs", "session:*:queued", "turn:*")
+_DROPS = ("q:*", "pin:*", "node:*:slots", "session:*:jobs", "session:*:queued")
 """Kinds of keys that are gone when nobody speaks."""
+
+
+class Survives(Enum):
+    """What a store still has when it comes back."""
+
+    ALL = auto()
+    MOST = auto()
+    """All but the last half second: a log that is written once a second, a replica that lags."""
+    NOTHING = auto()
 
 
 class ChaosStore:
@@ -72,12 +84,17 @@ class ChaosStore:
         self._process.kill()
         self._process.wait()
 
-    async def restart(self, *, keeps_data: bool, down_seconds: float = 0.0) -> None:
-        """End the server and start another, with the data or without."""
+    async def restart(self, survives: Survives, down_seconds: float = 0.0) -> None:
+        """End the server and start another one in its place."""
         dump = self._directory / "dump.rdb"
         dump.unlink(missing_ok=True)
-        if keeps_data:
-            await self.command("SAVE")
+        match survives:
+            case Survives.ALL:
+                with suppress(redis.exceptions.ConnectionError):  # it ends without an answer
+                    await self.command("SHUTDOWN", "SAVE")
+            case Survives.MOST:
+                await self.command("SAVE")
+                await asyncio.sleep(_LAG_SECONDS)
         self.kill()
         await asyncio.sleep(down_seconds)
         await self._start_server()

@@ -33,7 +33,7 @@ def tone(duration_ms: int, rate_hz: int = 16_000) -> bytes:
 
 def noise(seed: int, size: int) -> bytes:
     """Return bytes without any order, the same for the same seed."""
-    return random.Random(seed).randbytes(size)  # noqa: S311 - no secret, and it must repeat
+    return random.Random(seed).randbytes(size)
 
 
 def recorded_packets(name: str = "librivox-0880") -> list[bytes]:

@@ -236,9 +236,13 @@ def _slot(job: Message) -> tuple[str, str, str]:
 
 
 @asynccontextmanager
-async def raw_node(url: str, ability: Ability | None = None) -> AsyncIterator[RawNode]:
-    """Connect and register a node."""
+async def raw_node(
+    url: str, ability: Ability | None = None, *, answering: bool = False
+) -> AsyncIterator[RawNode]:
+    """Connect and register a node, which may answer all jobs by itself from the first one on."""
     async with RawNode(url, ability or Ability()) as node:
+        if answering:
+            node.answers()
         ack = await node.register()
         assert node.node_id, ack
         yield node

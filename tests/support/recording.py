@@ -69,6 +69,12 @@ class RecordingOutbox:
         """Return the messages of one class, oldest first."""
         return [message for message in self.messages if isinstance(message, message_class)]
 
+    def only(self, message_class: type[M]) -> M:
+        """Return the one message of this class; fails if there is another number of them."""
+        found = self.of(message_class)
+        assert len(found) == 1, f"{len(found)} {message_class.__name__}: {self.messages}"
+        return found[0]
+
     def take(self) -> list[BaseModel]:
         """Return all messages and forget them."""
         taken, self.messages = self.messages, []

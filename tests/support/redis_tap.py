@@ -92,6 +92,17 @@ class RedisTap:
         with suppress(ConnectionError):
             await asyncio.gather(forward(), back())
 
+    async def settle(self) -> None:
+        """Return when MONITOR has told of everything that happened before this call."""
+        mark = f"mark-{len(self.monitored)}".encode()
+        reader, writer = await asyncio.open_unix_connection(self._server_path)
+        writer.write(b"PING " + mark + b"\r\n")
+        await reader.readline()
+        writer.close()
+        async with asyncio.timeout(5):
+            while mark not in self.monitored:
+                await asyncio.sleep(0.005)
+
     # ---- reading it -------------------------------------------------------------------------
 
     def lines(self) -> list[bytes]:

@@ -69,7 +69,7 @@ SESSION_MESSAGES: list[WireMessage] = [
         use_binary_frame=True,
         resume=True,
         session_id=SID,
-        resume_token="again",  # noqa: S106 - an example, no secret
+        resume_token="again",
         last_delivery_seq=3,
         **LANGUAGES,
     ),
@@ -111,7 +111,7 @@ SESSION_REPLIES: list[WireMessage] = [
         negotiated_audio_format="opus",
         negotiated_sample_rate=16_000,
         negotiated_channel_count=1,
-        resume_token="again",  # noqa: S106 - an example, no secret
+        resume_token="again",
         resumed=False,
         next_seq=0,
     ),

@@ -67,6 +67,7 @@ REQUIRED: dict[str, Shape] = {
     "backpressure": {"action": str},
     "server_heartbeat": {"session_id": str, "timestamp": int},
     "session_close_ack": {"session_id": str},
+    "audio_ack": {"session_id": str, "next_seq": int},
     "reconnect": {"after_ms": int, "reason": str},
     "node_register_ack": {"node_id": str, "message": str, "status": str},
     "job_assign": {
@@ -124,7 +125,8 @@ OPTIONAL: dict[str, Shape] = {
 """Message type → the fields it may have."""
 
 EXTENSIONS: dict[str, Shape] = {
-    "translation_result": {"late": bool},
+    "session_init_ack": {"resume_token": str, "resumed": bool, "next_seq": int},
+    "translation_result": {"late": bool, "tts_lost": bool},
     "missing_result": {"late": bool},
     "ui_event": {"wait_ms_estimate": int},
 }

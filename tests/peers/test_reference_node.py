@@ -147,4 +147,4 @@ def test_the_token_goes_along_as_a_bearer_header() -> None:
         assert peer.socket.request is not None
         assert peer.socket.request.headers["Authorization"] == "Bearer secret"
 
-    with_node(script, token="secret")  # noqa: S106 - the test's own
+    with_node(script, token="secret")

@@ -1,0 +1,89 @@
+"""JobRestorer: puts open jobs back into a store that has lost them, or finds where they went."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+
+from actors.directory import Directory
+from actors.job_ends import JobEnds
+from actors.open_jobs import OpenJob
+from actors.session_steps import SessionSteps
+from actors.step import Step
+from protocol.errors import MissingReason
+from protocol.ids import NodeId
+from storage.job import FINAL_STATES
+from storage.jobs import JobRepository, Restoration
+from storage.replies import Assigned, Duplicate, Fenced, Queued, Updated
+
+
+class JobRestorer:
+    """Restores jobs as they stand in `open_jobs`; what the store knows better, it learns."""
+
+    def __init__(
+        self,
+        jobs: JobRepository,
+        ends: JobEnds,
+        directory: Directory,
+        sessions: SessionSteps,
+        on_place: Callable[[Assigned | Duplicate | Queued], Sequence[Step]],
+    ) -> None:
+        self._jobs = jobs
+        self._ends = ends
+        self._directory = directory
+        self._sessions = sessions
+        self._on_place = on_place
+        """Told where the store has a job now."""
+
+    def restore_all(self) -> Sequence[Step]:
+        """Put every open job back, once the nodes have had a moment to register again."""
+        return tuple(self.restore(job).later() for job in self._ends.open_jobs)
+
+    def look_for_waiting(self) -> Sequence[Step]:
+        """The store is back: which waiting jobs got a slot by a reply that was lost?"""
+        return tuple(self.restore(job) for job in self._ends.open_jobs if job.node_id is None)
+
+    def restore(self, job: OpenJob) -> Step:
+        """Put one job back; one whose node is gone is dispatched anew, as a further attempt."""
+        if job.node_id is not None and job.node_id not in self._directory.nodes:
+            return self.dispatch_again(job)
+        return self._step(job)
+
+    def dispatch_again(self, job: OpenJob) -> Step:
+        """Put one job back as a further attempt at another node."""
+        left = job.node_id
+        job.stand(job.attempt + 1, None)
+        return self._step(job, left)
+
+    def _step(self, job: OpenJob, left: NodeId | None = None) -> Step:
+        epoch = self._sessions.epoch(job.spec.session_id)
+        spec = replace(job.spec, session_epoch=epoch)
+        excluded = () if left is None else (left,)
+        restoration = Restoration(spec, job.attempt, job.node_id, excluded_nodes=excluded)
+        return Step(self._jobs.restore(restoration), partial(self._restored, job, left))
+
+    def _restored(
+        self,
+        job: OpenJob,
+        left: NodeId | None,
+        reply: Assigned | Queued | Duplicate | Updated | Fenced,
+    ) -> Sequence[Step]:
+        job_id = job.spec.job_id
+        if job_id not in self._ends.open_jobs:  # it ended while this was under way
+            return (self._ends.end_unknown(job_id, job.attempt, MissingReason.PROCESSING_ERROR),)
+        match reply:
+            case Assigned() | Queued():
+                return self._on_place(reply)
+            case Fenced():
+                again = partial(self._again, job, left)
+                return self._sessions.claim(job.spec.session_id, again)
+            case Duplicate() if reply.state in FINAL_STATES:
+                self._ends.give_up(job, MissingReason.INSTANCE_LOST)  # by who took us for dead
+                return ()
+            case Duplicate() if reply.node_id is not None:
+                known = (reply.attempt, reply.node_id) == (job.attempt, job.node_id)
+                return () if known else self._on_place(reply)
+            case Duplicate() | Updated():
+                return ()
+
+    def _again(self, job: OpenJob, left: NodeId | None) -> Sequence[Step]:
+        return (self._step(job, left),)

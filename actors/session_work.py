@@ -1,0 +1,232 @@
+"""SessionWork: what a session's actor does for its speaker, whatever phase it is in.
+
+What the client says goes into the `Uplink`, what becomes of it comes out of the `Downlink`, and
+the dispatcher is told in between. Must not: know when the session begins, pauses or ends.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from loguru import logger
+
+from actors.admission import HeldAudio
+from actors.directory import Directory
+from actors.downlink import Downlink, DownlinkOptions
+from actors.messages import (
+    ChunkArrived,
+    ClientBeat,
+    EndJob,
+    JobDispatched,
+    JobEnded,
+    JobProgressed,
+    JobQueued,
+    PartialArrived,
+    PlaybackEnded,
+    PlaybackStarted,
+    ResultReplaced,
+    SessionOpened,
+    UtteranceArrived,
+    UtteranceCut,
+    UtteranceWanted,
+)
+from actors.metrics import Metrics
+from actors.ports import Outbox
+from actors.presence import Presence
+from actors.profile import SessionProfile
+from actors.runtime import LoopActor
+from actors.uplink import Repeated, Uplink, UplinkOptions
+from actors.utterances import Utterance
+from protocol.errors import ErrorCode, MissingReason, ProtocolError
+from protocol.ids import RequestId
+from protocol.session_outbound import AudioAck, ServerHeartbeat, UiEventKind, error_message
+from storage.job import JobState
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSetup:
+    """What all sessions of a process have in common."""
+
+    directory: Directory
+    presence: Presence
+    held: HeldAudio
+    metrics: Metrics
+    uplink: UplinkOptions
+    downlink: DownlinkOptions
+    grace_ms: float
+    close_flush_ms: float
+    keep_audio_after_sending: bool
+    """False: a lost node ends the job as `node_lost`, because its audio is gone."""
+    wall_ms: Callable[[], int]
+    """Unix ms, for what peers are told."""
+
+
+class SessionWork(LoopActor):
+    """The working half of a session; every utterance it cut has exactly one outcome."""
+
+    def __init__(self, profile: SessionProfile, setup: SessionSetup, outbox: Outbox) -> None:
+        super().__init__()
+        self.key = profile.session_id
+        self._profile = profile
+        self._setup = setup
+        self._uplink = Uplink(profile, setup.uplink, setup.held)
+        self._downlink = Downlink(
+            profile.session_id,
+            setup.downlink,
+            setup.wall_ms,
+            self._on_delivered if profile.is_resumable else None,
+        )
+        self._downlink.outbox = outbox
+        self._log = logger.bind(session_id=profile.session_id)
+
+    def _open_in_store(self) -> None:
+        profile = self._profile
+        self._setup.directory.dispatcher.tell(
+            SessionOpened(self.actor_ref, profile.session_id, profile.tenant_id)
+        )
+
+    # ---- what the client says ---------------------------------------------------------------
+
+    def _on_chunk(self, message: ChunkArrived) -> None:
+        try:
+            cut = self._uplink.chunk(message, self.now_ms(), self._setup.wall_ms())
+        except ProtocolError as error:
+            self._refuse(error)
+            return
+        if cut:
+            self._dispatch(cut)
+
+    def _on_utterance(self, message: UtteranceArrived) -> None:
+        try:
+            cut = self._uplink.whole(message, self.now_ms())
+        except ProtocolError as error:
+            self._refuse(error)
+            return
+        if isinstance(cut, Repeated):
+            self._repeat(cut)
+        else:
+            self._dispatch(cut)
+
+    def _repeat(self, repeated: Repeated) -> None:
+        """Never without an answer: some clients wait for one without a limit."""
+        if not self._downlink.repeat(repeated.request_id):
+            text = "utterance_index was used before, and its outcome is not kept any more"
+            self._refuse(ProtocolError(ErrorCode.INVALID_MESSAGE, text))
+
+    def _refuse(self, error: ProtocolError) -> None:
+        self._downlink.send(error_message(error.code, error.message))
+
+    def _on_beat(self, message: ClientBeat) -> None:
+        if message.last_delivery_seq is not None:
+            self._downlink.free_replay(message.last_delivery_seq)
+        self._downlink.send(
+            ServerHeartbeat(session_id=self._profile.session_id, timestamp=self._setup.wall_ms())
+        )
+
+    def _on_playback(self, message: PlaybackStarted | PlaybackEnded) -> None:
+        if isinstance(message, PlaybackStarted):
+            self._uplink.playback_started(self.now_ms())
+        else:
+            self._uplink.playback_ended(self.now_ms())
+            self._downlink.playback_ended(message, self.now_ms())
+
+    # ---- utterances and their jobs ----------------------------------------------------------
+
+    def _dispatch(self, utterances: Iterable[Utterance]) -> None:
+        """Give each a place in the order and send it on its way."""
+        for utterance in utterances:
+            self._downlink.expect(utterance)
+            self._setup.metrics.cut_made(utterance.reason.value)
+            if self._uplink.is_over_bound:
+                self._end(utterance, JobState.FAILED, MissingReason.QUEUE_FULL)
+            else:
+                self._tell_cut(utterance, attempt=0)
+
+    def _tell_cut(self, utterance: Utterance, attempt: int) -> None:
+        audio = utterance.audio or b""
+        self._setup.directory.dispatcher.tell(
+            UtteranceCut(self.actor_ref, utterance.spec, utterance.work, audio, attempt)
+        )
+
+    def _on_progress(self, message: JobQueued | JobProgressed) -> None:
+        utterance = self._uplink.open.get(message.job_id)
+        if utterance is None:
+            return
+        if isinstance(message, JobQueued):
+            wait_ms = message.wait_ms_estimate
+            self._downlink.progress(utterance, UiEventKind.QUEUED, self.now_ms(), wait_ms)
+        else:
+            self._downlink.progress(utterance, UiEventKind.NODE_ACCEPTED, self.now_ms())
+
+    def _on_dispatched(self, message: JobDispatched) -> None:
+        utterance = self._uplink.open.get(message.job_id)
+        if utterance is None:
+            return
+        now_ms = self.now_ms()
+        if message.attempt == 1:
+            self._setup.metrics.final_to_assign(now_ms - utterance.cut_at_ms)
+        self._downlink.progress(utterance, UiEventKind.DISPATCHED, now_ms)
+        if not self._setup.keep_audio_after_sending:
+            self._uplink.release_audio(utterance)
+
+    def _on_wanted(self, message: UtteranceWanted) -> None:
+        utterance = self._uplink.open.get(message.job_id)
+        if utterance is None:
+            end = EndJob(message.job_id, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
+        elif utterance.audio is None:
+            end = EndJob(message.job_id, JobState.FAILED, MissingReason.NODE_LOST)
+        else:
+            self._tell_cut(utterance, message.attempt)
+            return
+        self._setup.directory.dispatcher.tell(end)
+
+    def _on_partial(self, message: PartialArrived) -> None:
+        utterance = self._uplink.open.get(message.job_id)
+        if utterance is not None:
+            self._downlink.progress(utterance, UiEventKind.ASR_PARTIAL, self.now_ms())
+            self._downlink.partial(utterance, message.text, is_final=message.is_final)
+
+    def _on_ended(self, message: JobEnded) -> None:
+        """One outcome per utterance: what comes for a closed one changes nothing."""
+        utterance = self._uplink.close(message.job_id)
+        if utterance is None:
+            return
+        now_ms = self.now_ms()
+        self._setup.metrics.final_to_result(now_ms - utterance.cut_at_ms)
+        self._downlink.ended(utterance, message, now_ms)
+
+    def _on_replaced(self, message: ResultReplaced) -> None:
+        self._downlink.replace(message, self.now_ms())
+
+    def _end(self, utterance: Utterance, state: JobState, reason: MissingReason) -> None:
+        """Give an utterance its outcome here, without a word from the store."""
+        job_id = utterance.spec.job_id
+        self._on_ended(JobEnded(job_id, state, reason, None, 0, None))
+
+    def _give_up(self, unanswered: list[Utterance]) -> None:
+        """Tell the client what became of these, and of all that waits for them."""
+        for utterance in unanswered:
+            job_id, reason = utterance.spec.job_id, MissingReason.PROCESSING_ERROR
+            ended = JobEnded(job_id, JobState.FAILED, reason, None, 0, None)
+            self._downlink.ended(utterance, ended, self.now_ms())
+        self._downlink.flush()
+
+    def _end_everywhere(self, utterance: Utterance, state: JobState, reason: MissingReason) -> None:
+        self._setup.directory.dispatcher.tell(EndJob(utterance.spec.job_id, state, reason))
+        self._end(utterance, state, reason)
+
+    # ---- what a client that may resume hears beside it --------------------------------------
+
+    def _on_delivered(self, key: RequestId) -> None:
+        if self._uplink.progress is not None:
+            self._uplink.progress.answered(key)
+
+    def _acknowledge_audio(self) -> float | None:
+        """Tell the client what it may forget, if that is due; return when to look again."""
+        progress = self._uplink.progress
+        if progress is None or self._downlink.outbox is None:
+            return None
+        next_seq = progress.acknowledge(self.now_ms())
+        if next_seq is not None:
+            session_id = self._profile.session_id
+            self._downlink.send(AudioAck(session_id=session_id, next_seq=next_seq))
+        return progress.due_ms

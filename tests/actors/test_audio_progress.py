@@ -1,0 +1,106 @@
+"""What a client may forget, and what it has to send again."""
+
+from actors.audio_progress import AudioProgress
+from actors.catch_up import CatchUp
+from protocol.ids import RequestId
+
+FIRST, SECOND = RequestId("first"), RequestId("second")
+
+
+def progress(*seqs: int) -> AudioProgress:
+    made = AudioProgress(1000)
+    for seq in seqs:
+        assert made.take(seq)
+    return made
+
+
+def test_nothing_is_settled_before_an_outcome() -> None:
+    made = progress(0, 1, 2)
+    made.segment(0)
+    assert made.acknowledge(0) is None
+    made.cut(FIRST, 0)
+    made.segment(None)
+    assert made.acknowledge(10) is None
+    assert made.due_ms is None
+    made.answered(FIRST)
+    assert made.acknowledge(20) == 3
+
+
+def test_what_is_settled_ends_where_the_oldest_audio_waits() -> None:
+    made = progress(*range(8))
+    made.cut(FIRST, 0)
+    made.cut(SECOND, 3)
+    made.segment(6)
+    made.answered(SECOND)
+    assert made.acknowledge(0) is None
+    made.answered(FIRST)
+    assert made.acknowledge(0) == 6
+    made.segment(None)  # silence
+    assert made.acknowledge(1000) == 8
+
+
+def test_the_client_hears_of_it_once_per_interval() -> None:
+    made = progress(0, 1)
+    made.cut(FIRST, 0)
+    made.cut(SECOND, 1)
+    made.answered(FIRST)
+    assert made.acknowledge(100) == 1
+    made.answered(SECOND)
+    assert made.due_ms == 1100
+    assert made.acknowledge(1099) is None
+    assert made.acknowledge(1100) == 2
+    assert made.due_ms is None
+
+
+def test_a_gap_below_waiting_audio_is_still_expected() -> None:
+    """7 came before 6, and the line was cut between them."""
+    made = progress(*range(6), 7)
+    made.cut(FIRST, 0)
+    made.segment(7)
+    made.answered(FIRST)
+    assert made.acknowledge(0) == 6
+    assert made.next_seq == 6
+
+
+def test_numbers_that_a_client_left_out_are_not_waited_for_for_ever() -> None:
+    made = progress(0, 1, 5, 6)
+    made.cut(FIRST, 0)
+    assert made.next_seq == 2
+    made.answered(FIRST)
+    assert made.next_seq == 7
+    assert made.acknowledge(0) == 7
+
+
+def test_a_client_that_comes_back_is_told_again() -> None:
+    made = progress(0, 1)
+    made.cut(FIRST, 0)
+    made.answered(FIRST)
+    assert made.acknowledge(0) == 2
+    made.resumed(heard_ms=0, now_ms=5000)
+    assert made.acknowledge(5000) == 2
+    assert made.acknowledge(6000) is None
+
+
+def test_tiny_utterances_count_by_their_own_numbers() -> None:
+    made = progress(0)
+    assert made.take_tiny(0)
+    assert not made.take_tiny(0)
+    assert made.next_seq == 1
+
+
+def test_chunks_are_late_until_as_much_has_come_as_time_has_passed() -> None:
+    catch_up = CatchUp()
+    assert not catch_up.chunk(heard_ms=0, now_ms=1000)
+    catch_up.begin(heard_ms=250, now_ms=2000)
+    assert catch_up.chunk(heard_ms=250, now_ms=2001)
+    assert catch_up.chunk(heard_ms=750, now_ms=2002)
+    assert not catch_up.chunk(heard_ms=1260, now_ms=2003)
+    assert not catch_up.chunk(heard_ms=1260, now_ms=9000)
+
+
+def test_chunks_are_not_late_after_a_lull() -> None:
+    catch_up = CatchUp()
+    catch_up.begin(heard_ms=0, now_ms=2000)
+    assert catch_up.chunk(heard_ms=0, now_ms=3999)
+    assert catch_up.chunk(heard_ms=10, now_ms=5998)
+    assert not catch_up.chunk(heard_ms=20, now_ms=7998)

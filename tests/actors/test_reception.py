@@ -1,0 +1,236 @@
+"""Who is let in, who is not, and what counts at once."""
+
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any
+
+from actors.admission import AdmissionOptions, HeldAudio
+from actors.directory import Directory
+from actors.downlink import DownlinkOptions
+from actors.messages import NodeArrived, SessionEnded
+from actors.metrics import NullMetrics
+from actors.node_options import NodeOptions
+from actors.presence import Presence
+from actors.reception import OpenedNode, OpenedSession, Reception, Refused
+from actors.runtime import ActorFailed, tell
+from actors.messages import CloseRequested, NodeSocketLost, SocketLost
+from actors.segmenter import SegmenterOptions
+from actors.sequencer import SequencerOptions
+from actors.session import SessionSetup
+from actors.uplink import UplinkOptions
+from protocol.errors import CloseCode, ErrorCode
+from protocol.ids import NodeId, SessionId
+from protocol.node_inbound import NodeRegister
+from protocol.session_inbound import SessionInit
+from protocol.session_outbound import SessionInitAck
+from tests.support.recording import RecordingOutbox, RecordingRef
+from tests.support.virtual_time import run_virtual, settle, stop_actors
+
+INIT = SessionInit(client_version="1", platform="web", src_lang="en", tgt_lang="es")
+
+
+class Door:
+    """Reception with real actors behind it."""
+
+    def __init__(self, max_sessions: int = 10) -> None:
+        self.directory = Directory()
+        self.dispatcher = RecordingRef("dispatcher")
+        self.directory.dispatcher = self.dispatcher
+        self.presence = Presence()
+        self.failures: list[ActorFailed] = []
+        setup = SessionSetup(
+            directory=self.directory,
+            presence=self.presence,
+            held=HeldAudio(1 << 20),
+            metrics=NullMetrics(),
+            uplink=UplinkOptions(SegmenterOptions(), 1000, 100_000, 5_000),
+            downlink=DownlinkOptions(SequencerOptions(), 200, 1 << 20),
+            grace_ms=30_000,
+            close_flush_ms=10_000,
+            keep_audio_after_sending=True,
+            wall_ms=lambda: 0,
+        )
+        admission = AdmissionOptions(max_sessions=max_sessions)
+        self.reception = Reception(setup, NodeOptions(), admission, self.failures.append)
+
+    def open(self, tenant: str | None = None, **said: Any) -> OpenedSession:
+        opened = self.reception.open_session(
+            INIT.model_copy(update=said), RecordingOutbox(), tenant
+        )
+        assert isinstance(opened, OpenedSession)
+        return opened
+
+    async def detached(self, tenant: str | None = None, **said: Any) -> SessionId:
+        """Return a session that has lost its socket."""
+        outbox = RecordingOutbox()
+        opened = self.reception.open_session(INIT.model_copy(update=said), outbox, tenant)
+        assert isinstance(opened, OpenedSession)
+        tell(opened.ref, SocketLost(outbox))
+        await settle()
+        return opened.session_id
+
+    def attach(self, session_id: SessionId, tenant: str | None = None) -> OpenedSession | Refused:
+        return self.reception.attach_session(session_id, RecordingOutbox(), tenant)
+
+    def register(
+        self, name: str | None = "n", principal: str | None = None
+    ) -> OpenedNode | Refused:
+        message = NodeRegister(node_id=None if name is None else NodeId(name))
+        return self.reception.register_node(message, RecordingOutbox(), principal)
+
+
+def at_the_door(
+    test: Callable[[Door], Coroutine[Any, Any, None]], **options: int
+) -> Callable[[], None]:
+    """Run a test on virtual time; all actors end with it."""
+
+    @wraps(test)
+    def run() -> None:
+        async def main() -> None:
+            door = Door(**options)
+            await test(door)
+            await stop_actors()
+            assert door.failures == []
+
+        run_virtual(main())
+
+    del run.__wrapped__  # type: ignore[attr-defined]  # pytest would look for a fixture `door`
+    return run
+
+
+def for_two(test: Callable[[Door], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    return at_the_door(test, max_sessions=2)
+
+
+# ---- sessions -------------------------------------------------------------------------------
+
+
+@at_the_door
+async def test_a_session_begins_and_acknowledges_itself(door: Door) -> None:
+    outbox = RecordingOutbox()
+    opened = door.reception.open_session(INIT, outbox, None)
+    assert isinstance(opened, OpenedSession)
+    await settle()
+    assert outbox.only(SessionInitAck).session_id == opened.session_id
+    assert opened.session_id in door.directory.sessions
+    assert len(opened.session_id) >= 34  # 128 random bits
+
+
+@for_two
+async def test_sessions_count_before_their_actors_have_run(door: Door) -> None:
+    """Many may come in one turn of the loop."""
+    door.open()
+    door.open()
+    refused = door.reception.open_session(INIT, RecordingOutbox(), None)
+    assert isinstance(refused, Refused)
+    assert refused.close_code is CloseCode.TRY_AGAIN_LATER
+    assert len(door.directory.sessions) == 2
+
+
+@for_two
+async def test_detached_and_ended_sessions_take_no_place(door: Door) -> None:
+    await door.detached()
+    opened = door.open()
+    door.open()
+    tell(opened.ref, CloseRequested("bye", acknowledge=False))
+    await settle()
+    assert door.dispatcher.only(SessionEnded).session_id == opened.session_id
+    door.open()
+    assert door.presence.attached == 2
+
+
+@at_the_door
+async def test_while_draining_nobody_new_is_let_in(door: Door) -> None:
+    door.reception.draining = True
+    refused = door.reception.open_session(INIT, RecordingOutbox(), None)
+    assert isinstance(refused, Refused)
+    assert refused.close_code is CloseCode.TRY_AGAIN_LATER
+    assert isinstance(door.register(), Refused)
+
+
+# ---- attaching ------------------------------------------------------------------------------
+
+
+@at_the_door
+async def test_a_detached_session_is_attached_to_once(door: Door) -> None:
+    session_id = await door.detached()
+    assert isinstance(door.attach(session_id), OpenedSession)
+    again = door.attach(session_id)  # before its actor has run
+    assert isinstance(again, Refused)
+    assert again.code is ErrorCode.INVALID_SESSION
+    await settle()
+    assert (door.presence.attached, door.presence.detached) == (1, 0)
+
+
+@at_the_door
+async def test_sessions_that_have_a_socket_or_never_were_cannot_be_attached_to(door: Door) -> None:
+    opened = door.open()
+    await settle()
+    assert isinstance(door.attach(opened.session_id), Refused)
+    assert isinstance(door.attach(SessionId("s-never")), Refused)
+
+
+@at_the_door
+async def test_only_the_same_credential_may_attach(door: Door) -> None:
+    owned = await door.detached(tenant="acme")
+    assert isinstance(door.attach(owned, "other"), Refused)
+    assert isinstance(door.attach(owned, None), Refused)
+    assert isinstance(door.attach(owned, "acme"), OpenedSession)
+
+
+@at_the_door
+async def test_what_an_anonymous_client_calls_its_tenant_is_no_credential(door: Door) -> None:
+    anonymous = await door.detached(tenant_id="acme")
+    assert isinstance(door.attach(anonymous, "acme"), Refused)
+    assert isinstance(door.attach(anonymous, None), OpenedSession)
+
+
+@at_the_door
+async def test_a_session_that_asked_for_resume_is_not_attached_to(door: Door) -> None:
+    session_id = await door.detached(resume=True)
+    assert isinstance(door.attach(session_id), Refused)
+
+
+# ---- nodes ----------------------------------------------------------------------------------
+
+
+@at_the_door
+async def test_a_node_without_an_id_gets_one(door: Door) -> None:
+    first, second = door.register(None), door.register(None)
+    assert isinstance(first, OpenedNode)
+    assert isinstance(second, OpenedNode)
+    assert first.node_id != second.node_id
+    await settle()
+    assert [told.node_id for told in door.dispatcher.of(NodeArrived)] == [
+        first.node_id,
+        second.node_id,
+    ]
+
+
+@at_the_door
+async def test_a_node_that_comes_back_keeps_its_actor(door: Door) -> None:
+    first, second = door.register(), door.register()
+    assert isinstance(first, OpenedNode)
+    assert isinstance(second, OpenedNode)
+    assert first.ref is second.ref
+
+
+@at_the_door
+async def test_a_node_id_belongs_to_the_credentials_that_registered_it(door: Door) -> None:
+    assert isinstance(door.register("n", "gpu-1"), OpenedNode)
+    refused = door.register("n", "gpu-2")
+    assert isinstance(refused, Refused)
+    assert refused.code is ErrorCode.NODE_ID_CONFLICT
+    assert isinstance(door.register("n", "gpu-1"), OpenedNode)
+
+
+@at_the_door
+async def test_whose_nodes_they_were_is_forgotten_when_they_left(door: Door) -> None:
+    for number in range(500):
+        outbox = RecordingOutbox()
+        message = NodeRegister(node_id=NodeId(f"n{number}"))
+        opened = door.reception.register_node(message, outbox, "gpu")
+        assert isinstance(opened, OpenedNode)
+        tell(opened.ref, NodeSocketLost(outbox))
+        await settle()
+    assert len(door.reception._owners) < 100
