@@ -270,13 +270,16 @@ class SessionActor(SessionWork):
         if self._downlink.is_cut:
             self._notice_cut()
         is_claimed = self._resumption is not None and self._resumption.is_claimed
-        if self._phase is _Phase.OVER or is_claimed or not self._downlink.is_caught_up:
+        if self._is_over() or is_claimed or not self._downlink.is_caught_up:
             return
         if self._lingers and self._downlink.outbox is None and self.now_ms() < self._grace_ends_ms:
             self._phase = _Phase.LINGERING
             self._phase_ends_ms = self._grace_ends_ms
             return
         self._finish()
+
+    def _is_over(self) -> bool:
+        return self._phase is _Phase.OVER
 
     def _finish(self) -> None:
         self._phase = _Phase.OVER

@@ -111,6 +111,10 @@ class Scheduler:
         self._actors: list[ActorRef[DispatcherActor] | ActorRef[InstanceActor]] = []
         self._watch()
 
+    def metrics_text(self) -> bytes:
+        """Return the figures as `/metrics` shows them."""
+        return self._metrics.text()
+
     async def start(self) -> None:
         """Take the lease, start the actors that there is one of, open the door."""
         self._loop_lag.start()

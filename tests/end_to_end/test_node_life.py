@@ -20,10 +20,11 @@ SILENCE = 1.2
 
 @pytest.fixture(scope="module")
 def scheduler() -> Iterator[SchedulerProcess]:
-    flags = ("--node-timeout-ms", str(int(SILENCE * 1000)), "--close-flush-ms", "500")
+    flags: tuple[str, ...] = ("--node-timeout-ms", str(int(SILENCE * 1000)))
+    flags = (*flags, "--close-flush-ms", "500")
     pings = ("--ping-interval-ms", "200", "--ping-timeout-ms", "200")
-    flags = ("--session-grace-seconds=0.5", "--hangover-manual-ms=5", *flags)
-    with running_scheduler(*flags, *pings) as process:
+    quick = ("--session-grace-seconds=0.5", "--hangover-manual-ms=5")
+    with running_scheduler(*quick, *flags, *pings) as process:
         yield process
         process.wait_until_idle()
 

@@ -109,7 +109,8 @@ _ON_ITS_WAY_SECONDS = 0.5
 
 @dataclass(slots=True)
 class _Attempts:
-    heard: set[int] = field(default_factory=set)
+    heard: dict[int, float] = field(default_factory=dict)
+    """Attempt → when a node last heard of it."""
     highest: int = 0
     highest_at: float = 0.0
     answered: int = 0
@@ -125,7 +126,10 @@ class _Given:
 
 
 class AttemptRule:
-    """An attempt is given to one node, once; after the next one began its answer counts no more."""
+    """An attempt is given to one node, once; after the next one began its answer counts no more.
+
+    A store that lost its data may give it to another node; never to the same one again.
+    """
 
     name = "attempts"
 
@@ -139,6 +143,7 @@ class AttemptRule:
         self._withdrawn: set[tuple[str, str]] = set()
         self._answers: dict[str, _Given] = {}
         self._calm = Calm()
+        self._data_lost_at = 0.0
 
     def take(self, event: Event) -> Iterator[str]:
         """See `Rule.take`."""
@@ -150,6 +155,8 @@ class AttemptRule:
                 self._withdrawn.add((event.node, event.job_id))
             case JobAnswered():
                 self._node_answered(event)
+            case DataLost():
+                self._data_lost_at = event.at
             case OutcomeHeard() if event.reason is None:
                 yield from self._client_heard(event)
 
@@ -161,7 +168,7 @@ class AttemptRule:
         self._jobs[job.node, job.job_id] = job
         self._spoken.add((job.node, job.session, job.index))
         state = self._pieces.setdefault(_piece(job), _Attempts())
-        if job.attempt in state.heard:
+        if state.heard.get(job.attempt, -1.0) > self._data_lost_at:
             yield f"{job.job_id} at {job.node} is attempt {job.attempt} a second time"
         elif job.attempt < state.highest and self._was_on_time(job, state):
             yield f"{job.job_id} at {job.node} is attempt {job.attempt} after {state.highest}"
@@ -169,7 +176,7 @@ class AttemptRule:
             yield f"{job.job_id} at {job.node} is attempt {job.attempt} of {self._max_attempts}"
         if 0 < state.answered < job.attempt:
             yield f"{job.job_id} is at {job.node} though the client has attempt {state.answered}"
-        state.heard.add(job.attempt)
+        state.heard[job.attempt] = job.at
         if job.attempt > state.highest:
             state.highest, state.highest_at = job.attempt, job.at
 

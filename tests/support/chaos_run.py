@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -47,6 +48,7 @@ LIMITS = Limits(
 
 _TICK_SECONDS = 0.25
 _QUIET_SECONDS = 25.0
+_LOG_BYTES = 20_000
 _GAUGES = ("sessions", "open_slots", "audio_bytes_held")
 
 
@@ -61,6 +63,8 @@ class Result:
     """What was still there after everybody had left."""
     log_lines: list[str] = field(default_factory=list)
     """Lines of the scheduler's log that speak of a bug."""
+    log_tail: str = ""
+    """The end of that log, if anything is wrong."""
     resident_mib: list[tuple[float, float]] = field(default_factory=list)
     """Seconds since the start and resident memory of the scheduler, over the run."""
     descriptors: tuple[int, int] = (0, 0)
@@ -126,11 +130,7 @@ class ChaosRun:
             scheduler = await asyncio.to_thread(self._start_scheduler, store)
             try:
                 await self._with_scheduler(scheduler, store)
-                scheduler.terminate()
-                status = await asyncio.to_thread(scheduler.wait)
-                if status != 0:
-                    self.result.leftovers.append(f"the scheduler ended with status {status}")
-                self.result.log_lines = scheduler.complaints()
+                await asyncio.to_thread(self._end_scheduler, scheduler)
             finally:
                 scheduler.kill()
                 scheduler.close()
@@ -138,6 +138,20 @@ class ChaosRun:
             await store.close()
         self.result.seconds = time.monotonic() - started
         return self.result
+
+    def _end_scheduler(self, scheduler: SchedulerProcess) -> None:
+        scheduler.terminate()
+        try:
+            status = scheduler.wait()
+            if status != 0:
+                self.result.leftovers.append(f"the scheduler ended with status {status}")
+        except subprocess.TimeoutExpired:
+            status_text = Path(f"/proc/{scheduler.process.pid}/status").read_text()
+            state = status_text.partition("State:")[2].partition("\n")[0].strip()
+            self.result.leftovers.append(f"the scheduler does not end on SIGTERM: {state}")
+        self.result.log_lines = scheduler.complaints()
+        if self.result.problems:
+            self.result.log_tail = scheduler.log()[-_LOG_BYTES:]
 
     def _start_scheduler(self, store: ChaosStore) -> SchedulerProcess:
         flags = [text for name, value in _SETTINGS.items() for text in (f"--{name}", str(value))]

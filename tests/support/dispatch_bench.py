@@ -230,7 +230,11 @@ class DispatchBench:
 
     def result(self, cut: UtteranceCut, node: str = "n", attempt: int = 1, **said: Any) -> Any:
         """Return a node's answer to a job; a full one unless said otherwise."""
-        fields = {"success": True, "text_asr": "hello", "text_translated": "hola"} | said
+        fields: dict[str, Any] = {
+            "success": True,
+            "text_asr": "hello",
+            "text_translated": "hola",
+        } | said
         result = JobResult(job_id=NodeJobId("as the node calls it"), **fields)
         return ResultArrived(cut.spec.job_id, attempt, NodeId(node), result)
 

@@ -34,6 +34,7 @@ class RedisTap:
         """Every byte that went to the server through here."""
         self.monitored = bytearray()
         """What MONITOR said."""
+        self._news = asyncio.Event()
         self._listener: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: list[asyncio.StreamWriter] = []
@@ -66,6 +67,7 @@ class RedisTap:
         async def listen() -> None:
             while data := await reader.read(1 << 16):
                 self.monitored += data
+                self._news.set()
 
         self._keep(listen())
 
@@ -101,7 +103,8 @@ class RedisTap:
         writer.close()
         async with asyncio.timeout(5):
             while mark not in self.monitored:
-                await asyncio.sleep(0.005)
+                self._news.clear()
+                await self._news.wait()
 
     # ---- reading it -------------------------------------------------------------------------
 

@@ -49,7 +49,6 @@ class SchedulerProcess:
     def __init__(self, *flags: str, env: dict[str, str] | None = None) -> None:
         clean = {name: text for name, text in os.environ.items() if not name.startswith("LINGUA_")}
         self._log = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - closed with the process
-        self._log_read = 0
         self.output = ""
         """What it printed until it was ready, or until it ended."""
         self.port = 0
@@ -131,6 +130,13 @@ class SchedulerProcess:
         """Return everything it wrote to standard error."""
         size = os.fstat(self._log.fileno()).st_size
         return os.pread(self._log.fileno(), size, 0).decode(errors="replace")
+
+    def wait_for_log(self, text: str, times: int = 1, seconds: float = 5.0) -> None:
+        """Return when the log has this text so often."""
+        deadline = time.monotonic() + seconds
+        while self.log().count(text) < times:
+            assert time.monotonic() < deadline, f"the log does not say {text!r} {times} times"
+            time.sleep(0.01)
 
     def complaints(self) -> list[str]:
         """Return the lines of the log that speak of a bug."""

@@ -118,7 +118,7 @@ class SessionBench:
 
     def utterance(self, index: int, duration_ms: int = 1500, **fields: Any) -> None:
         """Send a whole utterance."""
-        said = {
+        said: dict[str, Any] = {
             "manual_cut": True,
             "src_lang": "en",
             "tgt_lang": "es",
@@ -133,7 +133,8 @@ class SessionBench:
         self.tell(SocketLost(self.outbox))
 
     def close(self, **changes: Any) -> None:
-        self.tell(CloseRequested(**({"reason": "bye", "acknowledge": True} | changes)))
+        asked: dict[str, Any] = {"reason": "bye", "acknowledge": True} | changes
+        self.tell(CloseRequested(**asked))
 
     # ---- what becomes of its words ----------------------------------------------------------
 
@@ -143,7 +144,11 @@ class SessionBench:
 
     def answer(self, cut: UtteranceCut, text: str = "hello", **said: Any) -> None:
         """Let the dispatcher bring a full result."""
-        fields = {"success": True, "text_asr": text, "text_translated": f"{text}!"} | said
+        fields: dict[str, Any] = {
+            "success": True,
+            "text_asr": text,
+            "text_translated": f"{text}!",
+        } | said
         result = JobResult(job_id=NodeJobId("x"), **fields)
         self.tell(JobEnded(cut.spec.job_id, JobState.DONE, None, result, 1, NodeId("n")))
 
