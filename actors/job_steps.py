@@ -150,7 +150,7 @@ class JobSteps:
                 job = self._open(message, reply)
                 if not message.audio:  # it was let go of when an earlier attempt was sent
                     return self._ends.end(job, JobState.FAILED, MissingReason.NODE_LOST)
-                return self._deliver(job, message.audio)
+                return self._send(job, message.audio)
             case Queued():
                 return self._told_queued(self._open(message, reply), reply)
             case Duplicate():
@@ -169,7 +169,7 @@ class JobSteps:
         job = self._open(message, reply)
         if job.node_id is None or not message.audio:
             return ()
-        return self._deliver(job, message.audio)  # the node's actor knows what it has already
+        return self._send(job, message.audio)  # the node's actor knows what it has already
 
     def _open(self, message: UtteranceCut, at: Assigned | Queued | Duplicate) -> OpenJob:
         job = self.open_jobs.add(OpenJob(message.session, message.spec, message.work))
@@ -186,7 +186,12 @@ class JobSteps:
             return ()  # moved on or ended while the audio was on its way
         return self._deliver(job, message.audio)
 
+    def _send(self, job: OpenJob, audio: bytes) -> Sequence[Step]:
+        """Deliver a job, behind those of its session that wait for their audio."""
+        return self._want_audio(job) if self.open_jobs.overtakes(job) else self._deliver(job, audio)
+
     def _deliver(self, job: OpenJob, audio: bytes) -> Sequence[Step]:
+        job.awaits_audio = False
         node = self._directory.nodes.get(job.node_id) if job.node_id is not None else None
         assignment = AssignJob(job.session, job.spec, job.work, job.attempt, audio)
         if node is None or job.node_id is None or not tell(node, assignment):
@@ -220,7 +225,11 @@ class JobSteps:
                 self._ends.end_unknown(reply.job_id, reply.attempt, MissingReason.PROCESSING_ERROR),
             )
         self._stand(job, reply)
-        if job.node_id is None or tell(job.session, UtteranceWanted(job.spec.job_id, job.attempt)):
+        return () if job.node_id is None else self._want_audio(job)
+
+    def _want_audio(self, job: OpenJob) -> Sequence[Step]:
+        self.open_jobs.await_audio(job)
+        if tell(job.session, UtteranceWanted(job.spec.job_id, job.attempt)):
             return ()
         return self._ends.end(job, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
 

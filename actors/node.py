@@ -55,8 +55,9 @@ from protocol.node_inbound import (
 from protocol.node_outbound import JobCancel, NodeRegisterAck
 from protocol.wire import WireMessage
 
-_ANSWERED_KEPT = 64
-"""Answered jobs a node is still recognised by: an empty result may be followed by a full one."""
+_PAST_KEPT = 64
+"""Ids a node has used up that are remembered: none is sent twice, and an empty result may be
+followed by a full one."""
 _SILENT = "node_silent"
 
 
@@ -98,7 +99,8 @@ class NodeActor(LoopActor):
         self._epoch = 0
         self._ack_owed = False
         self._open: dict[NodeJobId, _Held] = {}
-        self._answered: OrderedDict[NodeJobId, tuple[JobId, int]] = OrderedDict()
+        self._past: OrderedDict[NodeJobId, tuple[JobId, int] | None] = OrderedDict()
+        """Ids that it has used up; with their job and attempt where they were answered."""
         self._log = logger.bind(node_id=node_id)
 
     def __repr__(self) -> str:
@@ -232,7 +234,7 @@ class NodeActor(LoopActor):
     def _lose(self) -> None:
         self._phase = _Phase.SILENT
         self._open.clear()
-        self._answered.clear()
+        self._past.clear()
         self._directory.dispatcher.tell(NodeLost(self.node_id, self._epoch))
 
     def on_failure(self, *_exception: object) -> None:
@@ -249,14 +251,14 @@ class NodeActor(LoopActor):
     def _on_assign(self, message: AssignJob) -> None:
         """Write the job to the socket; an assignment that is repeated is already in hand.
 
-        One that was answered is not sent again, for a node takes an id once: another attempt is
-        needed, because nobody knows what became of the answer.
+        One that was answered or withdrawn is not sent again, for a node takes an id once: another
+        attempt is needed, because nobody knows what became of the answer.
         """
         job_id, work = message.spec.job_id, message.work
         known_as = node_job_id(job_id, message.attempt, work.further_language)
         if known_as in self._open:
             return
-        if self._phase is _Phase.SILENT or known_as in self._answered:
+        if self._phase is _Phase.SILENT or known_as in self._past:
             self._directory.dispatcher.tell(JobUndelivered(job_id, message.attempt, self.node_id))
             return
         if not self._send(job_assign(message)):
@@ -272,6 +274,7 @@ class NodeActor(LoopActor):
         for known_as, held in self._open.items():
             if held.job_id == message.job_id and held.attempt == message.attempt:
                 del self._open[known_as]
+                self._remember(known_as, None)
                 if message.reason is not None:
                     self._send(JobCancel(job_id=known_as, reason=message.reason))
                 return
@@ -304,15 +307,15 @@ class NodeActor(LoopActor):
             job_id, attempt = held.job_id, held.attempt
             if not (held.may_go_on and goes_on(result)):
                 del self._open[known_as]
-                self._remember(known_as, job_id, attempt)
-        elif known_as in self._answered:
-            job_id, attempt = self._answered[known_as]
+                self._remember(known_as, (job_id, attempt))
+        elif (answered := self._past.get(known_as)) is not None:
+            job_id, attempt = answered
         else:
             self._log.debug("result for a job this node does not have")
             return
         self._directory.dispatcher.tell(ResultArrived(job_id, attempt, self.node_id, result))
 
-    def _remember(self, known_as: NodeJobId, job_id: JobId, attempt: int) -> None:
-        self._answered[known_as] = (job_id, attempt)
-        if len(self._answered) > _ANSWERED_KEPT:
-            self._answered.popitem(last=False)
+    def _remember(self, known_as: NodeJobId, answered: tuple[JobId, int] | None) -> None:
+        self._past[known_as] = answered
+        if len(self._past) > _PAST_KEPT:
+            self._past.popitem(last=False)

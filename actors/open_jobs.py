@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from actors.job_result import Verdict
 from actors.messages import Work
 from actors.ports import Mailbox
-from protocol.ids import JobId, NodeId
+from protocol.ids import JobId, NodeId, SessionId
 from storage.job import JobSpec
 
 
@@ -22,11 +22,14 @@ class OpenJob:
     """None while it waits for a node."""
     verdict: Verdict | None = None
     """What its node's answer in this attempt meant; None until it came."""
+    awaits_audio: bool = False
+    """It has its place; its session was asked for the audio, which is not here yet."""
 
     def stand(self, attempt: int, node_id: NodeId | None) -> None:
         """Note where the store has it now; answers of other attempts do not count any more."""
         if (attempt, node_id) != (self.attempt, self.node_id):
             self.attempt, self.node_id, self.verdict = attempt, node_id, None
+            self.awaits_audio = False
 
     @property
     def slot(self) -> tuple[str, str, str]:
@@ -43,6 +46,7 @@ class OpenJobs:
     def __init__(self) -> None:
         self._by_id: dict[JobId, OpenJob] = {}
         self._by_slot: dict[tuple[str, str, str], list[JobId]] = {}
+        self._awaiting: dict[SessionId, list[OpenJob]] = {}
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -80,7 +84,36 @@ class OpenJobs:
             in_slot.remove(job_id)
             if not in_slot:
                 del self._by_slot[job.slot]
+            job.awaits_audio = False
+            self._tidy(job.spec.session_id)
         return job
+
+    def await_audio(self, job: OpenJob) -> None:
+        """Note that the job's audio was asked for."""
+        if not job.awaits_audio:
+            job.awaits_audio = True
+            self._tidy(job.spec.session_id)
+            self._awaiting.setdefault(job.spec.session_id, []).append(job)
+
+    def overtakes(self, job: OpenJob) -> bool:
+        """Return whether earlier words of the session are still on their way to the same node.
+
+        A node takes a session's utterances in their order only: what comes later is not translated.
+        """
+        return any(
+            other.awaits_audio
+            and other.node_id == job.node_id
+            and other.spec.utterance_index < job.spec.utterance_index
+            for other in self._awaiting.get(job.spec.session_id, ())
+        )
+
+    def _tidy(self, session_id: SessionId) -> None:
+        """Drop what does not await its audio any more."""
+        awaiting = self._awaiting.get(session_id)
+        if awaiting is not None:
+            awaiting[:] = [job for job in awaiting if job.awaits_audio]
+            if not awaiting:
+                del self._awaiting[session_id]
 
     def earlier_in_turn(self, job: OpenJob) -> list[OpenJob]:
         """Return the open jobs of the same turn and language cut before this one, in order."""

@@ -105,7 +105,8 @@ class Reception:
         session_id, token = init.session_id or SessionId(""), init.resume_token or ""
         resumption = self._setup.presence.resumption(session_id)
         ref = self._directory.sessions.get(session_id)
-        if resumption is None or ref is None or not resumption.admits(token, tenant_id):
+        credential = tenant_id or ANONYMOUS
+        if resumption is None or ref is None or not resumption.admits(token, credential):
             text = "this session cannot be resumed: send session_init without session_id"
             return Refused(ErrorCode.INVALID_SESSION, text)
         former = resumption.claim(token, outbox)

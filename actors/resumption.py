@@ -33,10 +33,11 @@ class Resumption:
     the token was accepted: a grace that ends meanwhile has come too late.
     """
 
-    __slots__ = ("_claims", "_presented", "_valid", "speaker", "tenant_id", "use_binary_frame")
+    __slots__ = ("_claims", "_presented", "_valid", "credential", "speaker", "use_binary_frame")
 
-    def __init__(self, tenant_id: str, speaker: Outbox, *, use_binary_frame: bool = False) -> None:
-        self.tenant_id = tenant_id
+    def __init__(self, credential: str, speaker: Outbox, *, use_binary_frame: bool = False) -> None:
+        self.credential = credential
+        """Tenant of the credential with which the session was opened; empty: without one."""
         self.use_binary_frame = use_binary_frame
         self.speaker: Outbox | None = speaker
         """The socket that speaks for the session, or will once its claim is met."""
@@ -53,11 +54,9 @@ class Resumption:
         """Whether a client is on its way back."""
         return self._claims > 0
 
-    def admits(self, token: str, tenant_id: str | None) -> bool:
-        """Tell whether this is a valid token, from a caller of the session's tenant (if any)."""
-        if tenant_id is not None and tenant_id != self.tenant_id:
-            return False
-        return self._match(token) is not None
+    def admits(self, token: str, credential: str) -> bool:
+        """Tell whether this is a valid token, from a caller like the one who opened the session."""
+        return self._match(token) is not None and credential == self.credential
 
     def claim(self, token: str, speaker: Outbox) -> Outbox | None:
         """Let a socket speak from now on; return the one that does not any more, if any.

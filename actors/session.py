@@ -89,7 +89,7 @@ class SessionActor(SessionWork):
         """The client has not spoken since it was given its token."""
         if profile.is_resumable:
             self._resumption = Resumption(
-                profile.tenant_id, outbox, use_binary_frame=profile.use_binary_frame
+                profile.credential, outbox, use_binary_frame=profile.use_binary_frame
             )
             setup.presence.offer(profile.session_id, self._resumption)
 

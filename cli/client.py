@@ -29,7 +29,13 @@ from peers.socket_url import SESSION_PATH, UrlError, socket_url
 from peers.timeline import UtteranceRecord
 from peers.wav import WavError, read_wav, write_wav
 from protocol.audio import AudioFormat
-from protocol.session_outbound import ErrorMessage, MissingResult, Reconnect, TranslationResult
+from protocol.session_outbound import (
+    ErrorMessage,
+    MissingResult,
+    Reconnect,
+    SessionInitAck,
+    TranslationResult,
+)
 from protocol.wire import LanguageCode
 
 _LANGUAGE: TypeAdapter[str] = TypeAdapter(LanguageCode)
@@ -93,6 +99,7 @@ def options_from(arguments: argparse.Namespace) -> ClientOptions:
         binary_frames=arguments.binary,
         cut_silence_ms=arguments.cut_silence_ms,
         token=arguments.token,
+        resume=arguments.resume,
     )
 
 
@@ -118,6 +125,8 @@ class Screen:
                         self._print(utterance_view(record))
             case ErrorMessage(code=code, message=message):
                 self._print(Text(f"the server says {code}: {message}", style="red"))
+            case SessionInitAck(resumed=True):
+                self._print(Text("the line was down; the session goes on", style="yellow"))
             case Reconnect(reason=reason):
                 self._print(Text(f"the server goes away: {reason}", style="yellow"))
             case _:
@@ -230,6 +239,12 @@ def _parser() -> argparse.ArgumentParser:
             help=f"send {audio_format} (opus where PyAV is installed)",
         )
     add("--binary", action="store_true", help="send binary frames instead of JSON")
+    add(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="go on after a lost line (default: yes)",
+    )
     add("--speed", type=_speed, default=1.0, help="times real time (%(default)s)")
     add(
         "--cut-silence-ms",

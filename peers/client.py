@@ -19,36 +19,44 @@ from typing import Self
 
 from loguru import logger
 from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed, InvalidURI
+from websockets.exceptions import ConnectionClosed
 
 from peers.client_options import ClientOptions
 from peers.client_speech import ChunkEncoder, best_format
-from peers.connection import CONNECT_ERRORS, open_connection, reason
+from peers.connection import reason
 from peers.microphone import SilenceCutter
+from peers.sent_audio import Piece, SentAudio
+from peers.session_door import CannotConnectError, Opened, SessionDoor, SessionRefusedError
 from peers.timeline import Timeline
 from protocol.codec import encode, parse_session_reply
-from protocol.errors import ProtocolError
+from protocol.errors import CloseCode, ProtocolError
 from protocol.frames import AudioFrame, FinalFrame, encode_frame
-from protocol.session_inbound import AudioChunk, ClientHeartbeat, SessionClose, SessionInit
+from protocol.session_inbound import AudioChunk, ClientHeartbeat, SessionClose
 from protocol.session_outbound import (
+    AudioAck,
     Backpressure,
-    ErrorMessage,
+    MissingResult,
+    Reconnect,
     SessionCloseAck,
     SessionInitAck,
     SessionOutbound,
+    TranslationResult,
 )
 from protocol.wire import WireMessage
 
-VERSION = "reference-client-1.0"
-PLATFORM = "reference"
+__all__ = ["CannotConnectError", "ClientEvent", "SessionLostError", "SpeechClient"]
 
-
-class CannotConnectError(Exception):
-    """There is no session; the text says why, in one line."""
+_FINAL_CLOSES = {
+    CloseCode.NORMAL,
+    CloseCode.POLICY_VIOLATION,
+    CloseCode.TRY_AGAIN_LATER,
+    CloseCode.SESSION_TAKEN_OVER,
+}
+"""Close codes after which nobody should come back."""
 
 
 class SessionLostError(Exception):
-    """The session's socket ended in the middle."""
+    """The session is over in the middle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +69,13 @@ class ClientEvent:
 
 
 class SpeechClient:
-    """One session, open while its context is.
+    """One session, open while its context is, also over several sockets.
 
     Invariants: audio goes out in the order it is given, `seq` counts from 0; everything the server
-    says is in `history`, in its order, and in `timeline`.
+    says is in `history`, in its order and once, and in `timeline`.
+
+    When the line is cut and the server agreed to `resume`, the client comes back: what is said
+    meanwhile waits, and what the server does not have goes out again.
     """
 
     def __init__(
@@ -75,12 +86,19 @@ class SpeechClient:
         self.audio_format = options.audio_format or best_format()
         self.timeline = Timeline()
         self.history: list[ClientEvent] = []
+        self._door = SessionDoor(options, self.audio_format, self._heard)
         self._socket: ClientConnection | None = None
+        """None while the line is down."""
         self._ack: SessionInitAck | None = None
+        self._audio = SentAudio()
+        self._sending = asyncio.Lock()
+        self._last_delivery_seq = 0
+        self._is_ending = False
         self._news = asyncio.Condition()
         self._helpers: list[asyncio.Task[None]] = []
-        self._seq = 0
         self._paused_until = 0.0
+        self._return_at = 0.0
+        """When the server, which goes away, wants to see its clients again."""
         self._lost: str | None = None
 
     @staticmethod
@@ -90,7 +108,7 @@ class SpeechClient:
 
     @property
     def ack(self) -> SessionInitAck:
-        """What the server said when the session began.
+        """What the server said when the session began, or went on.
 
         Raises:
             SessionLostError: there is no session.
@@ -100,19 +118,9 @@ class SpeechClient:
         return self._ack
 
     async def __aenter__(self) -> Self:
-        try:
-            self._socket = await open_connection(self._options.url, self._options.token)
-        except InvalidURI:
-            raise CannotConnectError(f"{self._options.url} is no WebSocket address") from None
-        except CONNECT_ERRORS as error:
-            raise CannotConnectError(f"{self._options.url}: {reason(error)}") from None
-        try:
-            self._ack = await self._opened(self._socket)
-        except BaseException:
-            await self._socket.close()
-            raise
+        self._enter(await self._door.open())
         self._helpers = [
-            asyncio.create_task(self._read(self._socket)),
+            asyncio.create_task(self._live()),
             asyncio.create_task(self._send_heartbeats()),
         ]
         return self
@@ -130,32 +138,9 @@ class SpeechClient:
         if self._helpers:
             await asyncio.wait(self._helpers)
 
-    async def _opened(self, socket: ClientConnection) -> SessionInitAck:
-        """Ask for a session and return the answer.
-
-        Raises:
-            CannotConnectError: refused, or no answer in time.
-        """
-        wanted = SessionInit(
-            client_version=VERSION,
-            platform=PLATFORM,
-            src_lang=self._options.src_lang,
-            tgt_lang=self._options.tgt_lang,
-            enable_streaming_asr=self._options.partials or None,
-            audio_format=self.audio_format,
-            use_binary_frame=self._options.binary_frames or None,
-        )
-        try:
-            async with asyncio.timeout(self._options.ack_timeout_ms / 1000):
-                await socket.send(encode(wanted))
-                while True:
-                    message = self._heard(await socket.recv())
-                    if isinstance(message, SessionInitAck):
-                        return message
-                    if isinstance(message, ErrorMessage):
-                        raise CannotConnectError(f"refused: {message.code}: {message.message}")
-        except (TimeoutError, ConnectionClosed) as error:
-            raise CannotConnectError(f"{self._options.url}: no session: {reason(error)}") from None
+    def _enter(self, opened: Opened) -> None:
+        self._socket, self._ack = opened.socket, opened.ack
+        self._audio.send_from(opened.ack.next_seq or 0)
 
     # Speaking
 
@@ -185,44 +170,59 @@ class SpeechClient:
         if not payload:
             return
         await self._wait_for_room()
-        if self.ack.use_binary_frame:
-            frame = AudioFrame(self.ack.session_id, self._seq, _clock_ms(), False, payload)
-            await self._send(encode_frame(frame))
-        else:
-            await self._send(self._chunk(payload, is_final=False))
+        self._audio.say(payload, _clock_ms())
+        await self._send_audio()
         self.timeline.audio_sent(self.now_ms(), label)
-        self._seq += 1
 
     async def send_final(self, label: str = "") -> None:
         """End the utterance."""
-        if self.ack.use_binary_frame:
-            await self._send(encode_frame(FinalFrame(self.ack.session_id, self._seq, _clock_ms())))
-        else:
-            await self._send(self._chunk(b"", is_final=True))
+        self._audio.say(b"", _clock_ms(), is_final=True)
+        await self._send_audio()
         self.timeline.final_sent(self.now_ms(), label)
-        self._seq += 1
 
-    def _chunk(self, payload: bytes, *, is_final: bool) -> AudioChunk:
-        return AudioChunk(
-            session_id=self.ack.session_id,
-            seq=self._seq,
-            is_final=is_final,
-            payload=payload,
-            client_timestamp_ms=_clock_ms(),
-        )
+    async def _send_audio(self) -> None:
+        """Send what was said and not sent yet; while the line is down it waits."""
+        async with self._sending:
+            while (piece := self._audio.next()) is not None:
+                if not await self._send(self._encoded(piece)):
+                    return
+                self._audio.sent(piece)
+                if self.ack.resume_token is None:
+                    self._audio.forget_before(piece.seq + 1)
+
+    def _encoded(self, piece: Piece) -> bytes | WireMessage:
+        session_id, seq = self.ack.session_id, piece.seq
+        if not self.ack.use_binary_frame:
+            return AudioChunk(
+                session_id=session_id,
+                seq=seq,
+                is_final=piece.is_final,
+                payload=piece.payload,
+                client_timestamp_ms=piece.said_at_ms,
+            )
+        if piece.is_final:
+            return encode_frame(FinalFrame(session_id, seq, piece.said_at_ms))
+        return encode_frame(AudioFrame(session_id, seq, piece.said_at_ms, False, piece.payload))
 
     async def _wait_for_room(self) -> None:
         wait_ms = self._paused_until - self.now_ms()
         if wait_ms > 0:
             await asyncio.sleep(wait_ms / 1000)
 
-    async def _send(self, message: WireMessage | bytes) -> None:
-        if self._socket is None or self._lost is not None:
+    async def _send(self, message: WireMessage | bytes) -> bool:
+        """Send on the present socket; False when the line is down, or was while this waited."""
+        socket = self._socket
+        if socket is not None:
+            try:
+                await socket.send(message if isinstance(message, bytes) else encode(message))
+            except ConnectionClosed as error:
+                if self.ack.resume_token is None:
+                    raise SessionLostError(self._lost or reason(error)) from None
+            else:
+                return socket is self._socket
+        if self._lost is not None or self._ack is None:
             raise SessionLostError(self._lost or "there is no session")
-        try:
-            await self._socket.send(message if isinstance(message, bytes) else encode(message))
-        except ConnectionClosed as error:
-            raise SessionLostError(reason(error)) from None
+        return False
 
     # Hearing
 
@@ -264,7 +264,8 @@ class SpeechClient:
     async def close(self) -> bool:
         """End the session: the server answers after the last outcome; False if it does not."""
         try:
-            await self._send(SessionClose(session_id=self.ack.session_id, reason="done"))
+            self._is_ending = True
+            await self._say_end()
             async with asyncio.timeout(self._options.close_timeout_ms / 1000):
                 async for event in self.events():
                     if isinstance(event.message, SessionCloseAck):
@@ -273,18 +274,64 @@ class SpeechClient:
             pass
         return False
 
-    async def _read(self, socket: ClientConnection) -> None:
+    async def _say_end(self) -> None:
+        await self._send(SessionClose(session_id=self.ack.session_id, reason="done"))
+
+    async def _live(self) -> None:
+        """Hear the server on one socket after the other, until it is of no use to come back."""
         try:
+            while (socket := self._socket) is not None:
+                await self._read(socket)
+                self._socket = None
+                why = f"the server ended it: {socket.close_code} {socket.close_reason}".strip()
+                if not self._may_resume(socket.close_code):
+                    self._lost = why
+                    return
+                logger.info("the line is down: {}", why)
+                await self._come_back(why)
+        finally:
+            self._lost = self._lost or "the client has left"
+            await self._notify()
+
+    def _may_resume(self, close_code: int | None) -> bool:
+        return self.ack.resume_token is not None and close_code not in _FINAL_CLOSES
+
+    async def _come_back(self, why: str) -> None:
+        """Ask for the session until it is there, refused, or given up by the server."""
+        options = self._options
+        give_up_ms = self.now_ms() + options.resume_within_ms
+        wait_ms: float = max(options.resume_first_ms, self._return_at - self.now_ms())
+        while self.now_ms() + wait_ms < give_up_ms:
+            await asyncio.sleep(wait_ms / 1000)
+            wait_ms = min(2 * wait_ms, options.resume_longest_ms)
+            try:
+                self._enter(await self._door.reopen(self.ack, self._last_delivery_seq))
+            except SessionRefusedError as error:
+                why = str(error)
+                break
+            except CannotConnectError as error:
+                logger.info("not back yet: {}", error)
+                continue
+            self._helpers.append(asyncio.create_task(self._catch_up()))
+            return
+        self._lost = why
+
+    async def _catch_up(self) -> None:
+        """Send what the server does not have, while its answers are being read."""
+        with contextlib.suppress(SessionLostError):
+            await self._send_audio()
+            if self._is_ending:
+                await self._say_end()
+
+    async def _read(self, socket: ClientConnection) -> None:
+        with contextlib.suppress(ConnectionClosed):
             async for data in socket:
                 if self._heard(data) is not None:
-                    async with self._news:
-                        self._news.notify_all()
-        except ConnectionClosed:
-            pass
-        finally:
-            self._lost = f"the server ended it: {socket.close_code} {socket.close_reason}".strip()
-            async with self._news:
-                self._news.notify_all()
+                    await self._notify()
+
+    async def _notify(self) -> None:
+        async with self._news:
+            self._news.notify_all()
 
     def _heard(self, data: str | bytes) -> SessionOutbound | None:
         try:
@@ -292,21 +339,42 @@ class SpeechClient:
         except ProtocolError as error:
             logger.warning("the server sent something else: {}", error.message)
             return None
+        if self._was_heard(message):
+            return None
         event = ClientEvent(self.now_ms(), message)
         self.history.append(event)
         self.timeline.observe(event.at_ms, message)
         if isinstance(message, Backpressure) and message.action == "PAUSE":
             self._paused_until = event.at_ms + (message.resume_after_ms or 0)
+        elif isinstance(message, AudioAck):
+            self._audio.forget_before(message.next_seq)
+        elif isinstance(message, Reconnect):
+            self._return_at = event.at_ms + message.after_ms
         if self._on_event is not None:
             self._on_event(event)
         return message
+
+    def _was_heard(self, message: SessionOutbound) -> bool:
+        """Tell whether an outcome came before, on another socket."""
+        if not isinstance(message, TranslationResult | MissingResult):
+            return False
+        if message.delivery_seq is None:
+            return False
+        if message.delivery_seq <= self._last_delivery_seq:
+            return True
+        self._last_delivery_seq = message.delivery_seq
+        return False
 
     async def _send_heartbeats(self) -> None:
         while True:
             await asyncio.sleep(self._options.heartbeat_ms / 1000)
             with contextlib.suppress(SessionLostError):
                 await self._send(
-                    ClientHeartbeat(session_id=self.ack.session_id, timestamp=_clock_ms())
+                    ClientHeartbeat(
+                        session_id=self.ack.session_id,
+                        timestamp=_clock_ms(),
+                        last_delivery_seq=self._last_delivery_seq or None,
+                    )
                 )
 
 

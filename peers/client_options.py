@@ -35,3 +35,11 @@ class ClientOptions:
     """An utterance of which nothing is heard for so long made no job: it was silent."""
     close_timeout_ms: int = 20_000
     """How long the end of a session may take: the server first finishes what is open."""
+    resume: bool = True
+    """Go on with the session after a lost line, if the scheduler agrees."""
+    resume_within_ms: int = 30_000
+    """A line that is down for longer ends the session: the scheduler has given it up by then."""
+    resume_first_ms: int = 200
+    """Wait before the first attempt to come back; twice as long before each further one."""
+    resume_longest_ms: int = 3_000
+    """The longest such wait."""

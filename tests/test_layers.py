@@ -48,10 +48,14 @@ ONLY_IN: dict[str, set[str]] = {
 PURE = {
     "protocol/",
     "actors/admission.py",
+    "actors/audio_progress.py",
+    "actors/catch_up.py",
     "actors/grouping.py",
     "actors/messages.py",
+    "actors/resumption.py",
     "actors/segmenter.py",
     "actors/sequencer.py",
+    "actors/taken_seqs.py",
 }
 NOT_IN_PURE = {"asyncio", "time", "datetime", "threading", "socket", "subprocess", "os"}
 

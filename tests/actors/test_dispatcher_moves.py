@@ -433,3 +433,20 @@ def test_audio_that_comes_too_late_reaches_no_node(bench: DispatchBench) -> None
     bench.tell(NodeBeat(NodeId("other"), other.only(NodeAccepted).epoch, overloaded=False))
     assert other.of(AssignJob) == []
     assert bench.session_steps.epoch(SessionId("s")) > 0
+
+
+def test_words_that_got_a_slot_are_not_overtaken_while_their_audio_is_on_its_way(
+    any_bench: DispatchBench,
+) -> None:
+    """A node takes a session's utterances in their order only."""
+    bench = any_bench
+    bench.session()
+    bench.session("other")
+    bench.node("n", slots=1)
+    busy = bench.cut("other")
+    first = bench.cut(index=0, turn_id="turn", turn_part=0, turn_continues=True)
+    second = bench.cut(index=1, turn_id="turn", turn_part=1)
+    bench.tell(busy)
+    bench.tell(first)
+    bench.tell(bench.result(busy), second)  # the slot goes to the first, the second joins it
+    assert bench.assigned() == [(cut.spec.job_id, 1) for cut in (busy, first, second)]

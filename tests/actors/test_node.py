@@ -390,6 +390,20 @@ def test_an_assignment_that_was_answered_is_not_sent_again(bench: Bench) -> None
     assert [type(told) for told in bench.dispatcher.messages] == [ResultArrived, JobUndelivered]
 
 
+@pytest.mark.parametrize("reason", ["job_timeout", None], ids=["cancelled", "merged"])
+def test_an_assignment_that_was_withdrawn_is_not_sent_again(
+    bench: Bench, reason: str | None
+) -> None:
+    """The same place may be told twice when the answer of a script was lost."""
+    bench.online()
+    bench.assign()
+    bench.tell(WithdrawJob(JobId("job-0"), 1, reason))
+    bench.assign()
+    assert len(bench.outbox.of(JobAssign)) == 1
+    assert bench.node.open_jobs == 0
+    bench.dispatcher.only(JobUndelivered)
+
+
 def test_results_are_matched_by_the_id_that_the_node_was_given(bench: Bench) -> None:
     bench.online()
     bench.assign(0, attempt=2)
@@ -414,7 +428,7 @@ def test_answered_jobs_are_remembered_for_a_while_without_their_session(bench: B
     for index in range(500):
         bench.assign(index)
         bench.say(f"job-{index}")
-    assert len(bench.node._answered) == 64
+    assert len(bench.node._past) == 64
     bench.say("job-0")
     assert len(bench.dispatcher.of(ResultArrived)) == 500
 

@@ -73,3 +73,25 @@ def test_jobs_of_one_turn_in_two_languages_are_two_slots() -> None:
     french.spec = replace(french.spec, language="fr", session_id=SessionId("s"))
     jobs.add(french)
     assert jobs.in_slot(spanish) == [spanish]
+
+
+def test_what_waits_for_its_audio_is_not_overtaken_at_its_node() -> None:
+    jobs = OpenJobs()
+    first, later, elsewhere = job("first", 0), job("later", 1), job("elsewhere", 2, node="m")
+    for one in (first, later, elsewhere):
+        jobs.add(one)
+    assert not jobs.overtakes(later)
+    jobs.await_audio(first)
+    jobs.await_audio(first)
+    assert jobs.overtakes(later)
+    assert not jobs.overtakes(first)
+    assert not jobs.overtakes(elsewhere)
+    first.awaits_audio = False  # it was delivered
+    assert not jobs.overtakes(later)
+    jobs.await_audio(first)
+    first.stand(2, NodeId("m"))
+    assert not jobs.overtakes(later)
+    jobs.await_audio(first)
+    jobs.remove(JobId("first"))
+    assert not jobs.overtakes(elsewhere)
+    assert jobs._awaiting == {}

@@ -20,11 +20,11 @@ def come_back(resumption: Resumption, token: str) -> str:
 
 def test_only_the_token_and_the_tenant_of_the_session_open_it() -> None:
     resumption, token, _ = offer()
-    assert resumption.admits(token, None)
     assert resumption.admits(token, "tenant")
     assert not resumption.admits(token, "another")
+    assert not resumption.admits(token, "")
     for wrong in ("", token[:-1], token + "x", "\ud800", "é"):
-        assert not resumption.admits(wrong, None)
+        assert not resumption.admits(wrong, "tenant")
 
 
 def test_no_two_tokens_are_the_same_and_none_is_shown() -> None:
@@ -39,13 +39,13 @@ def test_the_token_that_was_shown_is_valid_until_the_client_has_spoken() -> None
     resumption, first, _ = offer()
     lost = come_back(resumption, first)
     second = come_back(resumption, first)
-    assert [resumption.admits(token, None) for token in (first, lost, second)] == [
+    assert [resumption.admits(token, "tenant") for token in (first, lost, second)] == [
         True,
         False,
         True,
     ]
     resumption.settle()
-    assert [resumption.admits(token, None) for token in (first, second)] == [False, True]
+    assert [resumption.admits(token, "tenant") for token in (first, second)] == [False, True]
 
 
 def test_words_said_before_the_claim_is_met_do_not_end_the_token_that_made_it() -> None:
@@ -58,7 +58,7 @@ def test_words_said_before_the_claim_is_met_do_not_end_the_token_that_made_it() 
     assert resumption.meet()
     assert not resumption.is_claimed
     resumption.renew()
-    assert resumption.admits(first, None)
+    assert resumption.admits(first, "tenant")
 
 
 def test_a_claim_returns_the_socket_that_speaks_no_more() -> None:

@@ -61,7 +61,7 @@ def test_what_was_said_before_the_resume_is_not_asked_for_again() -> None:
 
 def test_another_tenant_is_refused() -> None:
     bench = ResumeBench(tenant_id="one")
-    for tenant_id, refused in (("two", True), ("one", False)):
+    for tenant_id, refused in (("two", True), (None, True), ("one", False)):
         opened = bench.come_back(RecordingOutbox(), bench.token, tenant_id)
         assert isinstance(opened, Refused) == refused
 
@@ -243,6 +243,20 @@ def test_who_comes_back_during_a_shutdown_hears_of_it() -> None:
     bench.answer(bench.cuts[0])
     assert bench.outbox.of(TranslationResult)
     assert not bench.outbox.of(SessionCloseAck)
+    assert bench.dispatcher.only(SessionEnded)
+
+
+def test_a_session_does_not_end_before_the_client_that_was_let_in_has_its_ack() -> None:
+    bench = ResumeBench()
+    bench.chunk(0, SPEECH)
+    bench.tell(CloseRequested("shutdown", acknowledge=False, reconnect_after_ms=1000))
+    token, bench.outbox = bench.token, RecordingOutbox()
+    bench.come_back(bench.outbox, token)
+    resumed = bench.mailbox.take()
+    bench.answer(bench.cuts[0])
+    assert not bench.dispatcher.of(SessionEnded)
+    bench.tell(*resumed)
+    assert types(bench.outbox) == ["SessionInitAck", "Reconnect", "TranslationResult"]
     assert bench.dispatcher.only(SessionEnded)
 
 

@@ -248,6 +248,20 @@ def test_a_slot_is_free_again_after_its_job(between: Event) -> None:
     assert [text for text in breaches([*crowd(2), stays, *more]) if "capacity" in text]
 
 
+def test_a_node_that_hears_a_session_out_of_order_is_caught() -> None:
+    words = [opened(), joined(), *said(1.0), *said(1.1, 1)]
+    swapped = [*words, heard(1.2, index=1), heard(1.3)]
+    assert breaches(swapped) == ["order: n gets s:0 after 1"]
+    assert breaches([*words, heard(1.2, index=1), heard(1.3, node="m")]) == []
+    assert breaches([*words, DataLost(at=1.15), *swapped[-2:]]) == []
+
+
+def test_a_store_that_lost_its_data_may_choose_another_node() -> None:
+    words = [opened(), joined(), *said(1.0), heard(1.2), DataLost(at=1.3)]
+    assert breaches([*words, heard(1.4, node="m")]) == []
+    assert any("a second time" in text for text in breaches([*words, heard(1.4)]))
+
+
 ATTEMPTS = {
     "the same job twice": (story_with(4, FIRST, FIRST), "n gets job-s-0 a second time"),
     "the same utterance twice": (
@@ -360,6 +374,7 @@ def test_complaints_and_refused_resumes_are_caught() -> None:
 def test_every_rule_is_seen_to_fail() -> None:
     """A rule without a story here would be a check that nobody has seen work."""
     stories = [events for events, _ in (*OUTCOMES.values(), *AUDIO.values(), *ATTEMPTS.values())]
+    stories += [[opened(), joined(), *said(1.0), *said(1.1, 1), heard(1.2, index=1), heard(1.3)]]
     stories += [crowd(3), [opened(), joined(), *said(1.0), *ticks(1.0, 22.0)]]
     stories += [[*stalled_crowd(), *ticks(1.5, 7.0)], [Complaint(at=1.0, text="")]]
     broken = {text.partition(":")[0] for events in stories for text in breaches(events)}

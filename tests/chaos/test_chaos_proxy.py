@@ -58,7 +58,7 @@ async def said_and_heard(streams: Streams, data: bytes) -> bytes:
 
 async def eventually(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not is_so():  # noqa: ASYNC110 - what is looked at belongs to others
+        while not is_so():
             await asyncio.sleep(0.01)
 
 

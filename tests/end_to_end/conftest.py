@@ -5,11 +5,18 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.support import crew, crowd, short_lives, short_turns
 from tests.support.scheduler_process import SchedulerProcess, running_scheduler
 
 _numbers = itertools.count(1)
 
 Pair = tuple[str, str]
+
+
+def _running(*flags: str) -> Iterator[SchedulerProcess]:
+    with running_scheduler(*flags) as process:
+        yield process
+        process.wait_until_idle()
 
 
 @pytest.fixture(scope="session")
@@ -18,9 +25,31 @@ def scheduler() -> Iterator[SchedulerProcess]:
 
     It waits 5 ms for a chunk that its final overtook, not 60: most tests wait for it.
     """
-    with running_scheduler("--session-grace-seconds=0.5", "--hangover-manual-ms=5") as process:
-        yield process
-        process.wait_until_idle()
+    yield from _running("--session-grace-seconds=0.5", "--hangover-manual-ms=5")
+
+
+@pytest.fixture(scope="session")
+def scheduler_for_crowds() -> Iterator[SchedulerProcess]:
+    """Long queues, fast readers, marks of overload that lapse soon."""
+    yield from _running(*crowd.FLAGS)
+
+
+@pytest.fixture(scope="session")
+def impatient_scheduler() -> Iterator[SchedulerProcess]:
+    """Short deadlines of jobs."""
+    yield from _running(*crew.FLAGS)
+
+
+@pytest.fixture(scope="session")
+def scheduler_of_short_lives() -> Iterator[SchedulerProcess]:
+    """Short grace and flush of sessions."""
+    yield from _running(*short_lives.FLAGS)
+
+
+@pytest.fixture(scope="session")
+def scheduler_of_short_turns() -> Iterator[SchedulerProcess]:
+    """Low limits of segments and turns; the hangover is the usual one."""
+    yield from _running(*short_turns.FLAGS)
 
 
 @pytest.fixture

@@ -1,67 +1,24 @@
-"""Where speech is cut: by the client, by length, by turn, by size and by the end of the session."""
+"""Where speech is cut: by the client, by length, by size and by the end of the session."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
-from tests.support.raw_client import (
-    SILENT_CHUNK,
-    RawClient,
-    raw_client,
-    recorded_chunks,
-    recorded_packets,
-    tone,
-)
-from tests.support.raw_node import Ability, RawNode, audio_of, raw_node
-from tests.support.raw_wire import Message, over_sockets
-from tests.support.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.raw_client import SILENT_CHUNK, recorded_chunks, recorded_packets, tone
+from tests.support.raw_node import audio_of
+from tests.support.raw_wire import over_sockets
+from tests.support.scheduler_process import SchedulerProcess
+from tests.support.short_turns import LIMIT_BYTES, LIMIT_MS, finish, speaker_and_node, why
 
 Pair = tuple[str, str]
 
-LIMIT_MS = 1000
-TURN_MS = 2500
-LIMIT_BYTES = 60_000
-"""Reached by PCM at 48 kHz before `LIMIT_MS`, at 16 kHz only after it."""
 SPURIOUS_GAP_SECONDS = 0.256
 """The pace at which a browser sends silence, each piece with a final of its own."""
 
 
-@pytest.fixture(scope="module")
-def scheduler() -> Iterator[SchedulerProcess]:
-    limits = ("--max-duration-ms", str(LIMIT_MS), "--max-turn-ms", str(TURN_MS))
-    size = ("--max-utterance-bytes", str(LIMIT_BYTES))
-    with running_scheduler(*limits, *size, "--session-grace-seconds", "0.5") as process:
-        yield process
-        process.wait_until_idle()
-
-
-@asynccontextmanager
-async def speaker_and_node(
-    scheduler: SchedulerProcess, pair: Pair, **init: Any
-) -> AsyncIterator[tuple[RawClient, RawNode]]:
-    """Yield a session and the one node that it can have, which takes one turn at a time."""
-    ability = Ability(asr=(pair[0],), semantic=(pair[1],), capacity=1)
-    async with (
-        raw_node(scheduler.node_url, ability) as node,
-        raw_client(scheduler.session_url, *pair, **init) as client,
-    ):
-        yield client, node
-
-
-async def finish(node: RawNode, client: RawClient, *jobs: Message) -> None:
-    for job in jobs:
-        await node.answer(job, f"words {job['utterance_index']}")
-    for _ in jobs:
-        await client.outcome()
-
-
-def why(job: Message) -> str:
-    """Return what the node is told about the cut."""
-    (flag,) = [name for name in job if name.startswith("is_") and job[name] is True]
-    return str(flag)
+@pytest.fixture
+def scheduler(scheduler_of_short_turns: SchedulerProcess) -> SchedulerProcess:
+    return scheduler_of_short_turns
 
 
 # ---- by length ----------------------------------------------------------------------------------
@@ -124,125 +81,6 @@ async def test_a_chunk_is_never_split(scheduler: SchedulerProcess, pair: Pair) -
         job = await node.job()
         assert audio_of(job) == tone(900) + tone(800)
         await finish(node, client, job)
-
-
-# ---- turns --------------------------------------------------------------------------------------
-
-
-@over_sockets
-async def test_segments_of_a_long_turn_share_its_id_and_its_slot(
-    scheduler: SchedulerProcess, pair: Pair
-) -> None:
-    async with speaker_and_node(scheduler, pair) as (client, node):
-        await client.chunk(tone(LIMIT_MS))
-        await client.chunk(tone(LIMIT_MS))
-        await client.chunk(tone(300))
-        await client.final()
-        first, second, third = [await node.job() for _ in range(3)]
-        assert [why(job) for job in (first, second, third)] == [
-            "is_max_duration_triggered",
-            "is_max_duration_triggered",
-            "is_manual_cut",
-        ]
-        assert [job["utterance_index"] for job in (first, second, third)] == [0, 1, 2]
-        assert first["turn_id"] == second["turn_id"] == third["turn_id"]
-        assert [job["padding_ms"] for job in (first, second, third)] == [220, 220, 280]
-        assert (node.peak, node.peak_jobs) == (1, 3)
-        # The first is never answered, the second has text alone, the third has everything.
-        await node.answer(second, "one two", text_translated="", tts_audio="")
-        partial = await client.hear("asr_partial")
-        assert (partial["text"], partial["utterance_index"]) == ("one two", 1)
-        await node.answer(third, "one two three")
-        outcomes = [await client.outcome() for _ in range(3)]
-        assert [outcome["utterance_index"] for outcome in outcomes] == [0, 1, 2]
-        assert [outcome.get("reason") for outcome in outcomes] == ["merged", "merged", None]
-        assert outcomes[2]["text_asr"] == "one two three"
-        await client.speak(tone(300))
-        later = await node.job()
-        assert later["turn_id"] != first["turn_id"]
-        await finish(node, client, later)
-
-
-@pytest.mark.parametrize("encoding", ["opus", "pcm16"])
-@over_sockets
-async def test_a_turn_that_ends_with_nothing_is_closed_by_silence(
-    scheduler: SchedulerProcess, pair: Pair, encoding: str
-) -> None:
-    packets = recorded_packets()[: LIMIT_MS // 20]
-    async with speaker_and_node(scheduler, pair) as (client, node):
-        await client.chunk(tone(LIMIT_MS) if encoding == "pcm16" else b"".join(packets))
-        first = await node.job()
-        await client.final()
-        last = await node.job()
-        assert last["turn_id"] == first["turn_id"]
-        assert last["audio_format"] == first["audio_format"] == encoding
-        assert why(last) == "is_manual_cut"
-        silence = audio_of(last)
-        if encoding == "pcm16":
-            assert silence == bytes(200 * 32)
-        else:
-            lengths, position = [], 0
-            while position < len(silence):
-                lengths.append(int.from_bytes(silence[position : position + 2], "little"))
-                position += 2 + lengths[-1]
-            assert position == len(silence)
-            assert len(lengths) == 10
-        await node.answer(last, "all of it")
-        assert (await client.missing())["reason"] == "merged"
-        assert (await client.result())["text_asr"] == "all of it"
-
-
-@over_sockets
-async def test_a_silent_rest_of_a_turn_closes_it(scheduler: SchedulerProcess, pair: Pair) -> None:
-    async with speaker_and_node(scheduler, pair) as (client, node):
-        await client.chunk(b"".join(recorded_packets()[:50]))
-        first = await node.job()
-        await client.chunk(SILENT_CHUNK)
-        await client.final()
-        last = await node.job()
-        assert audio_of(last) == SILENT_CHUNK
-        assert last["turn_id"] == first["turn_id"]
-        await finish(node, client, first, last)
-
-
-@over_sockets
-async def test_a_turn_whose_segments_are_answered_needs_no_closing(
-    scheduler: SchedulerProcess, pair: Pair
-) -> None:
-    async with speaker_and_node(scheduler, pair) as (client, node):
-        await client.chunk(tone(LIMIT_MS))
-        await finish(node, client, await node.job())
-        await client.final()
-        await asyncio.sleep(0.1)  # the hangover
-        await client.fence()
-        assert len(node.jobs) == 1
-        await client.speak(tone(300))
-        job = await node.job()
-        assert job["utterance_index"] == 1
-        await finish(node, client, job)
-
-
-@over_sockets
-async def test_a_monologue_is_ended_by_max_turn(scheduler: SchedulerProcess, pair: Pair) -> None:
-    async with speaker_and_node(scheduler, pair) as (client, node):
-        for _ in range(5):
-            await client.chunk(tone(500))
-        one, two, three = [await node.job() for _ in range(3)]
-        assert [why(job) for job in (one, two, three)] == [
-            "is_max_duration_triggered",
-            "is_max_duration_triggered",
-            "is_timeout_triggered",
-        ]
-        assert three["turn_id"] == one["turn_id"]
-        assert len(audio_of(three)) == 500 * 32
-        assert three["padding_ms"] == 220
-        await node.answer(three, "the whole")
-        for _ in range(3):
-            await client.outcome()
-        await client.chunk(tone(LIMIT_MS))
-        four = await node.job()
-        assert four["turn_id"] != one["turn_id"]
-        await finish(node, client, four)
 
 
 # ---- by size ------------------------------------------------------------------------------------

@@ -350,6 +350,8 @@ class StoreRestartBehind(StoreRestart):
     """The store ends and comes back with what it knew half a second before."""
 
     weight = 0.4
+    is_on = False
+    why_off = "a store that knows an older state is not told from one that knows all"
     survives: ClassVar = Survives.MOST
 
 

@@ -20,7 +20,7 @@ from tests.support.chaos_log import (
     SessionEvent,
     Tick,
 )
-from tests.support.chaos_node_rules import AttemptRule, CapacityRule
+from tests.support.chaos_node_rules import AttemptRule, CapacityRule, OrderRule
 from tests.support.chaos_progress_rules import DeadlineRule, StallRule, StarvationRule
 from tests.support.chaos_session_rules import AudioRule, OutcomeRule
 
@@ -116,6 +116,7 @@ class Oracle:
             OutcomeRule(),
             AudioRule(),
             CapacityRule(),
+            OrderRule(),
             AttemptRule(limits.max_attempts),
             DeadlineRule(limits.outcome_seconds),
             StallRule(limits.stall_seconds),

@@ -89,6 +89,10 @@ class OutcomeRule:
         self._sessions.pop(session, None)
 
 
+_CLOSING_BYTES = 6400
+"""200 ms of silence in PCM16."""
+
+
 @dataclass(slots=True)
 class _Said:
     speech: Speech
@@ -104,8 +108,10 @@ class _Spoken:
     is_lost: bool = False
 
 
-_CLOSING_BYTES = 6400
-"""200 ms of silence: what ends the turn of a client that was lost in the middle of it."""
+def _may_be_closing(job: JobHeard, spoken: _Spoken) -> bool:
+    """Tell whether this is the silence that ends a turn whose speaker was lost."""
+    ended = [index for index, said in spoken.said.items() if said.size_bytes is not None]
+    return job.index == max(ended, default=-1) + 1 and job.size_bytes <= _CLOSING_BYTES
 
 
 class AudioRule:
@@ -143,10 +149,10 @@ class AudioRule:
             return  # of a client that was gone before its ack came
         said = spoken.said.get(event.index)
         place = f"{session}:{event.index}"
+        if spoken.is_lost and _may_be_closing(event, spoken):
+            return
         if said is None:
-            is_closing = event.index == max(spoken.said, default=-1) + 1
-            if not (spoken.is_lost and is_closing and event.size_bytes <= _CLOSING_BYTES):
-                yield f"{place} is at {event.node} and was never said"
+            yield f"{place} is at {event.node} and was never said"
         elif said.speech.digest(event.size_bytes) != event.digest:
             yield f"{place} is at {event.node} with other audio ({event.size_bytes} bytes)"
         elif event.size_bytes != said.size_bytes and not spoken.is_lost:

@@ -1,0 +1,137 @@
+"""Long speech: segments of one turn, and what ends it."""
+
+import asyncio
+
+import pytest
+
+from tests.support.raw_client import SILENT_CHUNK, recorded_packets, tone
+from tests.support.raw_node import audio_of
+from tests.support.raw_wire import over_sockets
+from tests.support.scheduler_process import SchedulerProcess
+from tests.support.short_turns import LIMIT_MS, finish, speaker_and_node, why
+
+Pair = tuple[str, str]
+
+
+@pytest.fixture
+def scheduler(scheduler_of_short_turns: SchedulerProcess) -> SchedulerProcess:
+    return scheduler_of_short_turns
+
+
+# ---- turns --------------------------------------------------------------------------------------
+
+
+@over_sockets
+async def test_segments_of_a_long_turn_share_its_id_and_its_slot(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    async with speaker_and_node(scheduler, pair) as (client, node):
+        await client.chunk(tone(LIMIT_MS))
+        await client.chunk(tone(LIMIT_MS))
+        await client.chunk(tone(300))
+        await client.final()
+        first, second, third = [await node.job() for _ in range(3)]
+        assert [why(job) for job in (first, second, third)] == [
+            "is_max_duration_triggered",
+            "is_max_duration_triggered",
+            "is_manual_cut",
+        ]
+        assert [job["utterance_index"] for job in (first, second, third)] == [0, 1, 2]
+        assert first["turn_id"] == second["turn_id"] == third["turn_id"]
+        assert [job["padding_ms"] for job in (first, second, third)] == [220, 220, 280]
+        assert (node.peak, node.peak_jobs) == (1, 3)
+        # The first is never answered, the second has text alone, the third has everything.
+        await node.answer(second, "one two", text_translated="", tts_audio="")
+        partial = await client.hear("asr_partial")
+        assert (partial["text"], partial["utterance_index"]) == ("one two", 1)
+        await node.answer(third, "one two three")
+        outcomes = [await client.outcome() for _ in range(3)]
+        assert [outcome["utterance_index"] for outcome in outcomes] == [0, 1, 2]
+        assert [outcome.get("reason") for outcome in outcomes] == ["merged", "merged", None]
+        assert outcomes[2]["text_asr"] == "one two three"
+        await client.speak(tone(300))
+        later = await node.job()
+        assert later["turn_id"] != first["turn_id"]
+        await finish(node, client, later)
+
+
+@pytest.mark.parametrize("encoding", ["opus", "pcm16"])
+@over_sockets
+async def test_a_turn_that_ends_with_nothing_is_closed_by_silence(
+    scheduler: SchedulerProcess, pair: Pair, encoding: str
+) -> None:
+    packets = recorded_packets()[: LIMIT_MS // 20]
+    async with speaker_and_node(scheduler, pair) as (client, node):
+        await client.chunk(tone(LIMIT_MS) if encoding == "pcm16" else b"".join(packets))
+        first = await node.job()
+        await client.final()
+        last = await node.job()
+        assert last["turn_id"] == first["turn_id"]
+        assert last["audio_format"] == first["audio_format"] == encoding
+        assert why(last) == "is_manual_cut"
+        silence = audio_of(last)
+        if encoding == "pcm16":
+            assert silence == bytes(200 * 32)
+        else:
+            lengths, position = [], 0
+            while position < len(silence):
+                lengths.append(int.from_bytes(silence[position : position + 2], "little"))
+                position += 2 + lengths[-1]
+            assert position == len(silence)
+            assert len(lengths) == 10
+        await node.answer(last, "all of it")
+        assert (await client.missing())["reason"] == "merged"
+        assert (await client.result())["text_asr"] == "all of it"
+
+
+@over_sockets
+async def test_a_silent_rest_of_a_turn_closes_it(scheduler: SchedulerProcess, pair: Pair) -> None:
+    async with speaker_and_node(scheduler, pair) as (client, node):
+        await client.chunk(b"".join(recorded_packets()[:50]))
+        first = await node.job()
+        await client.chunk(SILENT_CHUNK)
+        await client.final()
+        last = await node.job()
+        assert audio_of(last) == SILENT_CHUNK
+        assert last["turn_id"] == first["turn_id"]
+        await finish(node, client, first, last)
+
+
+@over_sockets
+async def test_a_turn_whose_segments_are_answered_needs_no_closing(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    async with speaker_and_node(scheduler, pair) as (client, node):
+        await client.chunk(tone(LIMIT_MS))
+        await finish(node, client, await node.job())
+        await client.final()
+        await asyncio.sleep(0.1)  # the hangover
+        await client.fence()
+        assert len(node.jobs) == 1
+        await client.speak(tone(300))
+        job = await node.job()
+        assert job["utterance_index"] == 1
+        await finish(node, client, job)
+
+
+@over_sockets
+async def test_a_monologue_is_ended_by_max_turn(scheduler: SchedulerProcess, pair: Pair) -> None:
+    async with speaker_and_node(scheduler, pair) as (client, node):
+        for _ in range(5):
+            await client.chunk(tone(500))
+        one, two, three = [await node.job() for _ in range(3)]
+        assert [why(job) for job in (one, two, three)] == [
+            "is_max_duration_triggered",
+            "is_max_duration_triggered",
+            "is_timeout_triggered",
+        ]
+        assert three["turn_id"] == one["turn_id"]
+        assert len(audio_of(three)) == 500 * 32
+        assert three["padding_ms"] == 220
+        await node.answer(three, "the whole")
+        for _ in range(3):
+            await client.outcome()
+        await client.chunk(tone(LIMIT_MS))
+        four = await node.job()
+        assert four["turn_id"] != one["turn_id"]
+        await finish(node, client, four)

@@ -1,0 +1,101 @@
+"""What the gateway does for sessions that move from socket to socket."""
+
+import asyncio
+import base64
+
+import pytest
+
+from actors.admission import AdmissionOptions
+from actors.messages import ChunkArrived, CloseRequested, SocketLost
+from gateway.ingest_meter import REPLAY_LULL_MS, IngestMeter
+from gateway.outbox import SocketOutbox
+from protocol.audio import AudioFormat
+from protocol.errors import CloseCode
+from protocol.session_outbound import Translation
+from tests.support.gateway import LOOPS, House, chunk, run_gateway
+
+SECOND = bytes(32_000)
+"""PCM16 16 kHz."""
+
+
+def meter() -> IngestMeter:
+    options = AdmissionOptions(ingest_rate=1, ingest_burst_ms=1000)
+    return IngestMeter(options, AudioFormat.PCM16, None, now_ms=0)
+
+
+def test_a_replay_is_not_measured_up_to_its_bound() -> None:
+    replay = meter()
+    replay.exempt(3 * len(SECOND))
+    assert [replay.take(SECOND, now_ms=0) for _ in range(5)] == [0, 0, 0, 0, 1000]
+
+
+def test_a_replay_is_over_when_nothing_comes_for_a_while() -> None:
+    replay = meter()
+    replay.exempt(100 * len(SECOND))
+    assert replay.take(SECOND, now_ms=0) == 0
+    assert replay.take(2 * SECOND, now_ms=REPLAY_LULL_MS - 1) == 0
+    assert replay.take(2 * SECOND, now_ms=2 * REPLAY_LULL_MS) == 1000
+
+
+class FakeConnection:
+    """Takes everything and sends nothing on."""
+
+    unsent_bytes = 0
+
+    def send_text(self, data: bytes) -> bool:
+        self.unsent_bytes += len(data)
+        return True
+
+    def close(self, code: int, reason: str) -> None:
+        """Stay as it is."""
+
+    pause = resume = is_paused = None
+
+
+def test_an_outbox_is_backed_up_when_half_of_its_bound_waits() -> None:
+    connection = FakeConnection()
+    outbox = SocketOutbox(connection, 2000)  # type: ignore[arg-type]  # the part it uses
+    assert not outbox.is_backed_up
+    outbox.send(Translation(text="x" * 900))
+    assert not outbox.is_backed_up
+    outbox.send(Translation(text="x" * 200))
+    assert outbox.is_backed_up
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_closing_session_hears_that_its_socket_is_gone(loop: str) -> None:
+    async def scenario(house: House) -> None:
+        peer, actor = await house.session()
+        peer.say({"type": "session_close", "session_id": "s-1", "reason": "bye"})
+        assert isinstance(await actor.next(), CloseRequested)
+        peer.abort()
+        lost = await actor.next()
+        assert isinstance(lost, SocketLost)
+        assert lost.outbox is house.reception.outboxes["s-1"]
+
+    run_gateway(scenario, loop=loop)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_what_a_dead_socket_had_said_is_not_handed_over_once_it_is_closed_here(loop: str) -> None:
+    """Its bytes wait here unread because it had been too fast when its peer was lost."""
+
+    async def scenario(house: House) -> None:
+        peer, actor = await house.session()
+        payload = base64.b64encode(SECOND[:3200]).decode()
+        for seq in range(3):
+            peer.say(chunk("s-1", seq, payload))
+        await actor.count(1)
+        peer.abort()
+        outbox = house.reception.outboxes["s-1"]
+        for _ in range(500):
+            if not outbox.send(Translation(text="anybody?")):
+                break
+            await asyncio.sleep(0.01)  # nothing is read, so only writing shows that it is gone
+        outbox.close(CloseCode.SESSION_TAKEN_OVER, "taken")
+        await actor.count(2)
+        heard = [type(message) for message in actor.messages]
+        assert heard == [ChunkArrived, SocketLost]
+
+    admission = AdmissionOptions(ingest_rate=0.01, ingest_burst_ms=1)
+    run_gateway(scenario, loop=loop, admission=admission)
