@@ -123,7 +123,6 @@ class Reception:
         ref = self._directory.sessions.get(session_id)
         if owner is None or ref is None or (tenant_id or ANONYMOUS) != owner:
             return Refused(ErrorCode.INVALID_SESSION, "no such session waits for a socket")
-        self._setup.presence.attach(session_id)  # no other socket may name it from here on
         self._setup.presence.attach(session_id)  # at once: of two sockets the first gets it
         tell(ref, SocketAttached(outbox))
         return OpenedSession(session_id, ref, use_binary_frame=False)
