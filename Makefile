@@ -1,5 +1,6 @@
 # make demo   hear it work: scheduler, node and client on recorded speech
 # make test   everything that must hold: style, types, tests
+# make soak   faults under load for MINUTES=10; SEED=n plays a run again
 # make lint   style and types alone
 # make clean  remove what these made
 #
@@ -8,8 +9,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+MINUTES ?= 10
 
-.PHONY: demo test lint check clean packages
+.PHONY: demo test soak lint check clean packages
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/demo-installed
@@ -17,6 +19,9 @@ demo: $(VENV)/demo-installed
 
 test: lint
 	$(BIN)/python -m pytest
+
+soak: $(VENV)/test-installed
+	$(BIN)/python -m tests.chaos.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 lint: $(VENV)/test-installed
 	$(BIN)/ruff check .

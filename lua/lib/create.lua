@@ -92,6 +92,9 @@ end
 local function create_assigned(new, node)
   charge(new)
   new.due = math.min(now + job_ms, new.deadline)
+  if new.turned then
+    new.attempt = turn_attempt(node, new.slot, new.attempt)
+  end
   write_record(new, 'assigned', node.id, 'assigned_at')
   call('HSET', session_key, 'clock', new.clock, 'last', node.id)
   local gained = occupy(node, new.slot, job)

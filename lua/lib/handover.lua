@@ -30,6 +30,9 @@ end
 
 -- Gives a slot of the node to a job that has neither slot nor queue.
 local function assign(job, node)
+  if job.turned then
+    job.attempt = turn_attempt(node, job.slot, job.attempt)
+  end
   occupy(node, job.slot, job.id)
   set_due(job, math.min(now + job.job_ms, job.deadline))
   call('HSET', prefix .. 'job:' .. job.id, 'state', 'assigned', 'node', node.id,

@@ -18,6 +18,16 @@ local function occupy(node, slot, id)
   return gained
 end
 
+-- The attempt in which a turn's next segment begins at a node: that of what the turn has open there,
+-- for the node knows the turn by a name of that attempt and puts only equal names together.
+local function turn_attempt(node, slot, attempt)
+  for id in string.gmatch(call('HGET', node.slots, slot) or '', '%S+') do
+    local open = call('HGET', prefix .. 'job:' .. id, 'attempt')
+    attempt = math.max(attempt, tonumber(open or '1'))
+  end
+  return attempt
+end
+
 local function without(list, id)
   local kept = {}
   for other in string.gmatch(list, '%S+') do

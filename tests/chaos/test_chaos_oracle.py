@@ -130,7 +130,7 @@ def test_a_good_run_has_no_breach() -> None:
     assert breaches(whole_story()) == []
 
 
-OUT_OF_ORDER = [opened(), *said(1.0), *said(1.1, 1), outcome(2.0, 1, 1, reason="merged")]
+OUT_OF_ORDER = [opened(), *said(1.0), *said(1.1, 1), outcome(2.0, 1, 1, reason="job_timeout")]
 
 OUTCOMES = {
     "no outcome at all": (story_with(6), "closed without an outcome of 0"),
@@ -142,7 +142,7 @@ OUTCOMES = {
         "delivery_seq 1 after 1",
     ),
     "a wrong order": (
-        [*OUT_OF_ORDER, outcome(2.1, 0, 2, reason="merged")],
+        [*OUT_OF_ORDER, outcome(2.1, 0, 2, reason="job_timeout")],
         "comes after 1",
     ),
     "late, and in order": (
@@ -162,7 +162,7 @@ def test_wrong_outcomes_are_caught(story: str) -> None:
 
 def test_a_late_outcome_may_come_after_later_ones() -> None:
     assert not breaches(
-        [*OUT_OF_ORDER, outcome(2.1, 0, 2, late=True, reason="merged"), *ended(3.0)]
+        [*OUT_OF_ORDER, outcome(2.1, 0, 2, late=True, reason="job_timeout"), *ended(3.0)]
     )
 
 
@@ -227,7 +227,8 @@ def test_more_slots_than_a_node_has_are_caught() -> None:
 def test_a_turn_takes_one_slot() -> None:
     speech = [opened(), joined(capacity=1)]
     for index in range(4):
-        speech += [*said(1.0, index), heard(1.1, index=index, turn="turn")]
+        speech += [*said(1.0, index), heard(1.1 + index / 10, index=index, turn="turn")]
+    speech.append(heard(2.0, attempt=2, turn="turn~2"))
     assert breaches(speech) == []
 
 
@@ -260,6 +261,28 @@ def test_a_store_that_lost_its_data_may_choose_another_node() -> None:
     words = [opened(), joined(), *said(1.0), heard(1.2), DataLost(at=1.3)]
     assert breaches([*words, heard(1.4, node="m")]) == []
     assert any("a second time" in text for text in breaches([*words, heard(1.4)]))
+
+
+def merged(first: JobHeard, last: JobHeard) -> list[Event]:
+    """A segment that is said to be in the next one."""
+    jobs = sorted((first, last), key=lambda job: job.at)
+    words = [opened(), joined(), joined(node="m"), *said(1.0), *said(1.1, 1), *jobs]
+    words += [answered(1.5, last), outcome(1.6, reason="merged")]
+    return words
+
+
+def test_words_that_are_merged_into_nothing_are_caught() -> None:
+    last = heard(1.3, index=1, turn="turn")
+    assert breaches(merged(heard(1.2, turn="turn"), last)) == []
+    lost = ["merge: s:0 is merged into nothing"]
+    assert breaches(merged(heard(1.2, node="m", turn="turn"), last)) == lost
+    assert breaches(merged(heard(1.2, attempt=2, turn="turn~2"), last)) == lost
+    too_late = [
+        *merged(heard(1.2, turn="turn"), last)[:-3],
+        answered(1.4, last),
+        heard(1.45, turn="turn"),
+    ]
+    assert lost[0] in breaches([*too_late, outcome(1.6, reason="merged")])
 
 
 ATTEMPTS = {
@@ -356,7 +379,7 @@ def stalled_crowd() -> list[Event]:
 def test_a_run_that_stands_still_is_caught() -> None:
     still = [*stalled_crowd(), *ticks(1.5, 7.0)]
     assert breaches(still) == ["progress: no outcome for 5.2 s while a node is free"]
-    moving = [*stalled_crowd(), *ticks(1.5, 4.0), outcome(4.0, session="s0", reason="merged")]
+    moving = [*stalled_crowd(), *ticks(1.5, 4.0), outcome(4.0, session="s0", reason="job_timeout")]
     assert breaches([*moving, *ticks(4.0, 8.5)]) == []
 
 
@@ -375,6 +398,7 @@ def test_every_rule_is_seen_to_fail() -> None:
     """A rule without a story here would be a check that nobody has seen work."""
     stories = [events for events, _ in (*OUTCOMES.values(), *AUDIO.values(), *ATTEMPTS.values())]
     stories += [[opened(), joined(), *said(1.0), *said(1.1, 1), heard(1.2, index=1), heard(1.3)]]
+    stories += [merged(heard(1.2, node="m"), heard(1.3, index=1))]
     stories += [crowd(3), [opened(), joined(), *said(1.0), *ticks(1.0, 22.0)]]
     stories += [[*stalled_crowd(), *ticks(1.5, 7.0)], [Complaint(at=1.0, text="")]]
     broken = {text.partition(":")[0] for events in stories for text in breaches(events)}

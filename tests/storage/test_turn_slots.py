@@ -183,3 +183,28 @@ def test_each_language_of_a_turn_has_its_own_slot(world: World) -> None:
     world.segment("s", 0, 0)
     world.segment("s", 0, 0, language="fr", requirement="a:en,s:fr", preference="t:fr")
     assert set(world.slots("n1")) == {"s|turn-long|es", "s|turn-long|fr"}
+
+
+def test_a_segment_begins_in_the_attempt_that_its_turn_has_reached(world: World) -> None:
+    """The node knows the moved turn by another name, and puts only equal names together."""
+    world.node("n1")
+    world.segment("s", 0, 0)
+    world.node("n2")
+    world.failover("job-s-0-es", "n1", exclude_node=True)
+    joined = world.segment("s", 1, 1)
+    assert (joined.node_id, joined.attempt) == ("n2", 2)
+    again = world.segment("s", 1, 1)
+    assert isinstance(again, Duplicate)
+    assert again.attempt == 2
+
+
+def test_a_segment_that_waited_begins_in_the_attempt_of_its_turn(world: World) -> None:
+    world.node("n1")
+    world.segment("s", 0, 0)
+    world.offline("n1")
+    moved = world.failover("job-s-0-es", "n1")
+    assert (type(moved), moved.attempt) == (Queued, 2)
+    waiting = world.segment("s", 1, 1)
+    assert (type(waiting), waiting.attempt) == (Queued, 1)
+    given = world.node("n2").handovers
+    assert [(job.job_id, job.attempt) for job in given] == [("job-s-0-es", 2), ("job-s-1-es", 2)]

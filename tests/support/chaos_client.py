@@ -254,8 +254,11 @@ class ChaosClient:
 
     async def _send(self, frame: _Frame) -> None:
         if frame.wait_seconds:
-            await asyncio.sleep(frame.wait_seconds)
+            assert self._reader is not None
+            await asyncio.wait({self._reader}, timeout=frame.wait_seconds)
             frame.wait_seconds = 0.0
+            if self._reader.done():
+                raise Lost
         begins, frame.begins = frame.begins, None
         if begins is not None:
             self._world.log(SpeechBegan, session=self.session, index=frame.index, speech=begins)

@@ -108,7 +108,7 @@ class ClientHalfOpen(Fault):
 
     async def strike(self, targets: Targets) -> None:
         """See `Fault.strike`."""
-        seconds = self.rng.uniform(0.5, 6.0)
+        seconds = self.rng.uniform(0.5, 4.5)
         if found := targets.client(self.rng):
             client, link = found
             with targets.world.disturbance(client.session):

@@ -25,7 +25,7 @@ Piece = tuple[str, int, str]
 
 def slot_of(job: JobHeard) -> Slot:
     """Return what the job takes at its node: a turn of a session in one language."""
-    return job.session, job.turn, job.language
+    return public(job.session), public(job.turn), job.language
 
 
 @dataclass(slots=True)

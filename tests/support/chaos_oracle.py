@@ -20,6 +20,7 @@ from tests.support.chaos_log import (
     SessionEvent,
     Tick,
 )
+from tests.support.chaos_merge_rule import MergeRule
 from tests.support.chaos_node_rules import AttemptRule, CapacityRule, OrderRule
 from tests.support.chaos_progress_rules import DeadlineRule, StallRule, StarvationRule
 from tests.support.chaos_session_rules import AudioRule, OutcomeRule
@@ -117,6 +118,7 @@ class Oracle:
             AudioRule(),
             CapacityRule(),
             OrderRule(),
+            MergeRule(),
             AttemptRule(limits.max_attempts),
             DeadlineRule(limits.outcome_seconds),
             StallRule(limits.stall_seconds),
