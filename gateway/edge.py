@@ -41,6 +41,9 @@ from protocol.errors import CloseCode
 _wire_log = logging.getLogger("gateway.edge")
 _wire_log.setLevel(logging.WARNING)  # the handlers write a line for each socket themselves
 
+_MOST_JOINED_BYTES = 1 << 20
+"""What is sent in one turn of the loop is offered to the peer when it is so much."""
+
 
 class EdgeConnection(asyncio.Protocol):
     """One peer. Life: request, then either one HTTP answer or a WebSocket until its close."""
@@ -99,10 +102,16 @@ class EdgeConnection(asyncio.Protocol):
         """What the peer has not taken yet."""
         return self._transport.get_write_buffer_size() + self._unflushed_bytes
 
+    @property
+    def refused_bytes(self) -> int:
+        """What the peer has been offered and has not taken: not what this turn of the loop adds."""
+        return self._transport.get_write_buffer_size()
+
     def send_text(self, data: bytes) -> bool:
         """Write one text message (UTF-8); False when the socket is closing or gone.
 
-        What is sent in one turn of the loop leaves in one piece: a write costs more than a frame.
+        What is sent in one turn of the loop leaves in one piece, unless it is very much: a write
+        costs more than a frame.
         """
         if not self.is_open:
             return False
@@ -110,6 +119,8 @@ class EdgeConnection(asyncio.Protocol):
         if not self._unflushed_bytes:
             self._loop.call_soon(self._flush)
         self._unflushed_bytes += len(data) + 1
+        if self._unflushed_bytes > _MOST_JOINED_BYTES:
+            self._flush()
         return True
 
     def ping(self) -> None:

@@ -1,6 +1,8 @@
 """The way out to one peer. It owns the bound on what waits there; it must not know what it sends.
 
-A message is encoded once and written at once: the transport's buffer is the only queue.
+A message is encoded once and written at once: the transport's buffer is the only queue. A peer is
+judged by what it did not take when it was offered, before more is written: neither one large
+message nor many in one turn of the loop say that it does not read.
 """
 
 from typing import Any
@@ -70,9 +72,7 @@ class SocketOutbox:
 
     def _write(self, message: Any) -> bool:
         connection = self._connection
-        if not connection.send_text(encode_utf8(message)):
+        if connection.refused_bytes > self._max_bytes:
+            connection.close(CloseCode.RECEIVER_TOO_SLOW, "receiver does not read")
             return False
-        if connection.unsent_bytes <= self._max_bytes:
-            return True
-        connection.close(CloseCode.RECEIVER_TOO_SLOW, "receiver does not read")
-        return False
+        return connection.send_text(encode_utf8(message))

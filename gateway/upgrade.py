@@ -22,6 +22,10 @@ class Connection(Protocol):
     def unsent_bytes(self) -> int:
         """What the peer has not taken yet."""
 
+    @property
+    def refused_bytes(self) -> int:
+        """What the peer has been offered and has not taken."""
+
     def send_text(self, data: bytes) -> bool:
         """Write one text message (UTF-8); False when the socket is closing or gone."""
 

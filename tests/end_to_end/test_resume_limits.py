@@ -81,6 +81,29 @@ async def test_a_replay_is_no_faster_than_its_reader_and_comes_whole(
 
 
 @over_sockets
+async def test_a_client_that_reads_may_get_more_at_once_than_may_wait_for_one_that_does_not(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    """What was missed, and what became ready while it came back, in one burst."""
+    languages = {"src_lang": pair[0], "tgt_lang": pair[1]}
+    async with raw_node(scheduler.node_url, ability(pair)) as node:
+        first = await opened(scheduler, pair)
+        for index in range(OUTCOMES):
+            await first.utterance(index, tone(100), **languages)
+        jobs = [await node.job() for _ in range(OUTCOMES)]
+        first.abort()
+        for job in jobs[: OUTCOMES // 2]:
+            await node.answer(job, tts_audio=VOICE)
+        resuming = asyncio.create_task(first.resume())
+        for job in jobs[OUTCOMES // 2 :]:
+            await node.answer(job, tts_audio=VOICE)
+        second = await resuming
+        for seq in range(1, OUTCOMES + 1):
+            assert (await second.result())["delivery_seq"] == seq
+        await leave(second)
+
+
+@over_sockets
 async def test_a_client_that_was_closed_for_not_reading_comes_back_for_the_rest(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:

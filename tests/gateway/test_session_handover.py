@@ -38,16 +38,23 @@ def test_a_replay_is_over_when_nothing_comes_for_a_while() -> None:
 
 
 class FakeConnection:
-    """Takes everything and sends nothing on."""
+    """Takes everything and sends nothing on; `offer` is the end of a turn of the loop."""
 
     unsent_bytes = 0
+    refused_bytes = 0
+    closed_with: int | None = None
 
     def send_text(self, data: bytes) -> bool:
         self.unsent_bytes += len(data)
         return True
 
-    def close(self, code: int, reason: str) -> None:
-        """Stay as it is."""
+    def offer(self, taken_bytes: int = 0) -> None:
+        """The peer takes so much of what waits."""
+        self.unsent_bytes = max(0, self.unsent_bytes - taken_bytes)
+        self.refused_bytes = self.unsent_bytes
+
+    def close(self, code: int, _reason: str) -> None:
+        self.closed_with = code
 
     pause = resume = is_paused = None
 
@@ -99,3 +106,24 @@ def test_what_a_dead_socket_had_said_is_not_handed_over_once_it_is_closed_here(l
 
     admission = AdmissionOptions(ingest_rate=0.01, ingest_burst_ms=1)
     run_gateway(scenario, loop=loop, admission=admission)
+
+
+def test_a_peer_that_reads_may_be_sent_more_than_the_bound_at_once() -> None:
+    connection = FakeConnection()
+    outbox = SocketOutbox(connection, 2000)  # type: ignore[arg-type]  # the part it uses
+    assert outbox.send(Translation(text="x" * 5000))
+    assert outbox.send(Translation(text="x" * 5000))
+    connection.offer(taken_bytes=9000)
+    assert outbox.send(Translation(text="x"))
+    assert connection.closed_with is None
+
+
+def test_a_peer_that_has_not_taken_the_bound_is_closed_before_more_is_written() -> None:
+    connection = FakeConnection()
+    outbox = SocketOutbox(connection, 2000)  # type: ignore[arg-type]  # the part it uses
+    assert outbox.send(Translation(text="x" * 3000))
+    connection.offer()
+    waiting = connection.unsent_bytes
+    assert not outbox.send(Translation(text="x"))
+    assert connection.closed_with == CloseCode.RECEIVER_TOO_SLOW
+    assert connection.unsent_bytes == waiting
