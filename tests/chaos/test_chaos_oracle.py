@@ -277,6 +277,8 @@ def test_words_that_are_merged_into_nothing_are_caught() -> None:
     lost = ["merge: s:0 is merged into nothing"]
     assert breaches(merged(heard(1.2, node="m", turn="turn"), last)) == lost
     assert breaches(merged(heard(1.2, attempt=2, turn="turn~2"), last)) == lost
+    torn = merged(heard(1.2, node="m", turn="turn"), last)
+    assert breaches([*torn[:-3], DataLost(at=1.25), *torn[-3:]]) == []
     too_late = [
         *merged(heard(1.2, turn="turn"), last)[:-3],
         answered(1.4, last),

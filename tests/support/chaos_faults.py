@@ -257,7 +257,8 @@ class StoreSlow(StoreFault):
     async def harm(self, world: World) -> None:
         """See `StoreFault.harm`."""
         links = list(world.store.proxy.links)
-        await asyncio.gather(*(_slow(link, 0.2, None, 3.0, Way.DOWN) for link in links))
+        with world.disturbance(EVERYBODY):  # a slot then takes as long as its round trips
+            await asyncio.gather(*(_slow(link, 0.2, None, 3.0, Way.DOWN) for link in links))
 
 
 class StoreReset(StoreFault):
