@@ -1,22 +1,42 @@
-"""Who is who in this process: the dispatcher, and the actor of each session and node.
+"""Who is who: the dispatcher, the actor of each session and node here, and ways to those elsewhere.
 
 A plain object for the loop's thread. It finds an actor by its id in constant time, which pykka's
 registry does not. It starts, stops and watches nobody.
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from actors.ports import Mailbox
-from protocol.ids import NodeId, SessionId
+from protocol.ids import InstanceId, NodeId, SessionId
 
 K = TypeVar("K")
+_ALONE = InstanceId("")
+
+
+class Elsewhere(Protocol):
+    """Mailboxes of actors on other instances. What is told there crosses a link, or is lost."""
+
+    def session(self, instance_id: InstanceId, session_id: SessionId) -> Mailbox | None:
+        """Return the way to a session's actor; None if there is no way to its instance."""
+
+    def node(self, instance_id: InstanceId, node_id: NodeId) -> Mailbox | None:
+        """Return the way to a node's actor; None if there is no way to its instance."""
+
+    def dispatcher(self, instance_id: InstanceId) -> Mailbox | None:
+        """Return the way to an instance's dispatcher; None if there is none."""
 
 
 class Directory:
     """The actors by their ids. Whoever replaces an actor registers the successor here."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, instance_id: InstanceId = _ALONE, elsewhere: Elsewhere | None = None
+    ) -> None:
+        self.instance_id = instance_id
+        """The instance that this process is."""
+        self.elsewhere = elsewhere
+        """None: no other instance can be reached."""
         self.sessions: dict[SessionId, Mailbox] = {}
         self.nodes: dict[NodeId, Mailbox] = {}
         self._dispatcher: Mailbox | None = None
@@ -36,6 +56,18 @@ class Directory:
     @dispatcher.setter
     def dispatcher(self, ref: Mailbox) -> None:
         self._dispatcher = ref
+
+    def session_at(self, instance_id: InstanceId, session_id: SessionId) -> Mailbox | None:
+        """Return the actor of a session, or the way to it where that instance is another one."""
+        if instance_id == self.instance_id:
+            return self.sessions.get(session_id)
+        return None if self.elsewhere is None else self.elsewhere.session(instance_id, session_id)
+
+    def node_at(self, instance_id: InstanceId, node_id: NodeId) -> Mailbox | None:
+        """Return the actor of a node, or the way to it where that instance is another one."""
+        if instance_id == self.instance_id:
+            return self.nodes.get(node_id)
+        return None if self.elsewhere is None else self.elsewhere.node(instance_id, node_id)
 
     def register_session(self, session_id: SessionId, ref: Mailbox) -> Mailbox | None:
         """Enter a session's actor; return the one it replaces, if any."""

@@ -85,7 +85,7 @@ class Scheduler:
             on_round_trip=self._metrics.round_trip,
         )
         self._repositories = _repositories(settings, self._store, instance_id)
-        self._directory = Directory()
+        self._directory = Directory(instance_id)
         self._held = HeldAudio(settings.admission.max_held_audio_bytes)
         self._presence = Presence()
         self._supervisor = Supervisor(self._rules(), on_escalate, _monotonic_ms)

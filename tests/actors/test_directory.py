@@ -3,7 +3,8 @@
 import pytest
 
 from actors.directory import Directory
-from protocol.ids import NodeId, SessionId
+from actors.ports import Mailbox
+from protocol.ids import InstanceId, NodeId, SessionId
 from tests.support.recording import RecordingRef
 
 NODE = NodeId("node-1")
@@ -44,3 +45,32 @@ def test_the_dispatcher_must_be_there_before_anybody_looks_it_up() -> None:
     assert directory.dispatcher is first
     directory.dispatcher = second = RecordingRef()
     assert directory.dispatcher is second
+
+
+class Far:
+    """Another instance, by one mailbox per actor."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    def _way(self, instance_id: str, actor_id: str) -> Mailbox | None:
+        self.asked.append((instance_id, actor_id))
+        return None
+
+    session = node = _way
+
+    def dispatcher(self, instance_id: str) -> Mailbox | None:
+        return self._way(instance_id, "")
+
+
+def test_an_actor_of_another_instance_is_looked_for_there_whatever_is_here() -> None:
+    far = Far()
+    directory = Directory(InstanceId("i-a"), far)
+    here = RecordingRef()
+    directory.register_session(SessionId("s-1"), here)
+    assert directory.session_at(InstanceId("i-a"), SessionId("s-1")) is here
+    assert directory.node_at(InstanceId("i-a"), NodeId("n-1")) is None
+    assert far.asked == []
+    assert directory.session_at(InstanceId("i-b"), SessionId("s-1")) is None
+    assert directory.node_at(InstanceId("i-b"), NodeId("n-1")) is None
+    assert far.asked == [("i-b", "s-1"), ("i-b", "n-1")]
