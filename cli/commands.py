@@ -39,6 +39,7 @@ COMMANDS = {
     "client": Command("cli.client:main", "send a recording to a scheduler, get it translated"),
     "demo": Command("cli.demo:main", "scheduler, node and client on recorded speech, all in one"),
     "bench": Command("cli.bench:main", "measure a scheduler under simulated load"),
+    "simulate": Command("cli.simulate:main", "play the decisions for very many nodes and sessions"),
 }
 
 
@@ -57,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
 
 def summary() -> str:
     """Return the commands as lines of a help text."""
-    lines = [f"  {name:<8}{command.purpose}" for name, command in COMMANDS.items()]
+    lines = [f"  {name:<9}{command.purpose}" for name, command in COMMANDS.items()]
     return "\n".join(["commands (each has its own --help):", *lines])
 
 
