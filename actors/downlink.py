@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import TypeAlias
 
-from actors.grouping import Grouping
+from actors.grouping import Grouping, GroupPart
 from actors.messages import JobEnded, PlaybackEnded, ResultReplaced
 from actors.outcome import Outcome, is_failure, ui_event, wire_outcome
 from actors.ports import Outbox
@@ -64,6 +64,8 @@ class Downlink:
         self._wall_ms = wall_ms
         self._sequencer: Sequencer[RequestId, Outcome] = Sequencer(options.sequencer)
         self._grouping = Grouping(session_id)
+        self._expected: dict[RequestId, str] = {}
+        """Utterances whose outcome was not delivered yet, in order, with their turns."""
         self._held_empty: dict[JobId, Outcome] = {}
         """Empty answers held back by the order: a full one may still come."""
         self._replay: ReplayBuffer[RequestId, WireOutcome] = ReplayBuffer(
@@ -147,12 +149,23 @@ class Downlink:
     # ---- outcomes ---------------------------------------------------------------------------
 
     def expect(self, utterance: Utterance) -> None:
-        """Give the utterance its place in the order of cuts."""
-        self._sequencer.expect(utterance.spec.request_id)
+        """Give the utterance its place in the order of cuts, and its job what was said before."""
+        spec = utterance.spec
+        self._sequencer.expect(spec.request_id)
+        turns = {turn_id for turn_id in self._expected.values() if turn_id != spec.turn_id}
+        context = self._grouping.upcoming(utterance.begun_at_ms, ahead=len(turns))
+        self._expected[spec.request_id] = spec.turn_id
+        if context is not None:
+            utterance.work = replace(
+                utterance.work,
+                group_id=context.part.group_id,
+                part_index=context.part.part_index,
+                context_text=context.context_text or None,
+            )
 
     def ended(self, utterance: Utterance, ended: JobEnded, now_ms: float) -> None:
         """Take the end of an utterance's job; deliver it when its turn has come."""
-        outcome = self._outcome(utterance, ended, now_ms)
+        outcome = Outcome(utterance, ended)
         if ended.reason is None:
             self.progress(utterance, UiEventKind.ASR_FINAL, now_ms)
             if ended.result is not None and ended.result.text_translated:
@@ -162,20 +175,20 @@ class Downlink:
         if ended.state is JobState.EMPTY and ended.result is not None:
             self._held_empty[ended.job_id] = outcome
         ready = self._sequencer.ready(utterance.spec.request_id, outcome, now_ms)
-        self._deliver(ready or [])
+        self._deliver(ready or [], now_ms)
 
-    def replace(self, message: ResultReplaced, now_ms: float) -> bool:
+    def replace(self, message: ResultReplaced) -> bool:
         """Put a full result in the place of an empty one, unless that was delivered by now."""
         held = self._held_empty.get(message.job_id)
         if held is None:
             return False
         ended = replace(held.ended, state=JobState.DONE, reason=None, result=message.result)
-        outcome = self._outcome(held.utterance, ended, now_ms)
+        outcome = Outcome(held.utterance, ended)
         return self._sequencer.replace(held.utterance.spec.request_id, outcome)
 
     def poll(self, now_ms: float) -> None:
         """Deliver what has waited long enough for an earlier outcome; go on with a replay."""
-        self._deliver(self._sequencer.poll(now_ms))
+        self._deliver(self._sequencer.poll(now_ms), now_ms)
         if now_ms >= self._replay_at_ms:
             self._go_on_replaying(now_ms)
 
@@ -189,9 +202,9 @@ class Downlink:
         self.send(found.outcome)
         return True
 
-    def flush(self) -> None:
+    def flush(self, now_ms: float) -> None:
         """Deliver what waits for an order that nobody will complete any more."""
-        self._deliver(self._sequencer.poll(inf))
+        self._deliver(self._sequencer.poll(inf), now_ms)
 
     def free_replay(self, last_delivery_seq: int) -> None:
         """The client has everything up to here."""
@@ -201,19 +214,20 @@ class Downlink:
         """What is said from now on may belong to the same group."""
         self._grouping.playback_ended(message.group_id, now_ms)
 
-    def _outcome(self, utterance: Utterance, ended: JobEnded, now_ms: float) -> Outcome:
-        result = ended.result
-        if ended.reason is not None or result is None:
-            return Outcome(utterance, ended, None)
-        part = self._grouping.assign(result.text_asr, result.text_translated, now_ms)
-        return Outcome(utterance, ended, part)
+    def _part(self, outcome: Outcome, now_ms: float) -> GroupPart | None:
+        """Place an outcome in the conversation when it is delivered: parts are in its order."""
+        result = outcome.ended.result
+        if outcome.ended.reason is not None or result is None:
+            return None
+        told = outcome.utterance.work.group_id
+        return self._grouping.assign(result.text_asr, result.text_translated, now_ms, told)
 
-    def _deliver(self, deliveries: list[Delivery[RequestId, Outcome]]) -> None:
+    def _deliver(self, deliveries: list[Delivery[RequestId, Outcome]], now_ms: float) -> None:
         for delivery in deliveries:
             self._held_empty.pop(delivery.outcome.ended.job_id, None)
-            message = wire_outcome(
-                delivery.outcome, delivery.delivery_seq, self._wall_ms(), late=delivery.late
-            )
+            del self._expected[delivery.key]
+            part = self._part(delivery.outcome, now_ms)
+            message = wire_outcome(delivery, part, self._wall_ms())
             if self._on_delivered is not None or delivery.outcome.utterance.is_repeatable:
                 self._remember(delivery, message)
             if self._replayed_seq is None:

@@ -1,7 +1,8 @@
 """Which utterances of a session belong together, and what was said in their group so far.
 
 A group is a stretch of talk without a long silence: its id and part numbers label results, its
-text is context for the recogniser. Pure. Must not: send anything.
+text is context for the recogniser. Words begun while a group is open belong to it, however long
+they last: what their job was told, their result carries. Pure. Must not: send anything.
 """
 
 import unicodedata
@@ -10,8 +11,8 @@ from dataclasses import dataclass
 from protocol.ids import SessionId
 
 GROUP_WINDOW_MS = 2_000
-"""A result later than this after the group's beginning, or after its last speech was played to
-the end, begins another group."""
+"""Words or a result later than this after the group's beginning, or after its last speech was
+played to the end, begin another group."""
 MAX_CONTEXT_PARTS = 8
 MAX_CONTEXT_CHARACTERS = 800
 
@@ -53,21 +54,29 @@ class Grouping:
     def __repr__(self) -> str:
         return f"<Grouping {self._group_id}: {self._next_part} parts>"
 
-    def upcoming(self, now_ms: float) -> GroupContext | None:
-        """Return where the next result stands, as far as can be known; None: in a new group."""
-        if self._group_id is None or not self._is_open(now_ms):
-            return None
-        return GroupContext(GroupPart(self._group_id, self._next_part), "".join(self._parts))
+    def upcoming(self, begun_at_ms: float, ahead: int = 0) -> GroupContext | None:
+        """Return where the result of words stands that began then; None: in another group.
 
-    def assign(self, text_asr: str, text_translated: str, now_ms: float) -> GroupPart | None:
-        """Place a result; None for one without recognised text, which belongs to no group."""
-        if not text_asr.strip():
+        `ahead`: so many results are expected before it, as far as can be known.
+        """
+        if self._group_id is None or not self._is_open(begun_at_ms):
             return None
-        if self._group_id is None or not self._is_open(now_ms):
+        part = GroupPart(self._group_id, self._next_part + ahead)
+        return GroupContext(part, "".join(self._parts))
+
+    def assign(
+        self, text_asr: str, text_translated: str, now_ms: float, told: str | None = None
+    ) -> GroupPart:
+        """Place a result; `told` is the group that its job was told, if any.
+
+        Without recognised text it has a place all the same, and adds nothing to the context.
+        """
+        if self._group_id is None or (told != self._group_id and not self._is_open(now_ms)):
             self._begin(now_ms)
         part = GroupPart(f"{self._group_id}", self._next_part)
         self._next_part += 1
-        self._add_context(f"User: {text_asr}\nTarget: {text_translated}\n")
+        if text_asr.strip():
+            self._add_context(f"User: {text_asr}\nTarget: {text_translated}\n")
         return part
 
     def playback_ended(self, group_id: str, now_ms: float) -> bool:

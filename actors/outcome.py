@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from actors.grouping import GroupPart
 from actors.messages import JobEnded
+from actors.sequencer import Delivery
 from actors.utterances import Utterance
 from protocol.errors import ErrorCode, MissingReason
+from protocol.ids import RequestId
 from protocol.node_inbound import JobResult
 from protocol.session_outbound import (
     MissingResult,
@@ -41,15 +43,13 @@ class Outcome:
 
     utterance: Utterance
     ended: JobEnded
-    part: GroupPart | None
-    """Where it stands in the conversation; None without recognised text."""
 
 
 def wire_outcome(
-    outcome: Outcome, delivery_seq: int, wall_ms: int, *, late: bool
+    delivery: Delivery[RequestId, Outcome], part: GroupPart | None, wall_ms: int
 ) -> TranslationResult | MissingResult:
-    """Return the message for the recipient."""
-    ended, utterance = outcome.ended, outcome.utterance
+    """Return the message for the recipient; `part` is where a result stands in its group."""
+    ended, utterance = delivery.outcome.ended, delivery.outcome.utterance
     spec = utterance.spec
     if ended.reason is not None or ended.result is None:
         return MissingResult(
@@ -58,10 +58,10 @@ def wire_outcome(
             reason=ended.reason or MissingReason.PROCESSING_ERROR,
             created_at_ms=wall_ms,
             trace_id=utterance.work.trace_id,
-            delivery_seq=delivery_seq,
-            late=late or None,
+            delivery_seq=delivery.delivery_seq,
+            late=delivery.late or None,
         )
-    result, part = ended.result, outcome.part
+    result = ended.result
     return TranslationResult(
         session_id=spec.session_id,
         utterance_index=spec.utterance_index,
@@ -82,8 +82,8 @@ def wire_outcome(
         quality_score=result.quality_score,
         rerun_count=result.rerun_count,
         segments_meta=result.segments_meta,
-        delivery_seq=delivery_seq,
-        late=late or None,
+        delivery_seq=delivery.delivery_seq,
+        late=delivery.late or None,
     )
 
 

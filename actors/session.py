@@ -266,7 +266,7 @@ class SessionActor(SessionWork):
         """End a closing session that has nothing open, once its client has heard all it can."""
         if self._phase not in (_Phase.CLOSING, _Phase.LINGERING) or len(self._uplink.open):
             return
-        self._downlink.flush()
+        self._downlink.flush(self.now_ms())
         if self._downlink.is_cut:
             self._notice_cut()
         is_claimed = self._resumption is not None and self._resumption.is_claimed

@@ -195,7 +195,7 @@ class SessionWork(LoopActor):
         self._downlink.ended(utterance, message, now_ms)
 
     def _on_replaced(self, message: ResultReplaced) -> None:
-        self._downlink.replace(message, self.now_ms())
+        self._downlink.replace(message)
 
     def _end(self, utterance: Utterance, state: JobState, reason: MissingReason) -> None:
         """Give an utterance its outcome here, without a word from the store."""
@@ -208,7 +208,7 @@ class SessionWork(LoopActor):
             job_id, reason = utterance.spec.job_id, MissingReason.PROCESSING_ERROR
             ended = JobEnded(job_id, JobState.FAILED, reason, None, 0, None)
             self._downlink.ended(utterance, ended, self.now_ms())
-        self._downlink.flush()
+        self._downlink.flush(self.now_ms())
 
     def _end_everywhere(self, utterance: Utterance, state: JobState, reason: MissingReason) -> None:
         self._setup.directory.dispatcher.tell(EndJob(utterance.spec.job_id, state, reason))

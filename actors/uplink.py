@@ -135,9 +135,14 @@ class Uplink:
         return self._utterances(self._segmenter.flush(now_ms), now_ms)
 
     def detached(self, now_ms: float) -> None:
-        """The client lost its socket: if it may resume, its quiet is no pause."""
+        """The client lost its socket: if it may resume, its quiet is no pause.
+
+        Else the pause clock runs, whatever it played: it says no more that it has ended.
+        """
         if self.progress is not None:
             self._segmenter.hold_pause(now_ms)
+        else:
+            self._segmenter.playback_ended(now_ms)
 
     def resumed(self, now_ms: float) -> None:
         """The client is back and sends again what it does not know to have arrived."""
@@ -222,6 +227,7 @@ class Uplink:
             reason=cut.reason,
             audio=cut.audio,
             cut_at_ms=now_ms,
+            begun_at_ms=cut.first_chunk_at_ms,
             uplink_ms=self._uplink_ms,
             is_repeatable=said is not None,
         )

@@ -23,6 +23,8 @@ class Utterance:
     """The segment as it goes to a node; None when it was let go of after sending."""
     cut_at_ms: float
     """Monotonic ms."""
+    begun_at_ms: float
+    """When its first audio came, monotonic ms."""
     turn_cut_at_ms: float = 0.0
     """When its turn was cut last, monotonic ms: from there on its deadline counts."""
     uplink_ms: int | None = None

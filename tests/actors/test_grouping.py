@@ -37,11 +37,37 @@ def test_playback_of_another_group_changes_nothing() -> None:
     assert groups.upcoming(9000) is None
 
 
-def test_a_result_without_recognised_text_belongs_to_no_group() -> None:
+def test_a_result_without_recognised_text_has_a_place_and_adds_no_context() -> None:
     groups = grouping()
-    assert groups.assign("", "", 0) is None
-    assert groups.assign(" \n", "x", 0) is None
-    assert groups.assign("one", "", 10) == GroupPart("group_s-1_10", 0)
+    assert groups.assign("", "", 0) == GroupPart("group_s-1_0", 0)
+    assert groups.assign(" \n", "x", 0) == GroupPart("group_s-1_0", 1)
+    context = groups.upcoming(0)
+    assert context is not None
+    assert context.context_text == ""
+
+
+def test_words_begun_while_a_group_is_open_belong_to_it_however_long_they_last() -> None:
+    groups = grouping()
+    groups.assign("one", "uno", 0)
+    told = groups.upcoming(1900)
+    assert told is not None
+    assert groups.assign("two", "dos", 9000, told.part.group_id) == told.part
+    assert groups.assign("three", "tres", 9000) == GroupPart("group_s-1_9000", 0)
+    assert groups.assign("four", "cuatro", 12_000, "group_s-1_0").part_index == 0
+
+
+def test_words_begun_before_the_first_result_of_a_group_are_told_of_it() -> None:
+    groups = grouping()
+    groups.assign("one", "uno", 5000)
+    assert groups.upcoming(3000) is not None
+
+
+def test_a_job_behind_others_is_told_the_part_after_theirs() -> None:
+    groups = grouping()
+    groups.assign("one", "uno", 0)
+    context = groups.upcoming(0, ahead=2)
+    assert context is not None
+    assert context.part.part_index == 3
 
 
 def test_a_job_is_told_its_likely_place_and_what_was_said() -> None:

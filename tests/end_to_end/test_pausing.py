@@ -25,6 +25,13 @@ def scheduler() -> Iterator[SchedulerProcess]:
         process.wait_until_idle()
 
 
+@pytest.fixture
+def scheduler_of_long_grace() -> Iterator[SchedulerProcess]:
+    """The end of a grace cuts, too: here it is far away."""
+    with running_scheduler("--pause-ms=400", "--session-grace-seconds=20") as process:
+        yield process
+
+
 @asynccontextmanager
 async def speaker_and_node(
     scheduler: SchedulerProcess, pair: Pair
@@ -168,3 +175,35 @@ async def test_a_detached_speaker_is_cut_by_the_pause(
         job = await node.job(seconds=PAUSE + 2)
         assert job["is_timeout_triggered"] is True
         await node.answer(job)
+
+
+@over_sockets
+async def test_who_is_gone_while_it_plays_is_cut_by_the_pause(
+    scheduler_of_long_grace: SchedulerProcess, pair: Pair
+) -> None:
+    """Nobody will say any more that the playback has ended; what was said is not forgotten."""
+    scheduler = scheduler_of_long_grace
+    async with raw_node(scheduler.node_url, Ability(asr=(pair[0],), semantic=(pair[1],))) as node:
+        async with RawClient(scheduler.session_url) as client:
+            await client.init(*pair)
+            await client.chunk(tone(300))
+            await client.say(playback(client, "tts_started"))
+            await client.fence()
+            client.abort()
+        job = await node.job(seconds=PAUSE + 2)
+        assert job["is_timeout_triggered"] is True
+        await node.answer(job)
+
+
+@over_sockets
+async def test_who_speaks_on_is_heard_though_the_end_of_playback_was_lost(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    async with speaker_and_node(scheduler, pair) as (client, node):
+        await client.say(playback(client, "tts_started"))
+        await asyncio.sleep(1.1)  # what comes sooner was under way already
+        await client.chunk(tone(300))
+        job = await node.job(seconds=PAUSE + 2)
+        assert job["is_timeout_triggered"] is True
+        await node.answer(job)
+        await client.result()

@@ -146,7 +146,6 @@ REASONS = {
     "store_unavailable",
 }
 FLAGS = ("is_manual_cut", "is_timeout_triggered", "is_max_duration_triggered")
-GROUP = ("group_id", "part_index")
 PIPELINE = ("use_asr", "use_nmt", "use_tts")
 
 
@@ -158,8 +157,6 @@ def check_message(message: dict[str, Any]) -> None:
     required, known = REQUIRED[kind], {**OPTIONAL.get(kind, {}), **EXTENSIONS.get(kind, {})}
     if kind == "node_register_ack" and message.get("status") == "refused":
         required = {name: shape for name, shape in required.items() if name != "node_id"}
-    if kind == "translation_result" and not message.get("text_asr"):  # it belongs to no group
-        required = {name: shape for name, shape in required.items() if name not in GROUP}
     missing = [name for name in required if name not in message]
     assert not missing, f"{kind} lacks {missing}: {_short(message)}"
     for name, value in message.items():
