@@ -1,0 +1,180 @@
+"""Whole conversations between the existing browser page and the existing node agent.
+
+Both are simulated with all their quirks; between them is the real scheduler. Audio comes faster
+than it is spoken; everything else is as it would be.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tests.support.agent_node import AgentNode, AgentPace, agent_node
+from tests.support.browser import browser
+from tests.support.raw_wire import over_sockets
+from tests.support.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.script import FLAGS, JOB_TIMEOUT, SEGMENT_WORDS, TURN_WORDS, Script
+from tests.support.spoken_words import WORD_MS
+
+Pair = tuple[str, str]
+USUAL_HANGOVER = 0.06
+PACE = AgentPace(hold_ms=SEGMENT_WORDS * WORD_MS, beat_seconds=0.5, retry_seconds=0.3)
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[SchedulerProcess]:
+    with running_scheduler(*FLAGS) as process:
+        yield process
+        process.wait_until_idle()
+
+
+@asynccontextmanager
+async def conversation(
+    scheduler: SchedulerProcess, pair: Pair, source: str | None = None, **init: Any
+) -> AsyncIterator[tuple[Script, AgentNode]]:
+    async with (
+        agent_node(scheduler.node_url, pair, PACE) as node,
+        browser(scheduler.session_url, source or pair[0], pair[1], **init) as page,
+    ):
+        yield Script(page), node
+
+
+def first_attempts(node: AgentNode) -> int:
+    return sum(job["attempt_id"] == 1 for job in node.jobs)
+
+
+@over_sockets
+async def test_every_word_of_a_long_conversation_is_read_once_and_in_order(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    async with conversation(scheduler, pair) as (script, node):
+        for round_ in range(12):
+            await script.say(script.words(2 + round_ % 3))
+            await script.send(script.words(1))
+            if round_ % 3 == 0:
+                await script.say(script.words(SEGMENT_WORDS + 2))
+            if round_ % 4 == 1:
+                await script.send(script.words(2 * TURN_WORDS + 3))
+            if round_ % 2:
+                await script.listen()
+        await script.read_all()
+        assert not node.refused
+        assert script.page.spurious_finals > 100
+        assert len(node.jobs) == script.cuts, "spurious finals made jobs"
+
+
+@over_sockets
+async def test_half_an_hour_without_a_pause_is_read_to_the_last_word(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    """As many turns as make half an hour at 30 s each; the listener is never far behind."""
+    async with conversation(scheduler, pair) as (script, node):
+        for _ in range(60):
+            await script.speak_on(script.words(TURN_WORDS))
+            await script.read_all()
+        await script.send(script.words(1))
+        await script.read_all()
+        assert len(node.jobs) == script.cuts == 181
+        turns = {job["turn_id"] for job in node.jobs}
+        assert len(turns) == 61
+        assert script.page.partials, "nothing was to be seen before a turn was over"
+        scheduler.wait_for({"lingua_audio_bytes_held": 0.0, "lingua_open_slots": 0.0})
+
+
+@over_sockets
+async def test_who_answers_yes_twice_is_translated_twice(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    """The node says nothing to a text that it has just sent: it is asked again, otherwise."""
+    async with conversation(scheduler, pair) as (script, node):
+        await script.send(["yes"])
+        await script.send(["yes"])
+        await script.send(script.words(2))
+        await script.read_all()
+        assert [job["utterance_index"] for job in node.swallowed] == [1]
+        (again,) = [job for job in node.jobs if job["attempt_id"] == 2]
+        assert again["session_id"] == f"{script.page.session_id}~2"
+        await script.send(["yes"])
+        await script.read_all(5 * JOB_TIMEOUT)
+
+
+@over_sockets
+async def test_a_node_that_loses_its_line_in_a_monologue_costs_no_word(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    async with conversation(scheduler, pair) as (script, node):
+        words = script.words(SEGMENT_WORDS * 2 + 5)
+        await script.page.say_words(words[:-5])
+        while len(node.jobs) < 2:
+            await asyncio.sleep(0.01)
+        node.lose_line()
+        await script.page.press_send(words[-5:])
+        script.note(words)
+        await script.read_all()
+        assert not node.refused
+        assert {job["attempt_id"] for job in node.jobs} == {1, 2}
+
+
+@over_sockets
+async def test_a_node_that_loses_its_line_between_words_takes_the_next_ones(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    async with conversation(scheduler, pair) as (script, node):
+        await script.send(script.words(2))
+        await script.read_all()
+        known_as = node.node_id
+        node.lose_line()
+        await script.send(script.words(3))
+        await script.read_all()
+        assert node.node_id == known_as
+        assert not node.refused
+
+
+@over_sockets
+async def test_a_page_that_loses_its_line_goes_on_in_another_session(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    async with conversation(scheduler, pair) as (script, _node):
+        await script.send(script.words(2))
+        await script.read_all()
+        script.page.abort()
+        async with browser(scheduler.session_url, *pair) as page:
+            page.seq = script.page.seq  # it is never reset
+            resumed = Script(page)
+            await resumed.say(resumed.words(3))
+            await resumed.read_all()
+            assert page.session_id != script.page.session_id
+
+
+@over_sockets
+async def test_two_people_with_two_languages_share_a_page(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    """Face to face: who speaks which language is for the node to find out."""
+    wishes = {"mode": "two_way_auto", "lang_a": pair[0], "lang_b": pair[1], "auto_langs": [*pair]}
+    async with conversation(scheduler, pair, source="auto", **wishes) as (script, node):
+        for _ in range(4):
+            await script.say(script.words(3))
+            await script.send(script.words(2))
+            await script.listen()
+        assert len(node.jobs) == script.cuts
+        for job in node.jobs:
+            assert (job["src_lang"], job["tgt_lang"]) == ("auto", pair[1])
+            assert (job["lang_a"], job["lang_b"], job["mode"]) == (*pair, "two_way_auto")
+
+
+@over_sockets
+async def test_words_overtaken_by_their_final_are_read_with_it(
+    scheduler_of_short_turns: SchedulerProcess, pair: Pair
+) -> None:
+    async with conversation(scheduler_of_short_turns, pair) as (script, node):
+        for _ in range(2):
+            words = script.words(3)
+            await script.page.say_words(words[:2])
+            await script.page.final_before(words[2])
+            await script.wait_for_cut(USUAL_HANGOVER)
+            script.note(words)
+        await script.read_all()
+        assert len(node.jobs) == script.cuts == 2
