@@ -10,22 +10,27 @@ be more than may wait for one socket. What becomes ready meanwhile queues up beh
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import inf
-from typing import TypeAlias
 
 from actors.grouping import Grouping, GroupPart
 from actors.messages import JobEnded, PlaybackEnded, ResultReplaced
-from actors.outcome import Outcome, is_failure, ui_event, wire_outcome
+from actors.outcome import (
+    Outcome,
+    WireOutcome,
+    is_failure,
+    ui_event,
+    wire_outcome,
+    without_words,
+)
 from actors.ports import Outbox
 from actors.replay import ReplayBuffer
 from actors.sequencer import Delivery, Sequencer, SequencerOptions
 from actors.utterances import Utterance
 from protocol.codec import encode_utf8
+from protocol.errors import CloseCode
 from protocol.ids import JobId, RequestId, SessionId
 from protocol.session_outbound import AsrPartial, MissingResult, TranslationResult, UiEventKind
 from protocol.wire import WireMessage
 from storage.job import JobState
-
-WireOutcome: TypeAlias = TranslationResult | MissingResult
 
 _REPLAY_PAUSE_MS = 20.0
 """How long a replay waits before it looks again whether its client has read on."""
@@ -56,6 +61,8 @@ class Downlink:
         self.outbox: Outbox | None = None
         self.is_cut = False
         """The socket took no more: it is gone, though its end has not been heard of."""
+        self.knows_results_only = False
+        """The client waits for a `translation_result`, without a limit, and skips all else."""
         self._on_delivered = on_delivered
         """Told of each outcome once it is kept for a resume; None: the client cannot resume."""
         self._replayed_seq: int | None = None
@@ -200,6 +207,8 @@ class Downlink:
         if found is None:
             return False
         self.send(found.outcome)
+        if isinstance(found.outcome, MissingResult):
+            self.hang_up(found.outcome.reason.value)
         return True
 
     def flush(self, now_ms: float) -> None:
@@ -226,14 +235,30 @@ class Downlink:
         for delivery in deliveries:
             self._held_empty.pop(delivery.outcome.ended.job_id, None)
             del self._expected[delivery.key]
-            part = self._part(delivery.outcome, now_ms)
-            message = wire_outcome(delivery, part, self._wall_ms())
+            message = self._message(delivery, now_ms)
             if self._on_delivered is not None or delivery.outcome.utterance.is_repeatable:
                 self._remember(delivery, message)
             if self._replayed_seq is None:
                 self.send(message)
             if self._on_delivered is not None:
                 self._on_delivered(delivery.key)
+            if isinstance(message, MissingResult):
+                self.hang_up(message.reason.value)
+
+    def _message(self, delivery: Delivery[RequestId, Outcome], now_ms: float) -> WireOutcome:
+        part = self._part(delivery.outcome, now_ms)
+        message = wire_outcome(delivery, part, self._wall_ms())
+        if not self.knows_results_only or not isinstance(message, MissingResult):
+            return message
+        if is_failure(message.reason):
+            return message
+        job_id = delivery.outcome.ended.job_id
+        return without_words(message, job_id, self._grouping.assign("", "", now_ms))
+
+    def hang_up(self, why: str) -> None:
+        """End the wait of a client that understands a closed socket and no other refusal."""
+        if self.knows_results_only and self.outbox is not None and not self._expected:
+            self.outbox.close(CloseCode.INTERNAL_ERROR, f"no translation: {why}")
 
     def _remember(self, delivery: Delivery[RequestId, Outcome], message: WireOutcome) -> None:
         """Keep what was delivered; its size is the one on the wire, whatever the node put in."""

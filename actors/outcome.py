@@ -5,13 +5,14 @@ The `ui_event`s around it only show progress.
 """
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from actors.grouping import GroupPart
 from actors.messages import JobEnded
 from actors.sequencer import Delivery
 from actors.utterances import Utterance
 from protocol.errors import ErrorCode, MissingReason
-from protocol.ids import RequestId
+from protocol.ids import JobId, RequestId
 from protocol.node_inbound import JobResult
 from protocol.session_outbound import (
     MissingResult,
@@ -45,9 +46,12 @@ class Outcome:
     ended: JobEnded
 
 
+WireOutcome: TypeAlias = TranslationResult | MissingResult
+
+
 def wire_outcome(
     delivery: Delivery[RequestId, Outcome], part: GroupPart | None, wall_ms: int
-) -> TranslationResult | MissingResult:
+) -> WireOutcome:
     """Return the message for the recipient; `part` is where a result stands in its group."""
     ended, utterance = delivery.outcome.ended, delivery.outcome.utterance
     spec = utterance.spec
@@ -84,6 +88,24 @@ def wire_outcome(
         segments_meta=result.segments_meta,
         delivery_seq=delivery.delivery_seq,
         late=delivery.late or None,
+    )
+
+
+def without_words(missing: MissingResult, job_id: JobId, part: GroupPart) -> TranslationResult:
+    """Return silence as a result without words, for a client that knows no `missing_result`."""
+    return TranslationResult(
+        session_id=missing.session_id,
+        utterance_index=missing.utterance_index,
+        job_id=job_id,
+        extra={"reason": missing.reason.value},
+        trace_id=missing.trace_id,
+        group_id=part.group_id,
+        part_index=part.part_index,
+        service_timings=ServiceTimings(),
+        network_timings=NetworkTimings(),
+        scheduler_sent_at_ms=missing.created_at_ms,
+        delivery_seq=missing.delivery_seq,
+        late=missing.late,
     )
 
 

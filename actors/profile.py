@@ -15,6 +15,7 @@ from storage.job import JobSpec
 ANONYMOUS = ""
 """Stands for the tenant of a client that showed no credential."""
 _ANONYMOUS_TENANT = "default"
+_GATEWAY = "api-gateway"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,15 @@ class SessionProfile:
     """Tenant of the client's credential; a client's own word for its tenant does not count."""
     is_resumable: bool = False
     """The client asked for `resume`."""
+
+    @property
+    def is_gateway(self) -> bool:
+        """Whether it is the public API's gateway.
+
+        Its utterances are whole, however short and whatever their `manual_cut` says; and it waits
+        for a `translation_result` without a limit, whatever else it hears.
+        """
+        return self.platform == _GATEWAY
 
     @classmethod
     def of(

@@ -76,6 +76,7 @@ class SessionWork(LoopActor):
             self._on_delivered if profile.is_resumable else None,
         )
         self._downlink.outbox = outbox
+        self._downlink.knows_results_only = profile.is_gateway
         self._log = logger.bind(session_id=profile.session_id)
 
     def _open_in_store(self) -> None:
@@ -114,6 +115,7 @@ class SessionWork(LoopActor):
 
     def _refuse(self, error: ProtocolError) -> None:
         self._downlink.send(error_message(error.code, error.message))
+        self._downlink.hang_up(error.code.value)
 
     def _on_beat(self, message: ClientBeat) -> None:
         if message.last_delivery_seq is not None:

@@ -20,9 +20,6 @@ from protocol.errors import ErrorCode, ProtocolError
 from protocol.ids import JobId, RequestId, new_job_id, request_id
 from protocol.session_inbound import Utterance as UtteranceMessage
 
-_GATEWAY = "api-gateway"
-"""Its utterances are whole, however short and whatever their `manual_cut` says."""
-
 
 @dataclass(frozen=True, slots=True)
 class UplinkOptions:
@@ -200,7 +197,7 @@ class Uplink:
         return self._chunk(said.audio, self.progress.last_seq, now_ms, is_final=False)
 
     def _is_tiny(self, said: UtteranceMessage) -> bool:
-        if said.manual_cut or self._profile.platform == _GATEWAY:
+        if said.manual_cut or self._profile.is_gateway:
             return False
         if said.audio_format is AudioFormat.OPUS:
             ticks = opus_ticks(said.audio)
