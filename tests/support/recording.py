@@ -7,7 +7,7 @@ and set is read from the recorders.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import inf
+from math import inf, nextafter
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
@@ -118,8 +118,9 @@ class HandClock:
         return deadline_ms is not None and deadline_ms <= now_ms
 
     def time(self) -> float:
-        """Return the time in seconds, as a loop does."""
-        return self.now_ms / 1000
+        """Return the time in seconds, as a loop does: never before a deadline that has come."""
+        seconds = self.now_ms / 1000
+        return seconds if seconds * 1000 >= self.now_ms else nextafter(seconds, inf)
 
     def call_at(self, _when: float, _callback: Callable[..., object]) -> "HandClock":
         """Take a timer, as a loop does; `advance_to` asks the actor instead."""
