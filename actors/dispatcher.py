@@ -164,6 +164,7 @@ class DispatcherActor(LoopActor):
             case SessionOpened():
                 return self._sessions.opened(message)
             case SessionEnded():
+                self._jobs.session_ended(message.session_id)
                 return self._sessions.ended(message)
             case _:
                 raise TypeError(f"{self!r} cannot handle {type(message).__name__}")

@@ -1,6 +1,6 @@
 """JobEnds: how a job becomes final, and who hears of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from loguru import logger
@@ -40,6 +40,8 @@ class JobEnds:
         self.open_jobs = OpenJobs()
         self.recent_empty = RecentEmpty()
         self.metrics = metrics
+        self.on_ended: Callable[[OpenJob], None] = lambda _job: None
+        """Told each job that has its outcome, after it was removed."""
         self._jobs = jobs
         self._directory = directory
         self._record_outcomes = record_outcomes
@@ -125,6 +127,7 @@ class JobEnds:
             self.recent_empty.add(ended, job.session)
         self.metrics.job_ended(ended.reason.value if ended.reason else "completed")
         tell(job.session, ended)
+        self.on_ended(job)
 
     def without_job(self, message: UtteranceCut, state: JobState, reason: MissingReason) -> None:
         """Tell a session that its utterance ends before it became a job here."""

@@ -42,11 +42,14 @@ class JobRestorer:
         """The store is back: which waiting jobs got a slot by a reply that was lost?"""
         return tuple(self.restore(job) for job in self._ends.open_jobs if job.node_id is None)
 
-    def restore(self, job: OpenJob) -> Step:
-        """Put one job back; one whose node is gone is dispatched anew, as a further attempt."""
+    def restore(self, job: OpenJob, if_over: MissingReason = MissingReason.INSTANCE_LOST) -> Step:
+        """Put one job back; one whose node is gone is dispatched anew, as a further attempt.
+
+        `if_over`: what its session is told should the store have ended it meanwhile.
+        """
         if job.node_id is not None and job.node_id not in self._directory.nodes:
             return self.dispatch_again(job)
-        return self._step(job)
+        return self._step(job, if_over=if_over)
 
     def dispatch_again(self, job: OpenJob) -> Step:
         """Put one job back as a further attempt at another node."""
@@ -54,17 +57,23 @@ class JobRestorer:
         job.stand(job.attempt + 1, None)
         return self._step(job, left)
 
-    def _step(self, job: OpenJob, left: NodeId | None = None) -> Step:
+    def _step(
+        self,
+        job: OpenJob,
+        left: NodeId | None = None,
+        if_over: MissingReason = MissingReason.INSTANCE_LOST,
+    ) -> Step:
         epoch = self._sessions.epoch(job.spec.session_id)
         spec = replace(job.spec, session_epoch=epoch)
         excluded = () if left is None else (left,)
         restoration = Restoration(spec, job.attempt, job.node_id, excluded_nodes=excluded)
-        return Step(self._jobs.restore(restoration), partial(self._restored, job, left))
+        return Step(self._jobs.restore(restoration), partial(self._restored, job, left, if_over))
 
     def _restored(
         self,
         job: OpenJob,
         left: NodeId | None,
+        if_over: MissingReason,
         reply: Assigned | Queued | Duplicate | Updated | Fenced,
     ) -> Sequence[Step]:
         job_id = job.spec.job_id
@@ -74,10 +83,10 @@ class JobRestorer:
             case Assigned() | Queued():
                 return self._on_place(reply)
             case Fenced():
-                again = partial(self._again, job, left)
+                again = partial(self._again, job, left, if_over)
                 return self._sessions.claim(job.spec.session_id, again)
             case Duplicate() if reply.state in FINAL_STATES:
-                self._ends.give_up(job, MissingReason.INSTANCE_LOST)  # by who took us for dead
+                self._ends.give_up(job, if_over)  # where we gave no order: by who took us for dead
                 return ()
             case Duplicate() if reply.node_id is not None:
                 known = (reply.attempt, reply.node_id) == (job.attempt, job.node_id)
@@ -85,5 +94,5 @@ class JobRestorer:
             case Duplicate() | Updated():
                 return ()
 
-    def _again(self, job: OpenJob, left: NodeId | None) -> Sequence[Step]:
-        return (self._step(job, left),)
+    def _again(self, job: OpenJob, left: NodeId | None, if_over: MissingReason) -> Sequence[Step]:
+        return (self._step(job, left, if_over),)

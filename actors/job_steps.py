@@ -10,16 +10,15 @@ from functools import partial
 
 from loguru import logger
 
+from actors.delivery import OVERTAKEN, Delivery
 from actors.directory import Directory
 from actors.dispatch_options import DispatchOptions
 from actors.job_ends import JobEnds
 from actors.job_restorer import JobRestorer
 from actors.job_result import Follow, judge
 from actors.messages import (
-    AssignJob,
     EndJob,
     JobAccepted,
-    JobDispatched,
     JobProgressed,
     JobQueued,
     JobUndelivered,
@@ -27,14 +26,13 @@ from actors.messages import (
     ResultArrived,
     SessionOpened,
     UtteranceCut,
-    UtteranceWanted,
 )
 from actors.open_jobs import OpenJob
 from actors.runtime import tell
 from actors.session_steps import SessionSteps
 from actors.step import Expiry, Step
 from protocol.errors import MissingReason
-from protocol.ids import JobId, NodeId
+from protocol.ids import JobId, SessionId
 from storage.job import FINAL_STATES, JobState, JobStep
 from storage.jobs import Failover, JobRepository
 from storage.replies import (
@@ -58,6 +56,7 @@ _GIVEN_UP = {
     "job_timeout": MissingReason.JOB_TIMEOUT,
     "model_not_available": MissingReason.MODEL_NOT_AVAILABLE,
     "turn_wait": MissingReason.NO_AVAILABLE_NODE,
+    OVERTAKEN: MissingReason.PROCESSING_ERROR,
 }
 """What the client is told when the last attempt ended like this."""
 
@@ -85,13 +84,16 @@ class JobSteps:
         self.open_jobs = ends.open_jobs
         self.on_due: Callable[[int], None] = lambda _due_in_ms: None
         """Called with the ms until a job's next deadline, whenever the store sets one."""
-        self.on_node_gone: Callable[[NodeId], Sequence[Step]] = lambda _node_id: ()
-        """Asked to take a node off-line that has no actor: else its jobs would come back to it."""
         self._jobs = jobs
         self._directory = directory
         self._sessions = sessions
         self._options = options
         self._ends = ends
+        self.delivery = Delivery(ends, directory)
+        self.delivery.on_misplaced = self._move
+        self.delivery.on_outrun = self._fail_over
+        self._dispatching: set[JobId] = set()
+        """Jobs that may be in the store already, and whose place is not known here yet."""
         self._restorer = JobRestorer(jobs, ends, directory, sessions, self._placed)
         self.restore_all = self._restorer.restore_all
         self.look_for_waiting = self._restorer.look_for_waiting
@@ -101,7 +103,7 @@ class JobSteps:
     def cut(self, message: UtteranceCut, now_ms: float) -> Sequence[Step]:
         """An utterance wants a node, or brings the audio that a node waits for."""
         if message.attempt:
-            return self._audio_came(message)
+            return self.delivery.audio_came(message)
         spec = message.spec
         if self._sessions.is_claiming(spec.session_id):
             return self._after_claim(message, now_ms)
@@ -109,6 +111,7 @@ class JobSteps:
         if spec.session_epoch != epoch:
             spec = replace(spec, session_epoch=epoch)
         expiry = self._expiry(message, now_ms)
+        self._dispatching.add(spec.job_id)
         return (
             Step(self._jobs.dispatch(spec), partial(self._dispatched, message, now_ms), expiry),
         )
@@ -145,12 +148,13 @@ class JobSteps:
         now_ms: float,
         reply: Assigned | Queued | Duplicate | Busy | Fenced,
     ) -> Sequence[Step]:
+        self._dispatching.discard(message.spec.job_id)
         match reply:
             case Assigned():
                 job = self._open(message, reply)
                 if not message.audio:  # it was let go of when an earlier attempt was sent
                     return self._ends.end(job, JobState.FAILED, MissingReason.NODE_LOST)
-                return self._send(job, message.audio)
+                return self.delivery.send(job, message.audio)
             case Queued():
                 return self._told_queued(self._open(message, reply), reply)
             case Duplicate():
@@ -169,7 +173,7 @@ class JobSteps:
         job = self._open(message, reply)
         if job.node_id is None or not message.audio:
             return ()
-        return self._send(job, message.audio)  # the node's actor knows what it has already
+        return self.delivery.send(job, message.audio)  # the node's actor knows what it has already
 
     def _open(self, message: UtteranceCut, at: Assigned | Queued | Duplicate) -> OpenJob:
         job = self.open_jobs.add(OpenJob(message.session, message.spec, message.work))
@@ -180,26 +184,6 @@ class JobSteps:
         job.stand(at.attempt, None if isinstance(at, Queued) else at.node_id)
         self.on_due(at.due_in_ms)
 
-    def _audio_came(self, message: UtteranceCut) -> Sequence[Step]:
-        job = self.open_jobs.get(message.spec.job_id)
-        if job is None or job.attempt != message.attempt or job.node_id is None:
-            return ()  # moved on or ended while the audio was on its way
-        return self._deliver(job, message.audio)
-
-    def _send(self, job: OpenJob, audio: bytes) -> Sequence[Step]:
-        """Deliver a job, behind those of its session that wait for their audio."""
-        return self._want_audio(job) if self.open_jobs.overtakes(job) else self._deliver(job, audio)
-
-    def _deliver(self, job: OpenJob, audio: bytes) -> Sequence[Step]:
-        job.awaits_audio = False
-        node = self._directory.nodes.get(job.node_id) if job.node_id is not None else None
-        assignment = AssignJob(job.session, job.spec, job.work, job.attempt, audio)
-        if node is None or job.node_id is None or not tell(node, assignment):
-            gone = () if job.node_id is None else self.on_node_gone(job.node_id)
-            return (*gone, *self._move(job, "undeliverable"))
-        told = tell(job.session, JobDispatched(job.spec.job_id, job.attempt, job.node_id))
-        return () if told else self._ends.end(job, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
-
     def _told_queued(self, job: OpenJob, reply: Queued) -> Sequence[Step]:
         told = tell(job.session, JobQueued(job.spec.job_id, reply.wait_ms_estimate))
         return () if told else self._ends.end(job, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
@@ -207,6 +191,7 @@ class JobSteps:
     def _store_was_away(self, message: UtteranceCut, until_ms: float) -> Sequence[Step]:
         """The cut could not be dispatched in time; should it have run unseen, its job ends too."""
         reason = MissingReason.STORE_UNAVAILABLE
+        self._dispatching.discard(message.spec.job_id)
         self._ends.without_job(message, JobState.FAILED, reason)
         return (self._ends.end_unknown(message.spec.job_id, 1, reason, Expiry(until_ms)),)
 
@@ -219,19 +204,15 @@ class JobSteps:
 
     def _assigned(self, reply: Assigned | Duplicate) -> Sequence[Step]:
         job = self.open_jobs.get(reply.job_id)
+        if job is None and reply.job_id in self._dispatching:
+            return ()  # it was queued by a script whose reply was lost, and which runs again
         if job is None:
             logger.warning("a slot went to a job nobody has open", job_id=reply.job_id)
             return (
                 self._ends.end_unknown(reply.job_id, reply.attempt, MissingReason.PROCESSING_ERROR),
             )
         self._stand(job, reply)
-        return () if job.node_id is None else self._want_audio(job)
-
-    def _want_audio(self, job: OpenJob) -> Sequence[Step]:
-        self.open_jobs.await_audio(job)
-        if tell(job.session, UtteranceWanted(job.spec.job_id, job.attempt)):
-            return ()
-        return self._ends.end(job, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
+        return () if job.node_id is None else self.delivery.want(job)
 
     def _placed(self, reply: Assigned | Duplicate | Queued) -> Sequence[Step]:
         """A job was restored, or found elsewhere than it was believed to be."""
@@ -284,22 +265,20 @@ class JobSteps:
         merged = [
             self._ends.merge(earlier)
             for earlier in self.open_jobs.earlier_in_turn(job)
-            if earlier.spec.turn_continues
+            if earlier.spec.turn_continues and self.open_jobs.are_together(earlier, job)
         ]
         return (*merged, ended)
 
-    def _current(self, message: JobAccepted | ResultArrived) -> OpenJob | None:
+    def _current(self, message: JobAccepted | JobUndelivered | ResultArrived) -> OpenJob | None:
         job = self.open_jobs.get(message.job_id)
-        if job is None or (job.attempt, job.node_id) != (message.attempt, message.node_id):
+        if job is None or job.is_moving:
             return None
-        return job
+        return job if (job.attempt, job.node_id) == (message.attempt, message.node_id) else None
 
     def undelivered(self, message: JobUndelivered) -> Sequence[Step]:
         """A node's socket did not take its job."""
-        job = self.open_jobs.get(message.job_id)
-        if job is None or (job.attempt, job.node_id) != (message.attempt, message.node_id):
-            return ()
-        return self._move(job, "undeliverable")
+        job = self._current(message)
+        return () if job is None else self._move(job, "undeliverable")
 
     def node_lost(self, jobs: Iterable[StoredJob]) -> Sequence[Step]:
         """Drive the lost node's jobs on, in the order of their sessions' words."""
@@ -324,6 +303,8 @@ class JobSteps:
 
     def _due(self, due: DueJob, moved: set[JobId]) -> Sequence[Step]:
         job = self.open_jobs.get(due.job_id)
+        if job is None and due.job_id in self._dispatching:
+            return ()
         if job is None:
             return (self._ends.end_unknown(due.job_id, due.attempt, MissingReason.JOB_TIMEOUT),)
         if due.cause == "turn_wait":
@@ -341,6 +322,10 @@ class JobSteps:
         job = self.open_jobs.get(message.job_id)
         return () if job is None else self._ends.end(job, message.state, message.reason)
 
+    def session_ended(self, session_id: SessionId) -> None:
+        """Forget what nodes have heard of it."""
+        self.delivery.forget(session_id)
+
     # ---- fail-over --------------------------------------------------------------------------
 
     def _move(self, job: OpenJob, reason: str) -> Sequence[Step]:
@@ -349,12 +334,13 @@ class JobSteps:
 
     def _fail_over(self, job: OpenJob, reason: str) -> Step:
         self._ends.withdraw(job, reason)
+        job.is_moving = True
         failover = Failover(
             job_id=job.spec.job_id,
             attempt=job.attempt,
             node_id=job.node_id,
             reason=reason,
-            exclude_node=reason != "turn_wait",
+            exclude_node=reason not in ("turn_wait", OVERTAKEN),
             penalty_ms=self._options.model_penalty_ms if reason == "model_not_available" else 0,
             outcome=self._ends.recorded(job.spec, _GIVEN_UP[reason]),
         )
@@ -366,6 +352,7 @@ class JobSteps:
         reason: str,
         reply: Assigned | Queued | GivenUp | Duplicate | Stale | Gone,
     ) -> Sequence[Step]:
+        job.is_moving = False
         match reply:
             case Assigned():
                 return self._assigned(reply)
@@ -381,7 +368,7 @@ class JobSteps:
                 return self._dispatch_again(job, reason)
             case Duplicate() if job.spec.job_id in self.open_jobs:
                 # Its end is on the way, or the store ended it without us: look again.
-                return (self._restorer.restore(job).later(),)
+                return (self._restorer.restore(job, _GIVEN_UP[reason]).later(),)
             case Duplicate() | Gone() | Stale():
                 return ()
 

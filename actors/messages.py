@@ -273,6 +273,8 @@ class NodeArrived:
     languages: Languages
     max_jobs: int
     info: dict[str, str]
+    connection: int = 1
+    """How many sockets it has spoken on since it was last lost."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,7 @@ class NodeActor(LoopActor):
         """As the dispatcher knows them."""
         self._phase = _Phase.REGISTERING
         self._epoch = 0
+        self._connections = 0
         self._ack_owed = False
         self._open: dict[NodeJobId, _Held] = {}
         self._past: OrderedDict[NodeJobId, tuple[JobId, int] | None] = OrderedDict()
@@ -146,6 +147,7 @@ class NodeActor(LoopActor):
         """Take the socket over; an older one of the same node no longer speaks for it."""
         if self._outbox is not None and self._outbox is not message.outbox:
             self._log.info("node came back on another socket", open_jobs=len(self._open))
+        self._connections += message.outbox is not self._outbox
         self._outbox = message.outbox
         self._register = message.message
         self._languages = languages(message.message.language_capabilities)
@@ -166,6 +168,7 @@ class NodeActor(LoopActor):
                 languages=self._languages,
                 max_jobs=register.max_concurrent_jobs or self._options.max_jobs_per_node,
                 info={"version": register.version[:64], "platform": register.platform[:64]},
+                connection=self._connections,
             )
         )
 

@@ -45,7 +45,7 @@ class NodeSteps:
         self._options = options
         self._epochs: dict[NodeId, int] = {}
         """The latest registration of each node here, until its loss is in the store."""
-        jobs.on_node_gone = self.gone
+        jobs.delivery.on_node_gone = self.gone
 
     @property
     def _lease_ms(self) -> int:
@@ -70,6 +70,7 @@ class NodeSteps:
             tell(message.node, NodeAccepted(reply.epoch))
             return ()
 
+        self._jobs.delivery.node_came(message.node_id, message.connection)
         return (Step(self._nodes.register(registration), apply),)
 
     def changed(self, message: NodeChanged) -> Sequence[Step]:
@@ -116,6 +117,8 @@ class NodeSteps:
                 logger.warning(
                     "node lost with open jobs", node_id=message.node_id, jobs=len(reply.jobs)
                 )
+            if not self._is_here(message.node_id):
+                self._jobs.delivery.node_left(message.node_id)
             return self._jobs.node_lost(reply.jobs)
 
         return (Step(self._nodes.offline(message.node_id, message.epoch), apply),)

@@ -24,12 +24,26 @@ class OpenJob:
     """What its node's answer in this attempt meant; None until it came."""
     awaits_audio: bool = False
     """It has its place; its session was asked for the audio, which is not here yet."""
+    sent_on: int = 0
+    """The node's connection on which this attempt was written; 0: it was not."""
+    is_moving: bool = False
+    """This attempt was given up and the next one is not known yet: no answer counts."""
 
     def stand(self, attempt: int, node_id: NodeId | None) -> None:
         """Note where the store has it now; answers of other attempts do not count any more."""
         if (attempt, node_id) != (self.attempt, self.node_id):
             self.attempt, self.node_id, self.verdict = attempt, node_id, None
-            self.awaits_audio = False
+            self.awaits_audio, self.sent_on = False, 0
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether its node was given it in this attempt."""
+        return self.sent_on > 0
+
+    @property
+    def is_of_turn(self) -> bool:
+        """Whether it is one of several segments of a turn."""
+        return self.spec.turn_continues or self.spec.turn_part > 0
 
     @property
     def slot(self) -> tuple[str, str, str]:
@@ -107,6 +121,21 @@ class OpenJobs:
             for other in self._awaiting.get(job.spec.session_id, ())
         )
 
+    def is_behind(self, job: OpenJob) -> bool:
+        """Return whether an earlier segment of the turn has not been sent to where this one goes.
+
+        A node that hears a segment before its predecessor cannot put them together any more.
+        """
+        return job.is_of_turn and not all(
+            self.are_together(earlier, job) for earlier in self.earlier_in_turn(job)
+        )
+
+    @staticmethod
+    def are_together(sent: OpenJob, other: OpenJob) -> bool:
+        """Return whether the other's node has this one, under the same name of their turn."""
+        same = (sent.node_id, sent.attempt) == (other.node_id, other.attempt)
+        return same and sent.is_sent and not sent.is_moving
+
     def _tidy(self, session_id: SessionId) -> None:
         """Drop what does not await its audio any more."""
         awaiting = self._awaiting.get(session_id)
@@ -118,6 +147,10 @@ class OpenJobs:
     def earlier_in_turn(self, job: OpenJob) -> list[OpenJob]:
         """Return the open jobs of the same turn and language cut before this one, in order."""
         return [other for other in self.in_slot(job) if other.spec.turn_part < job.spec.turn_part]
+
+    def later_in_turn(self, job: OpenJob) -> list[OpenJob]:
+        """Return the open jobs of the same turn and language cut after this one, in order."""
+        return [other for other in self.in_slot(job) if other.spec.turn_part > job.spec.turn_part]
 
     def with_turn(self, job: OpenJob) -> list[OpenJob]:
         """Return what has to move with the job: all of its slot that stand where it stands."""

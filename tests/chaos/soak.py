@@ -13,6 +13,8 @@ from tests.support.chaos_run import Result, run_chaos
 
 _RATE = 60.0
 """Utterances per second, unless told otherwise."""
+_LOG_TAIL = 10_000
+"""So many characters of the scheduler's log are shown when something is wrong."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -39,6 +41,7 @@ def main(argv: Sequence[str]) -> int:
                     file.write(f"{event}\n")
 
             result = run_chaos(options, write)
+        arguments.log.with_suffix(".scheduler").write_text(result.log)
     sys.stdout.write(report(result))
     return 1 if result.problems else 0
 
@@ -60,7 +63,7 @@ def report(result: Result) -> str:
     ]
     if result.problems:
         lines += ["problems", *(f"    {text}" for text in result.problems[:60])]
-        lines += [result.oracle.report(), "the end of the scheduler's log", result.log_tail]
+        lines += [result.oracle.report(), "the end of the scheduler's log", result.log[-_LOG_TAIL:]]
     return "\n".join(lines) + "\n"
 
 
@@ -105,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--faults-per-second", type=float, default=1.0)
     add("--resuming", type=float, default=0.0, help="share of sessions that resume")
     add("--only", nargs="*", default=(), help="these faults only", metavar="FAULT")
-    add("--log", type=Path, help="write every event to this file")
+    add("--log", type=Path, help="write every event here, the log beside it")
     return parser
 
 

@@ -205,3 +205,32 @@ def test_the_callers_bound_counts(world: World, max_attempts: int) -> None:
         )
     )
     assert isinstance(reply, GivenUp) == (max_attempts == 1)
+
+
+def test_an_overtaken_job_may_stay_where_it_is_with_the_next_attempt(world: World) -> None:
+    world.node("n1")
+    world.dispatch("s", 1)
+    reply = world.failover("job-s-1-es", "n1", reason="overtaken")
+    assert isinstance(reply, Assigned)
+    assert (reply.attempt, reply.node_id) == (2, "n1")
+    assert world.job("job-s-1-es").excluded_nodes == ()
+    assert len(world.slots("n1")) == 1
+
+
+def test_an_overtaken_turn_stays_together_in_its_order(world: World) -> None:
+    world.node("n1", slots=1)
+    for part in range(2):
+        world.segment("s", part, part)
+    replies = [world.failover(f"job-s-{part}-es", "n1", reason="overtaken") for part in range(2)]
+    assert [(reply.attempt, reply.node_id) for reply in replies] == [(2, "n1"), (2, "n1")]
+    assert len(world.slots("n1")) == 1
+
+
+def test_a_later_segment_takes_the_attempt_of_what_came_to_its_turn(world: World) -> None:
+    """The turn's beginning was given its next attempt beside an end that had gone ahead."""
+    world.node("n1")
+    for part in range(2):
+        world.segment("s", part, part)
+    world.failover("job-s-0-es", "n1", reason="overtaken")
+    reply = world.failover("job-s-1-es", "n1", reason="overtaken")
+    assert (reply.attempt, world.job("job-s-0-es").attempt) == (2, 2)

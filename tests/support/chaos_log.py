@@ -130,6 +130,8 @@ class JobHeard(NodeEvent):
     language: str
     digest: str
     size_bytes: int
+    on_former_socket: bool = False
+    """It came on a socket that the node had left for another one."""
 
 
 class Answer(StrEnum):

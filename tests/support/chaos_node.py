@@ -127,7 +127,7 @@ class ChaosNode:
             async for data in wire.socket:
                 message = json.loads(data)
                 self.world.check(message, self.name)
-                self._hear(message)
+                self._hear(message, wire)
         except ConnectionClosed:
             pass
         finally:
@@ -197,16 +197,16 @@ class ChaosNode:
 
     # ---- jobs -------------------------------------------------------------------------------
 
-    def _hear(self, message: Message) -> None:
+    def _hear(self, message: Message, wire: Wire) -> None:
         match message["type"]:
             case "job_assign":
-                self._assigned(message)
+                self._assigned(message, wire)
             case "job_cancel":
                 self.world.log(JobWithdrawn, node=self.name, job_id=message["job_id"])
             case "error":
                 self.world.log(Complaint, text=f"{self.name} hears {message}")
 
-    def _assigned(self, message: Message) -> None:
+    def _assigned(self, message: Message, wire: Wire) -> None:
         audio = base64.b64decode(message["audio"])
         job = Job(message, digest_of(audio), bool(message.get("is_max_duration_triggered")))
         self.world.log(
@@ -220,6 +220,7 @@ class ChaosNode:
             language=message["tgt_lang"],
             digest=job.digest,
             size_bytes=len(audio),
+            on_former_socket=wire is not self.wire,
         )
         self.world.recent_jobs.append((self.name, message["job_id"]))
         self._keep(self._work, self._do(self._choose(job), job))

@@ -14,7 +14,6 @@ from tests.support.chaos_log import (
     NodeJoined,
     NodeLeft,
     OutcomeHeard,
-    SpeechEnded,
 )
 from tests.support.chaos_session_rules import public
 
@@ -119,38 +118,31 @@ class _Attempts:
 
 
 class OrderRule:
-    """A node hears a session's utterances in their order: of a later one first, it translates none.
+    """Under one name for a session a node hears rising indexes; it translates no others.
 
-    What was said before the store lost its data may come behind what was said after; further
-    attempts come when they come.
+    What a socket still brings that the node has left for another one does not count: the scheduler
+    wrote it before.
     """
 
     name = "order"
 
     def __init__(self) -> None:
-        self._said_at: dict[str, dict[int, float]] = {}
-        self._latest: dict[str, dict[str, int]] = {}
-        """Session → node → the highest index it has heard."""
-        self._data_lost_at = -1.0
+        self._latest: dict[str, dict[tuple[str, str], int]] = {}
+        """Session → node and its name for the session → the highest index it has heard."""
 
     def take(self, event: Event) -> Iterator[str]:
         """See `Rule.take`."""
-        match event:
-            case SpeechEnded():
-                self._said_at.setdefault(event.session, {})[event.index] = event.at
-            case DataLost():
-                self._data_lost_at = event.at
-            case JobHeard() if event.attempt == 1:
-                latest = self._latest.setdefault(public(event.session), {})
-                before = latest.get(event.node, -1)
-                said_at = self._said_at.get(public(event.session), {}).get(event.index, event.at)
-                if event.index < before and said_at > self._data_lost_at:
-                    yield f"{event.node} gets {event.session}:{event.index} after {before}"
-                latest[event.node] = max(before, event.index)
+        if not isinstance(event, JobHeard) or event.on_former_socket:
+            return
+        latest = self._latest.setdefault(public(event.session), {})
+        name = (event.node, event.session)
+        before = latest.get(name, -1)
+        if event.index < before:
+            yield f"{event.node} gets {event.session}:{event.index} after {before}"
+        latest[name] = max(before, event.index)
 
     def forget(self, session: str) -> None:
         """See `Rule.forget`."""
-        self._said_at.pop(session, None)
         self._latest.pop(session, None)
 
 

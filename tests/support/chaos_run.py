@@ -48,7 +48,6 @@ LIMITS = Limits(
 
 _TICK_SECONDS = 0.25
 _QUIET_SECONDS = 25.0
-_LOG_BYTES = 20_000
 _GAUGES = ("sessions", "open_slots", "audio_bytes_held")
 
 
@@ -63,8 +62,8 @@ class Result:
     """What was still there after everybody had left."""
     log_lines: list[str] = field(default_factory=list)
     """Lines of the scheduler's log that speak of a bug."""
-    log_tail: str = ""
-    """The end of that log, if anything is wrong."""
+    log: str = ""
+    """All of that log."""
     resident_mib: list[tuple[float, float]] = field(default_factory=list)
     """Seconds since the start and resident memory of the scheduler, over the run."""
     descriptors: tuple[int, int] = (0, 0)
@@ -150,8 +149,7 @@ class ChaosRun:
             state = status_text.partition("State:")[2].partition("\n")[0].strip()
             self.result.leftovers.append(f"the scheduler does not end on SIGTERM: {state}")
         self.result.log_lines = scheduler.complaints()
-        if self.result.problems:
-            self.result.log_tail = scheduler.log()[-_LOG_BYTES:]
+        self.result.log = scheduler.log()
 
     def _start_scheduler(self, store: ChaosStore) -> SchedulerProcess:
         flags = [text for name, value in _SETTINGS.items() for text in (f"--{name}", str(value))]

@@ -149,9 +149,10 @@ class AudioRule:
             return  # of a client that was gone before its ack came
         said = spoken.said.get(event.index)
         place = f"{session}:{event.index}"
-        if spoken.is_lost and _may_be_closing(event, spoken):
-            return
-        if said is None:
+        if (spoken.is_lost or said is None) and _may_be_closing(event, spoken):
+            if not spoken.is_lost:
+                spoken.cut_short.append(f"{place} is at {event.node} and was never said")
+        elif said is None:
             yield f"{place} is at {event.node} and was never said"
         elif said.speech.digest(event.size_bytes) != event.digest:
             yield f"{place} is at {event.node} with other audio ({event.size_bytes} bytes)"

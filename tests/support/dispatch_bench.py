@@ -186,10 +186,10 @@ class DispatchBench:
         self.tell(self.arrived(name, slots=slots))
         return ref
 
-    def arrived(self, name: str, *, slots: int = 1) -> NodeArrived:
+    def arrived(self, name: str, *, slots: int = 1, connection: int = 1) -> NodeArrived:
         """Return the registration of a node."""
         languages = Languages(asr=("en",), semantic=("es",), tts=("es",))
-        return NodeArrived(self.nodes[name], NodeId(name), languages, slots, {})
+        return NodeArrived(self.nodes[name], NodeId(name), languages, slots, {}, connection)
 
     def leave(self, name: str) -> DyingRef:
         """Take a node out of the directory, as its actor does when its socket is gone."""
