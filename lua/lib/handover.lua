@@ -69,7 +69,7 @@ local function note_pace(requirement)
   local interval = 0
   if pace then
     local last, before = string.match(pace, '^(%d+) (%d+)$')
-    local gap = now - tonumber(last)
+    local gap = math.max(0, now - tonumber(last)) -- the clock may have been set back
     interval = tonumber(before)
     if gap <= LONGEST_PACE_MS then
       interval = interval == 0 and gap or interval * 0.8 + gap * 0.2

@@ -394,10 +394,12 @@ def test_a_run_that_stands_still_is_caught() -> None:
 
 def test_complaints_and_refused_resumes_are_caught() -> None:
     assert breaches([Complaint(at=1.0, text="hears nonsense")]) == ["manners: hears nonsense"]
-    early = ResumeRefused(at=3.0, session="s", away_seconds=1.5)
-    late = ResumeRefused(at=9.0, session="s", away_seconds=6.5)
+    early = ResumeRefused(at=13.0, session="s", away_seconds=1.5)
+    late = ResumeRefused(at=19.0, session="s", away_seconds=6.5)
     assert breaches([opened(), late]) == []
     assert breaches([opened(), early]) == ["manners: s was away 1.5 s and is not known"]
+    slow = [Disturbed(at=8.0, subject="*"), Undisturbed(at=9.0, subject="*")]
+    assert breaches([opened(), *slow, early]) == []
 
 
 def test_every_rule_is_seen_to_fail() -> None:

@@ -167,6 +167,16 @@ def test_the_wait_is_estimated_from_the_pace_of_the_queue(world: World) -> None:
     assert (waiting.position, waiting.wait_ms_estimate) == (1, 1600)
 
 
+def test_a_clock_that_is_set_back_stops_no_hand_over(world: World) -> None:
+    world.node("n1")
+    for index in range(4):
+        world.dispatch("s", index)
+    for index in range(3):
+        world.complete(f"job-s-{index}-es", "n1")
+        assert world.job(f"job-s-{index + 1}-es").node_id == "n1"
+        world.wait(-30_000)
+
+
 def test_a_job_never_outlives_its_deadline(world: World) -> None:
     world.node("n1")
     assert world.dispatch("s", 1, deadline_in_ms=5000).due_in_ms == 5000

@@ -1,68 +1,28 @@
 """The faults of a chaos run: each a class with a weight and a switch, all in one table.
 
-A fault strikes once: it picks whom, does harm, and takes it back where that is possible. What it
-makes impossible to expect it marks as a disturbance in the log.
+For whoever is connected to a process, SIGKILL is the end of all its sockets at once, and SIGSTOP
+that nothing is read or said while the connections stand: that is what is done to nodes here.
 """
 
 import asyncio
 import os
 import signal
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
-from random import Random
-from typing import ClassVar, TypeVar
 
-from tests.support.chaos_client import ChaosClient
-from tests.support.chaos_log import EVERYBODY, DataLost
-from tests.support.chaos_node import ChaosNode
-from tests.support.chaos_proxy import Link, Way
-from tests.support.chaos_store import Survives
-from tests.support.chaos_world import World
-
-_Peer = TypeVar("_Peer", ChaosClient, ChaosNode)
-
-
-@dataclass(slots=True)
-class Targets:
-    """Whom faults may strike."""
-
-    world: World
-    clients: list[ChaosClient]
-    nodes: list[ChaosNode]
-    store_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """One fault of the store at a time."""
-
-    def client(self, rng: Random) -> tuple[ChaosClient, Link] | None:
-        """Pick a client; None if it is not connected."""
-        return _connected(self.clients, rng)
-
-    def node(self, rng: Random) -> tuple[ChaosNode, Link] | None:
-        """Pick a node; None if it is not connected."""
-        return _connected(self.nodes, rng)
-
-
-def _connected(peers: list[_Peer], rng: Random) -> tuple[_Peer, Link] | None:
-    peer = rng.choice(peers)
-    link = peer.wire.link if peer.wire is not None else None
-    return (peer, link) if link is not None else None
-
-
-class Fault(ABC):
-    """One way in which things go wrong."""
-
-    weight: ClassVar[float]
-    """How often it strikes, beside the others."""
-    is_on: ClassVar[bool] = True
-    why_off: ClassVar[str] = ""
-
-    def __init__(self, rng: Random) -> None:
-        self.rng = rng
-        """Decides everything about this one strike."""
-
-    @abstractmethod
-    async def strike(self, targets: Targets) -> None:
-        """Do harm."""
-
+from tests.support.chaos_fault import Fault, Targets, slow_down, stalled
+from tests.support.chaos_log import EVERYBODY
+from tests.support.chaos_store_faults import (
+    StoreClockJump,
+    StoreFlushAll,
+    StorePartition,
+    StorePause,
+    StoreReplyLost,
+    StoreReset,
+    StoreRestart,
+    StoreRestartBehind,
+    StoreRestartEmpty,
+    StoreScriptFlush,
+    StoreSlow,
+)
 
 # ---- clients ----------------------------------------------------------------------------------
 
@@ -98,7 +58,7 @@ class ClientStall(Fault):
         """See `Fault.strike`."""
         seconds = self.rng.uniform(0.3, 3.0)
         if found := targets.client(self.rng):
-            await _stalled(targets.world, found[0].session, found[1], seconds)
+            await stalled(targets.world, found[0].session, found[1], seconds)
 
 
 class ClientHalfOpen(Fault):
@@ -128,7 +88,7 @@ class ClientSlowLine(Fault):
         if found := targets.client(self.rng):
             client, link = found
             with targets.world.disturbance(client.session):
-                await _slow(link, delay, 20_000 if is_thin else None, 3.0)
+                await slow_down(link, delay, 20_000 if is_thin else None, 3.0)
 
 
 class AllClientsReset(Fault):
@@ -180,7 +140,7 @@ class NodeStall(Fault):
         """See `Fault.strike`."""
         seconds = self.rng.choice((0.5, 2.0, 6.0))
         if found := targets.node(self.rng):
-            await _stalled(targets.world, found[0].name, found[1], seconds)
+            await stalled(targets.world, found[0].name, found[1], seconds)
 
 
 class NodeHalfOpen(Fault):
@@ -219,7 +179,7 @@ class NodeSlowLine(Fault):
         delay = self.rng.uniform(0.05, 0.5)
         if found := targets.node(self.rng):
             with targets.world.disturbance(found[0].name):
-                await _slow(found[1], delay, None, 3.0)
+                await slow_down(found[1], delay, None, 3.0)
 
 
 class AllNodesReset(Fault):
@@ -231,149 +191,6 @@ class AllNodesReset(Fault):
         """See `Fault.strike`."""
         for link in list(targets.world.node_proxy.links):
             link.reset()
-
-
-# ---- the store --------------------------------------------------------------------------------
-
-
-class StoreFault(Fault):
-    """A fault that waits for others of the store to be over."""
-
-    async def strike(self, targets: Targets) -> None:
-        """See `Fault.strike`."""
-        async with targets.store_lock:
-            await self.harm(targets.world)
-
-    @abstractmethod
-    async def harm(self, world: World) -> None:
-        """Do harm to the store."""
-
-
-class StoreSlow(StoreFault):
-    """Every reply takes 200 ms more, for some seconds."""
-
-    weight = 2
-
-    async def harm(self, world: World) -> None:
-        """See `StoreFault.harm`."""
-        links = list(world.store.proxy.links)
-        with world.disturbance(EVERYBODY):  # a slot then takes as long as its round trips
-            await asyncio.gather(*(_slow(link, 0.2, None, 3.0, Way.DOWN) for link in links))
-
-
-class StoreReset(StoreFault):
-    """The connections to the store are reset."""
-
-    weight = 2
-
-    async def harm(self, world: World) -> None:
-        """See `StoreFault.harm`."""
-        for link in list(world.store.proxy.links):
-            link.reset()
-
-
-class StoreReplyLost(StoreFault):
-    """Scripts run, their replies vanish, then the connections are reset."""
-
-    weight = 2
-
-    async def harm(self, world: World) -> None:
-        """See `StoreFault.harm`."""
-        seconds = self.rng.uniform(0.05, 1.0)
-        links = list(world.store.proxy.links)
-        with world.disturbance(EVERYBODY):
-            for link in links:
-                link.swallow(Way.DOWN)
-            await asyncio.sleep(seconds)
-            for link in links:
-                link.reset()
-
-
-class StoreScriptFlush(StoreFault):
-    """The store forgets all scripts."""
-
-    weight = 2
-
-    async def harm(self, world: World) -> None:
-        """See `StoreFault.harm`."""
-        await world.store.command("SCRIPT", "FLUSH")
-
-
-class StorePause(StoreFault):
-    """The store answers nobody for 2 s, then everybody."""
-
-    weight = 1
-
-    async def harm(self, world: World) -> None:
-        """See `StoreFault.harm`."""
-        with world.disturbance(EVERYBODY):
-            await world.store.command("CLIENT", "PAUSE", 2000, "ALL")
-            await asyncio.sleep(2.0)
-
-
-class StorePartition(StoreFault):
-    """Bytes to and from the store vanish, new connections included."""
-
-    weight = 0.4
-
-    async def harm(self, world: World) -> None:
-        """See `StoreFault.harm`."""
-        seconds = self.rng.choice((3.0, 12.0))
-        proxy = world.store.proxy
-        with world.disturbance(EVERYBODY):
-            proxy.is_partitioned = True
-            for link in list(proxy.links):
-                link.swallow()
-            await asyncio.sleep(seconds)
-            proxy.is_partitioned = False
-            for link in list(proxy.links):
-                link.reset()
-            await asyncio.sleep(_RECOVERY_SECONDS)
-
-
-class StoreRestart(StoreFault):
-    """The store ends and comes back with its data."""
-
-    weight = 0.5
-    survives: ClassVar = Survives.ALL
-
-    async def harm(self, world: World) -> None:
-        """See `StoreFault.harm`."""
-        seconds = self.rng.choice((0.0, 1.0, 10.0))
-        with world.disturbance(EVERYBODY):
-            await world.store.restart(self.survives, seconds)
-            if self.survives is not Survives.ALL:
-                world.log(DataLost)
-            await asyncio.sleep(_RECOVERY_SECONDS)
-
-
-class StoreRestartBehind(StoreRestart):
-    """The store ends and comes back with what it knew half a second before."""
-
-    weight = 0.4
-    is_on = False
-    why_off = "a store that knows an older state is not told from one that knows all"
-    survives: ClassVar = Survives.MOST
-
-
-class StoreRestartEmpty(StoreRestart):
-    """The store ends and comes back without its data: a fail-over to an empty replica."""
-
-    weight = 0.4
-    survives: ClassVar = Survives.NOTHING
-
-
-class StoreFlushAll(StoreFault):
-    """All data is gone between one script and the next."""
-
-    weight = 0.4
-
-    async def harm(self, world: World) -> None:
-        """See `StoreFault.harm`."""
-        with world.disturbance(EVERYBODY):
-            await world.store.command("FLUSHALL")
-            world.log(DataLost)
-            await asyncio.sleep(_RECOVERY_SECONDS)
 
 
 # ---- the scheduler ----------------------------------------------------------------------------
@@ -393,6 +210,16 @@ class SchedulerStop(Fault):
                 await asyncio.sleep(seconds)
             finally:
                 os.kill(pid, signal.SIGCONT)
+
+
+class WallClockJump(Fault):
+    """The scheduler's wall clock is set to another time, for good: nothing may depend on it."""
+
+    weight = 1
+
+    async def strike(self, targets: Targets) -> None:
+        """See `Fault.strike`."""
+        targets.world.clock.move(self.rng.choice((-86_400, -60, -1, 1, 60, 86_400)))
 
 
 FAULTS: tuple[type[Fault], ...] = (
@@ -419,12 +246,11 @@ FAULTS: tuple[type[Fault], ...] = (
     StoreRestartBehind,
     StoreRestartEmpty,
     StoreFlushAll,
+    StoreClockJump,
     SchedulerStop,
+    WallClockJump,
 )
 """Every fault there is."""
-
-_RECOVERY_SECONDS = 2.0
-"""After an outage of the store: its instance beats once a second and finds out."""
 
 
 def chosen(names: tuple[str, ...]) -> list[type[Fault]]:
@@ -433,20 +259,3 @@ def chosen(names: tuple[str, ...]) -> list[type[Fault]]:
     if unknown:
         raise ValueError(f"no such fault: {sorted(unknown)}")
     return [fault for fault in FAULTS if (fault.__name__ in names if names else fault.is_on)]
-
-
-async def _stalled(world: World, subject: str, link: Link, seconds: float) -> None:
-    with world.disturbance(subject):
-        link.stall()
-        await asyncio.sleep(seconds)
-        link.release()
-
-
-async def _slow(
-    link: Link, delay: float, bytes_per_second: float | None, seconds: float, *ways: Way
-) -> None:
-    for weather in link.weather(*ways):
-        weather.delay_seconds, weather.bytes_per_second = delay, bytes_per_second
-    await asyncio.sleep(seconds)
-    for weather in link.weather(*ways):
-        weather.delay_seconds, weather.bytes_per_second = 0.0, None

@@ -36,15 +36,21 @@ class _InHand:
         return {slot_of(job) for job in self.jobs.values()}
 
 
+_RESTORED_SECONDS = 1.5
+"""In which a store that lost its data is found out and filled again."""
+
+
 class OpenSlots:
     """What each node has in hand, as far as it can know.
 
     An answer to a segment ends the earlier ones of its turn. What a lost socket had carried does
-    not count any more, nor what a store that lost its data cannot know of.
+    not count any more, nor what a store that lost its data cannot know of: what nodes had in hand,
+    and what was on its way to them.
     """
 
     def __init__(self) -> None:
         self.nodes: dict[str, _InHand] = {}
+        self._data_lost_at = -_RESTORED_SECONDS
 
     def take(self, event: Event) -> None:
         """Follow what happens at the nodes."""
@@ -56,10 +62,12 @@ class OpenSlots:
             case NodeLeft():
                 self.nodes.pop(event.node, None)
             case DataLost():
+                self._data_lost_at = event.at
                 for in_hand in self.nodes.values():
                     in_hand.jobs.clear()
             case JobHeard() if event.node in self.nodes:
-                self.nodes[event.node].jobs[event.job_id] = event
+                if event.at > self._data_lost_at + _RESTORED_SECONDS:
+                    self.nodes[event.node].jobs[event.job_id] = event
             case JobAnswered() if event.node in self.nodes:
                 self._answered(event)
             case JobWithdrawn() if event.node in self.nodes:

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from tests.support.chaos_calm import Calm
 from tests.support.chaos_log import (
+    EVERYBODY,
     CloseAcked,
     Complaint,
     Event,
@@ -28,6 +30,8 @@ from tests.support.chaos_session_rules import AudioRule, OutcomeRule
 _FORGET_SECONDS = 90.0
 """A session that ended may still be with a node, for as long as its jobs may live."""
 _CONTEXT = 12
+_NOTICED_SECONDS = 10.0
+"""In which both ends of a connection notice that it is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +78,18 @@ class ComplaintRule:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._calm = Calm()
 
     def take(self, event: Event) -> Iterator[str]:
         """See `Rule.take`."""
+        self._calm.take(event)
         match event:
             case Complaint():
                 yield event.text
             case ResumeRefused() if event.away_seconds < self._limits.grace_seconds:
+                calm_since = self._calm.since(EVERYBODY)
+                if calm_since is None or calm_since > event.at - _NOTICED_SECONDS:
+                    return  # who is slow may have noticed the loss long after the server
                 yield f"{event.session} was away {event.away_seconds:.1f} s and is not known"
 
     def forget(self, session: str) -> None:

@@ -24,10 +24,15 @@ class ChaosOptions:
     seconds: float = 60.0
     """Over which the utterances are spread."""
     faults_per_second: float = 1.0
-    resuming_share: float = 0.0
+    resuming_share: float = 0.5
     """Of sessions that ask for `resume`."""
     only: tuple[str, ...] = ()
     """Names of faults: these alone, switched on or not; empty: all that are on."""
+
+
+def short_form(seed: int) -> ChaosOptions:
+    """Return the run that is one of the tests."""
+    return ChaosOptions(seed, sessions=200, nodes=10, utterances=5000, seconds=40.0)
 
 
 class Persona(StrEnum):

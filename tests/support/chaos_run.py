@@ -13,8 +13,11 @@ from pathlib import Path
 from random import Random
 
 from tests.support.chaos_client import ChaosClient
-from tests.support.chaos_faults import Targets, chosen
+from tests.support.chaos_clocks import OFFSET_FILE, WallClock
+from tests.support.chaos_fault import Targets
+from tests.support.chaos_faults import chosen
 from tests.support.chaos_log import EVERYBODY, Complaint, Disturbed, Event, Tick
+from tests.support.chaos_machine import MachineWatch
 from tests.support.chaos_node import ChaosNode
 from tests.support.chaos_oracle import Limits, Oracle
 from tests.support.chaos_plan import MAX_DURATION_MS, ChaosOptions, ChaosPlan, make_plan
@@ -46,6 +49,7 @@ LIMITS = Limits(
 )
 """The rules that follow from these settings, with some slack for a busy machine."""
 
+_PROGRAM = ("-m", "tests.support.chaos_scheduler")
 _TICK_SECONDS = 0.25
 _QUIET_SECONDS = 25.0
 _GAUGES = ("sessions", "open_slots", "audio_bytes_held")
@@ -69,6 +73,8 @@ class Result:
     descriptors: tuple[int, int] = (0, 0)
     """Open files of the scheduler before and after."""
     seconds: float = 0.0
+    slow_seconds: float = 0.0
+    """For how long the machine was too slow to expect anything in time."""
     resumes: int = 0
 
     @property
@@ -117,6 +123,7 @@ class ChaosRun:
         self._options = options
         self._on_event = on_event
         self._load_is_over = asyncio.Event()
+        self._clock = WallClock()
         self._clients: list[ChaosClient] = []
         self._nodes: list[ChaosNode] = []
 
@@ -135,6 +142,7 @@ class ChaosRun:
                 scheduler.close()
         finally:
             await store.close()
+            self._clock.close()
         self.result.seconds = time.monotonic() - started
         return self.result
 
@@ -153,7 +161,8 @@ class ChaosRun:
 
     def _start_scheduler(self, store: ChaosStore) -> SchedulerProcess:
         flags = [text for name, value in _SETTINGS.items() for text in (f"--{name}", str(value))]
-        return SchedulerProcess("--port", "0", *flags, env={"LINGUA_REDIS_URL": store.url})
+        env = {"LINGUA_REDIS_URL": store.url, OFFSET_FILE: self._clock.path}
+        return SchedulerProcess("--port", "0", *flags, env=env, program=_PROGRAM)
 
     async def _with_scheduler(self, scheduler: SchedulerProcess, store: ChaosStore) -> None:
         target = ("127.0.0.1", scheduler.port)
@@ -161,7 +170,13 @@ class ChaosRun:
         await client_proxy.start()
         await node_proxy.start()
         world = World(
-            self._options, store, client_proxy, node_proxy, scheduler.process.pid, self._take
+            self._options,
+            store,
+            client_proxy,
+            node_proxy,
+            scheduler.process.pid,
+            self._clock,
+            self._take,
         )
         try:
             await self._with_world(world, scheduler)
@@ -200,9 +215,12 @@ class ChaosRun:
 
     async def _tick(self, world: World, sampler: _Sampler) -> None:
         count = 0
+        machine = MachineWatch(world, _TICK_SECONDS)
         while True:
             await asyncio.sleep(_TICK_SECONDS)
+            machine.look()
             world.log(Tick)
+            self.result.slow_seconds = machine.slow_seconds
             if count % 4 == 0:
                 sampler.sample()
             count += 1

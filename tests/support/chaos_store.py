@@ -47,6 +47,12 @@ class ChaosStore:
         """What the scheduler is told."""
         return f"redis://127.0.0.1:{self.proxy.port}"
 
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        assert self._process is not None
+        return self._process.pid
+
     async def start(self) -> None:
         """Start the server and the proxy."""
         await self._start_server()

@@ -12,6 +12,7 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.support.chaos_clocks import WallClock
 from tests.support.chaos_log import Complaint, Disturbed, Event, Undisturbed
 from tests.support.chaos_plan import ChaosOptions
 from tests.support.chaos_proxy import FaultProxy, Link
@@ -34,6 +35,8 @@ class World:
     client_proxy: FaultProxy
     node_proxy: FaultProxy
     scheduler_pid: int
+    clock: WallClock
+    """The scheduler's."""
     on_event: Callable[[Event], None] = no_event
     started: float = field(default_factory=time.monotonic)
     numbers: Iterator[int] = field(default_factory=itertools.count)

@@ -16,7 +16,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,12 @@ class Answer:
 class SchedulerProcess:
     """One `python run.py …` from its start to its end."""
 
-    def __init__(self, *flags: str, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *flags: str,
+        env: dict[str, str] | None = None,
+        program: Sequence[str] = ("run.py",),
+    ) -> None:
         clean = {name: text for name, text in os.environ.items() if not name.startswith("LINGUA_")}
         self._log = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - closed with the process
         self.output = ""
@@ -54,7 +59,7 @@ class SchedulerProcess:
         self.port = 0
         started = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "run.py", *flags],
+            [sys.executable, *program, *flags],
             cwd=ROOT,
             env={**clean, **(env or {})},
             stdin=subprocess.DEVNULL,

@@ -1,0 +1,32 @@
+"""The short chaos run: 5,000 utterances while a fault a second strikes everybody."""
+
+import os
+import sys
+import time
+
+import pytest
+
+from tests.chaos.soak import report
+from tests.support.chaos_plan import short_form
+from tests.support.chaos_run import run_chaos
+
+_CI_SEED = 803_224
+
+
+@pytest.mark.timeout(300)
+def test_nothing_that_was_said_is_lost_whatever_breaks(capsys: pytest.CaptureFixture[str]) -> None:
+    """CI has its seed, else it is another one each time.
+
+    `python -m tests.chaos.soak --short --seed N` plays a run again.
+    """
+    seed = _CI_SEED if os.environ.get("CI") else time.time_ns() % 1_000_000
+    result = run_chaos(short_form(seed))
+    with capsys.disabled():
+        struck = sum(result.faults.values())
+        sys.stdout.write(f"\nchaos: seed {seed}, {result.seconds:.0f} s, {struck} faults\n")
+    assert not result.problems, report(result)
+    tally = result.oracle.tally
+    assert sum(tally.outcomes.values()) > 4500, report(result)
+    assert tally.outcomes["translated"] > 2500, report(result)
+    assert sum(result.faults.values()) > 20, report(result)
+    assert result.resumes > 0, report(result)
