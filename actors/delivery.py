@@ -2,13 +2,15 @@
 
 A real node takes the utterances of a session in rising order only: what comes behind a later one
 is recognised and not translated. And it puts the segments of a turn together by the name that the
-turn has there. Both names carry the attempt, so what would come too late, or would find its turn
-under another name, gets a further attempt instead.
+turn has there. Both names carry the attempt, so a segment that would come too late, or would find
+its turn under another name, gets a further attempt instead. An utterance that is no segment goes
+under a spare name of its session: clients may number theirs as they like.
 
 Owns what each node has heard of each session. Must not: keep audio, or run a script.
 """
 
 from collections.abc import Callable, Sequence
+from math import inf
 
 from actors.directory import Directory
 from actors.job_ends import JobEnds
@@ -23,6 +25,8 @@ from storage.job import JobState
 _Name = tuple[NodeId, int, str | None]
 """Node, attempt and further language: under one of these a node knows a session by one name."""
 
+FIRST_SPARE_NAME = 100
+"""Spare names of a session carry numbers from here on, above every attempt."""
 OVERTAKEN = "overtaken"
 """Why a job needs a further attempt although nothing is wrong with its node."""
 
@@ -40,6 +44,8 @@ class Delivery:
         self._directory = directory
         self._heard: dict[SessionId, dict[_Name, int]] = {}
         """Session → its name at a node → the highest index written there."""
+        self._spare: dict[SessionId, dict[tuple[NodeId, str | None], tuple[int, float]]] = {}
+        """Session → its newest spare name at a node, and the highest index written there."""
         self._connections: dict[NodeId, int] = {}
         """Node → which of its sockets it speaks on."""
         self.on_misplaced: Callable[[OpenJob, str], Sequence[Step]] = lambda _job, _reason: ()
@@ -56,7 +62,7 @@ class Delivery:
             return self.want(job)
         if job.is_sent or self._open.is_behind(job):
             return ()
-        if self._is_overtaken(job) or self._is_torn(job):
+        if job.is_of_turn and (self._is_overtaken(job) or self._is_torn(job)):
             return self.on_misplaced(job, OVERTAKEN)
         return self._write(job, audio)
 
@@ -86,6 +92,7 @@ class Delivery:
     def forget(self, session_id: SessionId) -> None:
         """The session is over."""
         self._heard.pop(session_id, None)
+        self._spare.pop(session_id, None)
 
     def _is_overtaken(self, job: OpenJob) -> bool:
         """Tell whether its node has heard later words under the names that this attempt has."""
@@ -95,6 +102,24 @@ class Delivery:
         name = (job.node_id, job.attempt, job.work.further_language)
         return heard.get(name, -1) > job.spec.utterance_index
 
+    def _name(self, job: OpenJob) -> int:
+        """Return the number of the name under which its node hears the session for this job."""
+        if job.node_id is None or not self._is_overtaken(job):
+            return job.attempt
+        spare = self._spare.get(job.spec.session_id, {})
+        name, highest = spare.get(
+            (job.node_id, job.work.further_language), (FIRST_SPARE_NAME - 1, inf)
+        )
+        return name if job.spec.utterance_index > highest else name + 1
+
+    def _note_heard(self, job: OpenJob, node_id: NodeId, name: int) -> None:
+        session_id, index = job.spec.session_id, job.spec.utterance_index
+        language = job.work.further_language
+        if name == job.attempt:
+            self._heard.setdefault(session_id, {})[node_id, name, language] = index
+        else:
+            self._spare.setdefault(session_id, {})[node_id, language] = (name, index)
+
     def _is_torn(self, job: OpenJob) -> bool:
         """Tell whether the turn's beginning went out on a socket that its node has replaced."""
         now = self._connections.get(job.node_id, 1) if job.node_id is not None else 0
@@ -102,13 +127,13 @@ class Delivery:
 
     def _write(self, job: OpenJob, audio: bytes) -> Sequence[Step]:
         node = self._directory.nodes.get(job.node_id) if job.node_id is not None else None
-        assignment = AssignJob(job.session, job.spec, job.work, job.attempt, audio)
+        name = self._name(job)
+        assignment = AssignJob(job.session, job.spec, job.work, job.attempt, audio, name)
         if node is None or job.node_id is None or not tell(node, assignment):
             gone = () if job.node_id is None else self.on_node_gone(job.node_id)
             return (*gone, *self.on_misplaced(job, "undeliverable"))
         job.sent_on = self._connections.get(job.node_id, 1)
-        heard = self._heard.setdefault(job.spec.session_id, {})
-        heard[job.node_id, job.attempt, job.work.further_language] = job.spec.utterance_index
+        self._note_heard(job, job.node_id, name)
         if not tell(job.session, JobDispatched(job.spec.job_id, job.attempt, job.node_id)):
             return self._ends.end(job, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
         return self._call_later_segments(job) if job.is_of_turn else ()

@@ -2,7 +2,8 @@
 
 A node remembers every job id and every (session, index) it has seen for as long as it lives, so
 each is used once: attempt *n* > 1 carries `~n`, a further language of the same utterance `#lang`.
-Public ids never carry a suffix.
+A session carries the number of a spare name instead where its client numbers its words out of
+order. Public ids never carry a suffix.
 """
 
 from actors.messages import AssignJob
@@ -24,12 +25,13 @@ def node_job_id(job_id: JobId, attempt: int, further_language: str | None = None
 def job_assign(assignment: AssignJob) -> JobAssign:
     """Return the message that hands the job to its node; flags are sent only when true."""
     spec, work = assignment.spec, assignment.work
-    suffix = node_suffix(assignment.attempt, work.further_language)
+    further = work.further_language
+    suffix = node_suffix(assignment.attempt, further)
     retry = node_suffix(assignment.attempt, None)
     return JobAssign(
         job_id=f"{spec.job_id}{suffix}",
         attempt_id=assignment.attempt,
-        session_id=f"{spec.session_id}{suffix}",
+        session_id=f"{spec.session_id}{node_suffix(assignment.session_name, further)}",
         utterance_index=spec.utterance_index,
         src_lang=work.source,
         tgt_lang=work.target,

@@ -230,6 +230,8 @@ class AssignJob:
     work: Work
     attempt: int
     audio: bytes
+    session_name: int
+    """Number of the name under which the node hears the session; the attempt, as a rule."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,29 @@ def test_what_comes_behind_later_words_gets_a_further_attempt(any_bench: Dispatc
     assert bench.world.slots("other") == {}
 
 
-def test_a_handed_over_job_that_was_overtaken_gets_a_further_attempt(bench: DispatchBench) -> None:
+def names(bench: DispatchBench, node: str) -> list[tuple[int, int]]:
+    """Return what a node was given, as index and number of the session's name there, in order."""
+    told = bench.nodes[node].of(AssignJob)
+    return [(one.spec.utterance_index, one.session_name) for one in told]
+
+
+def test_words_that_a_client_numbers_as_it_likes_are_all_heard_in_rising_order(
+    any_bench: DispatchBench,
+) -> None:
+    """And none of them costs an attempt or a script more than any other."""
+    bench = any_bench
+    bench.session()
+    bench.node(slots=9)
+    labels = (7, 3, 2, 5, 8, 1, 9)
+    for label in labels:
+        bench.tell(bench.cut(index=label))
+    assert names(bench, "n") == [(7, 1), (3, 100), (2, 101), (5, 101), (8, 1), (1, 102), (9, 1)]
+    assert {attempt for _, attempt in heard(bench, "n")} == {1}
+
+
+def test_a_handed_over_job_that_was_overtaken_comes_under_a_spare_name(
+    bench: DispatchBench,
+) -> None:
     bench.session()
     bench.session("rival")
     bench.node()
@@ -59,8 +81,7 @@ def test_a_handed_over_job_that_was_overtaken_gets_a_further_attempt(bench: Disp
     bench.node("wide", slots=3)
     assert bench.world.job(older.spec.job_id).node_id == "n"
     bench.pass_time(300)
-    assert [name for name in ("n", "wide") if (0, 2) in heard(bench, name)]
-    assert not [name for name in ("n", "wide") if (0, 1) in heard(bench, name)]
+    assert names(bench, "n")[-1] == (0, 100)
 
 
 def test_another_session_begins_in_its_own_order(bench: DispatchBench) -> None:
@@ -76,19 +97,20 @@ def test_another_session_begins_in_its_own_order(bench: DispatchBench) -> None:
 def test_a_session_that_is_over_is_forgotten(bench: DispatchBench) -> None:
     bench.session()
     bench.node()
-    cut = bench.cut(index=7)
-    bench.tell(cut)
-    bench.tell(bench.result(cut))
+    for cut in (bench.cut(index=7), bench.cut(index=3)):
+        bench.tell(cut)
+        bench.tell(bench.result(cut))
     bench.tell(SessionEnded(SessionId("s")))
-    assert bench.jobs.delivery._heard == {}
+    assert not bench.jobs.delivery._heard
+    assert not bench.jobs.delivery._spare
 
 
 def test_when_no_attempt_is_left_the_session_is_told(bench: DispatchBench) -> None:
     bench.session()
     bench.node()
-    names: dict[Any, int] = {(NodeId("n"), attempt, None): 9 for attempt in (1, 2, 3)}
-    bench.jobs.delivery._heard[SessionId("s")] = names
-    bench.tell(bench.cut(index=1))
+    taken: dict[Any, int] = {(NodeId("n"), attempt, None): 9 for attempt in (1, 2, 3)}
+    bench.jobs.delivery._heard[SessionId("s")] = taken
+    bench.tell(bench.segment(1))
     assert heard(bench, "n") == []
     assert bench.ends_of() == [(1, JobState.FAILED, MissingReason.PROCESSING_ERROR)]
 

@@ -136,7 +136,7 @@ def assignment(session: RecordingRef, index: int, attempt: int, **changes: Any) 
         turn_id=TurnId("turn"),
         **changes,
     )
-    return AssignJob(session, spec, work, attempt, b"audio")
+    return AssignJob(session, spec, work, attempt, b"audio", attempt)
 
 
 # ---- registration ---------------------------------------------------------------------------
