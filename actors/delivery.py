@@ -38,8 +38,9 @@ class Delivery:
     `audio_came`. `forget` when the session is over.
     """
 
-    def __init__(self, ends: JobEnds, directory: Directory) -> None:
+    def __init__(self, ends: JobEnds, directory: Directory, max_attempts: int) -> None:
         self._ends = ends
+        self._max_attempts = max_attempts
         self._open = ends.open_jobs
         self._directory = directory
         self._heard: dict[SessionId, dict[_Name, int]] = {}
@@ -62,7 +63,9 @@ class Delivery:
             return self.want(job)
         if job.is_sent or self._open.is_behind(job):
             return ()
-        if job.is_of_turn and (self._is_overtaken(job) or self._is_torn(job)):
+        # With no attempt left, words under a name of their own are better than none.
+        may_move = job.is_of_turn and job.attempt < self._max_attempts
+        if may_move and (self._is_overtaken(job) or self._is_torn(job)):
             return self.on_misplaced(job, OVERTAKEN)
         return self._write(job, audio)
 

@@ -89,7 +89,7 @@ class JobSteps:
         self._sessions = sessions
         self._options = options
         self._ends = ends
-        self.delivery = Delivery(ends, directory)
+        self.delivery = Delivery(ends, directory, options.max_attempts)
         self.delivery.on_misplaced = self._move
         self.delivery.on_outrun = self._fail_over
         self._dispatching: set[JobId] = set()

@@ -105,14 +105,14 @@ def test_a_session_that_is_over_is_forgotten(bench: DispatchBench) -> None:
     assert not bench.jobs.delivery._spare
 
 
-def test_when_no_attempt_is_left_the_session_is_told(bench: DispatchBench) -> None:
+def test_with_the_last_attempt_a_node_gets_it_all_the_same(bench: DispatchBench) -> None:
     bench.session()
     bench.node()
     taken: dict[Any, int] = {(NodeId("n"), attempt, None): 9 for attempt in (1, 2, 3)}
     bench.jobs.delivery._heard[SessionId("s")] = taken
     bench.tell(bench.segment(1))
-    assert heard(bench, "n") == []
-    assert bench.ends_of() == [(1, JobState.FAILED, MissingReason.PROCESSING_ERROR)]
+    assert heard(bench, "n") == [(1, 3)]
+    assert names(bench, "n") == [(1, 100)]
 
 
 def test_a_segment_waits_for_its_turns_beginning(bench: DispatchBench) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import inf
 
 from tests.support.chaos_calm import Calm
 from tests.support.chaos_log import (
@@ -32,8 +33,9 @@ class _InHand:
     capacity: int
     jobs: dict[str, JobHeard] = field(default_factory=dict)
 
-    def slots(self) -> set[Slot]:
-        return {slot_of(job) for job in self.jobs.values()}
+    def slots(self, since: float) -> set[Slot]:
+        """Return the slots that got a job after this time."""
+        return {slot_of(job) for job in self.jobs.values() if job.at > since}
 
 
 _RESTORED_SECONDS = 1.5
@@ -84,25 +86,29 @@ class OpenSlots:
             if slot_of(other) == slot_of(job) and other.index < job.index:
                 del jobs[other.job_id]
 
-    def used(self, node: str) -> int:
-        """Return how many slots are open at a node."""
-        return len(self.nodes[node].slots()) if node in self.nodes else 0
+    def used(self, node: str, since: float = -inf) -> int:
+        """Return how many slots are open at a node and got a job after this time."""
+        return len(self.nodes[node].slots(since)) if node in self.nodes else 0
 
 
 class CapacityRule:
-    """A node never has more slots open than it said, at any moment."""
+    """A node never has more slots open than it said, at any moment.
+
+    The deadline of a slot's latest job ends it, whether or not the node hears of that.
+    """
 
     name = "capacity"
 
-    def __init__(self) -> None:
+    def __init__(self, job_seconds: float) -> None:
         self._open = OpenSlots()
+        self._job_seconds = job_seconds
 
     def take(self, event: Event) -> Iterator[str]:
         """See `Rule.take`."""
         self._open.take(event)
         if isinstance(event, JobHeard) and event.node in self._open.nodes:
             capacity = self._open.nodes[event.node].capacity
-            used = self._open.used(event.node)
+            used = self._open.used(event.node, event.at - self._job_seconds)
             if used > capacity:
                 jobs = sorted(self._open.nodes[event.node].jobs)
                 yield f"{event.node} has {used} slots open and {capacity} in all: {jobs}"

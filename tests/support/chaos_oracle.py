@@ -43,6 +43,8 @@ class Limits:
     stall_seconds: float = 5.0
     """Without any outcome, or without a node for an utterance, while a node is free."""
     max_attempts: int = 3
+    job_seconds: float = 30.0
+    """For which a node may have a job."""
     grace_seconds: float = 30.0
     """For which a session may be resumed."""
 
@@ -125,7 +127,7 @@ class Oracle:
         self._rules: tuple[Rule, ...] = (
             OutcomeRule(),
             AudioRule(),
-            CapacityRule(),
+            CapacityRule(limits.job_seconds),
             OrderRule(),
             MergeRule(),
             AttemptRule(limits.max_attempts),

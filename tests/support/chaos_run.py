@@ -45,7 +45,11 @@ _SETTINGS = {
 decides, so that it is known beforehand what an utterance is."""
 
 LIMITS = Limits(
-    outcome_seconds=8.0 + 3 * 3.0 + 2.0 + 3.0, stall_seconds=5.0, max_attempts=3, grace_seconds=2.5
+    outcome_seconds=8.0 + 3 * 3.0 + 2.0 + 3.0,
+    stall_seconds=5.0,
+    max_attempts=3,
+    job_seconds=3.0,
+    grace_seconds=2.5,
 )
 """The rules that follow from these settings, with some slack for a busy machine."""
 
