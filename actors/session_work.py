@@ -30,6 +30,7 @@ from actors.messages import (
     UtteranceWanted,
 )
 from actors.metrics import Metrics
+from actors.outcome import is_failure
 from actors.ports import Outbox
 from actors.presence import Presence
 from actors.profile import SessionProfile
@@ -195,6 +196,17 @@ class SessionWork(LoopActor):
         now_ms = self.now_ms()
         self._setup.metrics.final_to_result(now_ms - utterance.cut_at_ms)
         self._downlink.ended(utterance, message, now_ms)
+        if message.reason is not None and is_failure(message.reason):
+            self._end_turn(utterance, message.reason)
+
+    def _end_turn(self, last: Utterance, reason: MissingReason) -> None:
+        """A turn whose end has failed is over: nodes hold earlier words until an end comes."""
+        if last.spec.turn_continues or not last.spec.turn_part:
+            return
+        turn = (last.spec.turn_id, last.spec.language)
+        for said in list(self._uplink.open):
+            if (said.spec.turn_id, said.spec.language) == turn:
+                self._end_everywhere(said, JobState.FAILED, reason)
 
     def _on_replaced(self, message: ResultReplaced) -> None:
         self._downlink.replace(message)

@@ -5,7 +5,16 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.support.crew import PENALTY, PENDING, TURN_WAIT, ability, crew, is_next_attempt, others
+from tests.support.crew import (
+    JOB_TIMEOUT,
+    PENALTY,
+    PENDING,
+    TURN_WAIT,
+    ability,
+    crew,
+    is_next_attempt,
+    others,
+)
 from tests.support.raw_client import raw_client, tone
 from tests.support.raw_node import RawNode, next_job, raw_node
 from tests.support.raw_wire import Message, over_sockets
@@ -49,6 +58,49 @@ async def test_a_failure_without_an_error_is_a_failure(
         job = await nodes[0].job()
         await nodes[0].answer(job, success=False)
         assert (await client.missing())["reason"] == "processing_error"
+
+
+@over_sockets
+async def test_a_monologue_whose_end_is_refused_is_over_at_once(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    """The node holds the earlier words until a segment ends the turn; none will come."""
+    async with crew(scheduler, pair, 2) as (client, nodes):
+        for _ in range(2):
+            await client.chunk(tone(1000))
+        await client.chunk(tone(200), final=True)
+        node, first = await next_job(nodes)
+        jobs = [first, await node.job(), await node.job()]
+        await node.refuse(jobs[2], "PROCESSING_ERROR", "Opus decoding failed")
+        refused_at = time.monotonic()
+        outcomes = [await client.missing() for _ in jobs]
+        assert time.monotonic() - refused_at < JOB_TIMEOUT / 2
+        assert [outcome["utterance_index"] for outcome in outcomes] == [0, 1, 2]
+        assert {outcome["reason"] for outcome in outcomes} == {"processing_error"}
+        for job in jobs[:2]:
+            await node.hear("job_cancel", job_id=job["job_id"])
+        await client.fence()
+        assert len([job for node in nodes for job in node.jobs]) == 3
+
+
+@over_sockets
+async def test_a_segment_that_is_refused_takes_nothing_else_of_its_turn_along(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    async with crew(scheduler, pair, 1) as (client, nodes):
+        for _ in range(2):
+            await client.chunk(tone(1000))
+        await client.chunk(tone(200), final=True)
+        first, second, third = [await nodes[0].job() for _ in range(3)]
+        await nodes[0].refuse(second, "PROCESSING_ERROR", "Opus decoding failed")
+        await nodes[0].answer(third, "the rest")
+        outcomes = [await client.outcome() for _ in range(3)]
+        assert [outcome.get("reason") for outcome in outcomes] == [
+            "merged",
+            "processing_error",
+            None,
+        ]
+        assert first["turn_id"] == third["turn_id"]
 
 
 @over_sockets
