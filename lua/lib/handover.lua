@@ -100,6 +100,10 @@ local function acceptable(job, node)
   if job.deadline <= now or not owner_lives(job.owner) then
     return false
   end
+  -- A node may have changed its languages since a segment was set to wait for it.
+  if job.pin ~= '' and not can_serve(node, job.requirement) then
+    return false
+  end
   local excluded = exclusion(job)
   return not is_excluded(node.id, excluded)
     or effective_exclusion(job.requirement, excluded) == ''

@@ -75,6 +75,20 @@ def test_the_waiting_segment_goes_before_all_others(world: World) -> None:
     assert world.slots("n1") == {"s|turn-long|es": "job-s-1-es job-s-2-es"}
 
 
+def test_a_node_that_lost_the_language_does_not_get_the_segment_that_waits_for_it(
+    world: World,
+) -> None:
+    world.node("n1")
+    world.segment("s", 0, 0)
+    world.complete("job-s-0-es", "n1")
+    world.dispatch("other", 1)
+    world.segment("s", 1, 1)
+    world.update("n1", atoms=("a:en", "s:fr"))
+    assert world.complete("job-other-1-es", "n1").handovers == ()
+    [given] = world.update("n1", atoms=("a:en", "s:es")).handovers
+    assert given.job_id == "job-s-1-es"
+
+
 def test_after_its_wait_the_turn_moves_with_all_its_waiting_segments(world: World) -> None:
     world.node("n1")
     world.segment("s", 0, 0)
