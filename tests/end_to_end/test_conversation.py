@@ -5,22 +5,27 @@ than it is spoken; everything else is as it would be.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
-from tests.support.agent_node import AgentNode, AgentPace, agent_node
+from tests.support.agent_node import agent_node
 from tests.support.browser import browser
+from tests.support.raw_node import Ability, raw_node
 from tests.support.raw_wire import over_sockets
 from tests.support.scheduler_process import SchedulerProcess, running_scheduler
-from tests.support.script import FLAGS, JOB_TIMEOUT, SEGMENT_WORDS, TURN_WORDS, Script
-from tests.support.spoken_words import WORD_MS
+from tests.support.script import (
+    FLAGS,
+    JOB_TIMEOUT,
+    PACE,
+    SEGMENT_WORDS,
+    TURN_WORDS,
+    Script,
+    conversation,
+)
 
 Pair = tuple[str, str]
 USUAL_HANGOVER = 0.06
-PACE = AgentPace(hold_ms=SEGMENT_WORDS * WORD_MS, beat_seconds=0.5, retry_seconds=0.3)
 
 
 @pytest.fixture(scope="module")
@@ -28,21 +33,6 @@ def scheduler() -> Iterator[SchedulerProcess]:
     with running_scheduler(*FLAGS) as process:
         yield process
         process.wait_until_idle()
-
-
-@asynccontextmanager
-async def conversation(
-    scheduler: SchedulerProcess, pair: Pair, source: str | None = None, **init: Any
-) -> AsyncIterator[tuple[Script, AgentNode]]:
-    async with (
-        agent_node(scheduler.node_url, pair, PACE) as node,
-        browser(scheduler.session_url, source or pair[0], pair[1], **init) as page,
-    ):
-        yield Script(page), node
-
-
-def first_attempts(node: AgentNode) -> int:
-    return sum(job["attempt_id"] == 1 for job in node.jobs)
 
 
 @over_sockets
@@ -163,6 +153,65 @@ async def test_two_people_with_two_languages_share_a_page(
         for job in node.jobs:
             assert (job["src_lang"], job["tgt_lang"]) == ("auto", pair[1])
             assert (job["lang_a"], job["lang_b"], job["mode"]) == (*pair, "two_way_auto")
+
+
+@over_sockets
+async def test_two_people_wait_for_a_node_that_has_both_of_their_languages(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    """A node's services come and go; its next heartbeat says so, and what waits goes on."""
+    wishes = {"mode": "two_way_auto", "lang_a": pair[0], "lang_b": pair[1], "auto_langs": [*pair]}
+    one = (pair[0],)
+    async with conversation(scheduler, pair, source="auto", **wishes) as (script, node):
+        both = node.ability
+        node.ability = Ability(asr=one, semantic=one, tts=one)
+        await node.beat()
+        await node.fence()
+        await script.send(script.words(2))
+        await script.page.hear("ui_event", event="QUEUED")
+        assert not node.jobs
+        node.ability = both
+        await node.beat()
+        await script.read_all(2.0)
+
+
+@over_sockets
+async def test_who_names_no_pair_is_served_by_whoever_translates_into_the_target(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    """`auto` alone: the node finds out what is spoken."""
+    async with conversation(scheduler, pair, source="auto") as (script, node):
+        await script.say(script.words(3))
+        await script.read_all()
+        (job,) = node.jobs
+        assert (job["src_lang"], job["tgt_lang"]) == ("auto", pair[1])
+        assert "lang_a" not in job
+
+
+@over_sockets
+async def test_a_monologue_goes_on_at_another_node_when_its_own_is_full(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    """What was answered stays answered; what follows waits a little, and moves as a whole."""
+    url = scheduler.node_url
+    slow = Ability(asr=pair, semantic=pair, tts=pair, capacity=1)
+    async with raw_node(url, slow) as own, browser(scheduler.session_url, *pair) as page:
+        script = Script(page)
+        words = script.words(2 * SEGMENT_WORDS + 3)
+        await page.say_words(words[:SEGMENT_WORDS])
+        await own.answer(await own.job(), "in full")
+        script.expected.append("in full [" + pair[1] + "]")
+        async with browser(scheduler.session_url, *pair) as rival:
+            await rival.press_send(["rival"])
+            await own.job()
+            async with agent_node(url, pair, PACE) as other:
+                await page.press_send(words[SEGMENT_WORDS:])
+                script.note(words[SEGMENT_WORDS:])
+                await page.hear("ui_event", event="QUEUED")
+                await script.read_all()
+                jobs = sorted(other.jobs, key=lambda job: job["utterance_index"])
+                assert [job["utterance_index"] for job in jobs[-2:]] == [1, 2]
+                assert len({job["turn_id"] for job in jobs[-2:]}) == 1
 
 
 @over_sockets

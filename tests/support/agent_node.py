@@ -122,29 +122,39 @@ class AgentNode:
             self.socket = socket = _AgentSocket(self._url, self)
             await socket.open()
             await socket.say({**self.ability.registration(), "node_id": self.node_id})
-            beat = asyncio.create_task(self._beat(socket))
+            beat = asyncio.create_task(self._keep_beating(socket))
             await socket.socket.wait_closed()
             beat.cancel()
             await socket.aclose()
             await asyncio.sleep(self._pace.retry_seconds)
 
-    async def _beat(self, socket: _AgentSocket) -> None:
+    async def _keep_beating(self, socket: _AgentSocket) -> None:
         if self.node_id is None:
             await self._registered.wait()
             await asyncio.sleep(min(0.5, self._pace.beat_seconds))
-        while True:
-            await socket.say(
-                {
-                    "type": "node_heartbeat",
-                    "node_id": self.node_id,
-                    "timestamp": 1_700_000_000_000,
-                    "resource_usage": {"cpu_percent": 1, "gpu_percent": 0, "mem_percent": 9},
-                    "installed_services": [],
-                    "capability_by_type": [],
-                    "language_capabilities": self.ability.languages(),
-                }
-            )
+        while socket.is_open:
+            await self.beat()
             await asyncio.sleep(self._pace.beat_seconds)
+
+    async def beat(self) -> None:
+        """Send a heartbeat: its services have changed, or it is time for one."""
+        await self._say(
+            {
+                "type": "node_heartbeat",
+                "node_id": self.node_id,
+                "timestamp": 1_700_000_000_000,
+                "resource_usage": {"cpu_percent": 1, "gpu_percent": 0, "mem_percent": 9},
+                "installed_services": [],
+                "capability_by_type": [],
+                "language_capabilities": self.ability.languages(),
+            }
+        )
+
+    async def fence(self) -> None:
+        """Return when everything said so far was looked at: a wrong message is answered in turn."""
+        assert self.socket is not None
+        await self.socket.say({"type": "node_error"})
+        await self.socket.hear("error")
 
     def lose_line(self) -> None:
         """The line breaks; the agent lives on."""
@@ -248,7 +258,7 @@ class AgentNode:
         }
 
     async def _say(self, message: Message) -> None:
-        """Send an answer; without a socket it is lost, and never said again."""
+        """Send a message; without a socket it is lost, and never said again."""
         if self.socket is None or not self.socket.is_open:
             return
         try:

@@ -1,8 +1,13 @@
 """What is said in a conversation, and what should be read in the end."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
-from tests.support.browser import SILENCE_BEFORE_FINAL, Browser
+from tests.support.agent_node import AgentNode, AgentPace, agent_node
+from tests.support.browser import SILENCE_BEFORE_FINAL, Browser, browser
+from tests.support.scheduler_process import SchedulerProcess
 from tests.support.spoken_words import WORD_MS
 
 SEGMENT_WORDS = 20
@@ -20,6 +25,7 @@ FLAGS = (
     "--session-grace-seconds=0.5",
 )
 """Of a scheduler to which audio comes faster than it is spoken."""
+PACE = AgentPace(hold_ms=SEGMENT_WORDS * WORD_MS, beat_seconds=0.5, retry_seconds=0.3)
 
 
 class Script:
@@ -83,3 +89,15 @@ class Script:
         self.cuts += -(-chunks // SEGMENT_WORDS)
         for start in range(0, len(words), TURN_WORDS):
             self.expected.append(f"<{' '.join(words[start : start + TURN_WORDS])}>")
+
+
+@asynccontextmanager
+async def conversation(
+    scheduler: SchedulerProcess, pair: tuple[str, str], source: str | None = None, **init: Any
+) -> AsyncIterator[tuple[Script, AgentNode]]:
+    """Yield what is said into a page, and the agent that works for it."""
+    async with (
+        agent_node(scheduler.node_url, pair, PACE) as node,
+        browser(scheduler.session_url, source or pair[0], pair[1], **init) as page,
+    ):
+        yield Script(page), node
