@@ -173,7 +173,8 @@ class StoreDriver:
         if isinstance(reply, GivenUp):
             assert expected_attempt > 3 or float(row["deadline"]) <= self.world.now_ms
         else:
-            assert reply.attempt == expected_attempt <= 3
+            assert expected_attempt <= 3
+            assert reply.attempt == max(expected_attempt, *self._attempts_beside(job), 1)
         if isinstance(reply, Assigned):
             assert reply.node_id not in excluded_from(self.state, self.state.jobs[job])
 
@@ -247,7 +248,7 @@ class StoreDriver:
             if other["state"] == "queued"
             and other.get("pin", "") in ("", node)
             and float(other["deadline"]) > self.world.now_ms
-            and (other.get("pin") or can_serve(self.state, node, other["requirement"]))
+            and can_serve(self.state, node, other["requirement"])
             and node not in excluded_from(self.state, other)
         }
         pinned = {name for name in waiting if self.state.jobs[name].get("pin")}
@@ -266,6 +267,13 @@ class StoreDriver:
 
     def _attempt(self, job: str) -> int:
         return int(self.state.jobs[job]["attempt"])
+
+    def _attempts_beside(self, job: str) -> list[int]:
+        """Return the attempts of what the job's turn has open where it is now: it takes part."""
+        node = self.state.jobs[job]["node"]
+        slots = self.state.slots(node).values() if node else ()
+        turn = {other for jobs in slots if job in jobs for other in jobs} - {job}
+        return [self._attempt(other) for other in turn]
 
     def _open(self) -> list[str]:
         return sorted(name for name, job in self.state.jobs.items() if job["state"] not in FINAL)
