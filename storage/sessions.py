@@ -38,6 +38,9 @@ class SessionRepository:
         return Call(_CLAIM, (self._store.prefix,), args, reader.claimed)
 
     def close(self, session_id: SessionId, epoch: int) -> Call[Updated | Fenced]:
-        """Forget the session; its jobs are ended one by one by their owner, before or after."""
+        """Forget the session; its jobs are ended one by one by their owner, before or after.
+
+        Epoch 0: whichever it is, if it is this instance's.
+        """
         args = _CLOSE.arguments(instance=self._instance_id, session=session_id, epoch=epoch)
         return Call(_CLOSE, (self._store.prefix,), args, reader.closed)

@@ -52,3 +52,12 @@ def test_a_job_that_outlives_its_session_leaves_no_session_behind(world: World) 
     world.do(world.member().sessions.close(SessionId("s"), world.session_epochs["s"]))
     assert len(world.complete("job-s-1-es", "n1").handovers) == 1
     assert world.command("EXISTS", "session:s") == 0
+
+
+def test_an_owner_that_has_forgotten_the_epoch_may_close(world: World) -> None:
+    world.beat("i2")
+    world.session("s")
+    forgotten = SessionId("s"), 0
+    assert world.do(world.member("i2").sessions.close(*forgotten)) == Fenced()
+    assert world.do(world.member().sessions.close(*forgotten)) == Updated()
+    assert world.command("EXISTS", "session:s", "inst:i1:sessions") == 0
