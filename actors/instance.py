@@ -30,13 +30,15 @@ class InstanceActor(LoopActor):
         instances: InstanceRepository,
         directory: Directory,
         options: InstanceOptions,
+        data_id: str | None = None,
     ) -> None:
+        """Take collaborators, and the data that a predecessor knew last."""
         super().__init__()
         self._store = store
         self._instances = instances
         self._directory = directory
         self._options = options
-        self._data_id: str | None = None
+        self._data_id = data_id
         self.is_present = False
 
     def __repr__(self) -> str:
@@ -49,6 +51,10 @@ class InstanceActor(LoopActor):
     def on_receive(self, message: Any) -> None:
         """Nobody tells this actor anything yet."""
         raise TypeError(f"{self!r} cannot handle {type(message).__name__}")
+
+    def leave(self, _error: BaseException) -> str | None:
+        """A bug ended this actor: its successor compares with the data that was known last."""
+        return self._data_id
 
     async def on_wake(self, now_ms: float) -> None:
         """Time for the next beat."""

@@ -2,15 +2,20 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
+
+import pytest
 
 from actors.directory import Directory
 from actors.instance import InstanceActor
 from actors.instance_options import InstanceOptions
+from actors.messages import InstanceExpired, NodeLost, StoreEmptied
 from protocol.ids import InstanceId, NodeId, SessionId
 from storage.instances import InstanceRepository
 from storage.replies import Alive
 from storage.store import StorageUnavailable
+from tests.support.dispatch_bench import DispatchBench
 from tests.support.recording import RecordingRef
 from tests.support.storage_world import World
 from tests.support.virtual_time import run_virtual, settle, stop_actors
@@ -32,6 +37,11 @@ class Beats:
         return [self.answer for _ in calls]
 
 
+@pytest.fixture
+def any_world(bench: DispatchBench) -> World:
+    return bench.world
+
+
 class Bench:
     def __init__(self, world: World) -> None:
         self.beats = Beats()
@@ -40,12 +50,18 @@ class Bench:
         self.directory.dispatcher = self.dispatcher
         self.directory.register_node(NodeId("n"), self.node)
         self.directory.register_session(SessionId("s"), self.session)
-        instances = InstanceRepository(world.store, InstanceId("i1"))
-        self.ref = InstanceActor.start(self.beats, instances, self.directory, InstanceOptions())
+        self._instances = InstanceRepository(world.store, InstanceId("i1"))
+        self.start()
+
+    def start(self, data_id: str | None = None) -> None:
+        """Start the actor, or its successor."""
+        self.ref = InstanceActor.start(
+            self.beats, self._instances, self.directory, InstanceOptions(), data_id
+        )
 
     @property
     def actor(self) -> InstanceActor:
-        return cast("InstanceActor", vars(self.ref)["_actor"])
+        return cast("InstanceActor", vars(self.ref)["_actor_weakref"]())
 
     def told(self) -> list[Any]:
         return [*self.node.take(), *self.session.take(), *self.dispatcher.take()]
@@ -64,3 +80,62 @@ def run(test: Callable[[Bench], Any], any_world: World) -> None:
 async def pass_time(seconds: float) -> None:
     await asyncio.sleep(seconds)
     await settle()
+
+
+def test_it_beats_three_times_in_a_lease_also_while_the_store_is_away(any_world: World) -> None:
+    async def test(bench: Bench) -> None:
+        await pass_time(3)
+        assert bench.beats.count == 4
+        bench.beats.answer = None
+        await pass_time(3)
+        assert not bench.actor.is_present
+        bench.beats.answer = ALIVE
+        await pass_time(1)
+        assert bench.actor.is_present
+        assert bench.told() == []
+
+    run(test, any_world)
+
+
+def test_other_data_in_the_store_is_told_to_nodes_before_sessions_and_jobs(
+    any_world: World,
+) -> None:
+    async def test(bench: Bench) -> None:
+        bench.beats.answer = replace(ALIVE, data_id="d2")
+        await pass_time(1)
+        assert bench.told() == [StoreEmptied()] * 3
+        await pass_time(1)
+        assert bench.told() == []
+
+    run(test, any_world)
+
+
+def test_a_lost_lease_is_as_bad_as_lost_data(any_world: World) -> None:
+    async def test(bench: Bench) -> None:
+        bench.beats.answer = replace(ALIVE, revived=True)
+        await pass_time(1)
+        assert bench.told() == [StoreEmptied()] * 3
+
+    run(test, any_world)
+
+
+def test_who_has_expired_is_cleared_up_after(any_world: World) -> None:
+    async def test(bench: Bench) -> None:
+        dead, silent = InstanceId("i2"), (NodeId("n9"), 7)
+        bench.beats.answer = replace(ALIVE, expired_instances=(dead,), expired_nodes=(silent,))
+        await pass_time(1)
+        assert bench.told() == [NodeLost(*silent), InstanceExpired(dead)]
+
+    run(test, any_world)
+
+
+def test_a_successor_notices_data_that_was_lost_between_two_lives(any_world: World) -> None:
+    async def test(bench: Bench) -> None:
+        data_id = bench.actor.leave(ValueError())
+        await bench.ref.stop(block=False)
+        bench.beats.answer = replace(ALIVE, data_id="d2")
+        bench.start(data_id)
+        await settle()
+        assert bench.told() == [StoreEmptied()] * 3
+
+    run(test, any_world)
