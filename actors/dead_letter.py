@@ -1,5 +1,7 @@
 """Messages that reach nobody: counted always, logged at debug, without their content."""
 
+from typing import Any
+
 from loguru import logger
 
 
@@ -17,3 +19,17 @@ def bury(recipient: str, *messages: object) -> None:
     _Counter.count += len(messages)
     for message in messages:
         logger.debug("dead letter", recipient=recipient, message_type=type(message).__name__)
+
+
+class Grave:
+    """A mailbox that nobody empties: it stands where an actor has died without a successor."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __repr__(self) -> str:
+        return f"<Grave of the {self._name}>"
+
+    def tell(self, message: Any) -> None:
+        """Count the message."""
+        bury(self._name, message)

@@ -43,11 +43,11 @@ class Delivery:
         self._max_attempts = max_attempts
         self._open = ends.open_jobs
         self._directory = directory
-        self._heard: dict[SessionId, dict[_Name, int]] = {}
+        self.heard: dict[SessionId, dict[_Name, int]] = {}
         """Session → its name at a node → the highest index written there."""
-        self._spare: dict[SessionId, dict[tuple[NodeId, str | None], tuple[int, float]]] = {}
+        self.spare: dict[SessionId, dict[tuple[NodeId, str | None], tuple[int, float]]] = {}
         """Session → its newest spare name at a node, and the highest index written there."""
-        self._connections: dict[NodeId, int] = {}
+        self.connections: dict[NodeId, int] = {}
         """Node → which of its sockets it speaks on."""
         self.on_misplaced: Callable[[OpenJob, str], Sequence[Step]] = lambda _job, _reason: ()
         """Asked to move a job, with what is open of its turn there."""
@@ -56,6 +56,11 @@ class Delivery:
         self.on_node_gone: Callable[[NodeId], Sequence[Step]] = lambda _node_id: ()
         """Asked to take a node off-line that has no actor: else its jobs would come back to it."""
         ends.on_ended = self._ended
+
+    def adopt(self, left: "Delivery") -> None:
+        """Take over what each node has heard, from a dispatcher that failed."""
+        self.heard, self.spare = left.heard, left.spare
+        self.connections = left.connections
 
     def send(self, job: OpenJob, audio: bytes) -> Sequence[Step]:
         """Write the job to its node, or ask for the audio again when others must come first."""
@@ -86,20 +91,20 @@ class Delivery:
 
     def node_came(self, node_id: NodeId, connection: int) -> None:
         """A node registered; what a former socket has carried may never have reached it."""
-        self._connections[node_id] = connection
+        self.connections[node_id] = connection
 
     def node_left(self, node_id: NodeId) -> None:
         """A node is gone."""
-        self._connections.pop(node_id, None)
+        self.connections.pop(node_id, None)
 
     def forget(self, session_id: SessionId) -> None:
         """The session is over."""
-        self._heard.pop(session_id, None)
-        self._spare.pop(session_id, None)
+        self.heard.pop(session_id, None)
+        self.spare.pop(session_id, None)
 
     def _is_overtaken(self, job: OpenJob) -> bool:
         """Tell whether its node has heard later words under the names that this attempt has."""
-        heard = self._heard.get(job.spec.session_id)
+        heard = self.heard.get(job.spec.session_id)
         if heard is None or job.node_id is None:
             return False
         name = (job.node_id, job.attempt, job.work.further_language)
@@ -109,7 +114,7 @@ class Delivery:
         """Return the number of the name under which its node hears the session for this job."""
         if job.node_id is None or not self._is_overtaken(job):
             return job.attempt
-        spare = self._spare.get(job.spec.session_id, {})
+        spare = self.spare.get(job.spec.session_id, {})
         name, highest = spare.get(
             (job.node_id, job.work.further_language), (FIRST_SPARE_NAME - 1, inf)
         )
@@ -119,13 +124,13 @@ class Delivery:
         session_id, index = job.spec.session_id, job.spec.utterance_index
         language = job.work.further_language
         if name == job.attempt:
-            self._heard.setdefault(session_id, {})[node_id, name, language] = index
+            self.heard.setdefault(session_id, {})[node_id, name, language] = index
         else:
-            self._spare.setdefault(session_id, {})[node_id, language] = (name, index)
+            self.spare.setdefault(session_id, {})[node_id, language] = (name, index)
 
     def _is_torn(self, job: OpenJob) -> bool:
         """Tell whether the turn's beginning went out on a socket that its node has replaced."""
-        now = self._connections.get(job.node_id, 1) if job.node_id is not None else 0
+        now = self.connections.get(job.node_id, 1) if job.node_id is not None else 0
         return any(earlier.sent_on != now for earlier in self._open.earlier_in_turn(job))
 
     def _write(self, job: OpenJob, audio: bytes) -> Sequence[Step]:
@@ -135,7 +140,7 @@ class Delivery:
         if node is None or job.node_id is None or not tell(node, assignment):
             gone = () if job.node_id is None else self.on_node_gone(job.node_id)
             return (*gone, *self.on_misplaced(job, "undeliverable"))
-        job.sent_on = self._connections.get(job.node_id, 1)
+        job.sent_on = self.connections.get(job.node_id, 1)
         self._note_heard(job, job.node_id, name)
         if not tell(job.session, JobDispatched(job.spec.job_id, job.attempt, job.node_id)):
             return self._ends.end(job, JobState.CANCELLED, MissingReason.SESSION_CLOSED)

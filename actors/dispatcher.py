@@ -6,15 +6,17 @@ costs one round trip shared with its neighbours, and there is never a lock.
 
 While the store is away the steps that could not run are kept, in order, and run again when it
 answers: every script is idempotent. A cut that waits too long ends as `store_unavailable`.
+
+What it has taken on stands in its ledger. When it fails, that is its estate: see `succession`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from loguru import logger
 
-from actors.job_steps import JobSteps
+from actors.faults import JobAbandoned
+from actors.ledger import Ledger
 from actors.messages import (
     EndJob,
     InstanceExpired,
@@ -30,11 +32,9 @@ from actors.messages import (
     StoreEmptied,
     UtteranceCut,
 )
-from actors.node_steps import NodeSteps
-from actors.reap_steps import ReapSteps
 from actors.runtime import LoopActor
-from actors.session_steps import SessionSteps
-from actors.step import Step, without_expired
+from actors.step import Step
+from actors.succession import Estate, Steps
 from protocol.ids import NodeId
 from storage.call import Call
 from storage.store import StorageUnavailable
@@ -55,40 +55,28 @@ class ScriptRunner(Protocol):
         """Run all calls in one round trip; raise StorageUnavailable when it cannot be reached."""
 
 
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """Who decides which scripts follow a message, by subject."""
-
-    jobs: JobSteps
-    nodes: NodeSteps
-    sessions: SessionSteps
-    reaping: ReapSteps
-
-
 class DispatcherActor(LoopActor):
     """Runs steps, and nothing else; what they are is decided by its `Steps`."""
 
     def __init__(self, store: ScriptRunner, steps: Steps) -> None:
         super().__init__()
         self._store = store
+        self._steps = steps
         self._jobs = steps.jobs
         self._nodes = steps.nodes
         self._sessions = steps.sessions
         self._reaping = steps.reaping
         self._beats: dict[NodeId, NodeBeat] = {}
-        self._kept: list[Step] = []
-        """Steps that the store could not take, in order; all that is new goes behind them."""
+        self._ledger = Ledger()
         self._store_is_away = False
         self._retry_at_ms: float | None = None
-        self._later: list[Step] = []
-        """Steps whose time has not come; they hold nobody up."""
         self._later_at_ms: float | None = None
         self._sweep_at_ms = 0.0
         self._no_sweep_before_ms = 0.0
         self._jobs.on_due = self._expect_due
 
     def __repr__(self) -> str:
-        return f"<DispatcherActor open={len(self._jobs.open_jobs)} kept={len(self._kept)}>"
+        return f"<DispatcherActor open={len(self._jobs.open_jobs)} owed={len(self._ledger)}>"
 
     def on_start(self) -> None:
         """Begin to look for due jobs."""
@@ -101,15 +89,18 @@ class DispatcherActor(LoopActor):
         The first words of a session may be in the same batch as its opening: they are dispatched
         under the epoch that its claim brings.
         """
-        now_ms = self.now_ms()
         unclaimed = [message for message in messages if self._is_unclaimed(message)]
-        if len(unclaimed) < len(messages):
-            first = messages
-            if unclaimed:
-                first = [message for message in messages if not self._is_unclaimed(message)]
-            await self._run_or_keep(self._planned(first, now_ms))
+        first = messages
         if unclaimed:
-            await self._run_or_keep(self._planned(unclaimed, now_ms))
+            first = [message for message in messages if not self._is_unclaimed(message)]
+        self._ledger.undecided.extend(first)
+        self._ledger.undecided.extend(unclaimed)
+        if first:
+            self._decide(len(first))
+            await self._run_due()
+        if unclaimed:
+            self._decide(len(unclaimed))
+            await self._run_due()
 
     def _is_unclaimed(self, message: Any) -> bool:
         if not isinstance(message, UtteranceCut):
@@ -118,23 +109,41 @@ class DispatcherActor(LoopActor):
 
     async def on_wake(self, now_ms: float) -> None:
         """Due jobs, steps that were put off, or another try after the store was away."""
-        steps: list[Step] = []
+        ledger = self._ledger
         if self._retry_at_ms is not None and now_ms >= self._retry_at_ms:
             self._retry_at_ms = None
         if self._later_at_ms is not None and now_ms >= self._later_at_ms:
             self._later_at_ms = None
-            steps, self._later = without_expired(self._later, now_ms), []
+            ledger.take_later()
+            ledger.expire(now_ms)
         if now_ms >= self._sweep_at_ms:
             self._sweep_at_ms = now_ms + _SWEEP_MS
             self._no_sweep_before_ms = now_ms + _SWEEP_APART_MS
             if self._retry_at_ms is None:
-                steps.extend(self._jobs.sweep(now_ms))
-        await self._run_or_keep(steps)
+                ledger.owe(self._jobs.sweep(now_ms))
+                ledger.enter()
+        await self._run_due()
 
-    def _planned(self, messages: list[Any], now_ms: float) -> list[Step]:
-        steps = [step for message in messages for step in self._plan(message, now_ms)]
-        self._put_off([step for step in steps if step.postponed])
-        return [step for step in steps if not step.postponed]
+    def leave(self, error: BaseException) -> Estate:
+        """A bug ended this actor: what is not finished passes to its successor."""
+        fault = self._ledger.fault(error)
+        return Estate(self._steps, fault, tuple(self._ledger.unfinished(fault.message)))
+
+    def _decide(self, count: int) -> None:
+        """Find the steps that follow from the next messages."""
+        ledger, now_ms = self._ledger, self.now_ms()
+        ledger.is_deciding = True
+        for _ in range(count):
+            message = ledger.undecided[0]
+            ledger.owe(self._plan(message, now_ms), message)
+            ledger.undecided.popleft()
+        ledger.is_deciding = False
+        self._enter()
+
+    def _enter(self, *, first: bool = False) -> None:
+        """Put what was decided on in its place."""
+        if self._ledger.enter(first=first) and self._later_at_ms is None:
+            self._later_at_ms = self.now_ms() + _RETRY_MS
 
     def _plan(self, message: Any, now_ms: float) -> Sequence[Step]:
         match message:
@@ -149,6 +158,8 @@ class DispatcherActor(LoopActor):
                 return ()
             case EndJob():
                 return self._jobs.end(message)
+            case JobAbandoned():
+                return self._jobs.ends.abandoned(message)
             case JobUndelivered():
                 return self._jobs.undelivered(message)
             case NodeArrived():
@@ -171,41 +182,40 @@ class DispatcherActor(LoopActor):
 
     # ---- running ----------------------------------------------------------------------------
 
-    async def _run_or_keep(self, steps: list[Step]) -> None:
-        """Run what was kept and what is new, in this order; keep what the store could not take."""
-        waiting = [*self._kept, *steps]
-        self._kept = []
+    async def _run_due(self) -> None:
+        """Run what is due, in order; keep what the store could not take."""
+        ledger = self._ledger
         if self._retry_at_ms is not None:
-            self._kept = without_expired(waiting, self.now_ms())
+            ledger.expire(self.now_ms())
             self._arm()
             return
         if self._beats:
-            waiting.extend(self._nodes.beats(self._beats.values(), self.now_ms()))
+            ledger.owe(self._nodes.beats(self._beats.values(), self.now_ms()))
+            ledger.enter()
             self._beats.clear()
-        while waiting:
-            now, waiting = waiting[:_PIPELINE_CALLS], waiting[_PIPELINE_CALLS:]
+        while ledger.waiting:
+            running = ledger.begin(_PIPELINE_CALLS)
             try:
-                replies = await self._store.run([step.call for step in now])
+                replies = await self._store.run([owed.step.call for owed in running])
             except StorageUnavailable as error:
-                self._keep([*now, *waiting], str(error))
+                self._keep(str(error))
                 return
             is_back = self._store_is_away
             self._note_store(None)
-            follow = [
-                after
-                for step, reply in zip(now, replies, strict=True)
-                for after in self._apply(step, reply)
-            ]
-            self._put_off([step for step in follow if step.postponed])
-            waiting = [step for step in follow if not step.postponed] + waiting
+            self._conclude(replies)
             if is_back:
-                waiting.extend(self._jobs.look_for_waiting())
+                ledger.owe(self._jobs.look_for_waiting())
+                ledger.enter()
         self._arm()
 
-    def _put_off(self, steps: list[Step]) -> None:
-        self._later.extend(steps)
-        if steps and self._later_at_ms is None:
-            self._later_at_ms = self.now_ms() + _RETRY_MS
+    def _conclude(self, replies: Sequence[Any]) -> None:
+        """Draw the conclusions of what ran; what follows is run next."""
+        ledger = self._ledger
+        for reply in replies:
+            ledger.at = owed = ledger.running.popleft()
+            ledger.owe(self._apply(owed.step, reply), owed.message)
+        ledger.at = None
+        self._enter(first=True)
 
     def _apply(self, step: Step, reply: Any) -> Sequence[Step]:
         """Draw the conclusions; whatever the script was, waiting jobs may have got slots by it."""
@@ -221,9 +231,10 @@ class DispatcherActor(LoopActor):
             logger.info("the store answers again")
         self._store_is_away = fault is not None
 
-    def _keep(self, steps: list[Step], fault: str) -> None:
+    def _keep(self, fault: str) -> None:
         self._note_store(fault)
-        self._kept = without_expired(steps, self.now_ms())
+        self._ledger.put_back()
+        self._ledger.expire(self.now_ms())
         self._retry_at_ms = self.now_ms() + _RETRY_MS
         self._arm()
 

@@ -6,6 +6,7 @@ from functools import partial
 from loguru import logger
 
 from actors.directory import Directory
+from actors.faults import JobAbandoned
 from actors.job_result import recorded_outcome
 from actors.messages import (
     JobEnded,
@@ -16,6 +17,7 @@ from actors.messages import (
 )
 from actors.metrics import Metrics
 from actors.open_jobs import OpenJob, OpenJobs
+from actors.ports import Mailbox
 from actors.recent_empty import RecentEmpty
 from actors.runtime import tell
 from actors.step import Expiry, Step
@@ -45,6 +47,7 @@ class JobEnds:
         self._jobs = jobs
         self._directory = directory
         self._record_outcomes = record_outcomes
+        self._inherited: frozenset[JobId] = frozenset()
 
     def end(self, job: OpenJob, state: JobState, reason: MissingReason) -> Sequence[Step]:
         """End a job without a result; its node, if it has one, need not go on."""
@@ -69,7 +72,8 @@ class JobEnds:
             outcome=self.recorded(spec, reason, result),
         )
         ended = JobEnded(spec.job_id, state, reason, result, job.attempt, job.node_id)
-        return Step(self._jobs.complete(completion), partial(self._completed, ended))
+        done = partial(self._completed, ended)
+        return Step(self._jobs.complete(completion), done, job_id=spec.job_id)
 
     def merge(self, job: OpenJob) -> Step:
         """End a segment whose words come with a later one of its turn; its node owes nothing."""
@@ -139,7 +143,41 @@ class JobEnds:
     ) -> Step:
         """End a job that nobody here waits for, so that its slot is free."""
         completion = Completion(job_id, attempt, None, JobState.FAILED, reason.value, None)
-        return Step(self._jobs.complete(completion), lambda _reply: (), expiry)
+
+        def apply(reply: Completed | Duplicate | Stale | Gone) -> Sequence[Step]:
+            if isinstance(reply, Stale) and reply.attempt > attempt:
+                return (self.end_unknown(job_id, reply.attempt, reason, expiry),)
+            return ()
+
+        return Step(self._jobs.complete(completion), apply, expiry)
+
+    def adopt(self, predecessor: "JobEnds") -> None:
+        """Go on where another one stopped."""
+        self.open_jobs.adopt(predecessor.open_jobs)
+        self._inherited = frozenset(job.job_id for job in self.open_jobs)
+        self.recent_empty = predecessor.recent_empty
+
+    def has_ended(self, job_id: JobId) -> bool:
+        """Return whether it is one of a predecessor's jobs, whose outcome was told since."""
+        return job_id in self._inherited and job_id not in self.open_jobs
+
+    def abandoned(self, message: JobAbandoned) -> Sequence[Step]:
+        """A job's outcome was told without the store: its slot is to be free."""
+        reason = MissingReason.PROCESSING_ERROR
+        return (self.end_unknown(message.job_id, message.attempt, reason),)
+
+    def abandon(self, job_id: JobId, session: Mailbox | None) -> JobAbandoned:
+        """End a job here and now, without the store: deciding on it fails."""
+        job = self.open_jobs.remove(job_id)
+        attempt = job.attempt if job else 1
+        if job is not None:
+            session = job.session
+            self.withdraw(job, MissingReason.PROCESSING_ERROR.value)
+        self.metrics.job_ended(MissingReason.PROCESSING_ERROR.value)
+        if session is not None:
+            reason = MissingReason.PROCESSING_ERROR
+            tell(session, JobEnded(job_id, JobState.FAILED, reason, None, attempt, None))
+        return JobAbandoned(job_id, attempt)
 
     def withdraw(self, job: OpenJob, reason: str) -> None:
         """Tell the job's node that its answer is not wanted any more."""

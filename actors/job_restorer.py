@@ -8,7 +8,7 @@ from actors.directory import Directory
 from actors.job_ends import JobEnds
 from actors.open_jobs import OpenJob
 from actors.session_steps import SessionSteps
-from actors.step import Step
+from actors.step import Step, each
 from protocol.errors import MissingReason
 from protocol.ids import NodeId
 from storage.job import FINAL_STATES
@@ -36,7 +36,7 @@ class JobRestorer:
 
     def restore_all(self) -> Sequence[Step]:
         """Put every open job back, once the nodes have had a moment to register again."""
-        return tuple(self.restore(job).later() for job in self._ends.open_jobs)
+        return each(self._ends.open_jobs, lambda job: (self.restore(job).later(),))
 
     def look_for_waiting(self) -> Sequence[Step]:
         """The store is back: which waiting jobs got a slot by a reply that was lost?"""
@@ -67,7 +67,8 @@ class JobRestorer:
         spec = replace(job.spec, session_epoch=epoch)
         excluded = () if left is None else (left,)
         restoration = Restoration(spec, job.attempt, job.node_id, excluded_nodes=excluded)
-        return Step(self._jobs.restore(restoration), partial(self._restored, job, left, if_over))
+        done = partial(self._restored, job, left, if_over)
+        return Step(self._jobs.restore(restoration), done, job_id=spec.job_id)
 
     def _restored(
         self,

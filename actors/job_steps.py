@@ -30,7 +30,7 @@ from actors.messages import (
 from actors.open_jobs import OpenJob
 from actors.runtime import tell
 from actors.session_steps import SessionSteps
-from actors.step import Expiry, Step
+from actors.step import Expiry, Step, each
 from protocol.errors import MissingReason
 from protocol.ids import JobId, SessionId
 from storage.job import FINAL_STATES, JobState, JobStep
@@ -97,6 +97,7 @@ class JobSteps:
         self._restorer = JobRestorer(jobs, ends, directory, sessions, self._placed)
         self.restore_all = self._restorer.restore_all
         self.look_for_waiting = self._restorer.look_for_waiting
+        self.ends = ends
 
     # ---- from a cut to a node ---------------------------------------------------------------
 
@@ -105,16 +106,17 @@ class JobSteps:
         if message.attempt:
             return self.delivery.audio_came(message)
         spec = message.spec
+        if self.ends.has_ended(spec.job_id):
+            return ()  # its session told it again before it heard
         if self._sessions.is_claiming(spec.session_id):
             return self._after_claim(message, now_ms)
         epoch = self._sessions.epoch(spec.session_id)
         if spec.session_epoch != epoch:
             spec = replace(spec, session_epoch=epoch)
+        done = partial(self._dispatched, message, now_ms)
         expiry = self._expiry(message, now_ms)
         self._dispatching.add(spec.job_id)
-        return (
-            Step(self._jobs.dispatch(spec), partial(self._dispatched, message, now_ms), expiry),
-        )
+        return (Step(self._jobs.dispatch(spec), done, expiry, spec.job_id),)
 
     def _after_claim(self, message: UtteranceCut, now_ms: float) -> Sequence[Step]:
         """Cuts of one session that wait for its claim stay in their order."""
@@ -136,7 +138,7 @@ class JobSteps:
         if message.spec.session_id not in self._sessions:  # it ended meanwhile
             self._ends.without_job(message, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
             return ()
-        return self.cut(message, now_ms)
+        return each((message.spec,), lambda _spec: self.cut(message, now_ms))
 
     def _expiry(self, message: UtteranceCut, now_ms: float) -> Expiry:
         at_ms = now_ms + self._options.pending_timeout_ms
@@ -197,10 +199,7 @@ class JobSteps:
 
     def handed_over(self, handovers: Iterable[Assigned]) -> Sequence[Step]:
         """Waiting jobs got a slot: their sessions send the audio again."""
-        steps: list[Step] = []
-        for assigned in handovers:
-            steps.extend(self._assigned(assigned))
-        return steps
+        return each(handovers, self._assigned)
 
     def _assigned(self, reply: Assigned | Duplicate) -> Sequence[Step]:
         job = self.open_jobs.get(reply.job_id)
@@ -282,8 +281,11 @@ class JobSteps:
 
     def node_lost(self, jobs: Iterable[StoredJob]) -> Sequence[Step]:
         """Drive the lost node's jobs on, in the order of their sessions' words."""
-        open_here = (self.open_jobs.get(stored.job_id) for stored in jobs)
-        return tuple(self._fail_over(job, "node_lost") for job in open_here if job is not None)
+        return each(jobs, self._lost_its_node)
+
+    def _lost_its_node(self, stored: StoredJob) -> Sequence[Step]:
+        job = self.open_jobs.get(stored.job_id)
+        return () if job is None else (self._fail_over(job, "node_lost"),)
 
     # ---- deadlines --------------------------------------------------------------------------
 
@@ -294,14 +296,11 @@ class JobSteps:
     def _swept(self, reply: Swept) -> Sequence[Step]:
         if reply.next_due_in_ms is not None:
             self.on_due(reply.next_due_in_ms)
-        steps: list[Step] = []
-        moved: set[JobId] = set()
-        for due in reply.due:
-            if due.job_id not in moved:
-                steps.extend(self._due(due, moved))
-        return steps
+        return each(reply.due, partial(self._due, set()))
 
-    def _due(self, due: DueJob, moved: set[JobId]) -> Sequence[Step]:
+    def _due(self, moved: set[JobId], due: DueJob) -> Sequence[Step]:
+        if due.job_id in moved:
+            return ()
         job = self.open_jobs.get(due.job_id)
         if job is None and due.job_id in self._dispatching:
             return ()
@@ -344,7 +343,8 @@ class JobSteps:
             penalty_ms=self._options.model_penalty_ms if reason == "model_not_available" else 0,
             outcome=self._ends.recorded(job.spec, _GIVEN_UP[reason]),
         )
-        return Step(self._jobs.failover(failover), partial(self._failed_over, job, reason))
+        done = partial(self._failed_over, job, reason)
+        return Step(self._jobs.failover(failover), done, job_id=job.spec.job_id)
 
     def _failed_over(
         self,

@@ -16,6 +16,7 @@ from typing import Any
 from loguru import logger
 
 from actors.directory import Directory
+from actors.faults import NodeRefused
 from actors.job_assignment import job_assign, node_job_id
 from actors.job_result import goes_on
 from actors.messages import (
@@ -40,6 +41,7 @@ from actors.messages import (
 )
 from actors.node_load import Languages, is_overloaded, languages
 from actors.node_options import NodeOptions
+from actors.node_succession import NodeEstate, refusal
 from actors.ports import Mailbox, Outbox
 from actors.runtime import LoopActor, tell
 from protocol.ids import JobId, NodeId, NodeJobId
@@ -59,6 +61,7 @@ _PAST_KEPT = 64
 """Ids a node has used up that are remembered: none is sent twice, and an empty result may be
 followed by a full one."""
 _SILENT = "node_silent"
+_FAILED = "node_failed"
 
 
 class _Phase(Enum):
@@ -84,8 +87,15 @@ class _Held:
 class NodeActor(LoopActor):
     """Owns one node's connection; open assignments and capacity are the store's business."""
 
-    def __init__(self, node_id: NodeId, directory: Directory, options: NodeOptions) -> None:
+    def __init__(
+        self,
+        node_id: NodeId,
+        directory: Directory,
+        options: NodeOptions,
+        estate: NodeEstate | None = None,
+    ) -> None:
         super().__init__()
+        self.key = node_id
         self.node_id = node_id
         self._directory = directory
         self._options = options
@@ -102,6 +112,7 @@ class NodeActor(LoopActor):
         self._open: dict[NodeJobId, _Held] = {}
         self._past: OrderedDict[NodeJobId, tuple[JobId, int] | None] = OrderedDict()
         """Ids that it has used up; with their job and attempt where they were answered."""
+        self._estate = estate
         self._log = logger.bind(node_id=node_id)
 
     def __repr__(self) -> str:
@@ -111,6 +122,16 @@ class NodeActor(LoopActor):
     def open_jobs(self) -> int:
         """How many assignments wait for an answer."""
         return len(self._open)
+
+    def on_start(self) -> None:
+        """Go on for an actor that failed: on its socket, under another epoch, without its jobs."""
+        estate, self._estate = self._estate, None
+        if estate is not None:
+            self._outbox, self._register = estate.outbox, estate.register
+            self._languages, self._ack_owed = estate.languages, estate.is_ack_owed
+            self._past.update(dict.fromkeys(estate.used_ids))
+            self._log.warning("a failed actor's node is registered again")
+            self._arrive(estate.register)
 
     def on_receive(self, message: Any) -> None:
         """Handle one message of the gateway or the dispatcher."""
@@ -127,6 +148,8 @@ class NodeActor(LoopActor):
                 self._on_register(message)
             case NodeAccepted():
                 self._on_accepted(message)
+            case NodeRefused():
+                self._on_refused()
             case NodeUnknown():
                 if self._phase is _Phase.ONLINE and message.epoch == self._epoch:
                     self._register_again()
@@ -188,6 +211,12 @@ class NodeActor(LoopActor):
             )
         self._log.info("node registered", epoch=message.epoch, languages=self._languages)
 
+    def _on_refused(self) -> None:
+        """The dispatcher cannot take it on. The next heartbeat or registration tries again."""
+        self._phase = _Phase.SILENT
+        if self._ack_owed:
+            self._send(refusal())
+
     def _register_again(self) -> None:
         if self._register is not None:
             self._log.warning("the store does not know the node; registering it again")
@@ -243,11 +272,25 @@ class NodeActor(LoopActor):
     def on_failure(self, *_exception: object) -> None:
         """A bug ended this actor: the node's jobs move.
 
-        Its socket stays open, for the node may never come back on another one: with the node's
-        next words it registers again.
+        Its socket stays open, for the node may never come back on another one: a successor takes
+        it over, or the node registers again with its next words.
         """
+        dispatcher = self._directory.dispatcher
         self._directory.remove_node(self.node_id, self.actor_ref)
-        tell(self._directory.dispatcher, NodeLost(self.node_id, self._epoch))
+        for held in self._open.values():  # whatever epoch the store knows the node under
+            tell(dispatcher, JobUndelivered(held.job_id, held.attempt, self.node_id))
+        tell(dispatcher, NodeLost(self.node_id, self._epoch))
+        for known_as in self._open:
+            self._send(JobCancel(job_id=known_as, reason=_FAILED))
+
+    def leave(self, _error: BaseException) -> NodeEstate | None:
+        """Return the socket, if there is one."""
+        if self._outbox is None or self._register is None:
+            return None
+        used_ids = (*self._past, *self._open)
+        return NodeEstate(
+            self._outbox, self._register, self._languages, used_ids, is_ack_owed=self._ack_owed
+        )
 
     # ---- jobs -------------------------------------------------------------------------------
 

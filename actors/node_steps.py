@@ -43,13 +43,17 @@ class NodeSteps:
         self._directory = directory
         self._jobs = jobs
         self._options = options
-        self._epochs: dict[NodeId, int] = {}
+        self.epochs: dict[NodeId, int] = {}
         """The latest registration of each node here, until its loss is in the store."""
         jobs.delivery.on_node_gone = self.gone
 
     @property
     def _lease_ms(self) -> int:
         return self._options.node_timeout_ms * _LEASE_FACTOR
+
+    def adopt(self, predecessor: "NodeSteps") -> None:
+        """Go on where another one stopped."""
+        self.epochs.update(predecessor.epochs)
 
     def arrived(self, message: NodeArrived) -> Sequence[Step]:
         """A node registers, or registers again with what the store has lost."""
@@ -64,7 +68,7 @@ class NodeSteps:
         def apply(reply: Registered | Fenced) -> Sequence[Step]:
             if isinstance(reply, Fenced):  # this instance has no lease yet, or no longer
                 return tuple(step.later() for step in self.arrived(message))
-            self._epochs[message.node_id] = reply.epoch
+            self.epochs[message.node_id] = reply.epoch
             if not self._is_here(message.node_id):  # it left while this was under way
                 return self.lost(NodeLost(message.node_id, reply.epoch))
             tell(message.node, NodeAccepted(reply.epoch))
@@ -110,7 +114,7 @@ class NodeSteps:
         """A node is gone: it leaves the choice, and its jobs go to others."""
 
         def apply(reply: NodeRemoved | Fenced) -> Sequence[Step]:
-            latest = self._epochs.pop(message.node_id, message.epoch)
+            latest = self.epochs.pop(message.node_id, message.epoch)
             if isinstance(reply, Fenced):
                 return self._lost_under_another_epoch(message, latest)
             if reply.jobs:
@@ -125,7 +129,7 @@ class NodeSteps:
 
     def gone(self, node_id: NodeId) -> Sequence[Step]:
         """A node has no actor any more, and its loss has not been told yet."""
-        epoch = self._epochs.get(node_id)
+        epoch = self.epochs.get(node_id)
         return () if epoch is None else self.lost(NodeLost(node_id, epoch))
 
     def _lost_under_another_epoch(self, message: NodeLost, latest: int) -> Sequence[Step]:
@@ -133,7 +137,7 @@ class NodeSteps:
         if latest == message.epoch:
             return ()
         if self._is_here(message.node_id):
-            self._epochs[message.node_id] = latest
+            self.epochs[message.node_id] = latest
             return ()
         return self.lost(NodeLost(message.node_id, latest))
 

@@ -1,7 +1,7 @@
 """OpenJobs: what the dispatcher remembers of the jobs it drives. Metadata only, never audio."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from actors.job_result import Verdict
 from actors.messages import Work
@@ -44,6 +44,11 @@ class OpenJob:
     def is_of_turn(self) -> bool:
         """Whether it is one of several segments of a turn."""
         return self.spec.turn_continues or self.spec.turn_part > 0
+
+    @property
+    def job_id(self) -> JobId:
+        """The job's id."""
+        return self.spec.job_id
 
     @property
     def slot(self) -> tuple[str, str, str]:
@@ -89,6 +94,11 @@ class OpenJobs:
         self._by_id[job_id] = job
         self._by_slot.setdefault(job.slot, []).append(job_id)
         return job
+
+    def adopt(self, jobs: "OpenJobs") -> None:
+        """Take over where jobs stand from who drove them before, nothing that was under way."""
+        for job in jobs:
+            self.add(replace(job, verdict=None, awaits_audio=False, is_moving=False))
 
     def remove(self, job_id: JobId) -> OpenJob | None:
         """Forget the job; None when it was not open."""

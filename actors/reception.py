@@ -11,10 +11,11 @@ from actors.directory import Directory
 from actors.messages import NodeRegistering, SocketAttached
 from actors.node import NodeActor
 from actors.node_options import NodeOptions
+from actors.node_succession import NodeEstate, estate_of
 from actors.ports import Mailbox, Outbox
 from actors.profile import ANONYMOUS, SessionProfile
 from actors.resumption import SocketResumed
-from actors.runtime import ActorRef, Supervise, tell
+from actors.runtime import ActorFailed, ActorRef, Supervise, tell
 from actors.session import SessionActor, SessionSetup
 from protocol.errors import CloseCode, ErrorCode
 from protocol.ids import NodeId, SessionId, new_node_id, new_session_id, new_trace_id
@@ -144,6 +145,16 @@ class Reception:
         tell(known, NodeRegistering(message, outbox))
         return OpenedNode(node_id, known)
 
+    def node(self, node_id: NodeId, principal: str | None) -> Mailbox | None:
+        """Return the actor of a registered node; None if it has none, or belongs to others."""
+        is_owner = self._owners.get(node_id) == principal
+        return self._directory.nodes.get(node_id) if is_owner else None
+
+    def succeed_node(self, failure: ActorFailed) -> Mailbox | None:
+        """Start a successor on the socket of a node whose actor failed, if it has one."""
+        node_id, estate = NodeId(failure.key), estate_of(failure)
+        return None if estate is None else self._start_node(node_id, estate)
+
     def _own(self, node_id: NodeId, principal: str | None) -> None:
         """Note whose node it is; those of nodes that left are forgotten now and then."""
         nodes = self._directory.nodes
@@ -151,7 +162,9 @@ class Reception:
             self._owners = {known: self._owners[known] for known in self._owners if known in nodes}
         self._owners[node_id] = principal
 
-    def _start_node(self, node_id: NodeId) -> ActorRef[NodeActor]:
-        ref = NodeActor.start(node_id, self._directory, self._nodes, supervisor=self._supervisor)
+    def _start_node(self, node_id: NodeId, estate: NodeEstate | None = None) -> ActorRef[NodeActor]:
+        ref = NodeActor.start(
+            node_id, self._directory, self._nodes, estate, supervisor=self._supervisor
+        )
         self._directory.register_node(node_id, ref)
         return ref

@@ -44,6 +44,7 @@ __all__ = [
     "dead_letters",
     "inbox_depths",
     "inbox_of",
+    "is_alive",
     "tell",
 ]
 
@@ -68,6 +69,11 @@ def tell(ref: Mailbox, message: Any) -> bool:
         bury(str(ref), message)
         return False
     return True
+
+
+def is_alive(ref: Mailbox) -> bool:
+    """Return whether the actor behind a ref still takes messages; other mailboxes always do."""
+    return not isinstance(ref, ActorRef) or ref.is_alive()
 
 
 def inbox_of(ref: Mailbox) -> LoopInbox[Envelope[Any]]:
@@ -95,6 +101,8 @@ class ActorFailed:
     """The message that was being handled, or the whole batch; empty for on_start and on_wake."""
     pending: tuple[Any, ...]
     """Messages not handled, oldest first. Asks are not among them: they were answered."""
+    estate: Any = None
+    """What its `leave` returned: what a successor needs to go on."""
 
 
 Supervise: TypeAlias = Callable[[ActorFailed], object]
@@ -169,6 +177,10 @@ class LoopActor(Actor):
     def on_receive_batch(self, messages: list[Any]) -> Any:
         """Handle all that waits at once; overriding this turns batches on. May be a coroutine."""
         raise NotImplementedError
+
+    def leave(self, error: BaseException) -> Any:  # noqa: ARG002 - for those who override it
+        """Run after `on_failure`: return what a successor needs to go on."""
+        return None
 
     def on_wake(self, now_ms: float) -> Any:
         """Handle the time set with `wake_at`. May be a coroutine."""
@@ -337,12 +349,14 @@ class LoopActor(Actor):
         self._log_failure("actor failed", error)
         ActorRegistry.unregister(self.actor_ref)
         self.actor_stopped.set()
+        estate: Any = None
         try:
             self.on_failure(type(error), error, error.__traceback__)
+            estate = self.leave(error)
         except Exception as second:  # noqa: BLE001 - the clean-up of a failure may fail, too
             self._log_failure("actor failed in on_failure", second)
         failure = ActorFailed(
-            self.actor_ref, type(self), self.key, error, failed, tuple(self._close())
+            self.actor_ref, type(self), self.key, error, failed, tuple(self._close()), estate
         )
         try:
             if self._supervise is not None:

@@ -18,6 +18,7 @@ A resume that reception has let in always finds the session: it is told so by a 
 from enum import Enum, auto
 from typing import Any
 
+from actors.faults import SessionRefused
 from actors.messages import (
     ChunkArrived,
     ClientBeat,
@@ -54,6 +55,10 @@ __all__ = ["SessionActor", "SessionSetup"]
 
 _SAID = (ChunkArrived, UtteranceArrived, ClientBeat, PlaybackStarted, PlaybackEnded)
 """What only a client says that has read its acknowledgement."""
+
+
+class SessionUnservedError(RuntimeError):
+    """The dispatcher cannot take the session on: it ends as one that failed itself."""
 
 
 class _Phase(Enum):
@@ -140,6 +145,8 @@ class SessionActor(SessionWork):
 
     def _on_life(self, message: Any) -> None:
         match message:
+            case SessionRefused():
+                raise SessionUnservedError("the dispatcher failed of this session")
             case SessionClaimed():
                 self._uplink.epoch = message.epoch
             case SocketLost():

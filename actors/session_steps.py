@@ -1,6 +1,6 @@
 """SessionSteps: which script follows what happened to a session as a whole."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
@@ -49,6 +49,18 @@ class _Claim:
         return () if self.step is None else (self.step,)
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where sessions stand with the store."""
+
+    opened: Mapping[SessionId, SessionOpened]
+    """Those that live here."""
+    epochs: Mapping[SessionId, int]
+    """Those that are claimed, under which epoch."""
+    ended: tuple[SessionEnded, ...]
+    """Those that ended while they were claimed: the store does not know it yet."""
+
+
 class SessionSteps:
     """Claims sessions for this instance and gives them back; knows the epochs it holds."""
 
@@ -71,6 +83,20 @@ class SessionSteps:
     def is_claiming(self, session_id: SessionId) -> bool:
         """Return whether a claim is under way: who needs its epoch waits for it with `claim`."""
         return session_id in self._claims
+
+    def standing(self) -> Standing:
+        """Return what a successor goes on with."""
+        ended = tuple(SessionEnded(sid) for sid in self._claims if sid not in self._opened)
+        return Standing(self._opened, self._epochs, ended)
+
+    def adopt(self, standing: Standing) -> Sequence[SessionEnded]:
+        """Go on where another one stopped; return what it was told and had still to do.
+
+        Claims under way are not taken over: living sessions are told of the change and open again.
+        """
+        self._opened.update(standing.opened)
+        self._epochs.update(standing.epochs)
+        return standing.ended
 
     def opened(self, message: SessionOpened) -> Sequence[Step]:
         """A session lives here now."""

@@ -1,10 +1,28 @@
 """Step: one script to run and what its reply means. Decide, then do."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
+from protocol.ids import JobId
 from storage.call import Call
+
+
+class JobFault(Exception):  # noqa: N818 - it says whose the error is, and is raised from it
+    """Deciding on this job, one of several, raised an exception."""
+
+    def __init__(self, job_id: JobId) -> None:
+        super().__init__(job_id)
+        self.job_id = job_id
+
+
+class _Job(Protocol):
+    @property
+    def job_id(self) -> JobId:
+        """Which job."""
+
+
+J = TypeVar("J", bound=_Job)
 
 
 class Deadline(Protocol):
@@ -40,6 +58,8 @@ class Step:
     """Takes the typed reply, changes the dispatcher's state, tells actors; returns what follows."""
     expiry: Deadline | None = None
     """None: it is kept until the store takes it."""
+    job_id: JobId | None = None
+    """Whose it is: if running it or drawing its conclusions fails, this job is at fault."""
     postponed: bool = False
     """Wait a moment before running it: the store is not ready for it."""
 
@@ -48,12 +68,16 @@ class Step:
         return replace(self, postponed=True)
 
 
-def without_expired(steps: Sequence[Step], now_ms: float) -> list[Step]:
-    """Return what may go on waiting, in order; what has waited too long is given up."""
-    kept: list[Step] = []
-    for step in steps:
-        if step.expiry is None or now_ms < step.expiry.at_ms:
-            kept.append(step)
-        else:
-            kept.extend(without_expired(step.expiry.give_up(), now_ms))
-    return kept
+def each(jobs: Iterable[J], decide: Callable[[J], Iterable[Step]]) -> list[Step]:
+    """Return the steps of all jobs, in order.
+
+    Raises:
+        JobFault: deciding on one of them failed; it names that one.
+    """
+    steps: list[Step] = []
+    for job in jobs:
+        try:
+            steps.extend(decide(job))
+        except Exception as error:
+            raise JobFault(job.job_id) from error
+    return steps

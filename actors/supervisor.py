@@ -8,9 +8,10 @@ dead actor because its successor is not there yet, and messages keep their order
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from loguru import logger
 
@@ -24,7 +25,7 @@ class Policy(StrEnum):
     STOP = "stop"
     """It stays dead; `clean_up` tells those who relied on it."""
     RESTART = "restart"
-    """`restart` makes a successor, which gets what was pending, in order."""
+    """`restart` makes a successor, which gets what is left to do, in order."""
     ESCALATE = "escalate"
     """The process cannot go on without it."""
 
@@ -36,10 +37,14 @@ class Rule:
     policy: Policy
     clean_up: Callable[[ActorFailed], object] | None = None
     """Called for every failure, before a successor is made."""
-    restart: Callable[[ActorFailed], Mailbox] | None = None
-    """Starts a successor, enters it in the directory and returns it."""
+    restart: Callable[[ActorFailed], Mailbox | None] | None = None
+    """Starts a successor, enters it in the directory and returns it; None: there is no use."""
+    hand_over: Callable[[ActorFailed], Iterable[Any]] | None = None
+    """What a successor is told first, in order; None: all that was pending."""
     max_failures: int | None = 5
     """Failures of the class within the window that are borne; one more escalates. None: any."""
+    max_restarts: int | None = None
+    """Failures under one key within the window that get a successor; one more stops. None: any."""
     window_ms: float = 60_000
     """Length of the window, milliseconds."""
 
@@ -75,6 +80,7 @@ class Supervisor:
         self._on_escalate = on_escalate
         self._now_ms = now_ms
         self._failed_at_ms: dict[type[LoopActor], deque[float]] = {}
+        self._failed_keys: deque[tuple[float, type[LoopActor], str]] = deque()
         self.failures: dict[str, int] = {}
         """Failures since the start by name of the actor class."""
         self.has_escalated = False
@@ -89,7 +95,7 @@ class Supervisor:
         rule = self._rule_of(failure.actor_class)
         record = self._failed_at_ms.setdefault(failure.actor_class, deque())
         policy = decide(rule, record, self._now_ms())
-        if self.has_escalated and policy is Policy.RESTART:
+        if policy is Policy.RESTART and (self.has_escalated or self._is_hopeless(rule, failure)):
             policy = Policy.STOP
         logger.warning("supervisor decides", actor=name, key=failure.key, policy=str(policy))
         try:
@@ -104,18 +110,37 @@ class Supervisor:
                 return self._rules[ancestor]
         return Rule(Policy.ESCALATE)
 
+    def _is_hopeless(self, rule: Rule, failure: ActorFailed) -> bool:
+        """Return whether the actor of this key has failed too often for yet another life."""
+        if rule.max_restarts is None:
+            return False
+        now_ms, known = self._now_ms(), (failure.actor_class, failure.key)
+        while self._failed_keys and self._failed_keys[0][0] <= now_ms - rule.window_ms:
+            self._failed_keys.popleft()
+        self._failed_keys.append((now_ms, *known))
+        return sum(known == each[1:] for each in self._failed_keys) > rule.max_restarts
+
     def _carry_out(self, policy: Policy, rule: Rule, failure: ActorFailed) -> None:
         if rule.clean_up is not None:
             rule.clean_up(failure)
+        successor = None
         if policy is Policy.RESTART and rule.restart is not None:
             successor = rule.restart(failure)
-            bury(str(failure.ref), *failure.failed)
-            for message in failure.pending:
-                tell(successor, message)
+        if successor is not None:
+            self._hand_over(rule, failure, successor)
             return
         bury(str(failure.ref), *failure.failed, *failure.pending)
         if policy is Policy.ESCALATE:
             self._escalate(failure)
+
+    def _hand_over(self, rule: Rule, failure: ActorFailed, successor: Mailbox) -> None:
+        """Tell the successor what is left to do, and count what is not."""
+        messages = list(failure.pending if rule.hand_over is None else rule.hand_over(failure))
+        handed = {id(message) for message in messages}
+        left = (one for one in (*failure.failed, *failure.pending) if id(one) not in handed)
+        bury(str(failure.ref), *left)
+        for message in messages:
+            tell(successor, message)
 
     def _escalate(self, failure: ActorFailed) -> None:
         if self.has_escalated:

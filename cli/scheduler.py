@@ -6,15 +6,17 @@ in the reverse order of their start.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from loguru import logger
 
 from actors.admission import HeldAudio
+from actors.dead_letter import Grave
 from actors.directory import Directory
-from actors.dispatcher import DispatcherActor, Steps
+from actors.dispatcher import DispatcherActor
 from actors.downlink import DownlinkOptions
 from actors.instance import InstanceActor
 from actors.job_ends import JobEnds
@@ -23,13 +25,16 @@ from actors.messages import CloseRequested, DispatcherRestarted
 from actors.metrics import Gauge
 from actors.node import NodeActor
 from actors.node_steps import NodeSteps
+from actors.node_succession import for_successor, settle
 from actors.open_jobs import OpenJobs
+from actors.ports import Mailbox
 from actors.presence import Presence
 from actors.reap_steps import ReapSteps
 from actors.reception import Reception
 from actors.runtime import ActorFailed, ActorRef, LoopActor, tell
 from actors.session import SessionActor, SessionSetup
 from actors.session_steps import SessionSteps
+from actors.succession import Steps, inherit
 from actors.supervisor import Policy, Rule, Supervisor
 from actors.uplink import UplinkOptions
 from cli.settings import Settings
@@ -46,6 +51,8 @@ from storage.store import StorageUnavailable, Store, open_store
 
 _DRAIN_SLACK_SECONDS = 0.5
 _RECONNECT_AFTER_MS = 1000
+_NODE_RESTARTS = 5
+"""Successors that a node's actor gets at once in a minute; then the node's next words make one."""
 _RECORD_BEYOND_GRACE_MS = 60_000
 """Recorded outcomes outlive the grace by this much."""
 
@@ -109,6 +116,10 @@ class Scheduler:
         self.gateway = Gateway(settings.gateway, inside)
         self._open_jobs = OpenJobs()
         self._actors: list[ActorRef[DispatcherActor] | ActorRef[InstanceActor]] = []
+        self._inheritance: Sequence[Any] = ()
+        """What the latest successor of a dispatcher is told first."""
+        self._is_crippled = False
+        """The dispatcher is dead and has no successor: no outcome comes any more."""
         self._watch()
 
     def metrics_text(self) -> bytes:
@@ -119,14 +130,14 @@ class Scheduler:
         """Take the lease, start the actors that there is one of, open the door."""
         self._loop_lag.start()
         await self._first_beat()
-        self._directory.dispatcher = self._start_dispatcher()
+        self._directory.dispatcher = self._start_dispatcher(self._make_steps())
         self._start_instance()
         await self.gateway.start()
 
     async def drain(self) -> None:
         """Take nobody new and let what is open finish, for `drain_seconds` at most."""
         self.reception.draining = True
-        drain_ms = self._settings.gateway.drain_seconds * 1000
+        drain_ms = 0 if self._is_crippled else self._settings.gateway.drain_seconds * 1000
         ask = CloseRequested(
             "shutdown",
             acknowledge=False,
@@ -160,7 +171,8 @@ class Scheduler:
 
     # ---- the actors that there is one of ----------------------------------------------------
 
-    def _start_dispatcher(self) -> ActorRef[DispatcherActor]:
+    def _make_steps(self) -> Steps:
+        """Make a dispatcher's brains; the gauges read them from now on."""
         repositories, settings = self._repositories, self._settings
         sessions = SessionSteps(repositories.sessions)
         ends = JobEnds(
@@ -172,39 +184,72 @@ class Scheduler:
         self._open_jobs = ends.open_jobs
         jobs = JobSteps(repositories.jobs, ends, self._directory, sessions, settings.dispatch)
         nodes = NodeSteps(repositories.nodes, self._directory, jobs, settings.node)
-        steps = Steps(jobs, nodes, sessions, ReapSteps(repositories.instances, jobs))
+        return Steps(jobs, nodes, sessions, ReapSteps(repositories.instances, jobs))
+
+    def _start_dispatcher(self, steps: Steps) -> ActorRef[DispatcherActor]:
         ref = DispatcherActor.start(self._store, steps, supervisor=self._supervisor)
         self._actors.append(ref)
         return ref
 
-    def _start_instance(self) -> ActorRef[InstanceActor]:
+    def _start_instance(self, data_id: str | None = None) -> ActorRef[InstanceActor]:
         ref = InstanceActor.start(
             self._store,
             self._repositories.instances,
             self._directory,
             self._settings.instance,
+            data_id,
             supervisor=self._supervisor,
         )
         self._actors.append(ref)
         return ref
 
     def _rules(self) -> dict[type[LoopActor], Rule]:
-        """Say what happens when an actor fails; its own `on_failure` has cleaned up by then."""
+        """Say what happens when an actor fails; its own `on_failure` has cleaned up by then.
+
+        What a session or a node makes fail concerns that one alone, so it never ends the process.
+        """
         return {
             SessionActor: Rule(Policy.STOP, max_failures=None),
-            NodeActor: Rule(Policy.STOP, max_failures=None),
-            DispatcherActor: Rule(Policy.RESTART, restart=self._restart_dispatcher),
-            InstanceActor: Rule(Policy.RESTART, restart=lambda _failure: self._start_instance()),
+            NodeActor: Rule(
+                Policy.RESTART,
+                clean_up=lambda failure: settle(failure, self._directory.dispatcher),
+                restart=self._restart_node,
+                hand_over=for_successor,
+                max_failures=None,
+                max_restarts=_NODE_RESTARTS,
+            ),
+            DispatcherActor: Rule(
+                Policy.RESTART,
+                clean_up=self._without_dispatcher,
+                restart=self._restart_dispatcher,
+                hand_over=lambda _failure: self._inheritance,
+            ),
+            InstanceActor: Rule(Policy.RESTART, restart=self._restart_instance),
         }
 
+    def _without_dispatcher(self, _failure: ActorFailed) -> None:
+        """Until there is a successor, and for good if there is none, nobody may tell a dead one."""
+        self._is_crippled = True
+        self._directory.dispatcher = Grave("dispatcher")
+
     def _restart_dispatcher(self, failure: ActorFailed) -> ActorRef[DispatcherActor]:
-        """Start a successor; who has something open tells it again."""
+        """Start a successor, which inherits; who has something open tells it again."""
+        steps = self._make_steps()
+        self._inheritance = inherit(failure.estate, failure.pending, steps)
         self._actors = [ref for ref in self._actors if ref is not failure.ref]
-        ref = self._start_dispatcher()
+        ref = self._start_dispatcher(steps)
         self._directory.dispatcher = ref
+        self._is_crippled = False
         for member in (*self._directory.nodes.values(), *self._directory.sessions.values()):
             tell(member, DispatcherRestarted())
         return ref
+
+    def _restart_node(self, failure: ActorFailed) -> Mailbox | None:
+        return self.reception.succeed_node(failure)
+
+    def _restart_instance(self, failure: ActorFailed) -> ActorRef[InstanceActor]:
+        self._actors = [ref for ref in self._actors if ref is not failure.ref]
+        return self._start_instance(failure.estate)
 
     # ---- what the rooms are given -----------------------------------------------------------
 

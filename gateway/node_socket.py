@@ -7,8 +7,8 @@ answered and forgotten.
 - `node_register` is always answered: by the node's actor, or here when it is refused.
 - A heartbeat may come first. It is kept until the registration.
 - Which node speaks is known from the registration, never from ids inside later messages.
-- A node registers once for each connection. If its actor is gone, this socket registers again
-  in its name.
+- A node registers once for each connection. If its actor has failed, the successor is told what it
+  says; without a successor this socket registers again in the node's name.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from loguru import logger
 from actors.messages import NodeHeartbeatArrived, NodeSaid, NodeSocketLost
 from actors.ports import Mailbox
 from actors.reception import OpenedNode, Refused
-from actors.runtime import tell
+from actors.runtime import is_alive, tell
 from gateway.outbox import SocketOutbox
 from gateway.ports import Caller
 from gateway.reader import Reader
@@ -27,6 +27,7 @@ from gateway.socket_context import SocketContext
 from gateway.upgrade import Connection
 from protocol.codec import parse_node_message
 from protocol.errors import CloseCode, ErrorCode, ProtocolError
+from protocol.ids import NodeId
 from protocol.node_inbound import (
     JobAck,
     JobResult,
@@ -98,13 +99,13 @@ class NodeSocket:
         self._reader.close()
         if self._ref is not None:
             logger.debug("node socket closed", node_id=self._node_id)
-            tell(self._ref, NodeSocketLost(self._outbox))
+            self._reach(NodeSocketLost(self._outbox))
             self._ref = None
 
     # ---- registration -----------------------------------------------------------------------
 
     @property
-    def _node_id(self) -> str | None:
+    def _node_id(self) -> NodeId | None:
         return self._registration.node_id if self._registration else None
 
     def _on_register(self, message: NodeRegister) -> None:
@@ -149,11 +150,25 @@ class NodeSocket:
     def _tell(self, message: Any) -> None:
         if self._ref is None:
             return
-        if not tell(self._ref, message):
+        if not self._reach(message):
             self._register_again()
             if self._ref is None or not tell(self._ref, message):
                 return
         self._reader.check()
+
+    def _reach(self, message: Any) -> bool:
+        """Tell the node's actor, or the one that took over from it."""
+        if self._ref is not None and is_alive(self._ref):
+            return tell(self._ref, message)
+        node_id = self._node_id
+        successor = (
+            self._context.reception.node(node_id, self._caller.principal) if node_id else None
+        )
+        if successor is None or not is_alive(successor):
+            return False
+        self._ref = successor
+        self._reader.watch(successor)
+        return tell(successor, message)
 
     def _register_again(self) -> None:
         """The node's actor ended without its socket; the node itself would never register."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from actors.ports import Outbox
+from actors.ports import Mailbox, Outbox
 from actors.reception import OpenedNode, OpenedSession, Refused
 from protocol.ids import JobId, NodeId, SessionId
 from protocol.node_inbound import NodeRegister
@@ -35,6 +35,9 @@ class Reception(Protocol):
         self, message: NodeRegister, outbox: Outbox, principal: str | None
     ) -> OpenedNode | Refused:
         """Give a node this socket; tells it `NodeRegistering`."""
+
+    def node(self, node_id: NodeId, principal: str | None) -> Mailbox | None:
+        """Return the actor of a registered node; None if it has none, or belongs to others."""
 
 
 @dataclass(frozen=True, slots=True)

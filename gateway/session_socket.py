@@ -32,7 +32,7 @@ from actors.messages import (
 )
 from actors.ports import Mailbox
 from actors.reception import OpenedSession, Refused
-from actors.runtime import ActorRef, tell
+from actors.runtime import is_alive, tell
 from gateway.ingest_meter import IngestMeter
 from gateway.outbox import SocketOutbox
 from gateway.ports import Caller
@@ -133,7 +133,7 @@ class SessionSocket:
         self._reader.close()
         if self._ref is not None:
             tell(self._ref, SocketLost(self._outbox))
-        if isinstance(self._closing, ActorRef) and self._closing.is_alive():
+        if self._closing is not None and is_alive(self._closing):
             tell(self._closing, SocketLost(self._outbox))
         self._closing = None
         self._leave()

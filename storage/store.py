@@ -28,6 +28,11 @@ DEFAULT_PREFIX = "lingua:v1:"
 class ScriptError(Exception):
     """A script answered with an error: a bug in it or in its call."""
 
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message)
+        self.number = number
+        """Which call or command of the round trip it was, from 0."""
+
 
 def _server_clock() -> int:
     return 0
@@ -92,7 +97,7 @@ class Store:
             for number, reply in zip(lacking, again, strict=True):
                 replies[number] = reply
         self._count(calls)
-        return [_read(call, reply) for call, reply in zip(calls, replies, strict=True)]
+        return [_read(calls[number], number, reply) for number, reply in enumerate(replies)]
 
     async def read(self, commands: Sequence[Command]) -> list[Any]:
         """Run plain read commands in one round trip; for repositories.
@@ -102,10 +107,10 @@ class Store:
             ScriptError: The server refused a command: a bug.
         """
         replies = await self._execute(commands)
-        for command, reply in zip(commands, replies, strict=True):
+        for number, reply in enumerate(replies):
             if isinstance(reply, CommandRefused):
-                message = f"{command[0]!r}: {reply}"
-                raise ScriptError(message)
+                message = f"{commands[number][0]!r}: {reply}"
+                raise ScriptError(message, number)
         return replies
 
     async def ping(self) -> None:
@@ -176,8 +181,8 @@ def _is_noscript(reply: Any) -> bool:
     return isinstance(reply, CommandRefused) and str(reply).startswith("NOSCRIPT")
 
 
-def _read(call: Call[Any], reply: Any) -> Any:
+def _read(call: Call[Any], number: int, reply: Any) -> Any:
     if isinstance(reply, CommandRefused):
         message = f"{call.script.name}: {reply}"
-        raise ScriptError(message)
+        raise ScriptError(message, number)
     return call.read(reply)

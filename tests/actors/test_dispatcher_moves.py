@@ -127,7 +127,7 @@ def test_a_node_that_left_before_it_knew_its_epoch_leaves_the_choice(bench: Disp
     bench.leave("n")
     bench.tell(NodeLost(NodeId("n"), 0))
     assert bench.world.run(bench.world.member().nodes.online_nodes()) == []
-    assert bench.node_steps._epochs == {}
+    assert bench.node_steps.epochs == {}
 
 
 def test_a_node_that_left_while_its_registration_was_under_way_is_taken_off(

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from actors.dead_letter import Grave
 from actors.directory import Directory
 from actors.ports import Mailbox
 from actors.runtime import ActorFailed, ActorRef, LoopActor, dead_letters
@@ -210,3 +211,74 @@ def test_a_rule_needs_a_factory_exactly_if_it_restarts() -> None:
         Rule(Policy.RESTART)
     with pytest.raises(ValueError, match="restart"):
         Rule(Policy.STOP, restart=lambda failure: failure.ref)
+
+
+def test_a_successor_is_told_what_the_rule_says_and_the_rest_is_counted() -> None:
+    async def main() -> None:
+        def start(failure: ActorFailed) -> Mailbox:
+            return world.start(failure)
+
+        world = World(Rule(Policy.RESTART, restart=start, hand_over=lambda _: ["new"]))
+        world.start()
+        before = dead_letters()
+        world.directory.dispatcher.tell("bomb")
+        world.directory.dispatcher.tell("a")
+        await settle()
+        assert world.done == ["new"]
+        assert dead_letters() == before + 2
+        await stop_actors()
+
+    run_virtual(main())
+
+
+def test_where_there_is_no_use_in_a_successor_what_waited_is_counted() -> None:
+    async def main() -> None:
+        world = World(Rule(Policy.RESTART, restart=lambda _: None))
+        world.start()
+        before = dead_letters()
+        world.directory.dispatcher.tell("bomb")
+        world.directory.dispatcher.tell("a")
+        await settle()
+        assert dead_letters() == before + 2
+        assert not world.escalated
+
+    run_virtual(main())
+
+
+def test_who_fails_again_and_again_gets_no_successor_but_others_do() -> None:
+    class KeyedActor(WorkerActor):
+        def __init__(self, key: str) -> None:
+            super().__init__([])
+            self.key = key
+
+    async def main() -> None:
+        lives: list[str] = []
+        supervisor: list[Supervisor] = []
+
+        def start(failure: ActorFailed) -> Mailbox:
+            lives.append(failure.key)
+            return begin(failure.key)
+
+        def begin(key: str) -> Mailbox:
+            return KeyedActor.start(key, supervisor=supervisor[0])
+
+        rule = Rule(Policy.RESTART, restart=start, max_failures=None, max_restarts=2)
+        now_ms = [0.0]
+        supervisor.append(Supervisor({KeyedActor: rule}, lambda _: None, lambda: now_ms[0]))
+        for key in ("a", "a", "a", "b"):
+            begin(key).tell("bomb")
+            await settle()
+        assert lives == ["a", "a", "b"]
+        now_ms[0] = 60_001
+        begin("a").tell("bomb")
+        await settle()
+        assert lives == ["a", "a", "b", "a"]
+        await stop_actors()
+
+    run_virtual(main())
+
+
+def test_a_grave_takes_what_is_told_to_the_dead_and_counts_it() -> None:
+    before = dead_letters()
+    Grave("dispatcher").tell("word")
+    assert dead_letters() == before + 1

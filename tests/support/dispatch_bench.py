@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from actors.directory import Directory
 from actors.dispatch_options import DispatchOptions
-from actors.dispatcher import DispatcherActor, Steps
+from actors.dispatcher import DispatcherActor
 from actors.job_ends import JobEnds
 from actors.job_steps import JobSteps
 from actors.messages import (
@@ -30,6 +30,7 @@ from actors.node_steps import NodeSteps
 from actors.reap_steps import ReapSteps
 from actors.runtime import ActorDeadError
 from actors.session_steps import SessionSteps
+from actors.succession import Steps, inherit
 from protocol.audio import AudioFormat
 from protocol.ids import JobId, NodeId, NodeJobId, SessionId, TraceId, TurnId
 from protocol.node_inbound import JobError, JobResult
@@ -123,10 +124,10 @@ class DispatchBench:
         self.ends = JobEnds(member.jobs, self.directory, self.metrics, record_outcomes=True)
         self.jobs = JobSteps(member.jobs, self.ends, self.directory, sessions, self.options)
         nodes = NodeSteps(member.nodes, self.directory, self.jobs, NodeOptions())
-        steps = Steps(self.jobs, nodes, sessions, ReapSteps(member.instances, self.jobs))
+        self.steps = Steps(self.jobs, nodes, sessions, ReapSteps(member.instances, self.jobs))
         self.session_steps = sessions
         self.node_steps = nodes
-        self.dispatcher = self.clock.hold(DispatcherActor(self.store, steps))
+        self.dispatcher = self.clock.hold(DispatcherActor(self.store, self.steps))
         self.dispatcher.on_start()
 
     # ---- time and messages ------------------------------------------------------------------
@@ -139,6 +140,27 @@ class DispatchBench:
     def _answer(self) -> None:
         while wanted := [audio for session in self.sessions.values() for audio in _wanted(session)]:
             self.world.run(self.dispatcher.on_receive_batch(wanted))
+
+    def survive(self, *messages: Any, pending: Sequence[Any] = ()) -> None:
+        """Let the dispatcher fail of this batch and a successor take over, with what waited."""
+        try:
+            self.world.run(self.dispatcher.on_receive_batch(list(messages)))
+        except Exception as error:  # noqa: BLE001 - as the actor's runtime does
+            self.succeed(error, pending)
+        else:
+            raise AssertionError("nothing failed")
+
+    def succeed(self, error: Exception, pending: Sequence[Any] = ()) -> None:
+        """Let a successor take over; living sessions tell it again what is open."""
+        estate = self.dispatcher.leave(error)
+        self.start()
+        self.tell(*inherit(estate, pending, self.steps))
+        for name, ref in self.sessions.items():
+            over = {end.job_id for end in ref.of(JobEnded)}
+            if not ref.is_dead:
+                self.tell(
+                    self.opened(name), *(cut for id_, cut in ref.cuts.items() if id_ not in over)
+                )
 
     def pass_time(self, ms: float, *, idle: Callable[[], object] = lambda: None) -> None:
         """Let time pass for the dispatcher and the store; `idle` is called at each wake-up."""

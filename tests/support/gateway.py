@@ -131,6 +131,10 @@ class FakeReception:
         self.start(node_id, lambda: outbox.send(ack))
         return OpenedNode(node_id, self.refs[node_id])
 
+    def node(self, node_id: NodeId, principal: str | None) -> ActorRef[Recorder] | None:
+        self.tenants.append(principal)
+        return self.refs.get(node_id)
+
     def start(self, key: str, greeting: Greeting) -> None:
         self.refs[key] = Recorder.start(key, self.actors, greeting)
 
