@@ -74,5 +74,7 @@ table.sort(due, function(one, other)
   return one[6] < other[6]
 end)
 local upcoming = call('ZRANGE', index, #due, #due, 'WITHSCORES')
-local next_due_ms = upcoming[2] and math.max(0, tonumber(upcoming[2]) - now) or -1
+local lapse_next = call('ZRANGE', prefix .. 'lapses', 0, 0, 'WITHSCORES')
+local soonest = math.min(tonumber(upcoming[2]) or math.huge, tonumber(lapse_next[2]) or math.huge)
+local next_due_ms = soonest < math.huge and math.max(0, soonest - now) or -1
 return { 'OK', due, handed, next_due_ms }

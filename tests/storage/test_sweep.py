@@ -95,3 +95,16 @@ def test_segments_of_a_turn_are_due_in_the_order_of_their_cuts(world: World) -> 
     world.wait(30_000)
     world.beat()
     assert [job.job_id for job in world.sweep().due] == [f"job-s-{n}-es" for n in (8, 9, 10)]
+
+
+def test_it_says_when_the_next_mark_or_penalty_lapses(world: World) -> None:
+    """Who waits for that node is served at that time, not up to a second later."""
+    world.node("n1")
+    world.dispatch("s", 1)
+    world.failover("job-s-1-es", "n1", reason="model_not_available", penalty_ms=700)
+    world.wait(100)
+    assert world.sweep().next_due_in_ms == 600
+    world.wait(600)
+    assert [job.job_id for job in world.sweep().handovers] == ["job-s-1-es"]
+    world.heartbeat("n1", overloaded=True, hold_ms=500)
+    assert world.sweep().next_due_in_ms == 500
