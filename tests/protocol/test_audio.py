@@ -27,6 +27,7 @@ from protocol.audio import (
 )
 
 SPEECH = Path(__file__).parents[1] / "data" / "speech"
+WAVES = Path(__file__).parents[2] / "peers" / "data" / "speech"
 RECORDINGS = ("librivox-0870", "librivox-0880", "librivox-0930")
 TICKS_OF_20_MS = 960
 SILK = 0x48
@@ -36,7 +37,7 @@ OPUS_BYTES = 12
 
 
 def pcm_of(name: str) -> bytes:
-    with wave.open(str(SPEECH / f"{name}.wav")) as recording:
+    with wave.open(str(WAVES / f"{name}.wav")) as recording:
         assert (recording.getframerate(), recording.getnchannels()) == (16_000, 1)
         assert recording.getsampwidth() == 2
         pcm: bytes = recording.readframes(recording.getnframes())
