@@ -106,6 +106,14 @@ class ChaosStore:
         await self._start_server()
         dump.unlink(missing_ok=True)
 
+    async def fail_over(self) -> None:
+        """Let an empty server take the place of this one, as a replica that never caught up."""
+        self.kill()
+        self._socket.unlink(missing_ok=True)
+        await self._start_server()
+        for link in list(self.proxy.links):
+            link.reset()
+
     async def close(self) -> None:
         """End everything and leave nothing behind."""
         await self.proxy.close()
