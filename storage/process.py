@@ -7,7 +7,6 @@ scripts, and it blocks while it starts and stops: use it outside a running event
 import contextlib
 import fcntl
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,14 +17,14 @@ from pathlib import Path
 
 from loguru import logger
 
+from storage.private_directory import PrivateDirectory, remove_dead_directories
+
 _LEASH = Path(__file__).with_name("leash.py")
 _START_LIMIT_SECONDS = 10.0
 """How long a server may take to answer, apart from the time it says that it loads its data."""
 _STOP_LIMIT_SECONDS = 10.0
 _POLL_SECONDS = 0.005
 _RESTART_DELAY_SECONDS = 0.2
-_SOCKET_PATH_LIMIT = 100
-"""`sun_path` holds 108 bytes on Linux and 104 on macOS, with its closing zero."""
 
 
 class StoreUnusable(Exception):  # noqa: N818 - named for what is the case, like its siblings
@@ -69,8 +68,10 @@ class ServerProcess:
     def __init__(self, binary: Path, data: DataDirectory | None) -> None:
         self._binary = binary
         self._data = data
-        self._directory = _private_directory()
-        self.socket_path = self._directory / "store.sock"
+        if dead := remove_dead_directories():
+            logger.info("removed what killed schedulers left", directories=dead)
+        self._directory = PrivateDirectory()
+        self.socket_path = self._directory.socket_path
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._child: subprocess.Popen[bytes] | None = None
         self._serving = threading.Event()
@@ -112,7 +113,7 @@ class ServerProcess:
         if self._keeper.is_alive() and self._child:
             self._child.kill()
             self._keeper.join()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        self._directory.remove()
         self._log.close()
         if self._data:
             self._data.close()
@@ -137,7 +138,7 @@ class ServerProcess:
             stdin=subprocess.PIPE,
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            pass_fds=(self._data.lock_fd,) if self._data else (),
+            pass_fds=self._locks(),
             start_new_session=True,  # Ctrl-C is for us: the store must outlast the drain
         ) as child:
             self._child = child
@@ -145,12 +146,17 @@ class ServerProcess:
                 child.terminate()
             return child.wait()
 
+    def _locks(self) -> tuple[int, ...]:
+        """Return what the server keeps locked for as long as it lives."""
+        own = (self._directory.lock_fd,)
+        return own if self._data is None else (*own, self._data.lock_fd)
+
     def _command(self) -> list[str]:
         command = [str(self._binary), "--port", "0", "--daemonize", "no"]
         command += ["--unixsocket", str(self.socket_path), "--unixsocketperm", "700"]
         command += ["--loglevel", "warning", "--save", "", "--maxmemory-policy", "noeviction"]
         if self._data is None:
-            return [*command, "--dir", str(self._directory), "--appendonly", "no"]
+            return [*command, "--dir", str(self._directory.path), "--appendonly", "no"]
         command += ["--dir", str(self._data.path), "--appendonly", "yes"]
         return [*command, "--appendfsync", "everysec"]
 
@@ -159,15 +165,6 @@ class ServerProcess:
         tail = os.pread(self._log.fileno(), 2000, max(0, size - 2000)).decode(errors="replace")
         lines = [line.strip() for line in tail.splitlines() if line.strip()]
         return lines[-1] if lines else "it said nothing"
-
-
-def _private_directory() -> Path:
-    """Return a directory that only this user may enter, short enough for a socket's path."""
-    directory = Path(tempfile.mkdtemp(prefix="lingua-store-"))
-    if len(os.fsencode(directory)) + len("/store.sock") > _SOCKET_PATH_LIMIT:
-        directory.rmdir()
-        directory = Path(tempfile.mkdtemp(prefix="lingua-store-", dir="/tmp"))
-    return directory
 
 
 def _ping(path: Path) -> bytes:

@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 ONLY_IN: dict[str, set[str]] = {
     "pykka": {"actors/runtime.py", "actors/reply.py"},
     "fakeredis": {"storage/server.py"},
-    "socket": {"storage/process.py", "gateway/", "peers/"},
+    "socket": {"storage/process.py", "storage/private_directory.py", "gateway/", "peers/"},
     "subprocess": {"storage/", "peers/"},
     "threading": {"storage/process.py", "storage/server.py", "storage/leash.py", "peers/"}
     | {"actors/inbox.py"},
