@@ -76,7 +76,7 @@ def _answers(socket_path: Path) -> bool:
         contextlib.suppress(FileNotFoundError, ConnectionRefusedError),
         socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection,
     ):
-        connection.settimeout(1.0)
+        connection.settimeout(0.2)
         connection.connect(str(socket_path))
         return True
     return False

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-START_SECONDS = 10.0
+START_SECONDS = 30.0
 STOP_SECONDS = 15.0
 _PORT = re.compile(r"ws://127\.0\.0\.1:(\d+)/ws/session")
 _BAD_LINE = re.compile(r"\b(ERROR|CRITICAL)\b|Traceback|never awaited")
