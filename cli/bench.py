@@ -21,15 +21,30 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from peers.bench_scenarios import BenchOptions, Row, Scenario, run_scenario
+from peers.bench_plan import BenchOptions, Row, Scenario
+from peers.bench_scenarios import run_scenario
 from peers.bench_server import BenchError
 from peers.event_loop import run
 from peers.rhythm import Pace
 
-QUICK: Final = BenchOptions(active=200, idle=200, burst=200, warm_up_seconds=0.5, seconds=1.5)
+QUICK: Final = BenchOptions(
+    active=200,
+    idle=200,
+    burst=200,
+    crowd=200,
+    overload_seconds=2.0,
+    least_goodput_kept=0.0,
+    warm_up_seconds=0.5,
+    seconds=1.5,
+)
 """Sizes for a test suite: everything runs, nothing is a figure to quote."""
 
 _LINES: Final = (
+    ("peak_per_second", "peak goodput/s", ",.0f"),
+    ("offered_per_second", "offered/s", ",.0f"),
+    ("goodput_per_second", "goodput/s", ",.0f"),
+    ("goodput_kept_percent", "goodput kept %", ".0f"),
+    ("refused", "refused", ",.0f"),
     ("utterances_per_second", "utterances/s", ",.0f"),
     ("chunks_per_second", "chunks/s", ",.0f"),
     ("server_busy_percent", "server busy %", ".0f"),
@@ -90,6 +105,7 @@ def options_from(arguments: argparse.Namespace) -> BenchOptions:
     base = QUICK if arguments.quick else BenchOptions()
     names = (
         *("sessions", "nodes", "node_capacity", "result_bytes", "active", "idle", "burst"),
+        *("crowd", "saturation", "overload_factor", "overload_seconds"),
         *("seconds", "warm_up_seconds", "redis_url"),
     )
     given = {name: getattr(arguments, name) for name in names}
@@ -131,7 +147,7 @@ def relay_ratios(rows: list[Row]) -> dict[str, float]:
 
 def table_of(rows: list[Row]) -> Table:
     """Return a column per scenario, a line per figure that any of them has: fits 80 characters."""
-    table = Table(box=box.SIMPLE, pad_edge=False)
+    table = Table(box=box.SIMPLE, pad_edge=False, collapse_padding=True)
     table.add_column("", no_wrap=True)
     for row in rows:
         table.add_column(str(row.scenario).replace("-", "\n"), justify="right")
@@ -160,6 +176,9 @@ def json_document(
         "options": sizes
         | {
             "burst": options.burst,
+            "crowd": options.crowd,
+            "overload_factor": options.overload_factor,
+            "overload_seconds": options.overload_seconds,
             "chunks_per_second": options.pace.chunks_per_second,
             "seconds": options.seconds,
             "store": "redis-url" if options.redis_url else "embedded",
@@ -195,7 +214,7 @@ def parser() -> argparse.ArgumentParser:
     arguments = argparse.ArgumentParser(prog="run.py bench", description=__doc__)
     add = arguments.add_argument
     add("--scenario", action="append", type=Scenario, choices=list(Scenario), help="only these")
-    add("--quick", action="store_true", help="small sizes, short windows: under 30 s in all")
+    add("--quick", action="store_true", help="small sizes, short windows: under a minute in all")
     add("--json", type=Path, metavar="FILE", help="also write everything measured to FILE")
     add("--sessions", type=_positive, help="sessions of the closed loops (32)")
     add("--nodes", type=_positive, help="simulated nodes (10)")
@@ -205,6 +224,10 @@ def parser() -> argparse.ArgumentParser:
     add("--chunks-per-second", type=float, help="chunks per second of each of them (10)")
     add("--idle", type=_positive, help="sessions that send nothing (1000)")
     add("--burst", type=_positive, help="utterances finalised at once on one node (200)")
+    add("--crowd", type=_positive, help="sessions of the overload (2000)")
+    add("--saturation", type=float, help="utterances/s known to be the peak: do not look for it")
+    add("--overload-factor", type=float, help="what is offered, as a multiple of the peak (1.3)")
+    add("--overload-seconds", type=float, help="how long (30)")
     add("--seconds", type=float, help="length of a measured window (5)")
     add("--warm-up-seconds", type=float, help="load before a window (2)")
     add("--redis-url", help="a Redis to use instead of the scheduler's embedded store")

@@ -96,6 +96,8 @@ def outcome_problems(tally: Tally) -> list[str]:
     problems = []
     if tally.open_utterances:
         problems.append(f"{tally.open_utterances} of {tally.utterances} utterances got no outcome")
+    if tally.late:
+        problems.append(f"{tally.late} of {tally.utterances} outcomes came after later ones")
     problems += [
         f"{count} of {tally.utterances} utterances ended as {reason}"
         for reason, count in sorted(tally.refusals.items())

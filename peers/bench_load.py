@@ -76,9 +76,9 @@ class Load:
         known = [seconds for seconds in used if seconds is not None]
         return sum(known) if len(known) == len(used) else None
 
-    async def ask(self, command: str) -> list[dict[str, Any]]:
+    async def ask(self, command: str, **values: Any) -> list[dict[str, Any]]:
         """Send one command to all workers and return their answers."""
-        return await asyncio.gather(*(worker.ask(command) for worker in self._workers))
+        return await asyncio.gather(*(worker.ask(command, **values) for worker in self._workers))
 
     async def stop(self) -> Tally:
         """End the measured window, wait for open outcomes, return the sum of all counts."""

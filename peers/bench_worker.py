@@ -4,6 +4,7 @@
 writes one line per answer to its standard output:
 
     {"command": "open", ...WorkerSpec}  connect everything     → {"event": "ready"}
+    {"command": "pace", "chunks_per_second": 10}  from the next start on → {"event": "paced"}
     {"command": "start"}                begin to speak         → {"event": "started"}
     {"command": "mark"}                 begin the window       → {"event": "marked"}
     {"command": "stop"}                 end the window, wait for open outcomes → {"event": "report"}
@@ -95,6 +96,10 @@ class Worker:
                 if self._rhythm is not None:
                     self._rhythm.start()
                 return {"event": "started"}
+            case "pace":
+                if isinstance(self._rhythm, Paced):
+                    self._rhythm.pace(message["chunks_per_second"])
+                return {"event": "paced"}
             case "mark":
                 self._tally.mark()
                 return {"event": "marked"}

@@ -7,7 +7,6 @@ measures must cost little; the tests validate them against the protocol's models
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -37,19 +36,22 @@ class ClientShape:
 class SimulatedClient:
     """One session on one socket; says chunks when told to and checks what comes back.
 
-    `next_index` is the index the next outcome must have: cuts are ordered, and so are outcomes.
+    Cuts are ordered, and so are outcomes, but for those that a slow scheduler marks `late`.
     """
 
     def __init__(self, shape: ClientShape, tally: Tally) -> None:
         self.session_id = ""
-        self.next_index = 0
         self.is_closed_loop = False
         """Say the next one-chunk utterance as soon as the outcome of the last one is there."""
         self._shape = shape
         self._tally = tally
         self._seq = 0
-        self._waiting: deque[int] = deque()
-        """Stamps of the finals whose outcome is open, oldest first."""
+        self._said = 0
+        """Utterances said, and so the index of the next."""
+        self._newest = -1
+        """The highest index whose outcome has come."""
+        self._waiting: dict[int, int] = {}
+        """Stamps of the finals whose outcome is open, by index, oldest first."""
         self._socket: RawSocket | None = None
         self._ack: asyncio.Future[dict[str, Any]] | None = None
         self._text_head = self._frame_head = self._session_bytes = b""
@@ -141,7 +143,8 @@ class SimulatedClient:
             return
         stamp_ns = now_ns()
         if is_final:
-            self._waiting.append(stamp_ns)
+            self._waiting[self._said] = stamp_ns
+            self._said += 1
         if self._shape.is_binary:
             self._socket.send_binary(self.chunk_frame(stamp_ns, is_final=is_final))
         else:
@@ -166,16 +169,20 @@ class SimulatedClient:
                 pass
 
     def _outcome(self, message: dict[str, Any], received_ns: int | None) -> None:
-        """Check that this is the outcome of the oldest open utterance, and count it."""
+        """Check that this is the outcome of an open utterance, in its order, and count it."""
         index = message["utterance_index"]
-        if not self._waiting or index != self.next_index:
+        is_late = index < self._newest
+        stamp_ns = self._waiting.pop(index, None)
+        if stamp_ns is None or is_late is not (message.get("late") is True):
+            due = next(iter(self._waiting), self._said)
             self._tally.problem(
                 f"session {self.session_id} got an outcome for utterance {index}"
-                f" while {self.next_index} was the next one ({len(self._waiting)} open)"
+                f" while {due} was the next one ({len(self._waiting)} open)"
             )
+        if stamp_ns is None:
             return
-        self.next_index += 1
-        stamp_ns = self._waiting.popleft()
+        self._newest = max(self._newest, index)
+        self._tally.late += is_late
         if received_ns is None:
             self._tally.outcome_received(None, message["reason"])
         else:

@@ -84,9 +84,14 @@ class Paced:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Begin with the first tick."""
+        """Begin with the first tick; also again after a stop."""
         self._begin_ns = now_ns()
+        self._sent = 0
         self._tick()
+
+    def pace(self, chunks_per_second: float) -> None:
+        """Let each client send at this rate from the next start on."""
+        self._rate = chunks_per_second * len(self._clients)
 
     def stop(self) -> None:
         """End every utterance that is under way with a final, and fall silent."""

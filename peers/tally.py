@@ -25,6 +25,8 @@ class Tally:
     """`translation_result`s that were the expected one, over the whole run."""
     refusals: Counter[str] = field(default_factory=Counter)
     """`missing_result`s by reason, over the whole run."""
+    late: int = 0
+    """Outcomes that came after one of a later utterance and said so, over the whole run."""
     open_utterances: int = 0
     """Utterances without an outcome at the moment of the report."""
     window_ns: int = 0
@@ -32,6 +34,8 @@ class Tally:
     window_chunks: int = 0
     window_outcomes: int = 0
     """Outcomes in that window."""
+    window_results: int = 0
+    """Those of them that were `translation_result`s."""
     result_us: list[int] = field(default_factory=list)
     """Final sent → result received, microseconds."""
     assign_us: list[int] = field(default_factory=list)
@@ -46,7 +50,7 @@ class Tally:
 
     def mark(self) -> None:
         """Begin the measured window."""
-        self.window_chunks = self.window_outcomes = self.behind_ms = 0
+        self.window_chunks = self.window_outcomes = self.window_results = self.behind_ms = 0
         del self.result_us[:], self.assign_us[:]
         self._marked_ns = time.monotonic_ns()
 
@@ -79,7 +83,10 @@ class Tally:
             self.refusals[reason] += 1
             return
         self.results += 1
-        if self._marked_ns is not None and len(self.result_us) < MAX_SAMPLES:
+        if self._marked_ns is None:
+            return
+        self.window_results += 1
+        if len(self.result_us) < MAX_SAMPLES:
             self.result_us.append(latency_ns // 1000)
 
     def job_received(self, latency_ns: int, open_jobs: int) -> None:
@@ -96,10 +103,12 @@ class Tally:
             "utterances": self.utterances,
             "results": self.results,
             "refusals": dict(self.refusals),
+            "late": self.late,
             "open_utterances": self.open_utterances,
             "window_ns": self.window_ns,
             "window_chunks": self.window_chunks,
             "window_outcomes": self.window_outcomes,
+            "window_results": self.window_results,
             "result_us": self.result_us,
             "assign_us": self.assign_us,
             "jobs": self.jobs,
@@ -115,9 +124,10 @@ class Tally:
 
     def add(self, other: "Tally") -> None:
         """Add what another process counted."""
-        for name in ("chunks", "utterances", "results", "open_utterances", "window_chunks"):
+        for name in ("chunks", "utterances", "results", "late", "open_utterances", "window_chunks"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.window_outcomes += other.window_outcomes
+        self.window_results += other.window_results
         self.window_ns = max(self.window_ns, other.window_ns)
         self.jobs += other.jobs
         self.refusals.update(other.refusals)

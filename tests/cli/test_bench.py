@@ -10,7 +10,7 @@ from rich.console import Console
 
 from cli.bench import QUICK, json_document, main, options_from, parser, relay_ratios, table_of
 from cli.bench import run_scenarios as run_all
-from peers.bench_scenarios import BenchOptions, Row, Scenario
+from peers.bench_plan import BenchOptions, Row, Scenario
 from peers.event_loop import run
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ from peers.bench_figures import (
     scripts_per_utterance,
     steady_figures,
 )
-from peers.bench_scenarios import (
+from peers.bench_plan import (
     BenchOptions,
     Scenario,
     scheduler_command,
