@@ -56,7 +56,12 @@ class ScriptRunner(Protocol):
 
 
 class DispatcherActor(LoopActor):
-    """Runs steps, and nothing else; what they are is decided by its `Steps`."""
+    """Runs steps, and nothing else; what they are is decided by its `Steps`.
+
+    Its mailbox has no limit of its own, for nobody could wait: what is open bounds it. A session
+    tells it a few messages for each open utterance (`max_open_utterances` in the process), a node
+    no more than its own full mailbox, whose socket is not read meanwhile.
+    """
 
     def __init__(self, store: ScriptRunner, steps: Steps) -> None:
         super().__init__()

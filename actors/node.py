@@ -87,6 +87,9 @@ class _Held:
 class NodeActor(LoopActor):
     """Owns one node's connection; open assignments and capacity are the store's business."""
 
+    mailbox_limit = 256
+    """A node that says more than this at once is not read meanwhile."""
+
     def __init__(
         self,
         node_id: NodeId,

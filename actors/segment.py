@@ -4,15 +4,25 @@ It owns the chunks until they are joined into an utterance. Must not: decide any
 """
 
 from protocol.audio import TICKS_PER_MS
+from protocol.pieces import compact
 
 
 class Segment:
-    """From one cut to the next. Chunks are kept as they came: nothing is copied before `join`."""
+    """From one cut to the next. Chunks are kept as they came; those of speech are copied once."""
 
-    __slots__ = ("_chunks", "first_chunk_at_ms", "first_seq", "held_bytes", "last_seq", "ticks")
+    __slots__ = (
+        "_chunks",
+        "_joined",
+        "first_chunk_at_ms",
+        "first_seq",
+        "held_bytes",
+        "last_seq",
+        "ticks",
+    )
 
     def __init__(self) -> None:
         self._chunks: list[bytes] = []
+        self._joined = 0
         self.held_bytes = 0
         self.ticks = 0
         """Length of the audio in 1/48000 s."""
@@ -32,6 +42,7 @@ class Segment:
         if not self._chunks:
             self.first_chunk_at_ms = now_ms
         self._chunks.append(audio)
+        self._joined = compact(self._chunks, self._joined)
         self.held_bytes += len(audio)
         self.ticks += ticks
         self.note_seq(seq)
@@ -48,6 +59,7 @@ class Segment:
     def drop_audio(self) -> None:
         """Let go of the chunks."""
         self._chunks.clear()
+        self._joined = 0
         self.held_bytes = self.ticks = 0
         self.first_chunk_at_ms = None
 

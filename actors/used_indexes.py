@@ -18,6 +18,10 @@ class IndexUse(Enum):
     """A cut of the server has it."""
 
 
+MAX_RUNS = 1024
+"""Runs kept apart. A client that leaves more gaps than this will not fill the oldest one."""
+
+
 class _Runs:
     """Whole numbers as runs without gaps: what is counted up takes no room, however long."""
 
@@ -49,6 +53,8 @@ class _Runs:
         else:
             self._starts.insert(run, number)
             self._ends.insert(run, number + 1)
+            if len(self._starts) > MAX_RUNS:
+                del self._starts[1], self._ends[0]
 
 
 class UsedIndexes:

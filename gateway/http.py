@@ -5,7 +5,7 @@ not long for that.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
@@ -23,6 +23,8 @@ from storage.executor import StorageUnavailable
 _TEXT = "text/plain; charset=utf-8"
 _JSON = "application/json"
 _REPORT_TIMEOUT_S = 3.0
+_MOST_REPORTS = 256
+"""Reports under way; further questions are refused."""
 
 _Found = Callable[[Any], Response]
 
@@ -48,11 +50,12 @@ def refuse(status: HTTPStatus, message: str) -> Response:
 
 
 class HttpAnswers:
-    """Answers GET and HEAD. Holds nothing between requests."""
+    """Answers GET and HEAD. Holds nothing between requests but how many reports are under way."""
 
     def __init__(self, reports: Reports, metrics_text: Callable[[], bytes]) -> None:
         self._reports = reports
         self._metrics_text = metrics_text
+        self._under_way = 0
 
     def answer(self, request: Request) -> Response | Awaitable[Response]:
         """Return the answer, or what will be one."""
@@ -75,17 +78,34 @@ class HttpAnswers:
             case ["metrics"]:
                 return respond(HTTPStatus.OK, METRICS_TYPE, self._metrics_text())
             case ["ready"]:
-                return _report(reports.readiness(), _ready)
+                return self._report(reports.readiness(), _ready)
             case ["api", "v1", "jobs", job_id]:
-                return _report(reports.job(JobId(job_id)), _record("job"))
+                return self._report(reports.job(JobId(job_id)), _record("job"))
             case ["api", "v1", "nodes", node_id]:
-                return _report(reports.node(NodeId(node_id)), _record("node"))
+                return self._report(reports.node(NodeId(node_id)), _record("node"))
             case ["api", "v1", "stats"]:
-                return _report(reports.stats(), _record("figure"))
+                return self._report(reports.stats(), _record("figure"))
             case ["api", "v1", "cluster"]:
-                return _report(reports.cluster(), _record("instance"))
+                return self._report(reports.cluster(), _record("instance"))
             case _:
                 return refuse(HTTPStatus.NOT_FOUND, "no such path")
+
+    async def _report(self, report: Coroutine[Any, Any, Any], answer: _Found) -> Response:
+        """Wait for a report, but not for long, and not with many others."""
+        if self._under_way >= _MOST_REPORTS:
+            report.close()
+            return refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many questions at once")
+        self._under_way += 1
+        try:
+            async with asyncio.timeout(_REPORT_TIMEOUT_S):
+                return answer(await report)
+        except (StorageUnavailable, TimeoutError):
+            return refuse(HTTPStatus.SERVICE_UNAVAILABLE, "the store does not answer")
+        except Exception:  # noqa: BLE001 - a bug in a report must be an answer, too
+            logger.opt(exception=True).error("report failed")
+            return refuse(HTTPStatus.INTERNAL_SERVER_ERROR, "the report failed; see the log")
+        finally:
+            self._under_way -= 1
 
 
 def _ready(readiness: Readiness) -> Response:
@@ -100,18 +120,6 @@ def _record(what: str) -> _Found:
         return respond_json(HTTPStatus.OK, found)
 
     return answer
-
-
-async def _report(report: Awaitable[Any], answer: _Found) -> Response:
-    """Wait for a report, but not for long."""
-    try:
-        async with asyncio.timeout(_REPORT_TIMEOUT_S):
-            return answer(await report)
-    except (StorageUnavailable, TimeoutError):
-        return refuse(HTTPStatus.SERVICE_UNAVAILABLE, "the store does not answer")
-    except Exception:  # noqa: BLE001 - a bug in a report must be an answer, too
-        logger.opt(exception=True).error("report failed")
-        return refuse(HTTPStatus.INTERNAL_SERVER_ERROR, "the report failed; see the log")
 
 
 def _without_body(response: Response) -> Response:

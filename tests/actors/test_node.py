@@ -106,6 +106,14 @@ def bench() -> Bench:
     return Bench()
 
 
+def test_a_node_that_says_too_much_at_once_is_not_read_meanwhile(bench: Bench) -> None:
+    inbox = bench.node.actor_inbox
+    for number in range(256):
+        assert not inbox.is_full
+        bench.node.actor_ref.tell(NodeSaid(JobAck(job_id=NodeJobId(f"j{number}"))))
+    assert inbox.is_full
+
+
 def assignment(session: RecordingRef, index: int, attempt: int, **changes: Any) -> AssignJob:
     spec = JobSpec(
         job_id=JobId(f"job-{index}"),

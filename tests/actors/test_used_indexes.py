@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.used_indexes import IndexUse, UsedIndexes
+from actors.used_indexes import MAX_RUNS, IndexUse, UsedIndexes
 
 FRESH, REPEATED, TAKEN = IndexUse.FRESH, IndexUse.REPEATED, IndexUse.TAKEN
 
@@ -42,6 +42,15 @@ def test_counting_up_takes_no_room_however_long() -> None:
     for index in range(10_000):
         assert alone.take(index) is FRESH
     assert repr(alone) == "<UsedIndexes next=10000, 1 runs>"
+
+
+def test_gaps_beyond_so_many_take_no_room_and_the_oldest_cannot_be_filled() -> None:
+    indexes = UsedIndexes()
+    for index in range(0, 20 * MAX_RUNS, 2):
+        assert indexes.take(index) is FRESH
+    assert repr(indexes).endswith(f" {MAX_RUNS} runs>")
+    assert indexes.take(1) is REPEATED
+    assert indexes.take(20 * MAX_RUNS - 3) is FRESH
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(0, 30)), max_size=60))

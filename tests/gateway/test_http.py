@@ -4,9 +4,12 @@ import asyncio
 import json
 
 import pytest
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
 
+from gateway.http import HttpAnswers
 from gateway.server import Bind
-from tests.support.gateway import LOOPS, House, run_gateway
+from tests.support.gateway import LOOPS, FakeReports, House, run_gateway
 from tests.support.raw_peer import upgrade_request
 
 
@@ -206,3 +209,32 @@ def test_a_report_that_hangs_does_not_hold_up_the_end() -> None:
         await house.get("/health")
 
     run_gateway(scenario)
+
+
+def test_more_questions_at_once_than_so_many_are_refused_and_later_ones_are_not() -> None:
+    async def main() -> None:
+        asked = asyncio.Event()
+
+        async def slow() -> dict[str, int]:
+            await asked.wait()
+            return {}
+
+        reports = FakeReports()
+        reports.stats = slow  # type: ignore[method-assign] # when it may
+        answers = HttpAnswers(reports, lambda: b"")
+        question = Request("/api/v1/stats", Headers())
+
+        def ask() -> asyncio.Task[Response]:
+            answer = answers.answer(question)
+            assert not isinstance(answer, Response)
+            return asyncio.ensure_future(answer)
+
+        tasks = [ask() for _ in range(300)]
+        await asyncio.sleep(0)
+        assert isinstance(answers.answer(Request("/health", Headers())), Response)
+        asked.set()
+        statuses = [(await task).status_code for task in tasks]
+        assert statuses == [200] * 256 + [503] * 44
+        assert (await ask()).status_code == 200
+
+    asyncio.run(main())

@@ -117,6 +117,17 @@ def test_a_wrongly_typed_field_of_a_node_is_refused_by_its_name(
     assert error.message_type == message["type"]
 
 
+@pytest.mark.parametrize("stage", ["asr_languages", "semantic_languages", "tts_languages"])
+def test_a_node_that_names_more_languages_than_there_are_is_refused(stage: str) -> None:
+    languages = [f"a{number}" for number in range(501)]
+    said = REGISTER | {"language_capabilities": {stage: languages}}
+    error = refusal(parse_node_message, json.dumps(said))
+    assert error.message == f"node_register.language_capabilities.{stage} is too long"
+    assert error.message_type == "node_register"  # so it is answered by a refused registration
+    said = REGISTER | {"language_capabilities": {stage: languages[1:]}}
+    assert parse_node_message(json.dumps(said))
+
+
 def test_a_fault_inside_a_value_is_named_with_its_path() -> None:
     said = INIT | {"features": {"emotion_detection": "yes"}}
     error = refusal(parse_session_message, json.dumps(said))
