@@ -15,13 +15,23 @@ class AdmissionOptions:
     """Bounds of one process on what its clients may bring."""
 
     max_sessions: Annotated[int, Ge(1)] = 10_000
-    """Attached sessions of this process; further ones are turned away (close code 1013)."""
+    """Attached sessions of this process; further ones are turned away (close code 1013), as they
+    are while as many detached ones wait for their clients."""
     max_held_audio_bytes: Annotated[int, Ge(1)] = 256 * 1024 * 1024
     """Bytes of uplink audio held by all sessions together; beyond it utterances are refused."""
+    max_open_utterances: Annotated[int, Ge(1)] = 50_000
+    """Utterances without an outcome, of all sessions together; beyond it they are refused."""
+    max_open_per_session: Annotated[int, Ge(1)] = 200
+    """The same of one session; beyond it its utterances are refused."""
     ingest_rate: Annotated[float, Gt(0)] = 4.0
     """Audio that a session may send, as a multiple of real time."""
     ingest_burst_ms: Annotated[int, Ge(0)] = 20_000
     """Milliseconds of audio that a session may send at once beyond `ingest_rate`."""
+    overload_lag_ms: Annotated[int, Ge(1)] = 250
+    """Lag of the event loop, in milliseconds, that is too much if it lasts."""
+    overload_after_ms: Annotated[int, Ge(0)] = 2_000
+    """Milliseconds of such lag after which sessions are turned away (close code 1013), and after
+    as many more, sessions are read more slowly; twice as long without it undoes each step."""
 
 
 class Refusal(StrEnum):
@@ -31,37 +41,50 @@ class Refusal(StrEnum):
     """The process is shutting down."""
     MAX_SESSIONS = "max_sessions"
     """As many sessions are open as `max_sessions` allows."""
+    OVERLOADED = "overloaded"
+    """The process cannot keep up with the sessions that it has."""
 
 
 def admit_session(
-    open_sessions: int, options: AdmissionOptions, *, draining: bool = False
+    open_sessions: int,
+    options: AdmissionOptions,
+    *,
+    detached_sessions: int = 0,
+    draining: bool = False,
+    overloaded: bool = False,
 ) -> Refusal | None:
     """Return why a further session is refused; None lets it in.
 
     `open_sessions` counts attached sessions: detached ones wait for their client and take no
-    place from others.
+    place from others. They are bounded by themselves, or who comes and goes would fill the memory.
     """
     if draining:
         return Refusal.DRAINING
-    if open_sessions >= options.max_sessions:
+    if max(open_sessions, detached_sessions) >= options.max_sessions:
         return Refusal.MAX_SESSIONS
-    return None
+    return Refusal.OVERLOADED if overloaded else None
 
 
 class HeldAudio:
-    """How many bytes of uplink audio the process holds; zero when nothing is open.
+    """What the process holds for its speakers: bytes of uplink audio, and open utterances.
 
-    Every byte taken is given back exactly once, by the session that took it.
+    Both are zero when nothing is open. What was taken is given back exactly once, by the session
+    that took it.
     """
 
-    __slots__ = ("_held_bytes", "_max_bytes")
+    __slots__ = ("_held_bytes", "_max_bytes", "_max_utterances", "_utterances")
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, max_utterances: int = 50_000) -> None:
         self._max_bytes = max_bytes
+        self._max_utterances = max_utterances
         self._held_bytes = 0
+        self._utterances = 0
 
     def __repr__(self) -> str:
-        return f"<HeldAudio {self._held_bytes} of {self._max_bytes} bytes>"
+        return (
+            f"<HeldAudio {self._held_bytes} of {self._max_bytes} bytes,"
+            f" {self._utterances} of {self._max_utterances} utterances>"
+        )
 
     @property
     def held_bytes(self) -> int:
@@ -71,7 +94,17 @@ class HeldAudio:
     @property
     def is_over(self) -> bool:
         """True when more is held than allowed: what is cut now ends as `queue_full`."""
-        return self._held_bytes > self._max_bytes
+        return self._held_bytes > self._max_bytes or self._utterances > self._max_utterances
+
+    def count(self, change: int) -> None:
+        """Count utterances that were opened, or closed (below zero).
+
+        Raises:
+            ValueError: more were closed than were open, which is a bug of the caller.
+        """
+        if self._utterances + change < 0:
+            raise ValueError(f"{-change} utterances closed while {self._utterances} are open")
+        self._utterances += change
 
     def take(self, size_bytes: int) -> bool:
         """Count bytes that arrived (they are here, so always); False when the bound is passed."""

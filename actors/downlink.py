@@ -88,6 +88,11 @@ class Downlink:
         return self._replay_at_ms if ordered_ms is None else min(ordered_ms, self._replay_at_ms)
 
     @property
+    def is_unread(self) -> bool:
+        """Whether something that the client has said waits to be read."""
+        return self.outbox is not None and self.outbox.is_unread
+
+    @property
     def is_caught_up(self) -> bool:
         """Whether the client, if it is there, has been sent everything that was delivered."""
         return self._replayed_seq is None

@@ -20,6 +20,10 @@ class Gauge(StrEnum):
     """Slots in use on the nodes connected here."""
     AUDIO_BYTES_HELD = "audio_bytes_held"
     """Uplink audio in memory."""
+    OVERLOAD_LEVEL = "overload_level"
+    """What is done about too much load, as in `OverloadLevel`."""
+    SOCKETS_WAITING = "sockets_waiting"
+    """Sockets of clients with bytes that wait for their turn."""
 
 
 class Metrics(Protocol):
@@ -48,6 +52,9 @@ class Metrics(Protocol):
 
     def bad_message(self, socket: str) -> None:
         """A peer sent what could not be used, on the `session` or the `node` socket."""
+
+    def session_refused(self, reason: str) -> None:
+        """A session was turned away."""
 
     def watch(self, gauge: Gauge, read: Callable[[], float]) -> None:
         """Read this gauge from here from now on."""
@@ -78,6 +85,9 @@ class NullMetrics:
         """Forget it."""
 
     def bad_message(self, socket: str) -> None:
+        """Forget it."""
+
+    def session_refused(self, reason: str) -> None:
         """Forget it."""
 
     def watch(self, gauge: Gauge, read: Callable[[], float]) -> None:

@@ -64,6 +64,12 @@ class PauseClock:
             self.playback_ended(now_ms)
         return self.restart(now_ms)
 
+    def excuse(self, now_ms: float, for_ms: float) -> float:
+        """The quiet may be ours: let it be a pause no sooner than this; return when that is."""
+        if self.is_running:
+            self._since_ms = max(self._since_ms, now_ms + for_ms - self._pause_ms)
+        return self.due_ms
+
     def playback_started(self, now_ms: float) -> None:
         """Stand still until `playback_ended`."""
         self._stop(now_ms)

@@ -19,6 +19,10 @@ class Outbox(Protocol):
     def is_backed_up(self) -> bool:
         """True while so much waits for the peer that what can be sent later should be."""
 
+    @property
+    def is_unread(self) -> bool:
+        """True while what the peer has sent waits to be read: its silence means nothing then."""
+
     def send(self, message: WireMessage) -> bool:
         """Write a wire message; False when the socket is gone or closing."""
 

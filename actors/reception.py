@@ -12,6 +12,7 @@ from actors.messages import NodeRegistering, SocketAttached
 from actors.node import NodeActor
 from actors.node_options import NodeOptions
 from actors.node_succession import NodeEstate, estate_of
+from actors.overload import Overload, OverloadLevel
 from actors.ports import Mailbox, Outbox
 from actors.profile import ANONYMOUS, SessionProfile
 from actors.resumption import SocketResumed
@@ -26,6 +27,7 @@ _OWNERS_KEPT = 64
 _REFUSAL_TEXT = {
     Refusal.DRAINING: "the service is shutting down",
     Refusal.MAX_SESSIONS: "as many sessions as this instance takes are open",
+    Refusal.OVERLOADED: "the service is overloaded: try again later",
 }
 
 
@@ -67,6 +69,7 @@ class Reception:
         nodes: NodeOptions,
         admission: AdmissionOptions,
         supervisor: Supervise,
+        overload: Overload | None = None,
     ) -> None:
         self.draining = False
         """Set when the process shuts down: nobody new is let in."""
@@ -74,6 +77,7 @@ class Reception:
         self._nodes = nodes
         self._admission = admission
         self._supervisor = supervisor
+        self._overload = overload or Overload(admission)
         self._owners: dict[NodeId, str | None] = {}
         self._directory: Directory = setup.directory
 
@@ -84,9 +88,14 @@ class Reception:
         if init.resume and (init.session_id is not None or init.resume_token is not None):
             return self._resume_session(init, outbox, tenant_id)
         refusal = admit_session(
-            self._setup.presence.attached, self._admission, draining=self.draining
+            self._setup.presence.attached,
+            self._admission,
+            detached_sessions=self._setup.presence.detached,
+            draining=self.draining,
+            overloaded=self._overload.level >= OverloadLevel.NO_SESSIONS,
         )
         if refusal is not None:
+            self._setup.metrics.session_refused(refusal.value)
             text = _REFUSAL_TEXT[refusal]
             return Refused(ErrorCode.NODE_OVERLOADED, text, CloseCode.TRY_AGAIN_LATER)
         session_id = new_session_id()
@@ -99,7 +108,7 @@ class Reception:
     def _resume_session(
         self, init: SessionInit, outbox: Outbox, tenant_id: str | None
     ) -> OpenedSession | Refused:
-        """Hand a session over to this socket; neither `max_sessions` nor draining ends one.
+        """Hand a session over to this socket; no bound on sessions, overload or draining ends one.
 
         From here on the former socket is not heard any more: it is closed in the same step.
         """

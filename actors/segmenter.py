@@ -196,6 +196,16 @@ class Segmenter:
             return []
         return self._cut(self._pending or CutReason.PAUSE, now_ms)
 
+    def excuse_pause(self, now_ms: float, for_ms: float) -> bool:
+        """What was said may wait to be read: a pause that is due by now is not one yet.
+
+        False where no pause is due.
+        """
+        if self._pending is not None or now_ms < self._due_ms or not self._clock.is_running:
+            return False
+        self._due_ms = self._clock.excuse(now_ms, for_ms)
+        return True
+
     def flush(self, now_ms: float) -> list[Cut]:
         """Cut what is held because the session ends, and end its turn."""
         if self._pending is CutReason.MANUAL:

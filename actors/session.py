@@ -334,7 +334,8 @@ class SessionActor(SessionWork):
     def on_wake(self, now_ms: float) -> None:
         """Pauses, outcomes held back for too long, the end of the grace, overdue outcomes."""
         if self._phase in _OPEN:
-            self._dispatch(self._uplink.poll(now_ms))
+            is_unread = self._downlink.is_unread or not self.actor_inbox.empty()
+            self._dispatch(self._uplink.poll(now_ms, is_unread=is_unread))
         self._downlink.poll(now_ms)
         for utterance in self._uplink.overdue(now_ms):
             self._log.warning("an outcome is overdue", job_id=utterance.spec.job_id)

@@ -20,6 +20,12 @@ from protocol.errors import ErrorCode, ProtocolError
 from protocol.ids import JobId, RequestId, new_job_id, request_id
 from protocol.session_inbound import Utterance as UtteranceMessage
 
+_LATE_MS = 100
+"""So long after its time a wake-up comes only from a loop that was held up."""
+_LOOK_AGAIN_MS = 200
+_SAME_TURN_MS = 500
+"""Audio so soon after a pause was due, and before the alarm rang, was here before the pause."""
+
 
 @dataclass(frozen=True, slots=True)
 class UplinkOptions:
@@ -33,6 +39,8 @@ class UplinkOptions:
     """An outcome that is not here this long after that deadline is not waited for."""
     audio_ack_interval_ms: int = 1_000
     """Between two `audio_ack`, at least."""
+    max_open: int = 200
+    """Utterances without an outcome; beyond it they are refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,8 @@ class Uplink:
         self._options = options
         self._held = held
         self._accounted_bytes = 0
+        self._accounted_open = 0
+        self._was_late = False
         self._indexes = UsedIndexes()
         self._uplink_ms: int | None = None
         self._segmenter = Segmenter(
@@ -84,8 +94,8 @@ class Uplink:
 
     @property
     def is_over_bound(self) -> bool:
-        """True when the process holds more audio than it may."""
-        return self._held.is_over
+        """True when more is open than may be, here or in the process: what is cut is refused."""
+        return self._held.is_over or len(self.open) > self._options.max_open
 
     def chunk(self, message: ChunkArrived, now_ms: float, wall_ms: int) -> list[Utterance]:
         """Take a piece of audio; return what was cut.
@@ -123,8 +133,17 @@ class Uplink:
             case IndexUse.FRESH:
                 return [self._utterance(cut, said.utterance_index, said, now_ms)]
 
-    def poll(self, now_ms: float) -> list[Utterance]:
-        """Return what a pause or a hangover has cut by now."""
+    def poll(self, now_ms: float, *, is_unread: bool = False) -> list[Utterance]:
+        """Return what a pause or a hangover has cut by now.
+
+        A speaker whose words wait to be read is not quiet. Who is asked late cannot know: what came
+        meanwhile is read right after this, so it is asked once more.
+        """
+        due_ms = self._segmenter.deadline_ms
+        is_late = due_ms is not None and now_ms >= due_ms + _LATE_MS and not self._was_late
+        self._was_late = is_late
+        if (is_unread or is_late) and self._segmenter.excuse_pause(now_ms, _LOOK_AGAIN_MS):
+            return []
         return self._utterances(self._segmenter.poll(now_ms), now_ms)
 
     def flush(self, now_ms: float) -> list[Utterance]:
@@ -178,10 +197,14 @@ class Uplink:
         for utterance in list(self.open):
             self.open.close(utterance.spec.job_id)
         self._held.give_back(self._accounted_bytes)
-        self._accounted_bytes = 0
+        self._held.count(-self._accounted_open)
+        self._accounted_bytes = self._accounted_open = 0
 
     def _chunk(self, audio: bytes, seq: int, now_ms: float, *, is_final: bool) -> list[Utterance]:
         segmenter = self._segmenter
+        due_ms = segmenter.deadline_ms
+        if due_ms is not None and due_ms < now_ms <= due_ms + _SAME_TURN_MS:
+            segmenter.excuse_pause(now_ms, _LOOK_AGAIN_MS)
         is_late = False
         if self.progress is not None and audio:
             is_late = self.progress.is_late(segmenter.heard_ms, now_ms)
@@ -244,3 +267,5 @@ class Uplink:
         elif change < 0:
             self._held.give_back(-change)
         self._accounted_bytes = holds
+        self._held.count(len(self.open) - self._accounted_open)
+        self._accounted_open = len(self.open)

@@ -27,6 +27,7 @@ from actors.node import NodeActor
 from actors.node_steps import NodeSteps
 from actors.node_succession import for_successor, settle
 from actors.open_jobs import OpenJobs
+from actors.overload import Overload
 from actors.ports import Mailbox
 from actors.presence import Presence
 from actors.reap_steps import ReapSteps
@@ -93,11 +94,13 @@ class Scheduler:
         )
         self._repositories = _repositories(settings, self._store, instance_id)
         self._directory = Directory(instance_id)
-        self._held = HeldAudio(settings.admission.max_held_audio_bytes)
+        admission = settings.admission
+        self._held = HeldAudio(admission.max_held_audio_bytes, admission.max_open_utterances)
         self._presence = Presence()
         self._supervisor = Supervisor(self._rules(), on_escalate, _monotonic_ms)
+        overload = Overload(settings.admission)
         self.reception = Reception(
-            self._session_setup(), settings.node, settings.admission, self._supervisor
+            self._session_setup(), settings.node, settings.admission, self._supervisor, overload
         )
         reports = StoreReports(
             ReportSources(
@@ -111,7 +114,7 @@ class Scheduler:
             )
         )
         inside = Inside(
-            self.reception, reports, self._metrics, self._metrics.text, settings.admission
+            self.reception, reports, self._metrics, self._metrics.text, settings.admission, overload
         )
         self.gateway = Gateway(settings.gateway, inside)
         self._open_jobs = OpenJobs()
@@ -133,6 +136,7 @@ class Scheduler:
         self._directory.dispatcher = self._start_dispatcher(self._make_steps())
         self._start_instance()
         await self.gateway.start()
+        self._loop_lag.watch = self.gateway.note_lag
 
     async def drain(self) -> None:
         """Take nobody new and let what is open finish, for `drain_seconds` at most."""
@@ -268,6 +272,7 @@ class Scheduler:
                 job_lifetime_ms=lifetime_ms,
                 overdue_ms=settings.sequencer.result_gap_ms,
                 audio_ack_interval_ms=settings.session.audio_ack_interval_ms,
+                max_open=settings.admission.max_open_per_session,
             ),
             downlink=DownlinkOptions(
                 settings.sequencer,

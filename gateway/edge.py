@@ -10,6 +10,8 @@ message. An idle connection takes 7 kB that way, 15 with the library's own conne
 - A handler that cannot take more calls `pause`: the transport is not read any more, and what had
   been read already waits here, in order. `resume` hands it over first. Nothing is dropped.
 - The handler hears the end of its connection exactly once, after all messages before it.
+- What a client sends may have to wait for its turn, as bytes: the turnstile says when. The second
+  read that has to wait is the last; then the transport is not read any more.
 - Nothing here raises towards who sends or closes.
 """
 
@@ -18,7 +20,6 @@ import logging
 import socket
 from collections import deque
 from collections.abc import Awaitable
-from contextlib import suppress
 from typing import Any, cast
 
 from loguru import logger
@@ -28,13 +29,14 @@ from websockets.protocol import CONNECTING, OPEN, Event
 from websockets.server import ServerProtocol
 
 from gateway.framing import (
-    BAD_REQUEST,
     INVALID_TEXT,
     SWITCHING_PROTOCOLS,
     Fragments,
     fitting,
     is_utf8,
+    write_out,
 )
+from gateway.turnstile import Turnstile
 from gateway.upgrade import EdgeOwner, SocketHandler, Upgrade
 from protocol.errors import CloseCode
 
@@ -43,6 +45,8 @@ _wire_log.setLevel(logging.WARNING)  # the handlers write a line for each socket
 
 _MOST_JOINED_BYTES = 1 << 20
 """What is sent in one turn of the loop is offered to the peer when it is so much."""
+_TURN_BYTES = 1 << 14
+"""What a connection takes in one turn: 13 chunks of speech in JSON."""
 
 
 class EdgeConnection(asyncio.Protocol):
@@ -61,7 +65,9 @@ class EdgeConnection(asyncio.Protocol):
         "_strict_text",
         "_timer",
         "_transport",
+        "_turnstile",
         "_unflushed_bytes",
+        "_unread",
         "_ws",
         "heard",
     )
@@ -78,6 +84,10 @@ class EdgeConnection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._fragments: Fragments | None = None
         self._strict_text = True
+        self._turnstile: Turnstile | None = owner.door
+        """Where its bytes may have to wait; None: nowhere."""
+        self._unread: bytes | None = None
+        """What waits there."""
         self._held: deque[Event] | None = None
         self._paused = False
         self._resuming = False
@@ -95,7 +105,7 @@ class EdgeConnection(asyncio.Protocol):
     @property
     def is_paused(self) -> bool:
         """Tell whether the peer's bytes wait unread, so that its silence means nothing."""
-        return self._paused
+        return self._paused or self._unread is not None
 
     @property
     def unsent_bytes(self) -> int:
@@ -180,7 +190,7 @@ class EdgeConnection(asyncio.Protocol):
         self._held = None
         if self._lost:
             self._finish()
-        elif not self._transport.is_closing():
+        elif self._unread is None and not self._transport.is_closing():
             self._transport.resume_reading()
 
     # ---- what the loop calls ----------------------------------------------------------------
@@ -188,12 +198,52 @@ class EdgeConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the request."""
         self._transport = cast("asyncio.Transport", transport)
-        self._timer = self._loop.call_later(self._owner.open_timeout_s, self.abort)
+        self._timer = self._loop.call_later(self._owner.open_timeout_s, self._on_no_request)
         self._owner.connected(self)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes: answer control frames, hand over whole messages."""
+        """Take bytes now, or when it is this connection's turn."""
         self.heard = True
+        turnstile = self._turnstile
+        if turnstile is None or (self._unread is None and turnstile.admits(len(data))):
+            self._take(data)
+        else:
+            self._wait(data, turnstile)
+
+    def _wait(self, data: bytes, turnstile: Turnstile) -> None:
+        """Keep the bytes until it is their turn; what was read twice meanwhile is enough."""
+        is_first = self._unread is None
+        if is_first and self._handler is None and not self._owner.may_wait(data):
+            self._take(data)
+            return
+        if not is_first or turnstile.holds_back:
+            self._transport.pause_reading()
+        self._unread = data if self._unread is None else self._unread + data
+        if is_first:
+            turnstile.enter(self)
+
+    def take_turn(self) -> int:
+        """Take some of the bytes that wait; return how many."""
+        data = self._unread
+        if data is None:  # the connection's end did not wait
+            return 0
+        self._unread = data[_TURN_BYTES:] or None
+        taken = data[:_TURN_BYTES]
+        self._take(taken)
+        if self._unread is not None:
+            (self._turnstile or self._owner.reading).enter(self)
+        elif not self._paused and not self._transport.is_closing():
+            self._transport.resume_reading()
+        return len(taken)
+
+    def _take_unread(self) -> None:
+        """The peer's end has come: what came before it does not wait any more."""
+        data, self._unread = self._unread, None
+        if data is not None:
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        """Answer control frames, hand over whole messages."""
         ws = self._ws
         ws.receive_data(data)
         events = ws.events_received()
@@ -210,12 +260,14 @@ class EdgeConnection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """Take the end of the peer's stream; the transport closes itself after this."""
+        self._take_unread()
         self._ws.receive_eof()
         self._flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the owner at once, the handler after what it has not taken yet."""
         del exc  # a reset and an orderly end are the same to everyone here
+        self._take_unread()
         self._ws.receive_eof()
         self._stop_timer()
         self._lost = True
@@ -224,6 +276,13 @@ class EdgeConnection(asyncio.Protocol):
             self._finish()
 
     # ---- request ----------------------------------------------------------------------------
+
+    def _on_no_request(self) -> None:
+        """End a connection that has asked for nothing in time, unless we have not looked yet."""
+        if self._unread is None:
+            self.abort()
+        else:
+            self._timer = self._loop.call_later(self._owner.open_timeout_s, self._on_no_request)
 
     def _answer(self, request: Request) -> None:
         if self._ws.eof_sent:  # frames came with the request, and they have ended it already
@@ -245,6 +304,7 @@ class EdgeConnection(asyncio.Protocol):
             return
         ws.max_message_size = upgrade.policy.max_message_bytes
         self._strict_text = upgrade.policy.strict_text
+        self._turnstile = self._owner.reading if upgrade.policy.queues else None
         ws.send_response(response)
         self._flush()
         self._stop_timer()
@@ -325,26 +385,4 @@ class EdgeConnection(asyncio.Protocol):
 
     def _flush(self) -> None:
         self._unflushed_bytes = 0
-        transport = self._transport
-        writes = self._ws.data_to_send()
-        if not writes:
-            return
-        ends = not writes[-1]  # the library's word for the end of the stream
-        if ends:
-            writes.pop()
-        if len(writes) == 1:
-            transport.write(writes[0])
-        elif writes:
-            transport.writelines(writes)
-        if ends:
-            self._write_end(nothing_said=not writes)
-
-    def _write_end(self, *, nothing_said: bool) -> None:
-        transport = self._transport
-        if nothing_said and self._ws.handshake_exc is not None:
-            transport.write(BAD_REQUEST)  # the library says nothing to what is no request
-        if not transport.can_write_eof():  # TLS has no half-close
-            transport.close()
-        elif not transport.is_closing():
-            with suppress(OSError, RuntimeError):  # reset already: the end is on its way
-                transport.write_eof()
+        write_out(self._ws, self._transport)

@@ -1,4 +1,11 @@
-"""Rules of RFC 6455 that the library leaves to us: fragments, text, the length of a reason."""
+"""What RFC 6455 and the library leave to us: fragments, text, close reasons, the last write."""
+
+import asyncio
+from contextlib import suppress
+
+from websockets.server import ServerProtocol
+
+from protocol.pieces import compact
 
 SWITCHING_PROTOCOLS = 101
 BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -13,16 +20,18 @@ _MAX_REASON_BYTES = 123
 class Fragments:
     """A message that comes in pieces. How long it may get, the library knows."""
 
-    __slots__ = ("_pieces", "is_text")
+    __slots__ = ("_joined", "_pieces", "is_text")
 
     def __init__(self, first: bytes, *, is_text: bool) -> None:
         self.is_text = is_text
         self._pieces = [first]
+        self._joined = 0
 
     def add(self, data: bytes) -> None:
         """Take the next piece."""
         if data:  # a stream of empty pieces must not fill the memory
             self._pieces.append(data)
+            self._joined = compact(self._pieces, self._joined)
 
     def whole(self) -> bytes:
         """Return the message."""
@@ -43,3 +52,29 @@ def is_utf8(data: bytes) -> bool:
 def fitting(reason: str) -> str:
     """Return as much of a close reason as a control frame holds."""
     return reason.encode()[:_MAX_REASON_BYTES].decode(errors="ignore")
+
+
+def write_out(ws: ServerProtocol, transport: asyncio.Transport) -> None:
+    """Write what the library has to send, and the end of the stream where it says so."""
+    writes = ws.data_to_send()
+    if not writes:
+        return
+    ends = not writes[-1]  # the library's word for the end of the stream
+    if ends:
+        writes.pop()
+    if len(writes) == 1:
+        transport.write(writes[0])
+    elif writes:
+        transport.writelines(writes)
+    if ends:
+        _write_end(ws, transport, nothing_said=not writes)
+
+
+def _write_end(ws: ServerProtocol, transport: asyncio.Transport, *, nothing_said: bool) -> None:
+    if nothing_said and ws.handshake_exc is not None:
+        transport.write(BAD_REQUEST)  # the library says nothing to what is no request
+    if not transport.can_write_eof():  # TLS has no half-close
+        transport.close()
+    elif not transport.is_closing():
+        with suppress(OSError, RuntimeError):  # reset already: the end is on its way
+            transport.write_eof()

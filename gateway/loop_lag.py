@@ -1,10 +1,16 @@
 """How late the event loop is. It owns one timer; it must not act on what it sees."""
 
 import asyncio
+from collections.abc import Callable
+from typing import TypeAlias
 
-_PERIOD_S = 0.25
-_WINDOW_SAMPLES = 20
+_PERIOD_S = 0.0625
+_WINDOW_SAMPLES = 80
 """5 s: the worst lag shown is that of the running and the last window."""
+
+
+Watch: TypeAlias = Callable[[float, float], object]
+"""Told a lag and the loop's time, both in milliseconds."""
 
 
 class LoopLag:
@@ -13,6 +19,8 @@ class LoopLag:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.latest_s = 0.0
         """The last sample."""
+        self.watch: Watch | None = None
+        """Told each sample."""
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
         self._due_s = 0.0
@@ -43,10 +51,13 @@ class LoopLag:
         self._timer = self._loop.call_at(self._due_s, self._sample)
 
     def _sample(self) -> None:
-        self.latest_s = max(0.0, self._loop.time() - self._due_s)
+        now_s = self._loop.time()
+        self.latest_s = max(0.0, now_s - self._due_s)
         self._window_s = max(self._window_s, self.latest_s)
         self._samples += 1
         if self._samples == _WINDOW_SAMPLES:
             self._samples = 0
             self._last_window_s, self._window_s = self._window_s, 0.0
+        if self.watch is not None:
+            self.watch(self.latest_s * 1000, now_s * 1000)
         self._arm()

@@ -28,6 +28,8 @@ _GAUGES = {
     Gauge.NODES: "Nodes connected here",
     Gauge.OPEN_SLOTS: "Slots in use on the nodes connected here",
     Gauge.AUDIO_BYTES_HELD: "Uplink audio in memory, in bytes",
+    Gauge.OVERLOAD_LEVEL: "0, 1: no further sessions, 2: sessions are read more slowly, too",
+    Gauge.SOCKETS_WAITING: "Sockets of clients with bytes that wait for their turn",
 }
 
 
@@ -63,6 +65,7 @@ class PrometheusMetrics(Collector):
         self._cuts: Counter[str] = Counter()
         self._scripts: Counter[str] = Counter()
         self._bad_messages: Counter[str] = Counter(session=0, node=0)
+        self._refused_sessions: Counter[str] = Counter(overloaded=0)
         self._stale_results = 0
         self._round_trips = 0
         self._store_s = _Histogram(_STORE_SECONDS)
@@ -109,6 +112,10 @@ class PrometheusMetrics(Collector):
         """A peer sent what could not be used, on the `session` or the `node` socket."""
         self._bad_messages[socket] += 1
 
+    def session_refused(self, reason: str) -> None:
+        """A session was turned away."""
+        self._refused_sessions[reason] += 1
+
     def watch(self, gauge: Gauge, read: Callable[[], float]) -> None:
         """Read this gauge from here from now on."""
         self._gauges[gauge] = read
@@ -140,6 +147,8 @@ class PrometheusMetrics(Collector):
         yield _labelled("lingua_cuts", "Utterances by why they were cut", "reason", self._cuts)
         yield _labelled("lingua_scripts", "Scripts run in the store", "script", self._scripts)
         yield _labelled("lingua_bad_messages", "Refused messages", "socket", self._bad_messages)
+        refused = self._refused_sessions
+        yield _labelled("lingua_sessions_refused", "Sessions turned away", "reason", refused)
         for name, text, value in (
             ("lingua_stale_results", "Results of attempts given up", self._stale_results),
             ("lingua_store_round_trips", "Pipelines sent to the store", self._round_trips),

@@ -34,6 +34,11 @@ class SocketOutbox:
         """True from half of the bound on."""
         return self._connection.unsent_bytes > self._max_bytes // 2
 
+    @property
+    def is_unread(self) -> bool:
+        """True while what the peer has sent waits to be read."""
+        return self._connection.is_paused
+
     def send(self, message: Any) -> bool:
         """Write a wire message; False when the socket is gone, closing or has just been closed."""
         sent = self._write(message)

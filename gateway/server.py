@@ -18,7 +18,8 @@ from loguru import logger
 from websockets.http11 import Request, Response
 
 from actors.admission import AdmissionOptions
-from actors.metrics import Metrics
+from actors.metrics import Gauge, Metrics
+from actors.overload import Overload, OverloadLevel
 from gateway.edge import EdgeConnection
 from gateway.http import HttpAnswers, refuse
 from gateway.keepalive import Keepalive
@@ -27,11 +28,13 @@ from gateway.options import GatewayOptions
 from gateway.ports import ANONYMOUS, Reception, Reports
 from gateway.session_socket import SessionSocket
 from gateway.socket_context import SocketContext
+from gateway.turnstile import Turnstile
 from gateway.upgrade import Answer, Connection, SocketHandler, SocketPolicy, Upgrade
 from protocol.errors import CloseCode
 
 SESSION_PATH = "/ws/session"
 NODE_PATH = "/ws/node"
+_CLIENT_REQUEST = f"GET {SESSION_PATH}".encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,8 @@ class Inside:
     metrics_text: Callable[[], bytes]
     """The figures as `/metrics` shows them."""
     admission: AdmissionOptions = field(default_factory=AdmissionOptions)
+    overload: Overload = field(default_factory=lambda: Overload(AdmissionOptions()))
+    """Shared with reception; the gateway feeds it."""
 
 
 class Gateway:
@@ -80,8 +85,10 @@ class Gateway:
         self._gone: asyncio.Event | None = None
         self._answers: set[asyncio.Task[None]] = set()
         self._upgrades: dict[str, Upgrade] = {}
+        self.door: Turnstile
+        self.reading: Turnstile
         self._session_policy = SocketPolicy(
-            options.session_max_message_bytes, strict_text=True, keepalive=True
+            options.session_max_message_bytes, strict_text=True, keepalive=True, queues=True
         )
         self._node_policy = SocketPolicy(
             options.node_max_message_bytes, strict_text=False, keepalive=False
@@ -121,6 +128,9 @@ class Gateway:
         """
         loop = asyncio.get_running_loop()
         options, inside = self._options, self._inside
+        self.door, self.reading = Turnstile(loop, all_wait=True), Turnstile(loop)
+        inside.metrics.watch(Gauge.OVERLOAD_LEVEL, lambda: inside.overload.level)
+        inside.metrics.watch(Gauge.SOCKETS_WAITING, lambda: len(self.reading))
         self._keepalive = Keepalive(
             loop, options.ping_interval_ms / 1000, options.ping_timeout_ms / 1000
         )
@@ -165,7 +175,25 @@ class Gateway:
         await self._wait_until(lambda: not self._connections)
         self._server = None
 
+    def note_lag(self, lag_ms: float, now_ms: float) -> None:
+        """Judge the load by a sample of the loop's lag, or by how long clients wait to be read.
+
+        Reading in turns keeps the loop on time: as long as it is needed, the wait says so.
+        """
+        reading, overload = self.reading, self._inside.overload
+        former = overload.level
+        level = overload.sample(max(lag_ms, reading.wait_ms), now_ms)
+        if level is former:
+            return
+        reading.holds_back = level >= OverloadLevel.SLOW_READING
+        log = logger.warning if level > former else logger.info
+        log("overload", level=level.name, sessions=self.session_sockets, waiting=len(reading))
+
     # ---- what connections ask ---------------------------------------------------------------
+
+    def may_wait(self, start: bytes) -> bool:
+        """Tell whether a request waits at the door: a client's; nobody else's, nor a question."""
+        return start.startswith(_CLIENT_REQUEST)
 
     def answer(self, request: Request) -> Answer:
         """Decide about a request; never blocks, never raises."""

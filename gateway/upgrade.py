@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 from websockets.http11 import Request, Response
 
+from gateway.turnstile import Turnstile
+
 
 class Connection(Protocol):
     """A peer's socket as its handler and its outbox see it."""
@@ -25,6 +27,10 @@ class Connection(Protocol):
     @property
     def refused_bytes(self) -> int:
         """What the peer has been offered and has not taken."""
+
+    @property
+    def is_paused(self) -> bool:
+        """Tell whether the peer's bytes wait unread, so that its silence means nothing."""
 
     def send_text(self, data: bytes) -> bool:
         """Write one text message (UTF-8); False when the socket is closing or gone."""
@@ -62,6 +68,8 @@ class SocketPolicy:
     """Text that is not UTF-8 closes the socket with 1007 (RFC 6455 section 8.1)."""
     keepalive: bool
     """The peer is pinged, and gone when it does not answer. Else only the kernel probes it."""
+    queues: bool = False
+    """The peer is read in turns when there is too much to do. Else what it sends comes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,13 @@ class EdgeOwner(Protocol):
     """Seconds that a peer has for its request."""
     close_timeout_s: float
     """Seconds that a peer has to close after we did."""
+    door: Turnstile
+    """Where requests wait that may."""
+    reading: Turnstile
+    """Where what an upgraded peer sends waits, if its policy says so."""
+
+    def may_wait(self, start: bytes) -> bool:
+        """Tell whether the request that begins so has to wait at the door."""
 
     def answer(self, request: Request) -> Answer:
         """Decide about a request; never blocks, never raises."""

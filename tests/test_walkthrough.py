@@ -44,6 +44,7 @@ class Peer:
         self._news = asyncio.Event()
 
     is_backed_up = False
+    is_unread = False
 
     def send(self, message: WireMessage) -> bool:
         """Take a message as a socket would."""

@@ -13,8 +13,21 @@ def test_a_session_too_many_is_refused() -> None:
     assert admit_session(2, AdmissionOptions(max_sessions=2)) is Refusal.MAX_SESSIONS
 
 
+def test_as_many_sessions_as_may_be_open_may_wait_for_their_clients() -> None:
+    options = AdmissionOptions(max_sessions=2)
+    assert admit_session(0, options, detached_sessions=1) is None
+    assert admit_session(0, options, detached_sessions=2) is Refusal.MAX_SESSIONS
+
+
 def test_nobody_comes_in_while_draining() -> None:
     assert admit_session(0, AdmissionOptions(), draining=True) is Refusal.DRAINING
+
+
+def test_an_overload_keeps_newcomers_out_and_is_the_last_reason_to_be_given() -> None:
+    options = AdmissionOptions(max_sessions=2)
+    assert admit_session(1, options, overloaded=True) is Refusal.OVERLOADED
+    assert admit_session(2, options, overloaded=True) is Refusal.MAX_SESSIONS
+    assert admit_session(2, options, draining=True, overloaded=True) is Refusal.DRAINING
 
 
 def test_held_audio_returns_to_zero() -> None:
@@ -52,7 +65,20 @@ def test_negative_sizes_are_a_bug() -> None:
         held.give_back(-1)
 
 
+def test_too_many_open_utterances_are_as_bad_as_too_many_bytes() -> None:
+    held = HeldAudio(max_bytes=100, max_utterances=2)
+    held.count(2)
+    assert not held.is_over
+    held.count(1)
+    assert held.is_over
+    held.count(-3)
+    assert not held.is_over
+    with pytest.raises(ValueError, match="1 utterances closed while 0 are open"):
+        held.count(-1)
+
+
 def test_it_shows_its_state() -> None:
-    held = HeldAudio(max_bytes=100)
+    held = HeldAudio(max_bytes=100, max_utterances=9)
     held.take(3)
-    assert repr(held) == "<HeldAudio 3 of 100 bytes>"
+    held.count(2)
+    assert repr(held) == "<HeldAudio 3 of 100 bytes, 2 of 9 utterances>"

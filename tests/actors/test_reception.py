@@ -10,6 +10,7 @@ from actors.downlink import DownlinkOptions
 from actors.messages import CloseRequested, NodeArrived, NodeSocketLost, SessionEnded, SocketLost
 from actors.metrics import NullMetrics
 from actors.node_options import NodeOptions
+from actors.overload import Overload, OverloadLevel
 from actors.presence import Presence
 from actors.reception import OpenedNode, OpenedSession, Reception, Refused
 from actors.runtime import ActorFailed, tell
@@ -37,11 +38,14 @@ class Door:
         self.directory.dispatcher = self.dispatcher
         self.presence = Presence()
         self.failures: list[ActorFailed] = []
+        self.refusals: list[str] = []
+        metrics = NullMetrics()
+        metrics.session_refused = self.refusals.append  # type: ignore[method-assign,assignment]
         setup = SessionSetup(
             directory=self.directory,
             presence=self.presence,
             held=HeldAudio(1 << 20),
-            metrics=NullMetrics(),
+            metrics=metrics,
             uplink=UplinkOptions(SegmenterOptions(), 1000, 100_000, 5_000),
             downlink=DownlinkOptions(SequencerOptions(), 200, 1 << 20),
             grace_ms=30_000,
@@ -50,7 +54,10 @@ class Door:
             wall_ms=lambda: 0,
         )
         admission = AdmissionOptions(max_sessions=max_sessions)
-        self.reception = Reception(setup, NodeOptions(), admission, self.failures.append)
+        self.overload = Overload(admission)
+        self.reception = Reception(
+            setup, NodeOptions(), admission, self.failures.append, self.overload
+        )
 
     def open(self, tenant: str | None = None, **said: Any) -> OpenedSession:
         opened = self.reception.open_session(
@@ -138,6 +145,15 @@ async def test_detached_and_ended_sessions_take_no_place(door: Door) -> None:
     assert door.presence.attached == 2
 
 
+@for_two
+async def test_who_comes_and_goes_leaves_so_many_sessions_and_no_more(door: Door) -> None:
+    await door.detached()
+    attachable = await door.detached()
+    assert isinstance(door.reception.open_session(INIT, RecordingOutbox(), None), Refused)
+    door.attach(attachable)
+    door.open()
+
+
 @at_the_door
 async def test_while_draining_nobody_new_is_let_in(door: Door) -> None:
     door.reception.draining = True
@@ -145,6 +161,28 @@ async def test_while_draining_nobody_new_is_let_in(door: Door) -> None:
     assert isinstance(refused, Refused)
     assert refused.close_code is CloseCode.TRY_AGAIN_LATER
     assert isinstance(door.register(), Refused)
+
+
+@at_the_door
+async def test_in_an_overload_newcomers_are_turned_away_and_those_who_come_back_are_not(
+    door: Door,
+) -> None:
+    attachable = await door.detached()
+    resumable = await door.detached(resume=True)
+    resumption = door.presence.resumption(resumable)
+    assert resumption is not None
+    door.overload.level = OverloadLevel.NO_SESSIONS
+    refused = door.reception.open_session(INIT, RecordingOutbox(), None)
+    assert isinstance(refused, Refused)
+    assert refused.close_code is CloseCode.TRY_AGAIN_LATER
+    assert refused.message == "the service is overloaded: try again later"
+    assert door.refusals == ["overloaded"]
+    assert isinstance(door.attach(attachable), OpenedSession)
+    assert isinstance(door.register(), OpenedNode)
+    door.open(resume=True, session_id=resumable, resume_token=resumption.renew())
+    door.overload.level = OverloadLevel.NONE
+    door.open()
+    assert door.refusals == ["overloaded"]
 
 
 # ---- attaching ------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ def test_every_figure_is_there_under_its_name() -> None:
     metrics.round_trip(0.0007, 3)
     metrics.stale_result()
     metrics.bad_message("session")
+    metrics.session_refused("max_sessions")
     metrics.final_to_assign(3.0)
     metrics.final_to_result(700.0)
     assert {
@@ -38,6 +39,10 @@ def test_every_figure_is_there_under_its_name() -> None:
         "lingua_nodes 7.0",
         "lingua_open_slots 7.0",
         "lingua_audio_bytes_held 7.0",
+        "lingua_overload_level 7.0",
+        "lingua_sockets_waiting 7.0",
+        'lingua_sessions_refused_total{reason="overloaded"} 0.0',
+        'lingua_sessions_refused_total{reason="max_sessions"} 1.0',
         "lingua_loop_lag_seconds 0.0",
         'lingua_jobs_total{outcome="completed"} 2.0',
         'lingua_jobs_total{outcome="queue_full"} 1.0',
@@ -104,6 +109,23 @@ def test_the_loop_lag_is_the_worst_of_the_last_windows() -> None:
         assert lag.worst_s == 0
         lag.stop()
         lag.stop()
+
+    run_virtual(main())
+
+
+def test_each_sample_of_the_lag_is_told_with_its_time() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        seen: list[tuple[float, float]] = []
+        lag = LoopLag(loop)
+        lag.watch = lambda lag_ms, now_ms: seen.append((lag_ms, now_ms))
+        lag.start()
+        await asyncio.sleep(0.125)
+        loop._clock.now += 0.5
+        await asyncio.sleep(0.0625)
+        lag.stop()
+        assert seen == [(0.0, 62.5), (0.0, 125.0), (437.5, 625.0), (0.0, 687.5)]
 
     run_virtual(main())
 

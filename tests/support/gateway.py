@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from actors.admission import AdmissionOptions
 from actors.messages import SocketAttached
+from actors.overload import Overload
 from actors.ports import Outbox
 from actors.reception import OpenedNode, OpenedSession, Refused
 from actors.runtime import ActorRef, LoopActor, tell
@@ -267,7 +268,9 @@ async def open_house(
     """A gateway for the time of a block; afterwards nothing of it may be left."""
     reception, reports = FakeReception(), FakeReports()
     metrics = PrometheusMetrics(LoopLag(asyncio.get_running_loop()))
-    inside = Inside(reception, reports, metrics, metrics.text, admission or AdmissionOptions())
+    overload = Overload(AdmissionOptions(overload_lag_ms=100, overload_after_ms=500))
+    admission = admission or AdmissionOptions()
+    inside = Inside(reception, reports, metrics, metrics.text, admission, overload)
     gateway = Gateway(options or GatewayOptions(port=0), inside, bind or Bind(close_timeout_s=0.3))
     await gateway.start()
     house = House(gateway, reception, reports, metrics)

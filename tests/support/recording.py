@@ -53,6 +53,7 @@ class RecordingOutbox:
     messages: list[BaseModel] = field(default_factory=list)
     closed_with: tuple[int, str] | None = None
     is_backed_up: bool = False
+    is_unread: bool = False
 
     def send(self, message: BaseModel) -> bool:
         """Keep the message, unless the socket is gone."""

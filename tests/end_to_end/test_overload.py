@@ -1,0 +1,105 @@
+"""More speech than the process can take in: who is let in, who is heard, and what is left over.
+
+The limit of lag is set low, and the load generator offers several times what any machine can do.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from peers.load import ClientShape, close_clients, open_clients
+from peers.rhythm import Pace, Paced
+from peers.simulated_node import NodeShape, SimulatedNode
+from peers.tally import Tally
+from tests.support.raw_client import RawClient, raw_client, session_init
+from tests.support.raw_wire import over_sockets
+from tests.support.scheduler_process import SchedulerProcess, running_scheduler
+
+Pair = tuple[str, str]
+SPEAKERS = 40
+PACE = Pace(chunks_per_second=1000, utterance_chunks=20)
+FLAGS = {
+    "overload-lag-ms": 10,
+    "overload-after-ms": 100,
+    "ingest-rate": 1_000_000,
+    "hangover-manual-ms": 0,
+    "ping-interval-ms": 300,
+    "ping-timeout-ms": 300,
+    "pending-timeout-ms": 60_000,
+}
+PATIENCE_S = 60
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[SchedulerProcess]:
+    with running_scheduler(*(f"--{name}={value}" for name, value in FLAGS.items())) as process:
+        yield process
+        process.wait_until_idle(seconds=10)
+
+
+@asynccontextmanager
+async def flooded(scheduler: SchedulerProcess, pair: Pair, level: int) -> AsyncIterator[Tally]:
+    """Offer too much until this level is reached, through the block; then wait for all answers."""
+    await asyncio.to_thread(scheduler.wait_for, {"lingua_overload_level": 0.0})
+    tally, address = Tally(), ("127.0.0.1", scheduler.port)
+    node = SimulatedNode(f"node-{pair[0]}", NodeShape(capacity=SPEAKERS, languages=pair), tally)
+    await node.open(*address)
+    clients = await open_clients(SPEAKERS, address, ClientShape(*pair), tally)
+    speech = Paced(clients, PACE, tally)
+    speech.start()
+    async with asyncio.timeout(PATIENCE_S):
+        while (await figures(scheduler))["lingua_overload_level"] < level:
+            await asyncio.sleep(0.02)
+        yield tally
+        speech.stop()
+        while tally.open_utterances:
+            await asyncio.sleep(0.02)
+        await close_clients(clients)
+    node.close()
+    assert (tally.problems, tally.refusals) == ([], {})
+
+
+async def figures(scheduler: SchedulerProcess) -> dict[str, float]:
+    return await asyncio.to_thread(scheduler.metrics)
+
+
+@over_sockets
+async def test_newcomers_are_turned_away_and_those_who_come_back_are_let_in(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    before = await RawClient(scheduler.session_url).open()
+    ack = await before.init(*pair, resume=True)
+    before.abort()
+    async with flooded(scheduler, pair, level=1):
+        newcomer = await RawClient(scheduler.session_url).open()
+        await newcomer.say(session_init(*pair))
+        assert await newcomer.close_code() == 1013
+        assert newcomer.socket.close_reason == "the service is overloaded: try again later"
+        assert not newcomer.all_heard("session_init_ack")
+        refused = 'lingua_sessions_refused_total{reason="overloaded"}'
+        assert (await figures(scheduler))[refused] >= 1
+        back = await RawClient(scheduler.session_url).open()
+        told = {"session_id": ack["session_id"], "resume_token": ack["resume_token"]}
+        assert (await back.init(*pair, resume=True, last_delivery_seq=0, **told))["resumed"]
+        ready = await asyncio.to_thread(scheduler.get, "/ready")
+        assert (ready.status, json.loads(ready.body)["ready"]) == (200, True)
+    await back.end()
+    await back.aclose()
+
+
+@over_sockets
+async def test_what_is_said_in_an_overload_is_answered_and_nothing_stays_behind(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    """Every utterance has its own translation, and no socket that is read slowly is given up."""
+    async with flooded(scheduler, pair, level=2) as tally:
+        assert (await figures(scheduler))["lingua_sockets_waiting"] > 0
+    assert tally.results == tally.utterances > SPEAKERS
+    calm = {"lingua_overload_level": 0.0, "lingua_sockets_waiting": 0.0}
+    idle = {"lingua_audio_bytes_held": 0.0, "lingua_open_slots": 0.0}
+    await asyncio.to_thread(scheduler.wait_for, calm | idle, 10)
+    async with raw_client(scheduler.session_url, *pair):
+        pass  # newcomers are welcome again
