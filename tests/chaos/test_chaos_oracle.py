@@ -249,6 +249,18 @@ def test_a_slot_is_free_again_after_its_job(between: Event) -> None:
     assert [text for text in breaches([*crowd(2), stays, *more]) if "capacity" in text]
 
 
+def test_a_segment_that_was_only_recognised_keeps_its_slot() -> None:
+    words = [opened(), joined(capacity=1), *said(1.0), heard(1.1, turn="turn")]
+    recognised = answered(1.2, heard(1.1), answer=Answer.TEXT_ONLY)
+    more = [opened(session="s9"), *said(1.3, session="s9"), heard(1.4, session="s9")]
+    assert [text for text in breaches([*words, recognised, *more]) if "capacity" in text]
+
+
+def test_a_slot_is_free_again_after_its_deadline() -> None:
+    more = [opened(session="s9"), *said(31.2, session="s9"), heard(31.3, session="s9")]
+    assert not [text for text in breaches([*crowd(2), *more]) if "capacity" in text]
+
+
 def test_a_node_that_hears_a_session_out_of_order_is_caught() -> None:
     words = [opened(), joined(), *said(1.0), *said(1.1, 1)]
     swapped = [*words, heard(1.2, index=1), heard(1.3)]

@@ -77,7 +77,7 @@ class OpenSlots:
 
     def _answered(self, event: JobAnswered) -> None:
         jobs = self.nodes[event.node].jobs
-        if event.answer is Answer.FALSE:
+        if event.answer in (Answer.FALSE, Answer.TEXT_ONLY):
             return
         job = jobs.pop(event.job_id, None)
         if job is None or event.answer not in (Answer.FULL, Answer.EMPTY):
