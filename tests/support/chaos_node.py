@@ -35,6 +35,7 @@ BEAT_SECONDS = 1.0
 _RETRY_SECONDS = 0.3
 _LOOK_SECONDS = 0.05
 _ACK_SECONDS = 10.0
+_ACK = "node_register_ack"
 _LATE_SECONDS = 4.0
 _KEPT_ANSWERS = 20
 
@@ -105,9 +106,10 @@ class ChaosNode:
             wire = await Wire.open(self.world.node_proxy, "/ws/node")
             self._wires.add(wire)
             await wire.say(registration(self.name, self.plan.capacity))
+            early: list[Message] = []  # who is known already may get work before the ack
             async with asyncio.timeout(_ACK_SECONDS):
-                while json.loads(await wire.socket.recv())["type"] != "node_register_ack":
-                    pass
+                while (message := json.loads(await wire.socket.recv()))["type"] != _ACK:
+                    early.append(message)
         finally:
             self._is_connecting = False
         self.world.log(
@@ -118,6 +120,8 @@ class ChaosNode:
             is_sound=self.plan.is_sound,
         )
         self.wire = wire
+        for message in early:
+            self._hear(message, wire)
         self._keep(self._lives, self._live(wire))
 
     async def _live(self, wire: Wire) -> None:
