@@ -89,7 +89,7 @@ def _switched_off() -> list[str]:
 
 
 def _memory(samples: list[tuple[float, float]]) -> str:
-    """Return start, end and slope of the second half, in which nothing has to warm up any more."""
+    """Return the quarters, and the slope of the second half: the first one warms up."""
     if len(samples) < 4:
         return "not sampled"
     half = samples[len(samples) // 2 :]
@@ -97,8 +97,9 @@ def _memory(samples: list[tuple[float, float]]) -> str:
     mean = sum(mib for _, mib in half) / len(half)
     spread = sum((at - mean_at) ** 2 for at, _ in half)
     slope = sum((at - mean_at) * (mib - mean) for at, mib in half) / spread if spread else 0.0
-    first, last = samples[0][1], samples[-1][1]
-    return f"{first:.1f} MiB at first, {last:.1f} at last, {slope * 3600:+.1f} MiB/h at the end"
+    quarters = [samples[(len(samples) - 1) * number // 4][1] for number in range(5)]
+    path = " → ".join(f"{mib:.1f}" for mib in quarters)
+    return f"{path} MiB, {slope * 3600:+.1f} MiB/h (least squares over the second half)"
 
 
 def _parser() -> argparse.ArgumentParser:

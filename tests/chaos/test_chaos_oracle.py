@@ -9,6 +9,7 @@ from tests.support.chaos_audio import Speech, digest_of
 from tests.support.chaos_log import (
     EVERYBODY,
     Answer,
+    ClockJumped,
     CloseAcked,
     CloseAsked,
     Complaint,
@@ -371,6 +372,8 @@ def test_an_outcome_that_does_not_come_in_time_is_caught() -> None:
 def test_work_that_waits_beside_a_free_node_is_caught() -> None:
     waiting = [opened(), joined(), *said(1.0), *ticks(1.0, 8.0)]
     assert breaches(waiting) == ["starvation: s:0 waits for 5.2 s while a node is free"]
+    jumped = [*waiting[:-20], ClockJumped(at=3.0), *ticks(3.0, 12.0)]
+    assert breaches(jumped) == []
     unsound = [opened(), joined(is_sound=False), *waiting[2:]]
     assert breaches(unsound) == []
     gone = [*waiting[:2], NodeLeft(at=0.5, node="n"), *waiting[2:]]

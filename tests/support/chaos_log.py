@@ -189,6 +189,11 @@ class DataLost(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClockJumped(Event):
+    """The store's clock was set: what is under way keeps the deadlines that it had by then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Complaint(Event):
     """A peer heard what nobody may say to it."""
 

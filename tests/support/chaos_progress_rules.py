@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from tests.support.chaos_calm import Calm
 from tests.support.chaos_log import (
+    ClockJumped,
     CloseAcked,
     CloseAsked,
     DataLost,
@@ -165,7 +166,11 @@ class StallRule:
 
 
 class StarvationRule:
-    """No utterance waits so long for its first node while a node is free."""
+    """No utterance waits so long for its first node while a node is free.
+
+    One that is on its way to a node that is gone waits for its deadline, and what that is by a
+    clock that has been set nobody knows: then only its outcome counts.
+    """
 
     name = "starvation"
 
@@ -184,6 +189,8 @@ class StarvationRule:
                 self._owed.done(public(event.session), event.index)
             case CloseAsked():
                 self._owed.said_at.pop(event.session, None)
+            case ClockJumped():
+                self._owed.said_at.clear()
         self._free.take(event, self._calm)
         free_since = self._free.since
         if not isinstance(event, Tick) or free_since is None:

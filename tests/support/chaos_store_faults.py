@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from tests.support.chaos_clocks import OFFSET_KEY
 from tests.support.chaos_fault import StoreFault, slow_down
-from tests.support.chaos_log import EVERYBODY, DataLost
+from tests.support.chaos_log import EVERYBODY, ClockJumped, DataLost
 from tests.support.chaos_proxy import Way
 from tests.support.chaos_store import Survives
 from tests.support.chaos_world import World
@@ -153,4 +153,5 @@ class StoreClockJump(StoreFault):
             await world.store.command("SET", OFFSET_KEY, seconds)
             await asyncio.sleep(stays)
             await world.store.command("DEL", OFFSET_KEY)
+            world.log(ClockJumped)
             await asyncio.sleep(_RECOVERY_SECONDS)
