@@ -56,6 +56,8 @@ KEYS = (
     Key("q:*", "zset", Life.EXPIRES, "jobs that wait with this requirement, by virtual time"),
     Key("qs", "zset", Life.EXPIRES, "requirements with waiting jobs, by their head's virtual time"),
     Key("pace", "hash", Life.EXPIRES, "requirement to the pace at which its queue moves"),
+    Key("room:*", "hash", Life.EXPIRES, "id, version, last speech and expiry of a room"),
+    Key("room:*:seats", "hash", Life.EXPIRES, "its members: instance and what each wants to hear"),
     Key("insts", "zset", Life.FOREVER, "instances by the end of their lease"),
     Key("inst:*", "hash", Life.EXPIRES, "an instance that is alive; without it, it is fenced"),
     Key("inst:*:jobs", "zset", Life.INSTANCE, "its jobs that are not final, by due time"),

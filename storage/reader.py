@@ -171,14 +171,16 @@ def _reaped(values: Raw) -> Reaped:
     return Reaped(bool(more), bool(finished), _open_jobs(jobs), handovers(given))
 
 
-def _by_word(table: Mapping[str, Callable[[Raw], T]]) -> Callable[[Raw], T]:
+def by_word(table: Mapping[str, Callable[[Raw], T]]) -> Callable[[Raw], T]:
+    """Return the reader of a script from those of its words."""
+
     def read(raw: Raw) -> T:
         return table[raw[0]](raw[1:])
 
     return read
 
 
-dispatched: Callable[[Raw], Assigned | Queued | Duplicate | Busy | Fenced] = _by_word(
+dispatched: Callable[[Raw], Assigned | Queued | Duplicate | Busy | Fenced] = by_word(
     {
         "ASSIGNED": _assigned,
         "QUEUED": _queued,
@@ -189,17 +191,17 @@ dispatched: Callable[[Raw], Assigned | Queued | Duplicate | Busy | Fenced] = _by
 )
 """Reads `dispatch_task`."""
 
-completed: Callable[[Raw], Completed | Duplicate | Stale | Gone] = _by_word(
+completed: Callable[[Raw], Completed | Duplicate | Stale | Gone] = by_word(
     {"OK": _completed, "DUPLICATE": _duplicate, "STALE": _stale, "GONE": _gone}
 )
 """Reads `complete_task`."""
 
-progressed: Callable[[Raw], Updated | Duplicate | Stale | Gone] = _by_word(
+progressed: Callable[[Raw], Updated | Duplicate | Stale | Gone] = by_word(
     {"OK": _updated, "DUPLICATE": _duplicate, "STALE": _stale, "GONE": _gone}
 )
 """Reads `update_job_status`."""
 
-failed_over: Callable[[Raw], Assigned | Queued | GivenUp | Stale | Gone | Duplicate] = _by_word(
+failed_over: Callable[[Raw], Assigned | Queued | GivenUp | Stale | Gone | Duplicate] = by_word(
     {
         "ASSIGNED": _assigned,
         "QUEUED": _queued,
@@ -211,7 +213,7 @@ failed_over: Callable[[Raw], Assigned | Queued | GivenUp | Stale | Gone | Duplic
 )
 """Reads `failover_job`."""
 
-restored: Callable[[Raw], Assigned | Queued | Duplicate | Updated | Fenced] = _by_word(
+restored: Callable[[Raw], Assigned | Queued | Duplicate | Updated | Fenced] = by_word(
     {
         "RESTORED": _updated,
         "ASSIGNED": _assigned,
@@ -222,19 +224,19 @@ restored: Callable[[Raw], Assigned | Queued | Duplicate | Updated | Fenced] = _b
 )
 """Reads `restore_job`."""
 
-registered: Callable[[Raw], Registered | Fenced] = _by_word({"OK": _registered, "FENCED": _fenced})
+registered: Callable[[Raw], Registered | Fenced] = by_word({"OK": _registered, "FENCED": _fenced})
 """Reads `register_node` and `update_node`."""
 
-removed: Callable[[Raw], NodeRemoved | Fenced] = _by_word({"OK": _removed, "FENCED": _fenced})
+removed: Callable[[Raw], NodeRemoved | Fenced] = by_word({"OK": _removed, "FENCED": _fenced})
 """Reads `node_offline`."""
 
-claimed: Callable[[Raw], Claimed | Fenced] = _by_word({"OK": _claimed, "FENCED": _fenced})
+claimed: Callable[[Raw], Claimed | Fenced] = by_word({"OK": _claimed, "FENCED": _fenced})
 """Reads `claim_session`."""
 
-closed: Callable[[Raw], Updated | Fenced] = _by_word({"OK": _updated, "FENCED": _fenced})
+closed: Callable[[Raw], Updated | Fenced] = by_word({"OK": _updated, "FENCED": _fenced})
 """Reads `close_session`."""
 
-reaped: Callable[[Raw], Reaped | Revived | Fenced] = _by_word(
+reaped: Callable[[Raw], Reaped | Revived | Fenced] = by_word(
     {"OK": _reaped, "REVIVED": _revived, "FENCED": _fenced}
 )
 """Reads `reap`."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from protocol.ids import InstanceId, JobId, NodeId, SessionId
 from storage.job import JobState
+from storage.room import Seat
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,3 +204,41 @@ class Reaped:
 @dataclass(frozen=True, slots=True)
 class Revived:
     """The instance to reap has renewed its lease; nothing changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomState:
+    """A room as it is now."""
+
+    room_id: str
+    version: int
+    """Raised by every change of its seats."""
+    left_ms: int
+    """Until it is over, unless somebody speaks."""
+    data_id: str
+    """`gen` of the data set that it is in."""
+    seats: tuple[Seat, ...]
+    """By the time of joining; none: the last member has left and the room is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomTaken:
+    """Another room has the code."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomFull:
+    """As many as may be are in the room."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomExpired:
+    """Nobody spoke for too long: the room was ended just now."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomGone:
+    """There is no such room."""
+
+    data_id: str
+    """Another one than before means that the store has lost the room, not that it is over."""

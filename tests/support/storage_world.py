@@ -13,7 +13,9 @@ from storage.instances import InstanceRepository
 from storage.job import JobRecord, JobSpec, JobState, JobStep
 from storage.jobs import Completion, Failover, JobLimits, JobRepository, Restoration
 from storage.nodes import NodeHeartbeatEntry, NodeRegistration, NodeRepository
-from storage.replies import Alive, Claimed, Registered
+from storage.replies import Alive, Claimed, Registered, RoomState
+from storage.room import Seat
+from storage.rooms import RoomRepository
 from storage.sessions import SessionRepository
 from storage.store import Store
 
@@ -22,6 +24,7 @@ T = TypeVar("T")
 START_MS = 1_800_000_000_000
 LEASE_MS = 3000
 NODE_LEASE_MS = 45000
+ROOM_EXPIRY_MS = 1_800_000
 
 
 class Member:
@@ -34,6 +37,7 @@ class Member:
         self.nodes = NodeRepository(store, instance)
         self.sessions = SessionRepository(store, instance)
         self.instances = InstanceRepository(store, instance)
+        self.rooms = RoomRepository(store, instance)
 
 
 class World:
@@ -251,6 +255,21 @@ class World:
     def sweep(self, owner: str = "i1", limit: int = 20) -> Any:
         """Look what is due."""
         return self.do(self.member(owner).jobs.sweep(limit))
+
+    def seat(self, session: str, owner: str = "i1", **changes: Any) -> Seat:
+        """Describe a member of a room who joins now and hears Spanish."""
+        seat = Seat(SessionId(session), InstanceId(owner), "es", self.now_ms)
+        return replace(seat, **changes)
+
+    def room(self, code: str, *sessions: str, owner: str = "i1") -> RoomState:
+        """Open a room with these members."""
+        rooms = self.member(owner).rooms
+        seats = [self.seat(session, owner) for session in sessions]
+        reply: Any = self.do(rooms.create(code, f"room-{code}", seats[0], ROOM_EXPIRY_MS))
+        for seat in seats[1:]:
+            reply = self.do(rooms.join(code, seat, 32))
+        assert isinstance(reply, RoomState)
+        return reply
 
     def job(self, job: str) -> JobRecord:
         """Read a job's record; it must exist."""
