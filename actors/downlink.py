@@ -15,7 +15,9 @@ from actors.grouping import Grouping, GroupPart
 from actors.messages import JobEnded, PlaybackEnded, ResultReplaced
 from actors.outcome import (
     Outcome,
+    Sayable,
     WireOutcome,
+    Words,
     is_failure,
     ui_event,
     wire_outcome,
@@ -69,7 +71,7 @@ class Downlink:
         """While a replay goes on: the last delivery that it has sent."""
         self._replay_at_ms = inf
         self._wall_ms = wall_ms
-        self._sequencer: Sequencer[RequestId, Outcome] = Sequencer(options.sequencer)
+        self._sequencer: Sequencer[RequestId, Sayable] = Sequencer(options.sequencer)
         self._grouping = Grouping(session_id)
         self._expected: dict[RequestId, str] = {}
         """Utterances whose outcome was not delivered yet, in order, with their turns."""
@@ -178,16 +180,32 @@ class Downlink:
     def ended(self, utterance: Utterance, ended: JobEnded, now_ms: float) -> None:
         """Take the end of an utterance's job; deliver it when its turn has come."""
         outcome = Outcome(utterance, ended)
+        self.show_end(utterance, ended, now_ms)
+        if ended.state is JobState.EMPTY and ended.result is not None:
+            self._held_empty[ended.job_id] = outcome
+        ready = self._sequencer.ready(utterance.spec.request_id, outcome, now_ms)
+        self._deliver(ready or [], now_ms)
+
+    def show_end(self, utterance: Utterance, ended: JobEnded, now_ms: float) -> None:
+        """Show how a job ended, whoever hears its outcome."""
         if ended.reason is None:
             self.progress(utterance, UiEventKind.ASR_FINAL, now_ms)
             if ended.result is not None and ended.result.text_translated:
                 self.progress(utterance, UiEventKind.NMT_DONE, now_ms)
         elif is_failure(ended.reason) and self.outbox is not None:
             self.outbox.send(ui_event(utterance, UiEventKind.ERROR, now_ms, reason=ended.reason))
-        if ended.state is JobState.EMPTY and ended.result is not None:
-            self._held_empty[ended.job_id] = outcome
-        ready = self._sequencer.ready(utterance.spec.request_id, outcome, now_ms)
-        self._deliver(ready or [], now_ms)
+
+    def expect_words(self, key: RequestId) -> None:
+        """Give what another member said its place among all that the client hears."""
+        self._sequencer.expect(key)
+
+    def words(self, key: RequestId, words: Words, now_ms: float) -> None:
+        """Take what became of another member's words; deliver it when its turn has come."""
+        self._deliver(self._sequencer.ready(key, words, now_ms) or [], now_ms)
+
+    def correct_words(self, key: RequestId, words: Words) -> None:
+        """Put a full result in the place of an empty one, unless that was delivered by now."""
+        self._sequencer.replace(key, words)
 
     def replace(self, message: ResultReplaced) -> bool:
         """Put a full result in the place of an empty one, unless that was delivered by now."""
@@ -228,20 +246,29 @@ class Downlink:
         """What is said from now on may belong to the same group."""
         self._grouping.playback_ended(message.group_id, now_ms)
 
-    def _part(self, outcome: Outcome, now_ms: float) -> GroupPart | None:
+    def _part(self, said: Sayable, now_ms: float) -> GroupPart | None:
         """Place an outcome in the conversation when it is delivered: parts are in its order."""
-        result = outcome.ended.result
-        if outcome.ended.reason is not None or result is None:
+        if isinstance(said, Words):
+            words = said.outcome
+            if isinstance(words, MissingResult):
+                return None
+            return self._grouping.assign(words.text_asr, words.text_translated, now_ms)
+        result = said.ended.result
+        if said.ended.reason is not None or result is None:
             return None
-        told = outcome.utterance.work.group_id
+        told = said.utterance.work.group_id
         return self._grouping.assign(result.text_asr, result.text_translated, now_ms, told)
 
-    def _deliver(self, deliveries: list[Delivery[RequestId, Outcome]], now_ms: float) -> None:
+    def _deliver(self, deliveries: list[Delivery[RequestId, Sayable]], now_ms: float) -> None:
         for delivery in deliveries:
-            self._held_empty.pop(delivery.outcome.ended.job_id, None)
-            del self._expected[delivery.key]
+            said = delivery.outcome
+            is_kept = self._on_delivered is not None
+            if isinstance(said, Outcome):
+                self._held_empty.pop(said.ended.job_id, None)
+                del self._expected[delivery.key]
+                is_kept = is_kept or said.utterance.is_repeatable
             message = self._message(delivery, now_ms)
-            if self._on_delivered is not None or delivery.outcome.utterance.is_repeatable:
+            if is_kept:
                 self._remember(delivery, message)
             if self._replayed_seq is None:
                 self.send(message)
@@ -250,22 +277,21 @@ class Downlink:
             if isinstance(message, MissingResult):
                 self.hang_up(message.reason.value)
 
-    def _message(self, delivery: Delivery[RequestId, Outcome], now_ms: float) -> WireOutcome:
-        part = self._part(delivery.outcome, now_ms)
-        message = wire_outcome(delivery, part, self._wall_ms())
+    def _message(self, delivery: Delivery[RequestId, Sayable], now_ms: float) -> WireOutcome:
+        said = delivery.outcome
+        message = wire_outcome(delivery, self._part(said, now_ms), self._wall_ms())
         if not self.knows_results_only or not isinstance(message, MissingResult):
             return message
-        if is_failure(message.reason):
+        if is_failure(message.reason) or isinstance(said, Words):
             return message
-        job_id = delivery.outcome.ended.job_id
-        return without_words(message, job_id, self._grouping.assign("", "", now_ms))
+        return without_words(message, said.ended.job_id, self._grouping.assign("", "", now_ms))
 
     def hang_up(self, why: str) -> None:
         """End the wait of a client that understands a closed socket and no other refusal."""
         if self.knows_results_only and self.outbox is not None and not self._expected:
             self.outbox.close(CloseCode.INTERNAL_ERROR, f"no translation: {why}")
 
-    def _remember(self, delivery: Delivery[RequestId, Outcome], message: WireOutcome) -> None:
+    def _remember(self, delivery: Delivery[RequestId, Sayable], message: WireOutcome) -> None:
         """Keep what was delivered; its size is the one on the wire, whatever the node put in."""
         sent = Delivery(delivery.key, message, delivery.delivery_seq, delivery.late)
         speech_bytes = len(message.tts_audio) if isinstance(message, TranslationResult) else 0

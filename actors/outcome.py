@@ -11,6 +11,7 @@ from actors.grouping import GroupPart
 from actors.messages import JobEnded
 from actors.sequencer import Delivery
 from actors.utterances import Utterance
+from protocol.audio import AudioFormat
 from protocol.errors import ErrorCode, MissingReason
 from protocol.ids import JobId, RequestId
 from protocol.node_inbound import JobResult
@@ -49,10 +50,33 @@ class Outcome:
 WireOutcome: TypeAlias = TranslationResult | MissingResult
 
 
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What another member of the room said, before it is its turn to be sent."""
+
+    outcome: WireOutcome
+    """Complete but for what the delivery adds: its number, its time, its place in a group."""
+
+
+Sayable: TypeAlias = Outcome | Words
+"""What a client hears in its turn."""
+
+
+def has_opus_speech(outcome: WireOutcome) -> bool:
+    """Return whether there is speech in it that a client of PCM16 could not play."""
+    return (
+        isinstance(outcome, TranslationResult)
+        and bool(outcome.tts_audio)
+        and outcome.tts_format.lower() == AudioFormat.OPUS
+    )
+
+
 def wire_outcome(
-    delivery: Delivery[RequestId, Outcome], part: GroupPart | None, wall_ms: int
+    delivery: Delivery[RequestId, Sayable], part: GroupPart | None, wall_ms: int
 ) -> WireOutcome:
     """Return the message for the recipient; `part` is where a result stands in its group."""
+    if isinstance(delivery.outcome, Words):
+        return _wire_words(delivery.outcome, delivery, part, wall_ms)
     ended, utterance = delivery.outcome.ended, delivery.outcome.utterance
     spec = utterance.spec
     if ended.reason is not None or ended.result is None:
@@ -89,6 +113,20 @@ def wire_outcome(
         delivery_seq=delivery.delivery_seq,
         late=delivery.late or None,
     )
+
+
+def _wire_words(
+    words: Words, delivery: Delivery[RequestId, Sayable], part: GroupPart | None, wall_ms: int
+) -> WireOutcome:
+    numbers: dict[str, object] = {
+        "delivery_seq": delivery.delivery_seq,
+        "late": delivery.late or None,
+    }
+    if part is not None:
+        numbers |= {"group_id": part.group_id, "part_index": part.part_index}
+    is_result = isinstance(words.outcome, TranslationResult)
+    numbers["scheduler_sent_at_ms" if is_result else "created_at_ms"] = wall_ms
+    return words.outcome.model_copy(update=numbers)
 
 
 def without_words(missing: MissingResult, job_id: JobId, part: GroupPart) -> TranslationResult:

@@ -1,7 +1,8 @@
 """What a session asked for when it began, and what follows from it for its jobs. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from actors.audience import Track
 from actors.cut import Cut, CutReason
 from actors.messages import Work
 from protocol.audio import AudioFormat
@@ -16,6 +17,8 @@ ANONYMOUS = ""
 """Stands for the tenant of a client that showed no credential."""
 _ANONYMOUS_TENANT = "default"
 _GATEWAY = "api-gateway"
+_BROWSER = "web"
+_AUTO = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,13 @@ class SessionProfile:
     """Tenant of the client's credential; a client's own word for its tenant does not count."""
     is_resumable: bool = False
     """The client asked for `resume`."""
+    wants_pcm16: bool = False
+    """In a room its client plays speech as PCM16 only."""
+
+    @property
+    def room_language(self) -> str:
+        """What it hears in a room unless it asks for another language: its own."""
+        return self.source if self.source != _AUTO else self.lang_a or self.target
 
     @property
     def is_gateway(self) -> bool:
@@ -76,6 +86,7 @@ class SessionProfile:
             use_binary_frame=bool(init.use_binary_frame),
             credential=tenant_id or ANONYMOUS,
             is_resumable=init.resume is True,
+            wants_pcm16=_wants_pcm16(init),
         )
 
     def acknowledgement(self) -> SessionInitAck:
@@ -89,6 +100,13 @@ class SessionProfile:
             negotiated_audio_format=codec,
             negotiated_sample_rate=self.sample_rate_hz,
         )
+
+
+def _wants_pcm16(init: SessionInit) -> bool:
+    """Return what the client says, else what it is known to do: browsers take all for PCM16."""
+    if init.room_tts_format is None:
+        return init.platform == _BROWSER
+    return init.room_tts_format is AudioFormat.PCM16
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +154,27 @@ def asked_by(profile: SessionProfile, message: Utterance | None) -> Request:
     )
 
 
-def work_of(request: Request, cut: Cut) -> Work:
+def in_language(request: Request, track: Track) -> Request:
+    """Return the request for one of several languages.
+
+    A pair of languages has no place in it: nodes would choose the direction by what they hear.
+    """
+    if track.for_speaker and track.language == request.target:
+        return request
+    pipeline = request.pipeline
+    if not track.translates:
+        pipeline = pipeline.model_copy(update={"use_nmt": False, "use_tts": False})
+    return replace(
+        request,
+        target=track.language,
+        pipeline=pipeline,
+        mode=None if request.lang_a else request.mode,
+        lang_a=None,
+        lang_b=None,
+    )
+
+
+def work_of(request: Request, cut: Cut, further_language: str | None = None) -> Work:
     """Return what a node is told of the cut, apart from ids and audio."""
     return Work(
         source=request.source,
@@ -156,6 +194,7 @@ def work_of(request: Request, cut: Cut) -> Work:
         lang_a=request.lang_a,
         lang_b=request.lang_b,
         auto_langs=request.auto_langs,
+        further_language=further_language,
     )
 
 

@@ -44,6 +44,7 @@ from actors.messages import (
 from actors.ports import Outbox
 from actors.profile import SessionProfile
 from actors.resumption import Resumption, SocketResumed
+from actors.room_messages import RoomAsked, RoomMessage, SignalSaid
 from actors.runtime import tell
 from actors.session_work import SessionSetup, SessionWork
 from actors.utterances import Utterance
@@ -157,10 +158,16 @@ class SessionActor(SessionWork):
                 self._on_resumed(message)
             case CloseRequested():
                 self._on_close_requested(message)
+            case RoomAsked() | SignalSaid() if self._phase not in _OPEN:
+                self._refuse(ProtocolError(ErrorCode.SESSION_CLOSED, "the session is closing"))
+            case RoomMessage():
+                self._on_room(message)
             case StoreEmptied() | DispatcherRestarted() if self._phase is _Phase.OVER:
                 pass  # it must not be opened again: nobody would end it
             case StoreEmptied():
                 self._open_in_store()
+                if self._room is not None:
+                    self._room.store_emptied()
             case DispatcherRestarted():
                 self._on_dispatcher_restarted()
             case _:
@@ -199,6 +206,8 @@ class SessionActor(SessionWork):
             self._phase_ends_ms = self._grace_ends_ms
             self._uplink.detached(now_ms)
             self._setup.presence.detach(self._profile.session_id, self._attachable_by)
+            if self._room is not None and self._resumption is None:
+                self._room.listen(is_listening=False)
             self._log.info("session detached", open=len(self._uplink.open))
         else:
             self._finish_if_done()
@@ -218,6 +227,8 @@ class SessionActor(SessionWork):
         self._phase = _Phase.ACTIVE
         self._phase_ends_ms = None
         self._setup.presence.attach(self._profile.session_id)
+        if self._room is not None:
+            self._room.listen(is_listening=True)
 
     def _on_resumed(self, message: SocketResumed) -> None:
         """Speak with the client on this socket: the ack, what it has missed, then what comes."""
@@ -267,6 +278,7 @@ class SessionActor(SessionWork):
         self._phase, self._phase_ends_ms = _Phase.CLOSING, ends_ms
         self._setup.presence.leave(self._profile.session_id)
         self._dispatch(self._uplink.flush(self.now_ms()))
+        self._leave_room()
         self._finish_if_done()
 
     def _finish_if_done(self) -> None:
@@ -324,6 +336,7 @@ class SessionActor(SessionWork):
         error = error_message(ErrorCode.INTERNAL_ERROR, "the session failed and is over")
         try:
             self._give_up(unanswered)
+            self._leave_room()
         finally:
             if speaker is not None:
                 speaker.send(error)
@@ -337,6 +350,8 @@ class SessionActor(SessionWork):
             is_unread = self._downlink.is_unread or not self.actor_inbox.empty()
             self._dispatch(self._uplink.poll(now_ms, is_unread=is_unread))
         self._downlink.poll(now_ms)
+        if self._room is not None:
+            self._room.poll(now_ms)
         for utterance in self._uplink.overdue(now_ms):
             self._log.warning("an outcome is overdue", job_id=utterance.spec.job_id)
             self._end_everywhere(utterance, JobState.FAILED, MissingReason.JOB_TIMEOUT)
@@ -368,5 +383,6 @@ class SessionActor(SessionWork):
             self._downlink.deadline_ms,
             self._phase_ends_ms,
             self._acknowledge_audio(),
+            None if self._room is None else self._room.deadline_ms,
         )
         self.wake_at(min((at_ms for at_ms in deadlines if at_ms is not None), default=None))

@@ -30,11 +30,14 @@ from actors.messages import (
     UtteranceWanted,
 )
 from actors.metrics import Metrics
-from actors.outcome import is_failure
+from actors.outcome import Outcome, is_failure
 from actors.ports import Outbox
 from actors.presence import Presence
 from actors.profile import SessionProfile
+from actors.room_messages import RoomMessage
+from actors.room_setup import RoomSetup
 from actors.runtime import LoopActor
+from actors.session_room import SessionRoom
 from actors.uplink import Repeated, Uplink, UplinkOptions
 from actors.utterances import Utterance
 from protocol.errors import ErrorCode, MissingReason, ProtocolError
@@ -59,6 +62,8 @@ class SessionSetup:
     """False: a lost node ends the job as `node_lost`, because its audio is gone."""
     wall_ms: Callable[[], int]
     """Unix ms, for what peers are told."""
+    rooms: RoomSetup | None = None
+    """None: rooms are not offered."""
 
 
 class SessionWork(LoopActor):
@@ -78,6 +83,8 @@ class SessionWork(LoopActor):
         )
         self._downlink.outbox = outbox
         self._downlink.knows_results_only = profile.is_gateway
+        self._room: SessionRoom | None = None
+        """Made when the client first asks for a room."""
         self._log = logger.bind(session_id=profile.session_id)
 
     def _open_in_store(self) -> None:
@@ -136,9 +143,16 @@ class SessionWork(LoopActor):
 
     def _dispatch(self, utterances: Iterable[Utterance]) -> None:
         """Give each a place in the order and send it on its way."""
+        said = None
         for utterance in utterances:
-            self._downlink.expect(utterance)
-            self._setup.metrics.cut_made(utterance.reason.value)
+            index = utterance.spec.utterance_index
+            is_first, said = index != said, index
+            if utterance.is_for_speaker:
+                self._downlink.expect(utterance)
+            if self._room is not None:
+                self._room.cut(utterance, is_first=is_first)
+            if is_first:
+                self._setup.metrics.cut_made(utterance.reason.value)
             if self._uplink.is_over_bound:
                 self._end(utterance, JobState.FAILED, MissingReason.QUEUE_FULL)
             else:
@@ -186,7 +200,8 @@ class SessionWork(LoopActor):
         utterance = self._uplink.open.get(message.job_id)
         if utterance is not None:
             self._downlink.progress(utterance, UiEventKind.ASR_PARTIAL, self.now_ms())
-            self._downlink.partial(utterance, message.text, is_final=message.is_final)
+            if utterance.work.further_language is None:  # it is the same in all languages
+                self._downlink.partial(utterance, message.text, is_final=message.is_final)
 
     def _on_ended(self, message: JobEnded) -> None:
         """One outcome per utterance: what comes for a closed one changes nothing."""
@@ -195,7 +210,7 @@ class SessionWork(LoopActor):
             return
         now_ms = self.now_ms()
         self._setup.metrics.final_to_result(now_ms - utterance.cut_at_ms)
-        self._downlink.ended(utterance, message, now_ms)
+        self._deliver(utterance, message, now_ms)
         if message.reason is not None and is_failure(message.reason):
             self._end_turn(utterance, message.reason)
 
@@ -208,8 +223,22 @@ class SessionWork(LoopActor):
             if (said.spec.turn_id, said.spec.language) == turn:
                 self._end_everywhere(said, JobState.FAILED, reason)
 
+    def _deliver(self, utterance: Utterance, ended: JobEnded, now_ms: float) -> None:
+        """Bring an outcome to whoever hears the utterance: the speaker, members of its room."""
+        if utterance.track is not None and self._room is not None:
+            self._room.ended(Outcome(utterance, ended))
+        if utterance.is_for_speaker:
+            self._downlink.ended(utterance, ended, now_ms)
+        else:
+            self._downlink.show_end(utterance, ended, now_ms)
+            self._on_delivered(utterance.spec.request_id)
+
     def _on_replaced(self, message: ResultReplaced) -> None:
         self._downlink.replace(message)
+        said = None if self._room is None else self._room.take_empty(message.job_id)
+        if said is not None and self._room is not None:
+            ended = JobEnded(message.job_id, JobState.DONE, None, message.result, 1, None)
+            self._room.replaced(Outcome(said, ended))
 
     def _end(self, utterance: Utterance, state: JobState, reason: MissingReason) -> None:
         """Give an utterance its outcome here, without a word from the store."""
@@ -221,12 +250,32 @@ class SessionWork(LoopActor):
         for utterance in unanswered:
             job_id, reason = utterance.spec.job_id, MissingReason.PROCESSING_ERROR
             ended = JobEnded(job_id, JobState.FAILED, reason, None, 0, None)
-            self._downlink.ended(utterance, ended, self.now_ms())
+            self._deliver(utterance, ended, self.now_ms())
         self._downlink.flush(self.now_ms())
 
     def _end_everywhere(self, utterance: Utterance, state: JobState, reason: MissingReason) -> None:
         self._setup.directory.dispatcher.tell(EndJob(utterance.spec.job_id, state, reason))
         self._end(utterance, state, reason)
+
+    # ---- the room ---------------------------------------------------------------------------
+
+    def _on_room(self, message: RoomMessage) -> None:
+        rooms, profile, uplink = self._setup.rooms, self._profile, self._setup.uplink
+        if rooms is None:
+            text = "rooms and voice links are not offered here"
+            self._refuse(ProtocolError(ErrorCode.UNSUPPORTED_FEATURE, text))
+            return
+        if self._room is None:
+            overdue_ms = uplink.job_lifetime_ms + uplink.overdue_ms
+            self._room = SessionRoom(
+                profile, rooms, self._downlink, self._uplink.take_index, overdue_ms
+            )
+            self._uplink.audience = self._room.audience
+        self._room.on(message, self.now_ms())
+
+    def _leave_room(self) -> None:
+        if self._room is not None:
+            self._room.close(self.now_ms())
 
     # ---- what a client that may resume hears beside it --------------------------------------
 

@@ -4,14 +4,17 @@ The receiving half of a session: segmentation, indexes and the audio it holds. I
 counts; the session's actor tells others what came of it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from actors.admission import HeldAudio
+from actors.audience import Audience, Readers, Track
 from actors.audio_framing import measure
 from actors.audio_progress import AudioProgress
 from actors.cut import Cut
 from actors.messages import ChunkArrived, UtteranceArrived
-from actors.profile import SessionProfile, asked_by, spec_of, work_of
+from actors.profile import Request, SessionProfile, asked_by, in_language, spec_of, work_of
 from actors.segmenter import Segmenter, SegmenterOptions
 from actors.used_indexes import IndexUse, UsedIndexes
 from actors.utterances import OpenUtterances, Utterance
@@ -50,6 +53,10 @@ class Repeated:
     request_id: RequestId
 
 
+WhoHears: TypeAlias = Callable[[Request, list[Track]], Audience | None]
+"""From what is asked, and the tracks of the turn's open segments, to who hears it."""
+
+
 class Uplink:
     """Segmenter, index counter and open utterances of one session.
 
@@ -74,10 +81,16 @@ class Uplink:
             audio_format=profile.audio_format,
             sample_rate_hz=profile.sample_rate_hz,
         )
+        self.audience: WhoHears | None = None
+        """Asked who hears what was cut; None: nobody but the speaker."""
         self.progress: AudioProgress | None = None
         """What has arrived and what may be forgotten; None unless the client may resume."""
         if profile.is_resumable:
             self.progress = AudioProgress(options.audio_ack_interval_ms)
+
+    def take_index(self) -> int:
+        """Return an index that nothing else of this session has or will have."""
+        return self._indexes.take_next()
 
     @property
     def deadline_ms(self) -> float | None:
@@ -131,7 +144,7 @@ class Uplink:
                 sid = self._profile.session_id
                 return Repeated(request_id(sid, said.utterance_index, said.tgt_lang))
             case IndexUse.FRESH:
-                return [self._utterance(cut, said.utterance_index, said, now_ms)]
+                return self._said(cut, said.utterance_index, said, now_ms)
 
     def poll(self, now_ms: float, *, is_unread: bool = False) -> list[Utterance]:
         """Return what a pause or a hangover has cut by now.
@@ -178,7 +191,9 @@ class Uplink:
         """An utterance has its outcome: let go of it. None when it had one before."""
         utterance = self.open.close(job_id)
         if utterance is not None:
-            self._segmenter.turn_segment_closed(utterance.work.turn_id, utterance.spec.turn_part)
+            spec = utterance.spec
+            if utterance.track is None or not self.open.has_said(spec.utterance_index):
+                self._segmenter.turn_segment_closed(utterance.work.turn_id, spec.turn_part)
             self._account()
         return utterance
 
@@ -229,34 +244,65 @@ class Uplink:
         return ticks_to_ms(ticks) < self._options.tiny_utterance_ms
 
     def _utterances(self, cuts: list[Cut], now_ms: float) -> list[Utterance]:
-        cut_now = [self._utterance(cut, self._indexes.take_next(), None, now_ms) for cut in cuts]
+        cut_now = [
+            utterance
+            for cut in cuts
+            for utterance in self._said(cut, self.take_index(), None, now_ms)
+        ]
         if self.progress is not None:
             self.progress.segment(self._segmenter.first_seq)
         if not cuts:
             self._account()
         return cut_now
 
-    def _utterance(
+    def _said(
         self, cut: Cut, index: int, said: UtteranceMessage | None, now_ms: float
-    ) -> Utterance:
+    ) -> list[Utterance]:
+        """Return what was cut: once, or once for each language that is heard in a room."""
         request = asked_by(self._profile, said)
+        audience = None if self.audience is None else self.audience(request, self._open_tracks(cut))
+        uplink_ms, self._uplink_ms = self._uplink_ms, None
+        if audience is None:
+            utterances = [self._utterance(cut, index, request, None)]
+        else:
+            tracks = audience.tracks
+            readers = Readers(audience.readers, len(tracks))
+            utterances = [self._utterance(cut, index, request, track) for track in tracks]
+            for utterance in utterances:
+                utterance.readers = readers
+        for utterance in utterances:
+            utterance.cut_at_ms = now_ms
+            utterance.uplink_ms = uplink_ms
+            utterance.is_repeatable = said is not None
+            if self.progress is not None:
+                self.progress.cut(utterance.spec.request_id, cut.first_seq)
+            self.open.add(utterance)
+        self._account()
+        return utterances
+
+    def _utterance(self, cut: Cut, index: int, request: Request, track: Track | None) -> Utterance:
+        if track is not None:
+            request = in_language(request, track)
         numbers = (new_job_id(), index, self.epoch)
-        utterance = Utterance(
+        return Utterance(
             spec=spec_of(self._profile, request, cut, numbers, self._options.job_lifetime_ms),
-            work=work_of(request, cut),
+            work=work_of(request, cut, None if track is None else track.further_language),
             reason=cut.reason,
             audio=cut.audio,
-            cut_at_ms=now_ms,
+            cut_at_ms=0.0,
             begun_at_ms=cut.first_chunk_at_ms,
-            uplink_ms=self._uplink_ms,
-            is_repeatable=said is not None,
+            track=track,
         )
-        self._uplink_ms = None
-        if self.progress is not None:
-            self.progress.cut(utterance.spec.request_id, cut.first_seq)
-        self.open.add(utterance)
-        self._account()
-        return utterance
+
+    def _open_tracks(self, cut: Cut) -> list[Track]:
+        """Return in which languages, and for whom, the open segments of the cut's turn are."""
+        if not cut.turn_part:
+            return []
+        return [
+            said.track or Track(said.spec.language, for_speaker=True)
+            for said in self.open
+            if said.spec.turn_id == cut.turn_id
+        ]
 
     def _account(self) -> None:
         """Settle with the ledger what is held more or less than before."""

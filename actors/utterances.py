@@ -6,6 +6,7 @@ Audio belongs to its session until the utterance has its outcome, and is nowhere
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from actors.audience import Readers, Track
 from actors.cut import CutReason
 from actors.messages import Work
 from protocol.ids import JobId
@@ -31,14 +32,28 @@ class Utterance:
     """How long the last chunk took from the client, by the client's clock; None: it did not say."""
     is_repeatable: bool = False
     """The client may ask for its outcome again: it came under an index of the client's own."""
+    track: Track | None = None
+    """Set in a room: who hears it in this language; None: the speaker."""
+    readers: Readers | None = None
+    """Set in a room: who understands the speaker. Shared by the jobs of what was said."""
+
+    @property
+    def is_for_speaker(self) -> bool:
+        """Whether its outcome goes to the speaker."""
+        return self.track is None or self.track.for_speaker
 
 
 class OpenUtterances:
-    """Utterances without an outcome, by job. Invariant: `held_bytes` is the sum of their audio."""
+    """Utterances without an outcome, by job. Invariant: `held_bytes` is the sum of their audio.
+
+    What was said is held once, in however many languages: until the last of its jobs lets go.
+    """
 
     def __init__(self) -> None:
         self._by_job: dict[JobId, Utterance] = {}
         self.held_bytes = 0
+        self._holders: dict[int, int] = {}
+        """Utterance index to how many of its jobs hold the audio, where there are several."""
         self.waiting_since_ms: float | None = None
         """The earliest `turn_cut_at_ms`; None while nothing is open."""
 
@@ -59,7 +74,7 @@ class OpenUtterances:
             if open_.spec.turn_id == utterance.spec.turn_id:
                 open_.turn_cut_at_ms = utterance.cut_at_ms
         self._look_who_waits()
-        self.held_bytes += len(utterance.audio or b"")
+        self._hold(utterance)
 
     def close(self, job_id: JobId) -> Utterance | None:
         """Let go of the utterance and its audio; None when it was closed before."""
@@ -75,5 +90,27 @@ class OpenUtterances:
 
     def release(self, utterance: Utterance) -> None:
         """Let go of the audio alone."""
-        self.held_bytes -= len(utterance.audio or b"")
+        index, audio = utterance.spec.utterance_index, utterance.audio
+        if audio is None:
+            return
         utterance.audio = None
+        holders = self._holders.get(index, 1) - 1
+        if holders == 0:
+            self._holders.pop(index, None)
+            self.held_bytes -= len(audio)
+        else:
+            self._holders[index] = holders
+
+    def has_said(self, utterance_index: int) -> bool:
+        """Whether a job of this utterance is open."""
+        return any(open_.spec.utterance_index == utterance_index for open_ in self)
+
+    def _hold(self, utterance: Utterance) -> None:
+        index, audio = utterance.spec.utterance_index, utterance.audio
+        if audio is None:
+            return
+        holders = self._holders.get(index, 0) + 1
+        if holders == 1:
+            self.held_bytes += len(audio)
+        if utterance.track is not None:
+            self._holders[index] = holders

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from loguru import logger
 
@@ -21,7 +21,7 @@ from actors.downlink import DownlinkOptions
 from actors.instance import InstanceActor
 from actors.job_ends import JobEnds
 from actors.job_steps import JobSteps
-from actors.messages import CloseRequested, DispatcherRestarted
+from actors.messages import CloseRequested, DispatcherRestarted, StoreEmptied
 from actors.metrics import Gauge
 from actors.node import NodeActor
 from actors.node_steps import NodeSteps
@@ -32,21 +32,28 @@ from actors.ports import Mailbox
 from actors.presence import Presence
 from actors.reap_steps import ReapSteps
 from actors.reception import Reception
+from actors.room import RoomActor
+from actors.room_messages import SeatRefused, TakeSeat
+from actors.room_setup import RoomSetup
 from actors.runtime import ActorFailed, ActorRef, LoopActor, tell
 from actors.session import SessionActor, SessionSetup
 from actors.session_steps import SessionSteps
 from actors.succession import Steps, inherit
 from actors.supervisor import Policy, Rule, Supervisor
+from actors.transcoder import TranscoderActor
 from actors.uplink import UplinkOptions
 from cli.settings import Settings
 from gateway.loop_lag import LoopLag
 from gateway.metrics import PrometheusMetrics
 from gateway.reports import ReportSources, StoreReports
 from gateway.server import Gateway, Inside
+from peers.engines.opus_codec import OpusCodec
+from protocol.errors import ErrorCode
 from protocol.ids import InstanceId
 from storage.instances import InstanceRepository
 from storage.jobs import JobLimits, JobRepository
 from storage.nodes import NodeRepository
+from storage.rooms import RoomRepository
 from storage.sessions import SessionRepository
 from storage.store import StorageUnavailable, Store, open_store
 
@@ -72,6 +79,7 @@ class _Repositories:
     nodes: NodeRepository
     sessions: SessionRepository
     instances: InstanceRepository
+    rooms: RoomRepository
 
 
 class Scheduler:
@@ -99,6 +107,8 @@ class Scheduler:
         self._presence = Presence()
         self._supervisor = Supervisor(self._rules(), on_escalate, _monotonic_ms)
         overload = Overload(settings.admission)
+        self._codec = OpusCodec()
+        self._rooms = self._room_setup()
         self.reception = Reception(
             self._session_setup(), settings.node, settings.admission, self._supervisor, overload
         )
@@ -114,11 +124,17 @@ class Scheduler:
             )
         )
         inside = Inside(
-            self.reception, reports, self._metrics, self._metrics.text, settings.admission, overload
+            self.reception,
+            reports,
+            self._metrics,
+            self._metrics.text,
+            settings.admission,
+            overload,
+            settings.room,
         )
         self.gateway = Gateway(settings.gateway, inside)
         self._open_jobs = OpenJobs()
-        self._actors: list[ActorRef[DispatcherActor] | ActorRef[InstanceActor]] = []
+        self._actors: list[ActorRef[Any]] = []
         self._inheritance: Sequence[Any] = ()
         """What the latest successor of a dispatcher is told first."""
         self._is_crippled = False
@@ -135,6 +151,10 @@ class Scheduler:
         await self._first_beat()
         self._directory.dispatcher = self._start_dispatcher(self._make_steps())
         self._start_instance()
+        if self._codec.is_available():
+            self._start_transcoder()
+        else:
+            logger.info("without PyAV (extra `rooms`) speech in rooms is opus for everybody")
         await self.gateway.start()
         self._loop_lag.watch = self.gateway.note_lag
 
@@ -160,8 +180,11 @@ class Scheduler:
     async def stop(self) -> None:
         """Close the door, stop the actors, let go of the store."""
         await self.gateway.close()
+        for room in list(self._rooms.actors.values()):
+            await cast("ActorRef[RoomActor]", room).stop(block=False)
         for ref in reversed(self._actors):
             await ref.stop(block=False)
+        await self._codec.close()
         await self._store.close()
         self._loop_lag.stop()
 
@@ -207,6 +230,30 @@ class Scheduler:
         self._actors.append(ref)
         return ref
 
+    def _start_transcoder(self) -> ActorRef[TranscoderActor]:
+        ref = TranscoderActor.start(self._codec, self._directory, supervisor=self._supervisor)
+        self._actors.append(ref)
+        self._rooms.transcoder = ref
+        return ref
+
+    def _restart_transcoder(self, failure: ActorFailed) -> ActorRef[TranscoderActor]:
+        self._actors = [ref for ref in self._actors if ref is not failure.ref]
+        return self._start_transcoder()
+
+    def _restart_room(self, failure: ActorFailed) -> Mailbox:
+        """Start a successor; it reads the room from the store."""
+        for message in failure.failed:
+            if isinstance(message, TakeSeat):
+                session = self._directory.sessions.get(message.seat.session_id)
+                if session is not None:
+                    tell(session, SeatRefused(ErrorCode.INTERNAL_ERROR, "the room failed"))
+        code = failure.key or None
+        ref = self._rooms.start(code)
+        if code is not None:
+            self._rooms.actors[code] = ref
+            tell(ref, StoreEmptied())  # it looks what the store has
+        return ref
+
     def _rules(self) -> dict[type[LoopActor], Rule]:
         """Say what happens when an actor fails; its own `on_failure` has cleaned up by then.
 
@@ -228,6 +275,8 @@ class Scheduler:
                 restart=self._restart_dispatcher,
                 hand_over=lambda _failure: self._inheritance,
             ),
+            RoomActor: Rule(Policy.RESTART, restart=self._restart_room, max_failures=None),
+            TranscoderActor: Rule(Policy.RESTART, restart=self._restart_transcoder),
             InstanceActor: Rule(Policy.RESTART, restart=self._restart_instance),
         }
 
@@ -257,6 +306,23 @@ class Scheduler:
 
     # ---- what the rooms are given -----------------------------------------------------------
 
+    def _room_setup(self) -> RoomSetup:
+        rooms: RoomSetup
+
+        def start(code: str | None) -> Mailbox:
+            return RoomActor.start(rooms, code, supervisor=self._supervisor)
+
+        rooms = RoomSetup(
+            directory=self._directory,
+            store=self._store,
+            rooms=self._repositories.rooms,
+            options=self._settings.room,
+            grace_ms=int(self._settings.session.session_grace_seconds * 1000),
+            wall_ms=_wall_ms,
+            start=start,
+        )
+        return rooms
+
     def _session_setup(self) -> SessionSetup:
         settings = self._settings
         dispatch = settings.dispatch
@@ -283,6 +349,7 @@ class Scheduler:
             close_flush_ms=settings.session.close_flush_ms,
             keep_audio_after_sending=settings.session.audio_hold == "result",
             wall_ms=_wall_ms,
+            rooms=self._rooms,
         )
 
     def _watch(self) -> None:
@@ -310,4 +377,5 @@ def _repositories(settings: Settings, store: Store, instance_id: InstanceId) -> 
         NodeRepository(store, instance_id),
         SessionRepository(store, instance_id),
         InstanceRepository(store, instance_id),
+        RoomRepository(store, instance_id),
     )

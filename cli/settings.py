@@ -27,6 +27,7 @@ from actors.admission import AdmissionOptions
 from actors.dispatch_options import DispatchOptions
 from actors.instance_options import InstanceOptions
 from actors.node_options import NodeOptions
+from actors.room_options import RoomOptions
 from actors.segmenter import SegmenterOptions
 from actors.sequencer import SequencerOptions
 from actors.session_options import SessionOptions
@@ -60,6 +61,7 @@ class Settings:
     dispatch: DispatchOptions = field(default_factory=DispatchOptions)
     node: NodeOptions = field(default_factory=NodeOptions)
     admission: AdmissionOptions = field(default_factory=AdmissionOptions)
+    room: RoomOptions = field(default_factory=RoomOptions)
     logs: LogOptions = field(default_factory=LogOptions)
 
     @classmethod

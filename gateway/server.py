@@ -20,6 +20,7 @@ from websockets.http11 import Request, Response
 from actors.admission import AdmissionOptions
 from actors.metrics import Gauge, Metrics
 from actors.overload import Overload, OverloadLevel
+from actors.room_options import RoomOptions
 from gateway.edge import EdgeConnection
 from gateway.http import HttpAnswers, refuse
 from gateway.keepalive import Keepalive
@@ -67,6 +68,7 @@ class Inside:
     admission: AdmissionOptions = field(default_factory=AdmissionOptions)
     overload: Overload = field(default_factory=lambda: Overload(AdmissionOptions()))
     """Shared with reception; the gateway feeds it."""
+    rooms: RoomOptions = field(default_factory=RoomOptions)
 
 
 class Gateway:
@@ -134,7 +136,9 @@ class Gateway:
         self._keepalive = Keepalive(
             loop, options.ping_interval_ms / 1000, options.ping_timeout_ms / 1000
         )
-        context = SocketContext(loop, options, inside.admission, inside.reception, inside.metrics)
+        context = SocketContext(
+            loop, options, inside.admission, inside.rooms, inside.reception, inside.metrics
+        )
 
         def open_session(connection: Connection) -> SocketHandler:
             return SessionSocket(connection, context, ANONYMOUS)

@@ -21,6 +21,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from loguru import logger
 
+from actors.join_attempts import JoinAttempts
 from actors.messages import (
     ChunkArrived,
     ClientBeat,
@@ -32,6 +33,7 @@ from actors.messages import (
 )
 from actors.ports import Mailbox
 from actors.reception import OpenedSession, Refused
+from actors.room_messages import RoomAsked, SignalSaid
 from actors.runtime import is_alive, tell
 from gateway.ingest_meter import IngestMeter
 from gateway.outbox import SocketOutbox
@@ -43,7 +45,7 @@ from protocol.codec import parse_session_message
 from protocol.errors import CloseCode, ErrorCode, ProtocolError
 from protocol.frames import AudioFrame, FinalFrame, parse_frame
 from protocol.ids import SessionId
-from protocol.rooms import RoomCreate, RoomJoin, RoomLeave, RoomRawVoicePreference
+from protocol.rooms import RoomCreate, RoomJoin, RoomLeave, RoomRawVoicePreference, RoomRequest
 from protocol.session_inbound import (
     AudioChunk,
     ClientHeartbeat,
@@ -54,7 +56,7 @@ from protocol.session_inbound import (
     Utterance,
 )
 from protocol.session_outbound import Backpressure, error_message
-from protocol.webrtc import WebrtcAnswer, WebrtcIce, WebrtcOffer
+from protocol.webrtc import WebrtcAnswer, WebrtcIce, WebrtcOffer, WebrtcSignal
 
 _PAUSE_NOTICE_MS = 1000
 """A client hears at most one `backpressure` in this time; it ignores those that come faster."""
@@ -69,6 +71,7 @@ class SessionSocket:
 
     __slots__ = (
         "_attachable",
+        "_attempts",
         "_bad_in_a_row",
         "_caller",
         "_closing",
@@ -95,6 +98,7 @@ class SessionSocket:
         self._session_id: SessionId | None = None
         self._table = self._WITHOUT_SESSION
         self._attachable = True
+        self._attempts = JoinAttempts(context.rooms.room_joins_per_minute)
         self._hears_pauses = False
         self._noticed_ms = -inf
         self._bad_in_a_row = 0
@@ -221,6 +225,12 @@ class SessionSocket:
         if self._names_own(message.session_id):
             self._tell(PlaybackEnded(message.group_id, message.ts_end_ms))
 
+    def _on_room(self, message: RoomRequest) -> None:
+        self._tell(RoomAsked(message, self._attempts))
+
+    def _on_signal(self, message: WebrtcSignal) -> None:
+        self._tell(SignalSaid(message))
+
     def _names_own(self, session_id: SessionId) -> bool:
         if session_id == self._session_id:
             return True
@@ -258,10 +268,6 @@ class SessionSocket:
     def _on_homeless(self, _named: Any) -> None:
         self._refuse("no session on this socket: send session_init first")
 
-    def _on_unsupported(self, _message: Any) -> None:
-        text = "rooms and voice links are not offered here"
-        self._outbox.say(error_message(ErrorCode.UNSUPPORTED_FEATURE, text))
-
     def _refuse(self, text: str) -> None:
         self._outbox.say(error_message(ErrorCode.INVALID_SESSION, text))
 
@@ -281,9 +287,8 @@ class SessionSocket:
             self._outbox.close(error.close_code, error.message)
 
     _ROOM_MESSAGES: ClassVar[dict[type, _Handler]] = {
-        **dict.fromkeys((RoomCreate, RoomJoin, RoomLeave), _on_unsupported),
-        **dict.fromkeys((WebrtcOffer, WebrtcAnswer, WebrtcIce), _on_unsupported),
-        RoomRawVoicePreference: _on_unsupported,
+        **dict.fromkeys((RoomCreate, RoomJoin, RoomLeave, RoomRawVoicePreference), _on_room),
+        **dict.fromkeys((WebrtcOffer, WebrtcAnswer, WebrtcIce), _on_signal),
     }
     _WITHOUT_SESSION: ClassVar[dict[type, _Handler]] = {
         SessionInit: _on_init,

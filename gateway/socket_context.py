@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from actors.admission import AdmissionOptions
 from actors.metrics import Metrics
+from actors.room_options import RoomOptions
 from gateway.ingest_meter import IngestMeter
 from gateway.options import GatewayOptions
 from gateway.ports import Reception
@@ -18,6 +19,7 @@ class SocketContext:
     loop: asyncio.AbstractEventLoop
     options: GatewayOptions
     admission: AdmissionOptions
+    rooms: RoomOptions
     reception: Reception
     metrics: Metrics
 

@@ -52,6 +52,9 @@ class RoomCreateAck(WireMessage):
     room_code: str
     """Six decimal digits."""
     room_id: str | None = None
+    tts_format: str | None = None
+    """Extension, to a client that plays PCM16 only: the format in which speech will come. `opus`
+    where this server cannot decode it."""
 
 
 class RoomMember(WireModel):

@@ -57,6 +57,9 @@ class SessionInit(WireMessage):
     """Absent: told from the framing of each chunk."""
     sample_rate: SampleRate | None = None
     use_binary_frame: bool | None = None
+    room_tts_format: AudioFormat | None = None
+    """How speech of other members of a room shall come. Absent: to platform `web` as `pcm16`, which
+    is all that the existing page plays in a room, to others as the node sent it."""
     resume: bool | None = None
     """Keep what is needed to go on after a lost socket."""
     session_id: SessionId | None = None

@@ -15,6 +15,7 @@ from actors.messages import (
     SocketLost,
     UtteranceArrived,
 )
+from actors.room_messages import RoomAsked
 from protocol.errors import CloseCode, ErrorCode
 from protocol.frames import AudioFrame, FinalFrame, PingFrame, encode_frame
 from protocol.ids import SessionId
@@ -188,12 +189,27 @@ def test_nothing_but_session_init_works_on_a_fresh_socket(message: dict[str, Any
 
 
 @pytest.mark.parametrize("message", ROOM_MESSAGES, ids=lambda message: str(message["type"]))
-def test_rooms_and_voice_links_are_declined(message: dict[str, Any]) -> None:
+def test_what_is_said_about_a_room_is_told_to_the_session(message: dict[str, Any]) -> None:
     async def scenario(house: House) -> None:
         peer, actor = await house.session()
         peer.say(message)
-        assert (await peer.hear())["code"] == "UNSUPPORTED_FEATURE"
-        assert actor.messages == []
+        told = await actor.next()
+        said = told.request if isinstance(told, RoomAsked) else told.signal
+        assert said.type == message["type"]
+
+    run_gateway(scenario)
+
+
+def test_wrong_room_codes_are_counted_by_the_socket_whatever_sessions_it_opens() -> None:
+    async def scenario(house: House) -> None:
+        peer, former = await house.session()
+        peer.say(ROOM_MESSAGES[1])
+        first = await former.next()
+        peer.say(session_init())
+        await peer.hear()
+        peer.say(ROOM_MESSAGES[1])
+        second = await house.reception.actors["s-2"].next()
+        assert first.attempts is second.attempts
 
     run_gateway(scenario)
 

@@ -75,7 +75,8 @@ class RawClient(RawWire):
         """Check the order and uniqueness of outcomes."""
         super().take(message)
         if message["type"] in OUTCOMES:
-            session = message["session_id"]
+            in_room = "speaker_session_id" in message  # numbered by and for this session
+            session = self.session_id if in_room else message["session_id"]
             seq, key = message["delivery_seq"], (session, message["utterance_index"])
             if self.may_repeat and key in self._outcomes:
                 return

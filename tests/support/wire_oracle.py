@@ -6,6 +6,7 @@ with their types; `EXTENSIONS` are the ones they do not know.
 """
 
 import base64
+from datetime import datetime
 from typing import Any
 
 Shape = dict[str, type | tuple[type, ...]]
@@ -68,6 +69,13 @@ REQUIRED: dict[str, Shape] = {
     "server_heartbeat": {"session_id": str, "timestamp": int},
     "session_close_ack": {"session_id": str},
     "audio_ack": {"session_id": str, "next_seq": int},
+    "room_create_ack": {"room_code": str, "room_id": str},
+    "room_members": {"room_code": str, "members": list},
+    "room_error": {"code": str, "message": str},
+    "room_expired": {"room_code": str, "message": str},
+    "webrtc_offer": {"room_code": str, "to": str, "sdp": dict},
+    "webrtc_answer": {"room_code": str, "to": str, "sdp": dict},
+    "webrtc_ice": {"room_code": str, "to": str, "candidate": dict},
     "reconnect": {"after_ms": int, "reason": str},
     "node_register_ack": {"node_id": str, "message": str, "status": str},
     "job_assign": {
@@ -126,8 +134,18 @@ OPTIONAL: dict[str, Shape] = {
 
 EXTENSIONS: dict[str, Shape] = {
     "session_init_ack": {"resume_token": str, "resumed": bool, "next_seq": int},
-    "translation_result": {"late": bool, "tts_lost": bool},
-    "missing_result": {"late": bool},
+    "translation_result": {
+        "late": bool,
+        "tts_lost": bool,
+        "speaker_session_id": str,
+        "speaker_utterance_index": int,
+    },
+    "missing_result": {
+        "late": bool,
+        "speaker_session_id": str,
+        "speaker_utterance_index": int,
+    },
+    "room_create_ack": {"tts_format": str},
     "ui_event": {"wait_ms_estimate": int},
 }
 """Message type → what existing peers do not know and ignore."""
@@ -147,6 +165,15 @@ REASONS = {
 }
 NO_FAILURES = ("silence_detected", "merged")
 """What a gateway hears as a result without words."""
+ROOM_ERRORS = {
+    "ROOM_NOT_FOUND",
+    "ALREADY_IN_ROOM",
+    "INVALID_ROOM_CODE",
+    "ROOM_FULL",
+    "RATE_LIMITED",
+    "INVALID_SESSION",
+    "SCHEDULER_DEPENDENCY_DOWN",
+}
 FLAGS = ("is_manual_cut", "is_timeout_triggered", "is_max_duration_triggered")
 PIPELINE = ("use_asr", "use_nmt", "use_tts")
 
@@ -181,12 +208,37 @@ def _check_values(kind: str, message: dict[str, Any]) -> None:
             assert ("wait_ms_estimate" in message) == (message["event"] == "QUEUED")
         case "job_assign":
             _check_assignment(message)
+        case "room_create_ack":
+            assert _is_code(message["room_code"]), _short(message)
+        case "room_error":
+            assert message["code"] in ROOM_ERRORS, _short(message)
+        case "room_members":
+            _check_members(message)
         case "translation_result":
             assert message.get("late", True) is True
             words = message["text_asr"], message["text_translated"], message["tts_audio"]
             extra = message.get("extra") or {}
             is_silence = len(extra) == 1 and extra.get("reason") in NO_FAILURES
             assert any(words) or is_silence, f"a client ignores it: {_short(message)}"
+
+
+def _is_code(text: str) -> bool:
+    return len(text) == 6 and text.isdigit() and text.isascii()
+
+
+def _check_members(message: dict[str, Any]) -> None:
+    """Check what existing pages read of each member."""
+    assert message["members"], "nobody is told of an empty room"
+    for member in message["members"]:
+        assert member["participant_id"] == member["session_id"], member
+        assert isinstance(member["raw_voice_preferences"], dict), member
+        assert all(isinstance(wish, bool) for wish in member["raw_voice_preferences"].values())
+        moment = datetime.fromisoformat(member["joined_at"])
+        assert moment.tzinfo is not None, member
+        assert isinstance(member.get("display_name", ""), str), member
+        assert isinstance(member["preferred_lang"], str), member
+    ids = [member["session_id"] for member in message["members"]]
+    assert len(ids) == len(set(ids)), "somebody is in the room twice"
 
 
 def _check_assignment(job: dict[str, Any]) -> None:
@@ -201,6 +253,8 @@ def _check_assignment(job: dict[str, Any]) -> None:
     assert attempt >= 1
     for name in ("job_id", "session_id", "turn_id"):
         has_suffix = job[name].endswith(f"~{attempt}")
+        is_marked = "#" in job[name]
+        assert not is_marked or f"#{job['tgt_lang']}" in job[name], f"{name} {job[name]}"
         assert has_suffix == (attempt > 1), f"{name} {job[name]} on attempt {attempt}"
 
 

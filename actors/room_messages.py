@@ -1,0 +1,176 @@
+"""What actors tell each other about rooms.
+
+All are frozen. Those that say so cross from one instance to another: they carry plain values and
+wire messages only.
+"""
+
+from dataclasses import dataclass
+
+from actors.join_attempts import JoinAttempts
+from actors.room_view import RoomView
+from protocol.errors import ErrorCode
+from protocol.ids import RequestId, SessionId, TurnId
+from protocol.rooms import RoomRequest
+from protocol.session_outbound import MissingResult, TranslationResult
+from protocol.webrtc import WebrtcSignal
+from storage.room import Seat
+
+
+class RoomMessage:
+    """Everything about rooms that a session's actor is told."""
+
+    __slots__ = ()
+
+
+# ---- gateway → SessionActor -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RoomAsked(RoomMessage):
+    """The client wants something of a room."""
+
+    request: RoomRequest
+    attempts: JoinAttempts
+    """Of the socket that it came on."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignalSaid(RoomMessage):
+    """The client offers, answers or describes a direct voice link; `to` is the receiver."""
+
+    signal: WebrtcSignal
+
+
+# ---- SessionActor → RoomActor ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TakeSeat:
+    """Let a session in; answered by `SeatTaken` or `SeatRefused`."""
+
+    seat: Seat
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSeat:
+    """A member wants something else, or is on another instance now: this is its whole seat."""
+
+    seat: Seat
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveSeat:
+    """A member leaves."""
+
+    session_id: SessionId
+
+
+@dataclass(frozen=True, slots=True)
+class ReclaimSeat:
+    """A member came from another instance: its seat comes along; answered by `SeatReclaimed`."""
+
+    session_id: SessionId
+
+
+@dataclass(frozen=True, slots=True)
+class MemberSpoke:
+    """A member said something: the room is not over for a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomTold:
+    """Another instance has changed the room to this version."""
+
+    version: int
+
+
+# ---- RoomActor → SessionActor ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SeatTaken(RoomMessage):
+    """The session is in; who else is comes next."""
+
+    code: str
+    room_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeatReclaimed(RoomMessage):
+    """The session has its seat here now, as it was."""
+
+    code: str
+    seat: Seat
+
+
+@dataclass(frozen=True, slots=True)
+class SeatRefused(RoomMessage):
+    """The session did not get in."""
+
+    code: ErrorCode
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomSeen(RoomMessage):
+    """The room as it is now, after any change."""
+
+    view: RoomView
+
+
+@dataclass(frozen=True, slots=True)
+class RoomOver(RoomMessage):
+    """Nobody spoke for too long."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomChanged(RoomMessage):
+    """Crosses instances, to each member there: its instance reads the room again."""
+
+    code: str
+    version: int
+
+
+# ---- SessionActor → SessionActor ------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WordsCut(RoomMessage):
+    """Crosses instances. A member said something that this one will hear: keep its place."""
+
+    key: RequestId
+    """The speaker's: `session:index:language`."""
+    speaker: SessionId
+    utterance_index: int
+    """The speaker's own."""
+    room_code: str
+    turn_id: TurnId
+    trace_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WordsReady(RoomMessage):
+    """Crosses instances. What became of them, once for each `WordsCut`."""
+
+    key: RequestId
+    outcome: TranslationResult | MissingResult
+    """As the speaker would hear it: index and numbers are still the speaker's."""
+
+
+@dataclass(frozen=True, slots=True)
+class WordsCorrected(RoomMessage):
+    """Crosses instances. A full result after an empty one: it counts while that is held back."""
+
+    key: RequestId
+    outcome: TranslationResult
+
+
+@dataclass(frozen=True, slots=True)
+class SignalRelayed(RoomMessage):
+    """Crosses instances. What a member says to this one about their voice link."""
+
+    sender: SessionId
+    signal: WebrtcSignal
+    """`to` is still the receiver."""

@@ -1,0 +1,226 @@
+"""SessionRoom: a session's part in a room, from the wish to enter to the last word.
+
+What it says goes to the other members (`RoomSpeech`), what they say comes to its client
+(`RoomHearing`), and their voice links are helped up (`SignalDesk`). Made when the client first asks
+for a room. Must not: decide when the session ends.
+"""
+
+from collections.abc import Callable
+
+from actors.audience import Audience, Track, audience, listener_of
+from actors.downlink import Downlink
+from actors.outcome import Outcome, WireOutcome, Words, wire_outcome
+from actors.profile import Request, SessionProfile
+from actors.room_hearing import RoomHearing
+from actors.room_messages import (
+    MemberSpoke,
+    RoomAsked,
+    RoomChanged,
+    RoomMessage,
+    RoomOver,
+    RoomSeen,
+    RoomTold,
+    SeatReclaimed,
+    SeatRefused,
+    SeatTaken,
+    SignalRelayed,
+    SignalSaid,
+    WordsCorrected,
+    WordsCut,
+    WordsReady,
+)
+from actors.room_seat import RoomSeat
+from actors.room_setup import RoomSetup
+from actors.room_speech import RoomSpeech
+from actors.runtime import tell
+from actors.sequencer import Delivery
+from actors.signal_desk import SignalDesk
+from actors.utterances import Utterance
+from protocol.ids import JobId, RequestId
+from protocol.rooms import RoomExpired
+from protocol.session_outbound import TranslationResult
+from storage.job import JobState
+
+
+class SessionRoom:
+    """The room of one session, or none. All times are monotonic ms."""
+
+    __slots__ = (
+        "_desk",
+        "_downlink",
+        "_first_language",
+        "_hearing",
+        "_profile",
+        "_seat",
+        "_setup",
+        "_speech",
+        "_take_index",
+    )
+
+    def __init__(
+        self,
+        profile: SessionProfile,
+        setup: RoomSetup,
+        downlink: Downlink,
+        take_index: Callable[[], int],
+        overdue_ms: float,
+    ) -> None:
+        self._profile = profile
+        self._setup = setup
+        self._downlink = downlink
+        self._take_index = take_index
+        self._first_language: str | None = None
+        self._seat = RoomSeat(profile, setup, downlink)
+        self._seat.on_leave = self.leave
+        self._hearing = RoomHearing(overdue_ms)
+        self._speech = RoomSpeech(profile.session_id, setup)
+        self._desk = SignalDesk(profile.session_id, setup, downlink)
+
+    @property
+    def deadline_ms(self) -> float | None:
+        """When `poll` has something to do."""
+        hearing_ms, desk_ms = self._hearing.deadline_ms, self._desk.deadline_ms
+        if hearing_ms is None or desk_ms is None:
+            return desk_ms if hearing_ms is None else hearing_ms
+        return min(hearing_ms, desk_ms)
+
+    def on(self, message: RoomMessage, now_ms: float) -> None:
+        """Handle one message."""
+        match message:
+            case RoomAsked():
+                self._seat.asked(message, now_ms)
+            case SignalSaid():
+                self._desk.said(message.signal, self._seat.view, now_ms)
+            case SignalRelayed():
+                self._desk.relayed(message.sender, message.signal, self._seat.view, now_ms)
+            case WordsCut():
+                self._on_words_cut(message, now_ms)
+            case WordsReady():
+                self._hear(message.key, self._hearing.ready(message.key, message.outcome), now_ms)
+            case WordsCorrected():
+                self._on_words_corrected(message)
+            case SeatTaken():
+                self._seat.taken(message, now_ms)
+            case SeatReclaimed():
+                self._seat.reclaimed(message)
+            case SeatRefused():
+                self._seat.refused(message, now_ms)
+            case RoomSeen():
+                self._on_seen(message)
+            case RoomChanged():
+                if message.code in self._setup.actors:
+                    tell(self._setup.at(message.code), RoomTold(message.version))
+            case RoomOver():
+                self._on_over(message, now_ms)
+            case _:
+                raise TypeError(f"a session's room cannot handle {type(message).__name__}")
+
+    def poll(self, now_ms: float) -> None:
+        """Do what is due: candidates that waited, words that nobody will bring any more."""
+        self._desk.poll(self._seat.view, now_ms)
+        for key, words in self._hearing.overdue(now_ms, self._setup.wall_ms()):
+            self._hear(key, words, now_ms)
+
+    # ---- coming and going -------------------------------------------------------------------
+
+    def leave(self, now_ms: float) -> None:
+        """Leave the room; what was said and not heard yet ends here."""
+        if self._seat.leave():
+            self._fall_silent(now_ms)
+
+    def close(self, now_ms: float) -> None:
+        """The session ends."""
+        self._seat.close()
+        self.leave(now_ms)
+
+    def listen(self, *, is_listening: bool) -> None:
+        """The client came or went: no jobs are made for one that could not hear them."""
+        self._seat.listen(is_listening=is_listening)
+
+    def reclaim(self, code: str) -> None:
+        """The session came from another instance, and its seat in this room comes along."""
+        self._seat.reclaim(code)
+
+    def store_emptied(self) -> None:
+        """The store has lost its data, and the room with it."""
+        self._seat.store_emptied()
+
+    def _on_seen(self, message: RoomSeen) -> None:
+        self._seat.seen(message.view)
+        if self._seat.view is message.view:
+            self._desk.keep_only({seat.session_id for seat in message.view.seats})
+
+    def _on_over(self, message: RoomOver, now_ms: float) -> None:
+        if self._seat.over(message.code):
+            text = "nobody has spoken in this room for a long time: it is closed"
+            self._downlink.send(RoomExpired(room_code=message.code, message=text))
+            self._fall_silent(now_ms)
+
+    def _fall_silent(self, now_ms: float) -> None:
+        self._desk.keep_only(set())
+        for key, words in self._hearing.leave(self._setup.wall_ms()):
+            self._hear(key, words, now_ms)
+
+    # ---- speaking ---------------------------------------------------------------------------
+
+    def audience(self, request: Request, open_tracks: list[Track]) -> Audience | None:
+        """Return who hears what was just cut; None: the speaker alone, as ever."""
+        seats = (
+            () if self._seat.view is None else self._seat.view.listeners(self._profile.session_id)
+        )
+        if not seats and all(track.for_speaker and not track.listeners for track in open_tracks):
+            return None
+        heard_by = audience(
+            map(listener_of, seats),
+            request.source,
+            request.target,
+            open_tracks,
+            self._first_language,
+        )
+        if self._first_language is None:
+            plain = (one.language for one in heard_by.tracks if one.further_language is None)
+            self._first_language = next(plain, None)
+        return heard_by
+
+    def cut(self, utterance: Utterance, *, is_first: bool) -> None:
+        """Tell who will hear it that something was said."""
+        if self._seat.code is not None and is_first:
+            tell(self._setup.at(self._seat.code), MemberSpoke())
+        self._speech.cut(utterance, self._seat.code or "", is_first=is_first)
+
+    def ended(self, outcome: Outcome) -> None:
+        """Bring the outcome of a job to those who hear it."""
+        ended = outcome.ended
+        is_empty = ended.state is JobState.EMPTY and ended.result is not None
+        self._speech.ended(outcome.utterance, self._unnumbered(outcome), is_empty=is_empty)
+
+    def replaced(self, outcome: Outcome) -> None:
+        """A full result came after an empty one."""
+        full = self._unnumbered(outcome)
+        if isinstance(full, TranslationResult):
+            self._speech.corrected(outcome.utterance, full)
+
+    def take_empty(self, job_id: JobId) -> Utterance | None:
+        """Return the utterance whose job ended empty a moment ago, once."""
+        return self._speech.empty(job_id)
+
+    def _unnumbered(self, outcome: Outcome) -> WireOutcome:
+        key = outcome.utterance.spec.request_id
+        said = wire_outcome(Delivery(key, outcome, 0, late=False), None, self._setup.wall_ms())
+        return said.model_copy(update={"delivery_seq": None})
+
+    # ---- hearing ----------------------------------------------------------------------------
+
+    def _on_words_cut(self, message: WordsCut, now_ms: float) -> None:
+        if message.room_code == self._seat.code:
+            self._hearing.cut(message, self._take_index(), now_ms)
+            self._downlink.expect_words(message.key)
+
+    def _on_words_corrected(self, message: WordsCorrected) -> None:
+        heard = self._hearing.corrected(message.key, message.outcome)
+        if heard is not None:
+            self._downlink.correct_words(message.key, heard)
+
+    def _hear(self, key: RequestId, words: Words | None, now_ms: float) -> None:
+        if words is not None:
+            self._downlink.words(key, words, now_ms)
