@@ -17,5 +17,5 @@ class RoomOptions:
     room_expiry_ms: Annotated[int, Ge(1)] = 1_800_000
     """Milliseconds without speech after which a room is over."""
     ice_hold_ms: int = 300
-    """Milliseconds for which signals of a voice link wait: candidates after the answer has passed,
-    an offer for one that may cross it."""
+    """Milliseconds for which signals of a voice link wait: candidates after the answer, an offer
+    for one that may cross it."""

@@ -31,47 +31,63 @@ def ice(sender: SessionId, mark: int = 0) -> WebrtcIce:
     return WebrtcIce(room_code="123456", to=other(sender), candidate={"candidate": mark})
 
 
-def test_an_offer_of_the_first_member_passes_at_once() -> None:
-    assert exchange().take(A, offer(A), 0) == [(A, offer(A))]
+def call(pair: Exchange, caller: SessionId, at_ms: float = 0) -> None:
+    """Let an offer be made that is passed on at this time."""
+    assert pair.take(caller, offer(caller), at_ms - HOLD_MS) == []
+    assert pair.poll(at_ms) == [(caller, offer(caller))]
 
 
-def test_an_offer_of_the_other_member_waits_for_one_that_may_cross_it() -> None:
-    pair = exchange()
-    assert pair.take(B, offer(B), 0) == []
-    assert pair.deadline_ms == HOLD_MS
-    assert pair.poll(HOLD_MS - 1) == []
-    assert pair.poll(HOLD_MS) == [(B, offer(B))]
-    assert pair.poll(HOLD_MS + 1) == []
+def test_an_offer_waits_for_one_that_may_cross_it() -> None:
+    for caller in (A, B):
+        pair = exchange()
+        assert pair.take(caller, offer(caller), 0) == []
+        assert pair.deadline_ms == HOLD_MS
+        assert pair.poll(HOLD_MS - 1) == []
+        assert pair.poll(HOLD_MS) == [(caller, offer(caller))]
+        assert pair.poll(HOLD_MS + 1) == []
+        assert pair.deadline_ms is None
 
 
 def test_of_crossing_offers_the_one_from_the_smaller_id_survives_whichever_comes_first() -> None:
+    for first, second in ((A, B), (B, A)):
+        pair = exchange()
+        pair.take(first, offer(first), 0)
+        assert pair.take(second, offer(second), 100) == []
+        assert pair.poll(HOLD_MS + 99) == [], "the later one's browser needs its moment, too"
+        assert pair.poll(HOLD_MS + 100) == [(A, offer(A))]
+        assert pair.poll(10 * HOLD_MS) == []
+
+
+def test_who_offers_again_while_its_offer_waits_replaces_it() -> None:
     pair = exchange()
-    assert pair.take(A, offer(A), 0) == [(A, offer(A))]
-    assert pair.take(B, offer(B), 1) == []
-    assert pair.poll(HOLD_MS + 1) == []
+    pair.take(A, offer(A, 1), 0)
+    pair.take(A, offer(A, 2), 200)
+    assert pair.poll(HOLD_MS) == [(A, offer(A, 2))]
     pair = exchange()
-    assert pair.take(B, offer(B), 0) == []
-    assert pair.take(A, offer(A), 1) == [(A, offer(A))]
-    assert pair.poll(HOLD_MS + 1) == []
+    pair.take(A, offer(A), 0)
+    pair.take(B, offer(B, 1), 10)
+    pair.take(B, offer(B, 2), 20)
+    assert pair.poll(HOLD_MS + 20) == [(A, offer(A))]
 
 
 def test_an_offer_that_was_passed_on_is_not_crossed_any_more() -> None:
-    pair = exchange()
-    pair.take(B, offer(B), 0)
-    pair.poll(HOLD_MS)
-    assert pair.take(A, offer(A), HOLD_MS + 1) == []
-    assert pair.take(A, answer(A), HOLD_MS + 2) == [(A, answer(A))]
+    for caller in (A, B):
+        pair = exchange()
+        call(pair, caller)
+        assert pair.take(other(caller), offer(other(caller)), 1) == []
+        callee = other(caller)
+        assert pair.take(callee, answer(callee), 2) == [(callee, answer(callee))]
 
 
 def test_who_offers_again_before_the_answer_replaces_its_offer() -> None:
     pair = exchange()
-    pair.take(A, offer(A, 1), 0)
+    call(pair, A)
     assert pair.take(A, offer(A, 2), 10) == [(A, offer(A, 2))]
 
 
 def test_an_offer_without_an_answer_stands_in_nobodys_way_for_ever() -> None:
     pair = exchange()
-    pair.take(A, offer(A), 0)
+    call(pair, A)
     assert pair.take(B, offer(B, 1), PATIENCE_MS - 1) == []
     assert pair.take(B, offer(B, 2), PATIENCE_MS) == []
     assert pair.poll(PATIENCE_MS + HOLD_MS) == [(B, offer(B, 2))]
@@ -79,7 +95,7 @@ def test_an_offer_without_an_answer_stands_in_nobodys_way_for_ever() -> None:
 
 def test_candidates_of_both_wait_until_a_moment_after_the_answer_in_their_order() -> None:
     pair = exchange()
-    pair.take(A, offer(A), 0)
+    call(pair, A)
     for number, sender in enumerate((A, B, A)):
         assert pair.take(sender, ice(sender, number), 10) == []
     assert pair.take(B, answer(B), 100) == [(B, answer(B))]
@@ -93,7 +109,7 @@ def test_candidates_of_both_wait_until_a_moment_after_the_answer_in_their_order(
 
 def test_a_candidate_after_the_hold_brings_those_that_waited_before_it() -> None:
     pair = exchange()
-    pair.take(A, offer(A), 0)
+    call(pair, A)
     pair.take(A, ice(A, 1), 0)
     pair.take(B, answer(B), 10)
     assert pair.take(A, ice(A, 2), 310) == [(A, ice(A, 1)), (A, ice(A, 2))]
@@ -103,23 +119,26 @@ def test_candidates_that_came_before_the_offer_are_kept() -> None:
     pair = exchange()
     pair.take(A, ice(A, 1), 0)
     pair.take(A, offer(A), 1)
-    pair.take(B, answer(B), 2)
-    assert pair.poll(302) == [(A, ice(A, 1))]
+    pair.take(B, ice(B, 2), 1)
+    pair.poll(301)
+    pair.take(B, answer(B), 302)
+    assert pair.poll(602) == [(A, ice(A, 1)), (B, ice(B, 2))]
 
 
 def test_a_link_may_be_made_again() -> None:
     pair = exchange()
-    pair.take(A, offer(A), 0)
+    call(pair, A)
     pair.take(B, answer(B), 1)
-    assert pair.take(A, offer(A, 2), 5000) == [(A, offer(A, 2))]
-    assert pair.take(A, ice(A), 5001) == []
-    assert pair.take(B, answer(B), 5002) == [(B, answer(B))]
-    assert pair.poll(5302) == [(A, ice(A))]
+    assert pair.take(B, offer(B, 2), 5000) == []
+    assert pair.poll(5300) == [(B, offer(B, 2))]
+    assert pair.take(A, ice(A), 5301) == []
+    assert pair.take(A, answer(A), 5302) == [(A, answer(A))]
+    assert pair.poll(5602) == [(A, ice(A))]
 
 
 def test_an_answer_to_an_offer_of_ones_own_goes_nowhere() -> None:
     pair = exchange()
-    pair.take(A, offer(A), 0)
+    call(pair, A)
     assert pair.take(A, answer(A), 1) == []
 
 
