@@ -40,9 +40,9 @@ $(BIN)/python: | packages
 	$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/demo-installed: pyproject.toml | packages $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fast,speech]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fast,speech,rooms]'
 	@touch $@
 
 $(VENV)/test-installed: pyproject.toml | packages $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fast,speech,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fast,speech,rooms,dev]'
 	@touch $@ $(VENV)/demo-installed

@@ -239,10 +239,13 @@ class RoomActor(LoopActor):
         return self._view is not None and data_id != self._data_id
 
     async def _put_back(self) -> None:
-        """The store has lost the room: who is in it here takes the same seat again."""
+        """The store has lost the room: everybody in it has the same seat again.
+
+        Those elsewhere, too: their instance does the same, but nobody shall miss a word meanwhile.
+        """
         view, options = self._view, self._setup.options
         reply: RoomState | RoomFull | RoomGone | None = None
-        for seat in () if view is None else self._here(view):
+        for seat in () if view is None else view.seats:
             restored = (view.room_id, options.room_expiry_ms) if view is not None else None
             call = self._setup.rooms.join(
                 self._code or "", seat, options.room_max_members, restored

@@ -48,13 +48,18 @@ ONLY_IN: dict[str, set[str]] = {
 PURE = {
     "protocol/",
     "actors/admission.py",
+    "actors/audience.py",
     "actors/audio_progress.py",
     "actors/catch_up.py",
     "actors/grouping.py",
+    "actors/join_attempts.py",
     "actors/messages.py",
     "actors/resumption.py",
+    "actors/room_hearing.py",
+    "actors/room_messages.py",
     "actors/segmenter.py",
     "actors/sequencer.py",
+    "actors/signalling.py",
     "actors/taken_seqs.py",
 }
 NOT_IN_PURE = {"asyncio", "time", "datetime", "threading", "socket", "subprocess", "os"}

@@ -46,7 +46,12 @@ def test_the_changelog_knows_the_version(project: dict[str, Any]) -> None:
 def test_the_readme_gives_a_reason_for_every_dependency(project: dict[str, Any]) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8").lower()
     extras = project["project"]["optional-dependencies"]
-    wanted = [*project["project"]["dependencies"], *extras["fast"], *extras["speech"]]
+    wanted = [
+        *project["project"]["dependencies"],
+        *extras["fast"],
+        *extras["rooms"],
+        *extras["speech"],
+    ]
     names = [match[0] for line in wanted if (match := re.match(r"[A-Za-z0-9-]+", line))]
     missing = [name for name in names if name.lower() not in readme]
     assert not missing, f"README.md says nothing about {', '.join(missing)}"

@@ -47,10 +47,7 @@ async def talk(browser: Chromium, page_url: str, session_url: str, people: int) 
 async def test_the_voice_link_of_two_browser_pages_comes_up_every_time(
     scheduler: SchedulerProcess,
 ) -> None:
-    path = program()
-    if path is None:
-        pytest.skip("NO BROWSER on this machine: voice links are not tested (install chromium)")
-    async with served(PAGE.read_bytes()) as page_url, chromium(path) as browser:
+    async with served(PAGE.read_bytes()) as page_url, chromium(program()) as browser:
         for _ in range(RUNS):
             assert await talk(browser, page_url, scheduler.session_url, 2) == 1
         assert await talk(browser, page_url, scheduler.session_url, 4) == 6

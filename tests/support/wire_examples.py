@@ -67,6 +67,7 @@ SESSION_MESSAGES: list[WireMessage] = [
         audio_format=AudioFormat.PCM16,
         sample_rate=16_000,
         use_binary_frame=True,
+        room_tts_format=AudioFormat.PCM16,
         resume=True,
         session_id=SID,
         resume_token="again",
@@ -181,7 +182,7 @@ SESSION_REPLIES: list[WireMessage] = [
     session_outbound.LanguageDetected(session_id=SID, lang="en", confidence=0.9),
     session_outbound.TtsAudio(payload="AAAA", utterance_index=1, tts_format="opus"),
     session_outbound.Translation(text="hola"),
-    rooms.RoomCreateAck(room_code="123456", room_id="r"),
+    rooms.RoomCreateAck(room_code="123456", room_id="r", tts_format="pcm16"),
     rooms.RoomMembers(
         room_code="123456",
         members=(
