@@ -84,7 +84,8 @@ class JobEnds:
         self, spec: JobSpec, reason: MissingReason | None, result: JobResult | None = None
     ) -> str | None:
         """Return the outcome as the store keeps it for another instance; None: it does not."""
-        return recorded_outcome(spec, reason, result) if self._record_outcomes else None
+        is_kept = self._record_outcomes and spec.is_recorded
+        return recorded_outcome(spec, reason, result) if is_kept else None
 
     def _completed(
         self, ended: JobEnded, reply: Completed | Duplicate | Stale | Gone

@@ -5,7 +5,7 @@ counts; the session's actor tells others what came of it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from actors.admission import HeldAudio
@@ -284,8 +284,11 @@ class Uplink:
         if track is not None:
             request = in_language(request, track)
         numbers = (new_job_id(), index, self.epoch)
+        spec = spec_of(self._profile, request, cut, numbers, self._options.job_lifetime_ms)
+        if track is not None and not track.for_speaker:
+            spec = replace(spec, is_recorded=False)
         return Utterance(
-            spec=spec_of(self._profile, request, cut, numbers, self._options.job_lifetime_ms),
+            spec=spec,
             work=work_of(request, cut, None if track is None else track.further_language),
             reason=cut.reason,
             audio=cut.audio,

@@ -60,6 +60,8 @@ class JobSpec:
     """Length of the audio: what the job costs its session in virtual time."""
     deadline_in_ms: int
     """No wait or retry extends the job's life beyond this."""
+    is_recorded: bool = True
+    """Its outcome is kept among those of its session; False: others hear it, in a room."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -264,3 +264,15 @@ def test_words_of_a_session_that_is_over_do_not_reach_a_node(bench: DispatchBenc
     bench.tell(bench.cut())
     assert bench.ends_of() == [(0, JobState.CANCELLED, "session_closed")]
     assert node.of(AssignJob) == []
+
+
+def test_what_others_hear_in_a_room_is_not_kept_among_the_sessions_outcomes(
+    bench: DispatchBench,
+) -> None:
+    bench.session()
+    bench.node()
+    for index, is_recorded in enumerate((True, False)):
+        cut = bench.cut(index=index, is_recorded=is_recorded)
+        bench.tell(cut)
+        bench.tell(bench.result(cut))
+    assert len(bench.world.stream("out:s")) == 1

@@ -5,6 +5,8 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -80,3 +82,14 @@ class MortalStore:
         """Let it go on."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def mortal_store(directory: Path) -> Iterator[MortalStore]:
+    """Start one; it is gone afterwards, whatever a test did to it."""
+    store = MortalStore(directory)
+    store.start()
+    try:
+        yield store
+    finally:
+        store.kill()

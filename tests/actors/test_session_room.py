@@ -1,0 +1,314 @@
+"""A session in a room, beside the room's actor: what it holds, says, hears and lets go of."""
+
+from dataclasses import replace
+from typing import Any, cast
+
+from actors.join_attempts import JoinAttempts
+from actors.messages import (
+    CloseRequested,
+    EndJob,
+    JobDispatched,
+    JobEnded,
+    ResultReplaced,
+    UtteranceCut,
+)
+from actors.room_messages import (
+    LeaveSeat,
+    MemberSpoke,
+    RoomAsked,
+    RoomSeen,
+    SeatRefused,
+    SeatTaken,
+    SignalRelayed,
+    TakeSeat,
+    WordsCorrected,
+    WordsCut,
+    WordsReady,
+)
+from actors.room_options import RoomOptions
+from actors.room_setup import RoomSetup
+from actors.room_view import RoomView
+from protocol.errors import ErrorCode, MissingReason
+from protocol.ids import InstanceId, NodeId, NodeJobId, RequestId, SessionId, TurnId
+from protocol.node_inbound import JobResult
+from protocol.rooms import RoomCreate, RoomCreateAck, RoomError, RoomJoin, RoomLeave, RoomMembers
+from protocol.session_outbound import AudioAck, MissingResult, TranslationResult
+from protocol.webrtc import WebrtcOffer
+from storage.job import JobState
+from storage.room import Seat
+from storage.rooms import RoomRepository
+from tests.support.recording import RecordingRef
+from tests.support.session_bench import GAP_MS, LIFETIME_MS, SID, SessionBench
+
+CODE = "123456"
+HERE = InstanceId("")
+ROOM = {"fr": SessionId("s-fr"), "de": SessionId("s-de"), "en": SessionId("s-en")}
+
+
+def seat(session_id: SessionId, language: str, instance_id: InstanceId = HERE) -> Seat:
+    return Seat(session_id, instance_id, language, joined_at_ms=1)
+
+
+class RoomBench(SessionBench):
+    """A session whose room's actor, and whose fellow members, are recorders."""
+
+    def __init__(self, **profile: Any) -> None:
+        super().__init__(**profile)
+        self.room = RecordingRef("room")
+        self.others = {language: RecordingRef(language) for language in ROOM}
+        for language, ref in self.others.items():
+            self.directory.register_session(ROOM[language], ref)
+        setup = RoomSetup(
+            directory=self.directory,
+            store=cast("Any", None),
+            rooms=cast("RoomRepository", None),
+            options=RoomOptions(),
+            grace_ms=0,
+            wall_ms=lambda: 0,
+            start=lambda _code: self.room,
+        )
+        self.actor._setup = replace(self.actor._setup, rooms=setup)
+        self.attempts = JoinAttempts(10)
+
+    def ask(self, request: Any) -> None:
+        self.tell(RoomAsked(request, self.attempts))
+
+    def enter(self, *languages: str) -> None:
+        """Be in a room with members of these languages."""
+        self.ask(RoomJoin(room_code=CODE))
+        self.tell(SeatTaken(CODE, "r"))
+        self.see(*languages)
+
+    def see(self, *languages: str) -> None:
+        members = (seat(SID, "en"), *(seat(ROOM[language], language) for language in languages))
+        self.tell(RoomSeen(RoomView(CODE, "r", 1, members)))
+
+    def say(self) -> list[UtteranceCut]:
+        before = len(self.cuts())
+        self.chunk(512)
+        self.final()
+        self.wait(60)
+        return self.cuts()[before:]
+
+    def hears(self, language: str) -> list[Any]:
+        return self.others[language].messages
+
+
+def words_cut(number: int = 1, code: str = CODE) -> WordsCut:
+    key = RequestId(f"s-fr:{number}:en")
+    return WordsCut(key, ROOM["fr"], number, code, TurnId(f"turn-{number}"), "trace")
+
+
+def words_ready(number: int = 1, text: str = "bonjour") -> WordsReady:
+    result = TranslationResult(
+        session_id=ROOM["fr"],
+        utterance_index=number,
+        job_id="job",
+        text_asr=text,
+        text_translated="hello",
+    )
+    return WordsReady(RequestId(f"s-fr:{number}:en"), result)
+
+
+def test_the_audio_is_held_once_and_let_go_of_with_the_last_outcome() -> None:
+    bench = RoomBench()
+    bench.enter("fr", "de", "en")
+    first, second = bench.say()
+    held = len(first.audio)
+    assert first.audio is second.audio
+    assert bench.held.held_bytes == held
+    bench.answer(first)
+    assert bench.held.held_bytes == held
+    bench.end(second)
+    assert bench.held.held_bytes == 0
+
+
+def test_audio_that_is_not_kept_after_sending_is_kept_for_those_not_sent() -> None:
+
+    bench = RoomBench(keep_audio=False)
+    bench.enter("fr", "de")
+    first, second = bench.say()
+    bench.tell(JobDispatched(first.spec.job_id, 1, NodeId("n")))
+    assert bench.held.held_bytes == len(first.audio)
+    bench.tell(JobDispatched(second.spec.job_id, 1, NodeId("n")))
+    assert bench.held.held_bytes == 0
+
+
+def test_only_what_the_speaker_hears_is_kept_among_its_own_outcomes() -> None:
+    bench = RoomBench()
+    bench.enter()
+    [alone] = bench.say()
+    bench.see("fr")
+    [heard] = bench.say()
+    assert (alone.spec.is_recorded, heard.spec.is_recorded) == (True, False)
+
+
+def test_each_listener_hears_of_a_cut_and_of_its_outcome_once() -> None:
+    bench = RoomBench()
+    bench.enter("fr", "de", "en")
+    first, second = bench.say()
+    for cut in (first, second):
+        bench.answer(cut, "hello")
+        bench.answer(cut, "again")
+    for language in ("fr", "de", "en"):
+        cut_, ready = bench.hears(language)
+        assert isinstance(cut_, WordsCut)
+        assert isinstance(ready, WordsReady)
+        assert cut_.key == ready.key == f"{SID}:{first.spec.utterance_index}:{language}"
+        assert isinstance(ready.outcome, TranslationResult)
+        assert ready.outcome.text_asr == "hello"
+    assert bench.outcomes() == []
+    assert len(bench.room.of(MemberSpoke)) == 1
+
+
+def test_an_overdue_job_ends_for_its_listeners() -> None:
+    bench = RoomBench()
+    bench.enter("fr", "de")
+    bench.say()
+    bench.wait(LIFETIME_MS + GAP_MS)
+    for language in ("fr", "de"):
+        ready = bench.others[language].only(WordsReady)
+        assert isinstance(ready.outcome, MissingResult)
+        assert ready.outcome.reason is MissingReason.JOB_TIMEOUT
+    assert len(bench.dispatcher.of(EndJob)) == 2
+    assert bench.held.held_bytes == 0
+
+
+def test_a_client_that_may_resume_forgets_its_audio_with_the_last_outcome() -> None:
+    bench = RoomBench(is_resumable=True)
+    bench.enter("fr", "de")
+    first, second = bench.say()
+    bench.answer(first)
+    bench.wait(2000)
+    assert not bench.outbox.of(AudioAck)
+    bench.answer(second)
+    bench.wait(2000)
+    assert bench.outbox.only(AudioAck).next_seq == 2
+
+
+def test_a_full_answer_after_an_empty_one_is_sent_after_it() -> None:
+    bench = RoomBench()
+    bench.enter("fr")
+    [cut] = bench.say()
+    bench.answer_nothing(cut)
+    full = JobResult(job_id=NodeJobId("x"), success=True, text_asr="late", text_translated="t")
+    bench.tell(ResultReplaced(cut.spec.job_id, full))
+    bench.tell(ResultReplaced(cut.spec.job_id, full))
+    corrected = bench.others["fr"].only(WordsCorrected)
+    assert corrected.outcome.text_asr == "late"
+
+
+def test_what_was_empty_is_corrected_while_it_is_held_back() -> None:
+    bench = RoomBench()
+    bench.enter("fr")
+    bench.tell(words_cut(1), words_cut(2))
+    missing = MissingResult(
+        session_id=ROOM["fr"],
+        utterance_index=2,
+        reason=MissingReason.SILENCE_DETECTED,
+        created_at_ms=1,
+    )
+    bench.tell(WordsReady(words_cut(2).key, missing))
+    full = words_ready(2, "at last").outcome
+    assert isinstance(full, TranslationResult)
+    bench.tell(WordsCorrected(words_cut(2).key, full))
+    bench.tell(words_ready(1, "first"))
+    assert [text for _, text in bench.outcomes()] == ["first", "at last"]
+
+
+def test_what_others_say_has_indexes_of_its_own_and_comes_in_order() -> None:
+    bench = RoomBench()
+    bench.enter("fr")
+    [own] = bench.say()
+    bench.tell(words_cut(7), words_cut(8), words_ready(8, "second"), words_ready(7, "first"))
+    results = bench.outbox.of(TranslationResult)
+    assert [result.text_asr for result in results] == ["first", "second"]
+    indexes = [result.utterance_index for result in results]
+    assert len({own.spec.utterance_index, *indexes}) == 3
+    assert [result.speaker_utterance_index for result in results] == [7, 8]
+    assert [result.delivery_seq for result in results] == [1, 2]
+    assert {result.session_id for result in results} == {ROOM["fr"]}
+
+
+def test_a_speaker_whose_instance_died_leaves_a_missing_outcome() -> None:
+    bench = RoomBench()
+    bench.enter("fr")
+    bench.tell(words_cut())
+    bench.wait(LIFETIME_MS + GAP_MS)
+    assert [text for _, text in bench.outcomes()] == ["instance_lost"]
+    bench.tell(words_ready())
+    assert len(bench.outcomes()) == 1
+
+
+def test_words_of_a_room_that_was_left_are_not_heard() -> None:
+    bench = RoomBench()
+    bench.enter("fr")
+    bench.tell(words_cut(1))
+    bench.ask(RoomLeave(room_code=CODE))
+    assert [text for _, text in bench.outcomes()] == ["session_closed"]
+    bench.tell(words_ready(1), words_cut(2), words_ready(2))
+    assert len(bench.outcomes()) == 1
+    assert bench.room.messages[-1] == LeaveSeat(SID)
+
+
+def test_a_seat_that_comes_after_the_session_has_ended_is_given_back() -> None:
+    bench = RoomBench()
+    bench.ask(RoomCreate(client_ts=1))
+    bench.tell(CloseRequested("bye", acknowledge=False))
+    bench.tell(SeatTaken(CODE, "r"))
+    assert [type(message) for message in bench.room.messages] == [TakeSeat, LeaveSeat]
+    assert not bench.outbox.of(RoomCreateAck)
+
+
+def test_a_room_that_could_not_be_asked_costs_no_attempt() -> None:
+    bench = RoomBench()
+    for _ in range(20):
+        bench.ask(RoomJoin(room_code=CODE))
+        bench.tell(SeatRefused(ErrorCode.SCHEDULER_DEPENDENCY_DOWN, "away"))
+    codes = {error.code for error in bench.outbox.of(RoomError)}
+    assert codes == {ErrorCode.SCHEDULER_DEPENDENCY_DOWN}
+
+
+def test_members_are_told_only_what_they_can_see() -> None:
+    bench = RoomBench()
+    bench.enter("fr")
+    before = len(bench.outbox.of(RoomMembers))
+    hidden = replace(seat(ROOM["fr"], "fr"), is_listening=False)
+    bench.tell(RoomSeen(RoomView(CODE, "r", 2, (seat(SID, "en"), hidden))))
+    assert len(bench.outbox.of(RoomMembers)) == before
+    [alone] = bench.say()
+    assert alone.spec.language == "es", "nobody listens"
+
+
+def test_a_signal_of_a_stranger_is_not_passed_on() -> None:
+    bench = RoomBench()
+    bench.enter("fr")
+    offer = WebrtcOffer(room_code=CODE, to=SID, sdp={})
+    for sender in (SessionId("a-stranger"), SessionId("z-stranger")):
+        bench.tell(SignalRelayed(sender, offer))
+    bench.wait(1000)
+    assert not bench.outbox.of(WebrtcOffer)
+    bench.tell(SignalRelayed(ROOM["fr"], offer))
+    bench.wait(1000)
+    assert bench.outbox.only(WebrtcOffer).to == ROOM["fr"]
+
+
+def test_a_session_that_fails_leaves_and_says_what_is_missing() -> None:
+    bench = RoomBench()
+    bench.enter("fr")
+    bench.say()
+    bench.actor.on_failure()
+    ready = bench.others["fr"].only(WordsReady)
+    assert isinstance(ready.outcome, MissingResult)
+    assert ready.outcome.reason is MissingReason.PROCESSING_ERROR
+    assert bench.room.messages[-1] == LeaveSeat(SID)
+    assert bench.held.held_bytes == 0
+
+
+def test_outcomes_of_jobs_reach_listeners_while_the_speaker_has_no_socket() -> None:
+    bench = RoomBench()
+    bench.enter("fr")
+    [cut] = bench.say()
+    bench.lose_socket()
+    bench.tell(JobEnded(cut.spec.job_id, JobState.FAILED, MissingReason.NODE_LOST, None, 1, None))
+    assert isinstance(bench.others["fr"].only(WordsReady).outcome, MissingResult)
