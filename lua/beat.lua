@@ -4,7 +4,9 @@
 -- ARGV instance str
 -- ARGV lease_ms int
 -- ARGV data_id str
--- RETURNS OK data_id revived expired_instances expired_nodes
+-- ARGV secret str
+-- ARGV about list
+-- RETURNS OK data_id revived expired_instances expired_nodes secret
 -- INCLUDE lib/clock.lua
 
 local MAX_EXPIRED_INSTANCES = 8
@@ -12,6 +14,7 @@ local MAX_EXPIRED_NODES = 64
 local MAX_SESSIONS = 64
 
 call('SET', prefix .. 'gen', data_id, 'NX')
+call('SET', prefix .. 'secret', secret, 'NX') -- what proves that two instances share this store
 local key = prefix .. 'inst:' .. instance
 local revived = 1 - call('EXISTS', key)
 local lease = call('ZSCORE', prefix .. 'insts', instance)
@@ -21,7 +24,7 @@ local lease = call('ZSCORE', prefix .. 'insts', instance)
 if revived == 0 and lease and tonumber(lease) < now then
   call('HSET', key, 'calm_until', int(now + 2 * lease_ms))
 end
-call('HSET', key, 'lease_ms', int(lease_ms), 'beat_at', now_text)
+call('HSET', key, 'lease_ms', int(lease_ms), 'beat_at', now_text, unpack(about))
 call('EXPIRE', key, RECORD_TTL_S)
 call('ZADD', prefix .. 'insts', int(now + lease_ms), instance)
 
@@ -51,4 +54,5 @@ for _, id in ipairs(call('ZRANGEBYSCORE', sessions, '-inf', now_text,
     call('ZREM', sessions, id)
   end
 end
-return { 'OK', call('GET', prefix .. 'gen'), revived, expired_instances, expired_nodes }
+return { 'OK', call('GET', prefix .. 'gen'), revived, expired_instances, expired_nodes,
+  call('GET', prefix .. 'secret') }

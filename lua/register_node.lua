@@ -6,8 +6,9 @@
 -- ARGV atoms str
 -- ARGV max_jobs int
 -- ARGV lease_ms int
+-- ARGV known_epoch int
 -- ARGV info list
--- RETURNS OK epoch handovers | FENCED
+-- RETURNS OK epoch handovers | SUPERSEDED owner epoch | FENCED
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
 -- INCLUDE lib/group.lua
@@ -23,7 +24,14 @@ end
 
 local key = prefix .. 'node:' .. node
 local joined = load_node(node) or unknown_node(node)
-if joined.owner ~= '' and joined.owner ~= instance then
+local moves = joined.owner ~= '' and joined.owner ~= instance
+-- Who registers it in its stead (a known epoch, not the node's own word) may be the last to hear
+-- that the node is connected elsewhere by now.
+if known_epoch > 0 and moves and joined.state ~= 'offline' and tonumber(joined.epoch) > known_epoch
+then
+  return { 'SUPERSEDED', joined.owner, joined.epoch }
+end
+if moves then
   call('SREM', prefix .. 'inst:' .. joined.owner .. ':nodes', node)
 end
 joined.owner = instance
@@ -42,6 +50,16 @@ settle_node(joined)
 call('HSET', key, 'registered_at', now_text)
 for i = 1, #info, 2 do
   call('HSET', key, 'info:' .. info[i], info[i + 1])
+end
+if moves then
+  for _, open in ipairs(call('HVALS', joined.slots)) do
+    for id in string.gmatch(open, '%S+') do
+      local job = load_job(id)
+      if job and not FINAL[job.state] then
+        note(job.owner, 'node_moved', job, joined)
+      end
+    end
+  end
 end
 serve(joined)
 return { 'OK', joined.epoch, handed }

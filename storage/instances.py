@@ -1,13 +1,18 @@
-"""InstanceRepository: leases of scheduler instances, and clearing up after a dead one.
+"""InstanceRepository: leases of instances, who is there, and clearing up after a dead one.
 
-Pure builders, no policy: the caller decides when to beat and whom to reap.
+Builders are pure and return a `Call`; reads are for links and operators. No policy: the caller
+decides when to beat, whom to reap and whom to call.
 """
 
 import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from protocol.ids import InstanceId
 from storage import reader
 from storage.call import Call
+from storage.executor import Command
 from storage.replies import Alive, Fenced, Reaped, Revived
 from storage.scripts import load_script
 from storage.store import Store
@@ -15,13 +20,33 @@ from storage.store import Store
 _BEAT = load_script("beat")
 _REAP = load_script("reap")
 
+_SECRET_BYTES = 24
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRecord:
+    """An instance as the store knows it."""
+
+    instance_id: InstanceId
+    lease_left_ms: int
+    """Until it counts as dead; zero or less: it does."""
+    about: Mapping[str, str]
+    """What it says of itself: `peer_url`, `version`, `hostname`, `pid`, `started_at`."""
+    nodes: int = 0
+    sessions: int = 0
+    open_jobs: int = 0
+    notes: int = 0
+    """What waits in its mailbox."""
+
 
 class InstanceRepository:
-    """This instance's lease and what it may do to others whose lease has lapsed."""
+    """This instance's lease, where the others are, and what may be done to those without one."""
 
     def __init__(self, store: Store, instance_id: InstanceId) -> None:
         self._store = store
         self._instance_id = instance_id
+        self.about: Mapping[str, str] = {}
+        """What this instance says of itself with every beat, see `InstanceRecord.about`."""
 
     def beat(self, lease_ms: int) -> Call[Alive]:
         """Renew the lease; the first beat of all names the data set."""
@@ -30,6 +55,8 @@ class InstanceRepository:
             instance=self._instance_id,
             lease_ms=lease_ms,
             data_id=secrets.token_hex(8),
+            secret=secrets.token_urlsafe(_SECRET_BYTES),
+            about=[text for item in self.about.items() for text in item],
         )
         return Call(_BEAT, (self._store.prefix,), args, reader.alive)
 
@@ -46,3 +73,57 @@ class InstanceRepository:
             limit=limit,
         )
         return Call(_REAP, (self._store.prefix,), args, reader.reaped)
+
+    async def find(self, instance_id: InstanceId) -> InstanceRecord | None:
+        """Return an instance's record in one read; None when the store does not know it."""
+        prefix = self._store.prefix
+        lease, row, time = await self._store.read(
+            [
+                ("ZSCORE", f"{prefix}insts", instance_id),
+                ("HGETALL", f"{prefix}inst:{instance_id}"),
+                ("TIME",),
+            ]
+        )
+        if lease is None or not row:
+            return None
+        return InstanceRecord(
+            instance_id, int(float(lease)) - self._now_ms(time), reader.mapping(row)
+        )
+
+    async def all_known(self, limit: int = 1000) -> list[InstanceRecord]:
+        """Return the instances of the whole cluster, the next to expire first."""
+        prefix = self._store.prefix
+        leases, time = await self._store.read(
+            [("ZRANGE", f"{prefix}insts", 0, limit - 1, "WITHSCORES"), ("TIME",)]
+        )
+        rows = [tuple(pair) for pair in leases] if leases and _is_pair(leases[0]) else []
+        rows = rows or list(zip(leases[::2], leases[1::2], strict=True))
+        commands: list[Command] = []
+        for instance_id, _lease in rows:
+            key = f"{prefix}inst:{instance_id}"
+            commands += [
+                ("HGETALL", key),
+                ("SCARD", f"{key}:nodes"),
+                ("ZCARD", f"{key}:sessions"),
+                ("ZCARD", f"{key}:jobs"),
+                ("XLEN", f"{key}:mbox"),
+            ]
+        read = await self._store.read(commands) if commands else []
+        now_ms = self._now_ms(time)
+        return [
+            InstanceRecord(
+                InstanceId(instance_id),
+                int(float(lease)) - now_ms,
+                reader.mapping(read[at]),
+                *map(int, read[at + 1 : at + 5]),
+            )
+            for at, (instance_id, lease) in zip(range(0, len(read), 5), rows, strict=True)
+        ]
+
+    def _now_ms(self, time: Any) -> int:
+        """Return what leases are compared with: the server's time, unless a test has its own."""
+        return self._store.clock_ms() or int(time[0]) * 1000 + int(time[1]) // 1000
+
+
+def _is_pair(row: Any) -> bool:
+    return isinstance(row, (list, tuple))

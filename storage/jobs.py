@@ -21,6 +21,7 @@ from storage.replies import (
     Fenced,
     GivenUp,
     Gone,
+    Located,
     Queued,
     Stale,
     Swept,
@@ -35,6 +36,7 @@ _PROGRESS = load_script("update_job_status")
 _FAILOVER = load_script("failover_job")
 _SWEEP = load_script("sweep")
 _RESTORE = load_script("restore_job")
+_LOCATE = load_script("locate_job")
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +196,11 @@ class JobRepository:
             limit=limit,
         )
         return Call(_SWEEP, (self._prefix,), args, reader.swept)
+
+    def locate(self, job_id: JobId) -> Call[Located | Gone]:
+        """Say who drives a job, and where it stands."""
+        args = _LOCATE.arguments(instance=self._instance_id, job=job_id)
+        return Call(_LOCATE, (self._prefix,), args, reader.located)
 
     def restore(
         self, restoration: Restoration

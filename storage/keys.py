@@ -59,7 +59,7 @@ KEYS = (
     Key("room:*", "hash", Life.EXPIRES, "id, version, last speech and expiry of a room"),
     Key("room:*:seats", "hash", Life.EXPIRES, "its members: instance and what each wants to hear"),
     Key("insts", "zset", Life.FOREVER, "instances by the end of their lease"),
-    Key("inst:*", "hash", Life.EXPIRES, "an instance that is alive; without it, it is fenced"),
+    Key("inst:*", "hash", Life.EXPIRES, "an instance that is alive: where it is reached, version"),
     Key("inst:*:jobs", "zset", Life.INSTANCE, "its jobs that are not final, by due time"),
     Key("inst:*:nodes", "set", Life.INSTANCE, "its nodes"),
     Key("inst:*:sessions", "zset", Life.INSTANCE, "its sessions, by the next renewal"),
@@ -67,6 +67,7 @@ KEYS = (
     Key("inst:*:reap", "string", Life.EXPIRES, "how far its reaper has come"),
     Key("jobs:*", "zset", Life.FOREVER, "jobs by state and time; final ones trimmed to 10000"),
     Key("gen", "string", Life.FOREVER, "id of this data set: another one means that data was lost"),
+    Key("secret", "string", Life.FOREVER, "what instances show each other where none is set"),
     Key("seq", "string", Life.FOREVER, "numbers uses of nodes, and groups"),
 )
 

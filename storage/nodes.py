@@ -10,7 +10,7 @@ from typing import Any
 from protocol.ids import InstanceId, NodeId
 from storage import reader
 from storage.call import Call
-from storage.replies import Beaten, Fenced, NodeRemoved, Registered
+from storage.replies import Beaten, Fenced, NodeRemoved, Registered, SlotsHeld, Superseded
 from storage.scripts import load_script
 from storage.store import Store
 
@@ -18,6 +18,7 @@ _REGISTER = load_script("register_node")
 _HEARTBEAT = load_script("heartbeat")
 _UPDATE = load_script("update_node")
 _OFFLINE = load_script("node_offline")
+_LIST_SLOTS = load_script("list_slots")
 
 _SLOTS_PER_READ = 500
 
@@ -35,6 +36,9 @@ class NodeRegistration:
     """It is expired when no heartbeat comes for that long."""
     info: Mapping[str, str] = field(default_factory=dict)
     """Free text for the operator (name, version, platform)."""
+    known_epoch: int = 0
+    """0: the node itself asks. Else it is registered again in its stead, by an instance that knew
+    it under this epoch: refused when it is connected elsewhere by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ class NodeRepository:
         self._instance_id = instance_id
         self._prefix = store.prefix
 
-    def register(self, registration: NodeRegistration) -> Call[Registered | Fenced]:
+    def register(self, registration: NodeRegistration) -> Call[Registered | Superseded | Fenced]:
         """Put a node on-line under a fresh epoch; `Fenced` when this instance has no lease.
 
         An id that is registered already is taken over: its open jobs and slots stay with it.
@@ -92,6 +96,7 @@ class NodeRepository:
             atoms=" ".join(registration.atoms),
             max_jobs=registration.max_jobs,
             lease_ms=registration.lease_ms,
+            known_epoch=registration.known_epoch,
             info=info,
         )
         return Call(_REGISTER, (self._prefix,), args, reader.registered)
@@ -128,7 +133,7 @@ class NodeRepository:
             max_jobs=-1 if max_jobs is None else max_jobs,
             draining=-1 if draining is None else int(draining),
         )
-        return Call(_UPDATE, (self._prefix,), args, reader.registered)
+        return Call(_UPDATE, (self._prefix,), args, reader.changed)
 
     def offline(self, node_id: NodeId, epoch: int) -> Call[NodeRemoved | Fenced]:
         """Take a node off-line, unless it came back under a later epoch."""
@@ -136,6 +141,11 @@ class NodeRepository:
             now=self._store.clock_ms(), instance=self._instance_id, node=node_id, epoch=epoch
         )
         return Call(_OFFLINE, (self._prefix,), args, reader.removed)
+
+    def list_slots(self, node_id: NodeId, epoch: int) -> Call[SlotsHeld | Fenced]:
+        """Say which jobs hold a node's slots; `Fenced` when it came back under another epoch."""
+        args = _LIST_SLOTS.arguments(instance=self._instance_id, node=node_id, epoch=epoch)
+        return Call(_LIST_SLOTS, (self._prefix,), args, reader.slots_held)
 
     async def get_node(self, node_id: NodeId) -> NodeRecord | None:
         """Return a node's record, or None when the store does not know it."""

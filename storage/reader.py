@@ -21,13 +21,16 @@ from storage.replies import (
     Fenced,
     GivenUp,
     Gone,
+    Located,
     NodeRemoved,
     OpenJob,
     Queued,
     Reaped,
     Registered,
     Revived,
+    SlotsHeld,
     Stale,
+    Superseded,
     Swept,
     Updated,
 )
@@ -55,12 +58,13 @@ def beaten(raw: Raw) -> Beaten:
 
 def alive(raw: Raw) -> Alive:
     """Read `beat`."""
-    _, data_id, revived, instances, nodes = raw
+    _, data_id, revived, instances, nodes, secret = raw
     return Alive(
         data_id=data_id,
         expired_instances=tuple(InstanceId(instance) for instance in instances),
         expired_nodes=tuple((NodeId(node), int(epoch)) for node, epoch in nodes),
         revived=bool(revived),
+        secret=secret,
     )
 
 
@@ -128,6 +132,20 @@ def _completed(values: Raw) -> Completed:
 
 def _given_up(values: Raw) -> GivenUp:
     return GivenUp(values[0], handovers(values[1]))
+
+
+def _superseded(values: Raw) -> Superseded:
+    return Superseded(InstanceId(values[0]), int(values[1]))
+
+
+def _located(values: Raw) -> Located:
+    state, attempt, node, owner = values
+    node_id = NodeId(node) if node else None
+    return Located(JobState(state), int(attempt), node_id, InstanceId(owner))
+
+
+def _slots_held(values: Raw) -> SlotsHeld:
+    return SlotsHeld(frozenset(JobId(job) for held in values[0] for job in held.split()))
 
 
 def _stale(values: Raw) -> Stale:
@@ -224,8 +242,19 @@ restored: Callable[[Raw], Assigned | Queued | Duplicate | Updated | Fenced] = by
 )
 """Reads `restore_job`."""
 
-registered: Callable[[Raw], Registered | Fenced] = by_word({"OK": _registered, "FENCED": _fenced})
-"""Reads `register_node` and `update_node`."""
+registered: Callable[[Raw], Registered | Superseded | Fenced] = by_word(
+    {"OK": _registered, "SUPERSEDED": _superseded, "FENCED": _fenced}
+)
+"""Reads `register_node`."""
+
+changed: Callable[[Raw], Registered | Fenced] = by_word({"OK": _registered, "FENCED": _fenced})
+"""Reads `update_node`."""
+
+slots_held: Callable[[Raw], SlotsHeld | Fenced] = by_word({"OK": _slots_held, "FENCED": _fenced})
+"""Reads `list_slots`."""
+
+located: Callable[[Raw], Located | Gone] = by_word({"OK": _located, "GONE": _gone})
+"""Reads `locate_job`."""
 
 removed: Callable[[Raw], NodeRemoved | Fenced] = by_word({"OK": _removed, "FENCED": _fenced})
 """Reads `node_offline`."""

@@ -3,7 +3,8 @@
 One frozen dataclass per word of a script's RETURNS line. Refusals are values, never exceptions.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 
 from protocol.ids import InstanceId, JobId, NodeId, SessionId
 from storage.job import JobState
@@ -110,6 +111,31 @@ class Registered:
 
 
 @dataclass(frozen=True, slots=True)
+class Superseded:
+    """The node is registered with another instance, later than the caller knew it."""
+
+    owner_instance: InstanceId
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Where a job is: who drives it, and at which node in which attempt."""
+
+    state: JobState
+    attempt: int
+    node_id: NodeId | None
+    owner_instance: InstanceId
+
+
+@dataclass(frozen=True, slots=True)
+class SlotsHeld:
+    """The jobs that hold a node's slots."""
+
+    jobs: frozenset[JobId]
+
+
+@dataclass(frozen=True, slots=True)
 class Beaten:
     """A batch of node heartbeats was applied."""
 
@@ -177,6 +203,8 @@ class Alive:
     revived: bool = False
     """The store did not know this instance: it is its first beat, the data is lost, or somebody
     reaped it. Nodes must register and sessions be claimed again."""
+    secret: str = field(default="", repr=False)
+    """What instances on this store show each other, unless they are given one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,3 +270,23 @@ class RoomGone:
 
     data_id: str
     """Another one than before means that the store has lost the room, not that it is over."""
+
+
+class NoteKind(StrEnum):
+    """What another instance's script did to a job of ours."""
+
+    ASSIGNED = "assigned"
+    """It waited and has a slot now."""
+    NODE_LOST = "node_lost"
+    """Its node was taken off-line: it wants another one."""
+    NODE_MOVED = "node_moved"
+    """Its node is connected to another instance now, and goes on with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A note in this instance's mailbox."""
+
+    kind: NoteKind
+    job: Assigned
+    """Where the job is, as of the note."""

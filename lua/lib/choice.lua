@@ -2,6 +2,7 @@
 
 local MAX_GROUPS_COMPARED = 16
 local MAX_SETS_INTERSECTED = 64 -- where all sets are larger, a sample is tried first
+local MAX_EQUALS_COMPARED = 32 -- equally good nodes among which one of the caller's own is looked for
 
 -- The sets whose intersection is the groups that have all atoms, and a free slot if asked for.
 local function group_sets(requirement, with_free)
@@ -43,15 +44,20 @@ local function intersect(sets)
   return #found > 0 and found or call('SINTER', unpack(sets))
 end
 
+-- Whether nodes of the group may get jobs with the requirement.
+local function is_open_to(gid, requirement)
+  return not string.find(gid, '!', 1, true)
+    or call('SISMEMBER', prefix .. 'grp:' .. gid .. ':penalties', requirement) == 0
+end
+
 -- The best-ranked node of these groups, with its score.
 local function best_of(groups, requirement, excluded, excluded_count)
   local best, best_score = nil, nil
   for i = 1, math.min(#groups, MAX_GROUPS_COMPARED) do
     local gid = groups[i]
-    local group = prefix .. 'grp:' .. gid
-    if not string.find(gid, '!', 1, true)
-      or call('SISMEMBER', group .. ':penalties', requirement) == 0 then
-      local ranked = call('ZRANGE', group .. ':free', 0, excluded_count, 'WITHSCORES')
+    if is_open_to(gid, requirement) then
+      local ranked = call('ZRANGE', prefix .. 'grp:' .. gid .. ':free', 0, excluded_count,
+        'WITHSCORES')
       for n = 1, #ranked, 2 do
         if not is_excluded(ranked[n], excluded) then
           local score = tonumber(ranked[n + 1])
@@ -64,6 +70,27 @@ local function best_of(groups, requirement, excluded, excluded_count)
     end
   end
   return best, best_score
+end
+
+-- A node of the calling instance that is loaded as little as the chosen one, or nil: what need not
+-- cross between instances should not.
+local function equal_at_home(score, groups, requirement, excluded)
+  local home = prefix .. 'inst:' .. instance .. ':nodes'
+  local rank = math.floor(score / RANK_UNIT) * RANK_UNIT
+  local left = call('EXISTS', home) * MAX_EQUALS_COMPARED
+  for i = 1, math.min(#groups, MAX_GROUPS_COMPARED) do
+    if left > 0 and is_open_to(groups[i], requirement) then
+      local equals = call('ZRANGEBYSCORE', prefix .. 'grp:' .. groups[i] .. ':free', int(rank),
+        '(' .. int(rank + RANK_UNIT), 'LIMIT', 0, left)
+      for _, id in ipairs(equals) do
+        if call('SISMEMBER', home, id) == 1 and not is_excluded(id, excluded) then
+          return load_node(id)
+        end
+      end
+      left = left - #equals
+    end
+  end
+  return nil
 end
 
 -- Whether some registered node could serve the requirement and is not excluded.
@@ -98,22 +125,29 @@ local function effective_exclusion(requirement, excluded)
 end
 
 -- Returns the node for a job, loaded, or nil. A marked node, then one without the preferred atom,
--- is chosen only when no better one has a free slot; then load decides, then least recent use.
+-- is chosen only when no better one has a free slot; then load decides, then whether it is connected
+-- to the calling instance, then least recent use.
 local function choose_node(requirement, preference, excluded)
   excluded = effective_exclusion(requirement, excluded)
   local excluded_count = count_excluded(excluded)
   local sets = group_sets(requirement, true)
-  local id, score
+  local id, score, groups
   if preference ~= '' then
     sets[#sets + 1] = prefix .. 'cap:' .. preference
-    id, score = best_of(intersect(sets), requirement, excluded, excluded_count)
+    groups = intersect(sets)
+    id, score = best_of(groups, requirement, excluded, excluded_count)
     sets[#sets] = nil
   end
   if not id or score >= MARKED * RANK_UNIT then
-    local other, other_score = best_of(intersect(sets), requirement, excluded, excluded_count)
+    local all = intersect(sets)
+    local other, other_score = best_of(all, requirement, excluded, excluded_count)
     if other and (not id or other_score < MARKED * RANK_UNIT) then
-      id = other
+      id, score, groups = other, other_score, all
     end
   end
-  return id and load_node(id)
+  local chosen = id and load_node(id)
+  if chosen and chosen.owner ~= instance then
+    return equal_at_home(score, groups, requirement, excluded) or chosen
+  end
+  return chosen
 end

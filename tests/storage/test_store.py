@@ -66,7 +66,7 @@ def test_after_trouble_scripts_travel_along_again() -> None:
                 raise StorageUnavailable("away")
             return await super().execute(commands)
 
-    alive = ["OK", "data", 0, [], []]
+    alive = ["OK", "data", 0, [], [], "secret"]
     executor = Flaky(["sha", alive], ["sha", alive])
     store = Store(executor)
     run(store.run([beat(store)]))
@@ -88,7 +88,7 @@ def test_scripts_that_the_server_lacks_are_loaded_once_and_run(world: World) -> 
 
 
 def test_only_calls_without_their_script_are_sent_again() -> None:
-    alive = ["OK", "data", 0, [], []]
+    alive = ["OK", "data", 0, [], [], "secret"]
     lacking = CommandRefused("NOSCRIPT No matching script.")
     executor = Scripted(["sha", alive], [alive, lacking, lacking], ["sha", alive, alive])
     store = Store(executor)
@@ -125,7 +125,7 @@ def test_measurements_are_told() -> None:
     scripts: list[tuple[str, int]] = []
     trips: list[int] = []
     store = Store(
-        Scripted(["sha", *[["OK", "data", 0, [], []]] * 2]),
+        Scripted(["sha", *[["OK", "data", 0, [], [], "secret"]] * 2]),
         on_script=lambda name, count: scripts.append((name, count)),
         on_round_trip=lambda _seconds, commands: trips.append(commands),
     )

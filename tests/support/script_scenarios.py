@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from protocol.ids import InstanceId, NodeId, SessionId
+from protocol.ids import InstanceId, JobId, NodeId, SessionId
 from storage.call import Call
 from storage.job import JobStep
 from storage.jobs import Failover, JobLimits
@@ -208,6 +208,39 @@ def _register_ok(world: World) -> Call[Any]:
 @scenario("register_node", "FENCED")
 def _register_fenced(world: World) -> Call[Any]:
     return world.member("i2").nodes.register(NodeRegistration(NodeId("n1"), (), 1, 1000))
+
+
+@scenario("register_node", "SUPERSEDED")
+def _register_superseded(world: World) -> Call[Any]:
+    """It was known here, and is connected to another instance by now."""
+    world.node("n1")
+    world.beat("i2")
+    world.node("n1", owner="i2")
+    registration = NodeRegistration(NodeId("n1"), (), 1, 1000, known_epoch=1)
+    return world.member().nodes.register(registration)
+
+
+@scenario("list_slots", "OK")
+def _list_slots_ok(world: World) -> Call[Any]:
+    _busy_node(world)
+    return world.member().nodes.list_slots(NodeId("n1"), world.node_epochs["n1"])
+
+
+@scenario("list_slots", "FENCED")
+def _list_slots_fenced(world: World) -> Call[Any]:
+    _busy_node(world)
+    return world.member().nodes.list_slots(NodeId("n1"), 1)
+
+
+@scenario("locate_job", "OK")
+def _locate_ok(world: World) -> Call[Any]:
+    _busy_node(world)
+    return world.member("i2").jobs.locate(JobId("job-s-1-es"))
+
+
+@scenario("locate_job", "GONE")
+def _locate_gone(world: World) -> Call[Any]:
+    return world.member().jobs.locate(JobId("job"))
 
 
 @scenario("heartbeat", "OK")

@@ -48,11 +48,14 @@ class World:
 
     def __init__(self, executor: Executor, limits: JobLimits | None = None) -> None:
         self.now_ms = START_MS
+        self.executor = executor
         self.store = Store(executor, clock_ms=lambda: self.now_ms)
         self.limits = limits or JobLimits()
         self._runner = asyncio.Runner()
         self._members: dict[str, Member] = {}
         self.node_epochs: dict[str, int] = {}
+        self.node_owners: dict[str, str] = {}
+        """Where a test has put its nodes."""
         self.session_epochs: dict[str, int] = {}
         self.over_capacity: set[str] = set()
         """Nodes that rightly hold more than they may: capacity lowered, or restored."""

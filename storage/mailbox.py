@@ -1,0 +1,83 @@
+"""Mailbox: the notes that scripts of other instances leave for this one.
+
+Owns a connection of its own, because reading waits for the next note. A note is about a job of
+this instance and is at most a few hundred bytes; what is lost with the store is repaired by the
+owner's sweep.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from protocol.ids import InstanceId, JobId, NodeId
+from storage import reader
+from storage.executor import Command, CommandRefused, Executor, refuse_if_not_ready
+from storage.replies import Assigned, Note, NoteKind
+from storage.store import DEFAULT_PREFIX, ScriptError
+
+_KINDS = {kind.value: kind for kind in NoteKind}
+_NOTES_PER_READ = 256
+_WAIT_MS = 2000
+"""Well below the connection's patience of 5 s."""
+
+
+class Mailbox:
+    """The notes for one instance, each handed out once and removed with the next read."""
+
+    def __init__(
+        self, executor: Executor, instance_id: InstanceId, *, prefix: str = DEFAULT_PREFIX
+    ) -> None:
+        self._executor = executor
+        self._key = f"{prefix}inst:{instance_id}:mbox"
+        self._taken: list[str] = []
+        """Entries that were handed out and stand in the stream still."""
+
+    async def read(self, wait_ms: int = _WAIT_MS) -> list[Note]:
+        """Remove what was handed out; return the next notes, after a while without any: none.
+
+        Raises:
+            StorageUnavailable: No answer. What was handed out may come again.
+        """
+        commands: list[Command] = [
+            ("XREAD", "COUNT", _NOTES_PER_READ, "BLOCK", wait_ms, "STREAMS", self._key, "0-0")
+        ]
+        if self._taken:
+            commands.insert(0, ("XDEL", self._key, *self._taken))
+        replies = await self._executor.execute(commands)
+        refuse_if_not_ready(replies)
+        for reply in replies:
+            if isinstance(reply, CommandRefused):
+                raise ScriptError(f"the mailbox cannot be read: {reply}")
+        entries = _entries(replies[-1])
+        self._taken = [entry for entry, _ in entries]
+        return [note for _, fields in entries if (note := _note(fields)) is not None]
+
+    async def close(self) -> None:
+        """Let go of the connection; who waits in `read` gets `StorageUnavailable`."""
+        await self._executor.close()
+
+
+def _entries(reply: Any) -> list[tuple[str, Any]]:
+    """Return the entries of the one stream that was read; servers answer in either of two forms."""
+    if not reply:
+        return []
+    streams: Sequence[Any] = list(reply.values()) if isinstance(reply, dict) else [reply[0][1]]
+    return [(entry, fields) for entry, fields in streams[0] if fields]
+
+
+def _note(row: Any) -> Note | None:
+    """Return the note; None for a kind that this version does not know."""
+    fields = reader.mapping(row)
+    kind = _KINDS.get(fields.get("kind", ""))
+    if kind is None:
+        return None
+    return Note(
+        kind,
+        Assigned(
+            JobId(fields["job"]),
+            int(fields["attempt"]),
+            NodeId(fields["node"]),
+            InstanceId(fields["instance"]),
+            int(fields["epoch"]),
+            int(fields["due_ms"]),
+        ),
+    )
