@@ -134,9 +134,9 @@ class Delivery:
         return any(earlier.sent_on != now for earlier in self._open.earlier_in_turn(job))
 
     def _write(self, job: OpenJob, audio: bytes) -> Sequence[Step]:
-        node = self._directory.nodes.get(job.node_id) if job.node_id is not None else None
-        name = self._name(job)
-        assignment = AssignJob(job.session, job.spec, job.work, job.attempt, audio, name)
+        node, name = self._ends.node_of(job), self._name(job)
+        here = self._directory.instance_id
+        assignment = AssignJob(job.session, job.spec, job.work, job.attempt, audio, name, here)
         if node is None or job.node_id is None or not tell(node, assignment):
             gone = () if job.node_id is None else self.on_node_gone(job.node_id)
             return (*gone, *self.on_misplaced(job, "undeliverable"))

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from actors.ports import Mailbox
-from protocol.ids import InstanceId, NodeId, SessionId
+from protocol.ids import NO_INSTANCE, InstanceId, NodeId, SessionId
 
 K = TypeVar("K")
-_ALONE = InstanceId("")
 
 
 class Elsewhere(Protocol):
@@ -31,7 +30,7 @@ class Directory:
     """The actors by their ids. Whoever replaces an actor registers the successor here."""
 
     def __init__(
-        self, instance_id: InstanceId = _ALONE, elsewhere: Elsewhere | None = None
+        self, instance_id: InstanceId = NO_INSTANCE, elsewhere: Elsewhere | None = None
     ) -> None:
         self.instance_id = instance_id
         """The instance that this process is."""
@@ -68,6 +67,12 @@ class Directory:
         if instance_id == self.instance_id:
             return self.nodes.get(node_id)
         return None if self.elsewhere is None else self.elsewhere.node(instance_id, node_id)
+
+    def dispatcher_at(self, instance_id: InstanceId) -> Mailbox | None:
+        """Return the dispatcher, or the way to the one of another instance."""
+        if instance_id == self.instance_id:
+            return self.dispatcher
+        return None if self.elsewhere is None else self.elsewhere.dispatcher(instance_id)
 
     def register_session(self, session_id: SessionId, ref: Mailbox) -> Mailbox | None:
         """Enter a session's actor; return the one it replaces, if any."""

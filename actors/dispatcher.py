@@ -32,6 +32,7 @@ from actors.messages import (
     StoreEmptied,
     UtteranceCut,
 )
+from actors.peer_messages import NoteArrived, PeerUnreachable, SlotsWanted
 from actors.runtime import LoopActor
 from actors.step import Step
 from actors.succession import Estate, Steps
@@ -71,6 +72,7 @@ class DispatcherActor(LoopActor):
         self._nodes = steps.nodes
         self._sessions = steps.sessions
         self._reaping = steps.reaping
+        self._notes = steps.notes
         self._beats: dict[NodeId, NodeBeat] = {}
         self._ledger = Ledger()
         self._store_is_away = False
@@ -173,8 +175,6 @@ class DispatcherActor(LoopActor):
                 return self._nodes.changed(message)
             case NodeLost():
                 return self._nodes.lost(message)
-            case InstanceExpired():
-                return self._reaping.expired(message)
             case StoreEmptied():
                 return self._jobs.restore_all()
             case SessionOpened():
@@ -182,6 +182,18 @@ class DispatcherActor(LoopActor):
             case SessionEnded():
                 self._jobs.session_ended(message.session_id)
                 return self._sessions.ended(message)
+            case _:
+                return self._plan_among_instances(message)
+
+    def _plan_among_instances(self, message: Any) -> Sequence[Step]:
+        """Decide on what happens only where there are several instances."""
+        match message:
+            case InstanceExpired():
+                return self._reaping.expired(message)
+            case NoteArrived() | PeerUnreachable():
+                return self._notes.arrived(message)
+            case SlotsWanted():
+                return self._nodes.slots_wanted(message)
             case _:
                 raise TypeError(f"{self!r} cannot handle {type(message).__name__}")
 

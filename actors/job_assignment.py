@@ -10,6 +10,8 @@ from actors.messages import AssignJob
 from protocol.ids import JobId, NodeJobId
 from protocol.node_outbound import JobAssign
 
+_DIGITS_AT_MOST = 6
+
 
 def node_suffix(attempt: int, further_language: str | None) -> str:
     """Return what makes an id unique at a node; empty for the first attempt."""
@@ -20,6 +22,13 @@ def node_suffix(attempt: int, further_language: str | None) -> str:
 def node_job_id(job_id: JobId, attempt: int, further_language: str | None = None) -> NodeJobId:
     """Return the id under which a node knows this attempt of the job."""
     return NodeJobId(f"{job_id}{node_suffix(attempt, further_language)}")
+
+
+def job_of(known_as: NodeJobId) -> tuple[JobId, int]:
+    """Return the job and attempt that a node's id stands for, as far as its form says so."""
+    name, _, attempt = known_as.partition("~")
+    is_later = attempt.isascii() and attempt.isdecimal() and len(attempt) < _DIGITS_AT_MOST
+    return JobId(name.partition("#")[0]), int(attempt) if is_later else 1
 
 
 def job_assign(assignment: AssignJob) -> JobAssign:

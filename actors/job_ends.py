@@ -7,7 +7,7 @@ from loguru import logger
 
 from actors.directory import Directory
 from actors.faults import JobAbandoned
-from actors.job_result import recorded_outcome
+from actors.job_result import judge_orphan, recorded_outcome, recorded_outcome_of
 from actors.messages import (
     JobEnded,
     ResultArrived,
@@ -22,11 +22,11 @@ from actors.recent_empty import RecentEmpty
 from actors.runtime import tell
 from actors.step import Expiry, Step
 from protocol.errors import MissingReason
-from protocol.ids import JobId, NodeId
+from protocol.ids import NO_INSTANCE, InstanceId, JobId, NodeId
 from protocol.node_inbound import JobResult
-from storage.job import JobSpec, JobState
+from storage.job import FINAL_STATES, JobSpec, JobState
 from storage.jobs import Completion, JobRepository
-from storage.replies import Completed, Duplicate, Gone, Stale
+from storage.replies import Completed, Duplicate, Gone, Located, Stale
 
 
 class JobEnds:
@@ -114,11 +114,17 @@ class JobEnds:
         self, job_id: JobId, attempt: int, node_id: NodeId | None, result: JobResult | None
     ) -> None:
         """An answer for a job that is over: it counts only if it is full and that was empty."""
-        session = self.recent_empty.take(job_id, attempt, node_id, result)
-        if session is not None and result is not None:
-            tell(session, ResultReplaced(job_id, result))
-        else:
+        if not self._replaces_empty(job_id, attempt, node_id, result):
             self.metrics.stale_result()
+
+    def _replaces_empty(
+        self, job_id: JobId, attempt: int, node_id: NodeId | None, result: JobResult | None
+    ) -> bool:
+        session = self.recent_empty.take(job_id, attempt, node_id, result)
+        if session is None or result is None:
+            return False
+        tell(session, ResultReplaced(job_id, result))
+        return True
 
     def give_up(self, job: OpenJob, reason: MissingReason) -> None:
         """The store has ended the job itself: no attempt is left."""
@@ -185,6 +191,63 @@ class JobEnds:
         self._tell_node(job, reason)
 
     def _tell_node(self, job: OpenJob, reason: str | None) -> None:
-        node = self._directory.nodes.get(job.node_id) if job.node_id is not None else None
+        node = self.node_of(job)
         if node is not None:
             tell(node, WithdrawJob(job.spec.job_id, job.attempt, reason))
+
+    def node_of(self, job: OpenJob) -> Mailbox | None:
+        """Return the job's node, or the way to it; None if it has none or it cannot be reached."""
+        if job.node_id is None:
+            return None
+        return self._directory.node_at(job.node_instance, job.node_id)
+
+    def out_of_reach(self, job: OpenJob) -> InstanceId:
+        """Return the instance of the job's node if there is no way there."""
+        is_here = job.node_instance == self._directory.instance_id
+        return NO_INSTANCE if is_here or self.node_of(job) else job.node_instance
+
+    # ---- answers that come to the wrong place -------------------------------------------------
+
+    def late(self, answer: ResultArrived) -> Sequence[Step]:
+        """An answer to a job that is not open here in that attempt: over, moved, or another's."""
+        if answer.job_id in self.open_jobs or self._directory.elsewhere is None:
+            self.replace_empty(answer.job_id, answer.attempt, answer.node_id, answer.result)
+            return ()
+        if self._replaces_empty(answer.job_id, answer.attempt, answer.node_id, answer.result):
+            return ()
+        return (Step(self._jobs.locate(answer.job_id), partial(self._located, answer)),)
+
+    def _located(self, answer: ResultArrived, reply: Located | Gone) -> Sequence[Step]:
+        """Pass the answer on to who drives the job, if it still counts there."""
+        expected = (answer.attempt, answer.node_id)
+        if (
+            isinstance(reply, Gone)
+            or reply.state in FINAL_STATES
+            or (reply.attempt, reply.node_id) != expected
+            or reply.owner_instance == self._directory.instance_id
+        ):
+            self.metrics.stale_result()
+            return ()
+        if not reply.owner_is_alive:
+            return (self._end_orphan(answer, reply),)
+        owner = self._directory.dispatcher_at(reply.owner_instance)
+        if owner is None or not tell(owner, answer):
+            self.metrics.stale_result()
+        return ()
+
+    def _end_orphan(self, answer: ResultArrived, at: Located) -> Step:
+        """The job's owner is dead: free the slot, and keep the words for whoever resumes."""
+        state, reason = judge_orphan(answer.result)
+        outcome = None
+        if self._record_outcomes:
+            place = (at.utterance_index, at.language)
+            outcome = recorded_outcome_of(*place, reason, answer.result)
+        completion = Completion(
+            answer.job_id,
+            answer.attempt,
+            answer.node_id,
+            state,
+            None if reason is None else reason.value,
+            outcome,
+        )
+        return Step(self._jobs.complete(completion), lambda _reply: ())

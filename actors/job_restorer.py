@@ -45,9 +45,11 @@ class JobRestorer:
     def restore(self, job: OpenJob, if_over: MissingReason = MissingReason.INSTANCE_LOST) -> Step:
         """Put one job back; one whose node is gone is dispatched anew, as a further attempt.
 
+        Of nodes of other instances nothing is known here: their jobs stand where they stood.
         `if_over`: what its session is told should the store have ended it meanwhile.
         """
-        if job.node_id is not None and job.node_id not in self._directory.nodes:
+        is_here = job.node_instance == self._directory.instance_id
+        if job.node_id is not None and is_here and job.node_id not in self._directory.nodes:
             return self.dispatch_again(job)
         return self._step(job, if_over=if_over)
 

@@ -79,9 +79,25 @@ def _is_absorbed(result: JobResult) -> bool:
     return (result.extra or {}).get("reason") == _ABSORBED
 
 
+def judge_orphan(result: JobResult) -> tuple[JobState, MissingReason | None]:
+    """Return what an answer means for a job that nobody drives any more."""
+    if not result.success:
+        return JobState.FAILED, MissingReason.PROCESSING_ERROR
+    if _says_something(result.text_asr) or _says_something(result.text_translated):
+        return JobState.DONE, None
+    return JobState.EMPTY, MissingReason.SILENCE_DETECTED
+
+
 def recorded_outcome(spec: JobSpec, reason: MissingReason | None, result: JobResult | None) -> str:
     """Return the outcome as JSON without speech: what another instance could deliver."""
-    outcome: dict[str, object] = {"index": spec.utterance_index, "language": spec.language}
+    return recorded_outcome_of(spec.utterance_index, spec.language, reason, result)
+
+
+def recorded_outcome_of(
+    index: int, language: str, reason: MissingReason | None, result: JobResult | None
+) -> str:
+    """Return the same for an utterance by its number."""
+    outcome: dict[str, object] = {"index": index, "language": language}
     if reason is not None:
         outcome["reason"] = reason.value
     elif result is not None:

@@ -32,7 +32,7 @@ from actors.runtime import tell
 from actors.session_steps import SessionSteps
 from actors.step import Expiry, Step, each
 from protocol.errors import MissingReason
-from protocol.ids import JobId, SessionId
+from protocol.ids import NO_INSTANCE, JobId, SessionId
 from storage.job import FINAL_STATES, JobState, JobStep
 from storage.jobs import Failover, JobRepository
 from storage.replies import (
@@ -183,7 +183,10 @@ class JobSteps:
         return job
 
     def _stand(self, job: OpenJob, at: Assigned | Queued | Duplicate) -> None:
-        job.stand(at.attempt, None if isinstance(at, Queued) else at.node_id)
+        if isinstance(at, Queued):
+            job.stand(at.attempt, None)
+        else:
+            job.stand(at.attempt, at.node_id, at.node_instance)
         self.on_due(at.due_in_ms)
 
     def _told_queued(self, job: OpenJob, reply: Queued) -> Sequence[Step]:
@@ -243,10 +246,7 @@ class JobSteps:
         """A node answered. Answers of attempts that were given up reach nobody."""
         job = self._current(message)
         if job is None:
-            self._ends.replace_empty(
-                message.job_id, message.attempt, message.node_id, message.result
-            )
-            return ()
+            return self._ends.late(message)
         verdict = judge(message.result, job.spec, job.work)
         if verdict.follow is Follow.KEEP_OPEN:
             text = message.result.text_asr or ""
@@ -279,11 +279,11 @@ class JobSteps:
         job = self._current(message)
         return () if job is None else self._move(job, "undeliverable")
 
-    def node_lost(self, jobs: Iterable[StoredJob]) -> Sequence[Step]:
+    def node_lost(self, jobs: Iterable[StoredJob | Assigned]) -> Sequence[Step]:
         """Drive the lost node's jobs on, in the order of their sessions' words."""
         return each(jobs, self._lost_its_node)
 
-    def _lost_its_node(self, stored: StoredJob) -> Sequence[Step]:
+    def _lost_its_node(self, stored: StoredJob | Assigned) -> Sequence[Step]:
         job = self.open_jobs.get(stored.job_id)
         return () if job is None else (self._fail_over(job, "node_lost"),)
 
@@ -340,6 +340,7 @@ class JobSteps:
             node_id=job.node_id,
             reason=reason,
             exclude_node=reason not in ("turn_wait", OVERTAKEN),
+            avoid=self._ends.out_of_reach(job) if reason == "undeliverable" else NO_INSTANCE,
             penalty_ms=self._options.model_penalty_ms if reason == "model_not_available" else 0,
             outcome=self._ends.recorded(job.spec, _GIVEN_UP[reason]),
         )

@@ -1,8 +1,7 @@
 """Everything that actors of one process tell each other.
 
-Commands stand in the imperative (`AssignJob`), facts in the past tense (`ChunkArrived`). All are
-frozen and carry values only, so a message can wait in a mailbox without changing. Audio travels
-in `UtteranceCut` and `AssignJob` alone, as one `bytes` object that the session's actor owns.
+Commands stand in the imperative (`AssignJob`), facts in the past tense (`ChunkArrived`). All carry
+values only and never change. Audio is the session's, and travels in `UtteranceCut` and `AssignJob`.
 """
 
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from actors.node_load import Languages
 from actors.ports import Mailbox, Outbox
 from protocol.audio import AudioFormat
 from protocol.errors import MissingReason
-from protocol.ids import InstanceId, JobId, NodeId, SessionId, TraceId, TurnId
+from protocol.ids import NO_INSTANCE, InstanceId, JobId, NodeId, SessionId, TraceId, TurnId
 from protocol.node_inbound import JobResult, NodeHeartbeat, NodeRegister
 from protocol.session_inbound import Utterance
 from protocol.shared import Features, Pipeline
@@ -232,6 +231,7 @@ class AssignJob:
     audio: bytes
     session_name: int
     """Number of the name under which the node hears the session; the attempt, as a rule."""
+    owner: InstanceId = NO_INSTANCE  # drives the job; empty: this one
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +277,7 @@ class NodeArrived:
     info: dict[str, str]
     connection: int = 1
     """How many sockets it has spoken on since it was last lost."""
+    known_epoch: int = 0  # see `NodeRegistration`
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ class Gauge(StrEnum):
     """What is done about too much load, as in `OverloadLevel`."""
     SOCKETS_WAITING = "sockets_waiting"
     """Sockets of clients with bytes that wait for their turn."""
+    LINKS = "links"
+    """Other instances that something was sent to."""
 
 
 class Metrics(Protocol):
@@ -55,6 +57,15 @@ class Metrics(Protocol):
 
     def session_refused(self, reason: str) -> None:
         """A session was turned away."""
+
+    def link_sent(self, size: int, *, again: bool) -> None:
+        """A frame of so many bytes went to another instance, for the first time or again."""
+
+    def link_received(self, size: int, *, again: bool) -> None:
+        """A frame of so many bytes came from another instance, new or had before."""
+
+    def link_dropped(self) -> None:
+        """A message to or from another instance reached nobody."""
 
     def watch(self, gauge: Gauge, read: Callable[[], float]) -> None:
         """Read this gauge from here from now on."""
@@ -88,6 +99,15 @@ class NullMetrics:
         """Forget it."""
 
     def session_refused(self, reason: str) -> None:
+        """Forget it."""
+
+    def link_sent(self, size: int, *, again: bool) -> None:
+        """Forget it."""
+
+    def link_received(self, size: int, *, again: bool) -> None:
+        """Forget it."""
+
+    def link_dropped(self) -> None:
         """Forget it."""
 
     def watch(self, gauge: Gauge, read: Callable[[], float]) -> None:

@@ -1,15 +1,12 @@
 """NodeActor: one GPU node, its socket and the jobs it has in hand.
 
-It knows how the node names its jobs, and nothing of the store: what the node says is told to the
-dispatcher, which alone decides whether it still counts. It lets go of a job's audio as soon as
-the assignment is written.
+It owns the node's connection and where it stands with the store; its `NodeDesk` owns the jobs. It
+knows nothing of the store: what the node says is told to the dispatcher.
 
 Life: made at the first `node_register`, re-used when the same node comes back on another socket
 before its loss was noticed, ended when its socket is gone.
 """
 
-from collections import OrderedDict
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
@@ -17,13 +14,9 @@ from loguru import logger
 
 from actors.directory import Directory
 from actors.faults import NodeRefused
-from actors.job_assignment import job_assign, node_job_id
-from actors.job_result import goes_on
 from actors.messages import (
     AssignJob,
     DispatcherRestarted,
-    JobAccepted,
-    JobUndelivered,
     NodeAccepted,
     NodeArrived,
     NodeBeat,
@@ -34,32 +27,21 @@ from actors.messages import (
     NodeSaid,
     NodeSocketLost,
     NodeUnknown,
-    PartialArrived,
-    ResultArrived,
     StoreEmptied,
     WithdrawJob,
 )
+from actors.node_desk import NodeDesk
 from actors.node_load import Languages, is_overloaded, languages
 from actors.node_options import NodeOptions
 from actors.node_succession import NodeEstate, refusal
-from actors.ports import Mailbox, Outbox
+from actors.peer_messages import InstanceReaped, KeepJob, NodeSuperseded, SlotsListed
+from actors.ports import Outbox
 from actors.runtime import LoopActor, tell
-from protocol.ids import JobId, NodeId, NodeJobId
-from protocol.node_inbound import (
-    JobAck,
-    JobResult,
-    JobStarted,
-    NodeAsrPartial,
-    NodeError,
-    NodeHeartbeat,
-    NodeRegister,
-)
-from protocol.node_outbound import JobCancel, NodeRegisterAck
+from protocol.ids import NodeId
+from protocol.node_inbound import NodeHeartbeat, NodeRegister
+from protocol.node_outbound import NodeRegisterAck
 from protocol.wire import WireMessage
 
-_PAST_KEPT = 64
-"""Ids a node has used up that are remembered: none is sent twice, and an empty result may be
-followed by a full one."""
 _SILENT = "node_silent"
 _FAILED = "node_failed"
 
@@ -70,18 +52,7 @@ class _Phase(Enum):
     REGISTERING = auto()
     ONLINE = auto()
     SILENT = auto()
-    """No heartbeat in time: taken off-line, back with its next heartbeat."""
-
-
-@dataclass(slots=True)
-class _Held:
-    """One attempt of a job that the node was given."""
-
-    job_id: JobId
-    attempt: int
-    session: Mailbox
-    may_go_on: bool
-    """Its words may be answered without their translation, which comes with the turn's end."""
+    """No heartbeat in time, or connected elsewhere: back with its next heartbeat."""
 
 
 class NodeActor(LoopActor):
@@ -112,19 +83,17 @@ class NodeActor(LoopActor):
         self._epoch = 0
         self._connections = 0
         self._ack_owed = False
-        self._open: dict[NodeJobId, _Held] = {}
-        self._past: OrderedDict[NodeJobId, tuple[JobId, int] | None] = OrderedDict()
-        """Ids that it has used up; with their job and attempt where they were answered."""
+        self._desk = NodeDesk(node_id, directory, self._send, options.max_jobs_per_node)
         self._estate = estate
         self._log = logger.bind(node_id=node_id)
 
     def __repr__(self) -> str:
-        return f"<NodeActor {self.node_id} {self._phase.name} {self._epoch} open={len(self._open)}>"
+        return f"<NodeActor {self.node_id} {self._phase.name} {self._epoch} open={len(self._desk)}>"
 
     @property
     def open_jobs(self) -> int:
         """How many assignments wait for an answer."""
-        return len(self._open)
+        return len(self._desk)
 
     def on_start(self) -> None:
         """Go on for an actor that failed: on its socket, under another epoch, without its jobs."""
@@ -132,21 +101,21 @@ class NodeActor(LoopActor):
         if estate is not None:
             self._outbox, self._register = estate.outbox, estate.register
             self._languages, self._ack_owed = estate.languages, estate.is_ack_owed
-            self._past.update(dict.fromkeys(estate.used_ids))
+            self._desk.inherit(estate.used_ids)
             self._log.warning("a failed actor's node is registered again")
-            self._arrive(estate.register)
+            self._arrive(estate.register, known_epoch=0)
 
     def on_receive(self, message: Any) -> None:
         """Handle one message of the gateway or the dispatcher."""
         match message:
             case NodeSaid():
-                self._on_said(message.message)
+                self._desk.said(message.message)
             case AssignJob():
                 self._on_assign(message)
             case NodeHeartbeatArrived():
                 self._on_heartbeat(message.message)
             case WithdrawJob():
-                self._on_withdraw(message)
+                self._desk.withdraw(message)
             case NodeRegistering():
                 self._on_register(message)
             case NodeAccepted():
@@ -165,6 +134,21 @@ class NodeActor(LoopActor):
             case NodeSocketLost():
                 self._on_socket_lost(message)
             case _:
+                self._on_news_of_others(message)
+
+    def _on_news_of_others(self, message: Any) -> None:
+        """Handle what happens only where there are several instances."""
+        match message:
+            case KeepJob():
+                if self._phase is not _Phase.SILENT:
+                    self._desk.keep(message)
+            case SlotsListed():
+                self._desk.slots_listed(message)
+            case InstanceReaped():
+                self._desk.give_back()
+            case NodeSuperseded():
+                self._on_superseded()
+            case _:
                 raise TypeError(f"{self!r} cannot handle {type(message).__name__}")
 
     # ---- registration and life --------------------------------------------------------------
@@ -172,35 +156,38 @@ class NodeActor(LoopActor):
     def _on_register(self, message: NodeRegistering) -> None:
         """Take the socket over; an older one of the same node no longer speaks for it."""
         if self._outbox is not None and self._outbox is not message.outbox:
-            self._log.info("node came back on another socket", open_jobs=len(self._open))
+            self._log.info("node came back on another socket", open_jobs=len(self._desk))
         self._connections += message.outbox is not self._outbox
         self._outbox = message.outbox
         self._register = message.message
         self._languages = languages(message.message.language_capabilities)
         self._ack_owed = True
-        self._arrive(message.message)
+        self._arrive(message.message, known_epoch=0)
 
-    def _arrive(self, register: NodeRegister) -> None:
+    def _arrive(self, register: NodeRegister, known_epoch: int) -> None:
         self._phase = _Phase.REGISTERING
         self._told_languages = self._languages
         if self._ack_owed:
             self.wake_at(None)  # it says nothing before it has its id: its silence means nothing
         else:
             self._expect_beat()
+        max_jobs = register.max_concurrent_jobs or self._options.max_jobs_per_node
+        self._desk.max_jobs = max_jobs
         self._directory.dispatcher.tell(
             NodeArrived(
                 node=self.actor_ref,
                 node_id=self.node_id,
                 languages=self._languages,
-                max_jobs=register.max_concurrent_jobs or self._options.max_jobs_per_node,
+                max_jobs=max_jobs,
                 info={"version": register.version[:64], "platform": register.platform[:64]},
                 connection=self._connections,
+                known_epoch=known_epoch,
             )
         )
 
     def _on_accepted(self, message: NodeAccepted) -> None:
         """The store has it: the node may begin. It stays mute until it gets its id."""
-        self._epoch = message.epoch
+        self._epoch = self._desk.epoch = message.epoch
         if self._phase is _Phase.SILENT:  # the store was away for longer than the node was heard
             self._lose()
         else:
@@ -223,7 +210,13 @@ class NodeActor(LoopActor):
     def _register_again(self) -> None:
         if self._register is not None:
             self._log.warning("the store does not know the node; registering it again")
-            self._arrive(self._register)
+            self._arrive(self._register, self._epoch)
+
+    def _on_superseded(self) -> None:
+        """The node's jobs went along with it; only its own word on this socket brings it back."""
+        self._log.info("node is connected to another instance")
+        self._phase = _Phase.SILENT
+        self._desk.clear()
 
     def _on_heartbeat(self, heartbeat: NodeHeartbeat) -> None:
         self._expect_beat()
@@ -232,7 +225,7 @@ class NodeActor(LoopActor):
             self._languages = languages(said)
         if self._phase is _Phase.SILENT and self._register is not None:
             self._log.info("node is heard again")
-            self._arrive(self._register)
+            self._arrive(self._register, self._epoch)
         elif self._phase is _Phase.ONLINE:
             self._tell_languages()
             overloaded = is_overloaded(heartbeat.resource_usage, self._options.resource_threshold)
@@ -250,8 +243,7 @@ class NodeActor(LoopActor):
         """No heartbeat for `node_timeout_ms`: the node is lost, its socket stays open."""
         if self._phase is not _Phase.SILENT:
             self._log.warning("node is silent; its jobs move")
-            for known_as in self._open:
-                self._send(JobCancel(job_id=known_as, reason=_SILENT))
+            self._desk.cancel_all(_SILENT)
             self._lose()
 
     def _on_socket_lost(self, message: NodeSocketLost) -> None:
@@ -268,8 +260,7 @@ class NodeActor(LoopActor):
 
     def _lose(self) -> None:
         self._phase = _Phase.SILENT
-        self._open.clear()
-        self._past.clear()
+        self._desk.clear()
         self._directory.dispatcher.tell(NodeLost(self.node_id, self._epoch))
 
     def on_failure(self, *_exception: object) -> None:
@@ -278,19 +269,16 @@ class NodeActor(LoopActor):
         Its socket stays open, for the node may never come back on another one: a successor takes
         it over, or the node registers again with its next words.
         """
-        dispatcher = self._directory.dispatcher
         self._directory.remove_node(self.node_id, self.actor_ref)
-        for held in self._open.values():  # whatever epoch the store knows the node under
-            tell(dispatcher, JobUndelivered(held.job_id, held.attempt, self.node_id))
-        tell(dispatcher, NodeLost(self.node_id, self._epoch))
-        for known_as in self._open:
-            self._send(JobCancel(job_id=known_as, reason=_FAILED))
+        self._desk.give_all_back()
+        tell(self._directory.dispatcher, NodeLost(self.node_id, self._epoch))
+        self._desk.cancel_all(_FAILED)
 
     def leave(self, _error: BaseException) -> NodeEstate | None:
         """Return the socket, if there is one."""
         if self._outbox is None or self._register is None:
             return None
-        used_ids = (*self._past, *self._open)
+        used_ids = self._desk.used_ids
         return NodeEstate(
             self._outbox, self._register, self._languages, used_ids, is_ack_owed=self._ack_owed
         )
@@ -298,73 +286,12 @@ class NodeActor(LoopActor):
     # ---- jobs -------------------------------------------------------------------------------
 
     def _on_assign(self, message: AssignJob) -> None:
-        """Write the job to the socket; an assignment that is repeated is already in hand.
-
-        One that was answered or withdrawn is not sent again, for a node takes an id once: another
-        attempt is needed, because nobody knows what became of the answer.
-        """
-        job_id, work = message.spec.job_id, message.work
-        known_as = node_job_id(job_id, message.attempt, work.further_language)
-        if known_as in self._open:
-            return
-        if self._phase is _Phase.SILENT or known_as in self._past:
-            self._directory.dispatcher.tell(JobUndelivered(job_id, message.attempt, self.node_id))
-            return
-        if not self._send(job_assign(message)):
+        if self._phase is _Phase.SILENT:
+            self._desk.undelivered(message)
+        elif not self._desk.assign(message):
             self._log.warning("node takes nothing any more; its jobs move")
             self._lose()  # first, or the job would come back
-            self._directory.dispatcher.tell(JobUndelivered(job_id, message.attempt, self.node_id))
-            return
-        may_go_on = message.spec.turn_continues and work.pipeline.use_nmt
-        self._open[known_as] = _Held(job_id, message.attempt, message.session, may_go_on)
-
-    def _on_withdraw(self, message: WithdrawJob) -> None:
-        """Forget the attempt and ask the node to stop; it may answer all the same."""
-        for known_as, held in self._open.items():
-            if held.job_id == message.job_id and held.attempt == message.attempt:
-                del self._open[known_as]
-                self._remember(known_as, None)
-                if message.reason is not None:
-                    self._send(JobCancel(job_id=known_as, reason=message.reason))
-                return
+            self._desk.undelivered(message)
 
     def _send(self, message: WireMessage) -> bool:
         return self._outbox is not None and self._outbox.send(message)
-
-    def _on_said(self, message: WireMessage) -> None:
-        match message:
-            case JobResult():
-                self._on_result(message)
-            case NodeAsrPartial():
-                if held := self._open.get(NodeJobId(message.job_id)):
-                    said = PartialArrived(held.job_id, held.attempt, message.text, message.is_final)
-                    tell(held.session, said)
-            case JobAck() | JobStarted():
-                if held := self._open.get(NodeJobId(message.job_id)):
-                    started = isinstance(message, JobStarted)
-                    self._directory.dispatcher.tell(
-                        JobAccepted(held.job_id, held.attempt, self.node_id, started=started)
-                    )
-            case NodeError():
-                self._log.warning("node reports an error", code=message.code)
-
-    def _on_result(self, result: JobResult) -> None:
-        """Match by the job id this node was given, never by what else it echoes."""
-        known_as = NodeJobId(result.job_id)
-        held = self._open.get(known_as)
-        if held is not None:
-            job_id, attempt = held.job_id, held.attempt
-            if not (held.may_go_on and goes_on(result)):
-                del self._open[known_as]
-                self._remember(known_as, (job_id, attempt))
-        elif (answered := self._past.get(known_as)) is not None:
-            job_id, attempt = answered
-        else:
-            self._log.debug("result for a job this node does not have")
-            return
-        self._directory.dispatcher.tell(ResultArrived(job_id, attempt, self.node_id, result))
-
-    def _remember(self, known_as: NodeJobId, answered: tuple[JobId, int] | None) -> None:
-        self._past[known_as] = answered
-        if len(self._past) > _PAST_KEPT:
-            self._past.popitem(last=False)

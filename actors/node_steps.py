@@ -16,13 +16,14 @@ from actors.messages import (
 )
 from actors.node_load import Languages
 from actors.node_options import NodeOptions
+from actors.peer_messages import NodeSuperseded, SlotsListed, SlotsWanted
 from actors.ports import Mailbox
 from actors.runtime import tell
 from actors.step import Expiry, Step
 from protocol.ids import NodeId
 from storage.capability import node_atoms
 from storage.nodes import NodeHeartbeatEntry, NodeRegistration, NodeRepository
-from storage.replies import Beaten, Fenced, NodeRemoved, Registered
+from storage.replies import Beaten, Fenced, NodeRemoved, Registered, SlotsHeld, Superseded
 
 _BEAT_KEPT_MS = 1000
 _LEASE_FACTOR = 2
@@ -63,11 +64,16 @@ class NodeSteps:
             max_jobs=message.max_jobs,
             lease_ms=self._lease_ms,
             info=message.info,
+            known_epoch=message.known_epoch,
         )
 
-        def apply(reply: Registered | Fenced) -> Sequence[Step]:
+        def apply(reply: Registered | Superseded | Fenced) -> Sequence[Step]:
             if isinstance(reply, Fenced):  # this instance has no lease yet, or no longer
                 return tuple(step.later() for step in self.arrived(message))
+            if isinstance(reply, Superseded):
+                self.epochs.pop(message.node_id, None)
+                tell(message.node, NodeSuperseded())
+                return ()
             self.epochs[message.node_id] = reply.epoch
             if not self._is_here(message.node_id):  # it left while this was under way
                 return self.lost(NodeLost(message.node_id, reply.epoch))
@@ -109,6 +115,17 @@ class NodeSteps:
 
         expiry = Expiry(now_ms + _BEAT_KEPT_MS, lambda: ())
         return (Step(self._nodes.heartbeat(entries), apply, expiry),) if entries else ()
+
+    def slots_wanted(self, message: SlotsWanted) -> Sequence[Step]:
+        """A node has more in hand than it may: the store says what it has still to do."""
+
+        def apply(reply: SlotsHeld | Fenced) -> Sequence[Step]:
+            node = self._directory.nodes.get(message.node_id)
+            if node is not None:
+                tell(node, SlotsListed(reply.jobs if isinstance(reply, SlotsHeld) else None))
+            return ()
+
+        return (Step(self._nodes.list_slots(message.node_id, message.epoch), apply),)
 
     def lost(self, message: NodeLost) -> Sequence[Step]:
         """A node is gone: it leaves the choice, and its jobs go to others."""

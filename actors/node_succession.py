@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from actors.directory import Directory
 from actors.messages import (
     AssignJob,
     JobUndelivered,
@@ -18,7 +19,7 @@ from actors.messages import (
     WithdrawJob,
 )
 from actors.node_load import Languages
-from actors.ports import Mailbox, Outbox
+from actors.ports import Outbox
 from actors.runtime import ActorFailed, tell
 from protocol.errors import ErrorCode
 from protocol.ids import NodeId, NodeJobId
@@ -44,13 +45,15 @@ class NodeEstate:
     """The node waits for its `node_register_ack`."""
 
 
-def settle(failure: ActorFailed, dispatcher: Mailbox) -> None:
+def settle(failure: ActorFailed, directory: Directory) -> None:
     """Let the assignments move that did not reach the node; answer what cannot be taken."""
     node_id = NodeId(failure.key)
     for message in (*failure.failed, *failure.pending):
         if isinstance(message, AssignJob):
             undelivered = JobUndelivered(message.spec.job_id, message.attempt, node_id)
-            tell(dispatcher, undelivered)
+            owner = directory.dispatcher_at(message.owner or directory.instance_id)
+            if owner is not None:
+                tell(owner, undelivered)
     for message in failure.failed:
         if isinstance(message, NodeRegistering):
             message.outbox.send(refusal())

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from actors.job_result import Verdict
 from actors.messages import Work
 from actors.ports import Mailbox
-from protocol.ids import JobId, NodeId, SessionId
+from protocol.ids import NO_INSTANCE, InstanceId, JobId, NodeId, SessionId
 from storage.job import JobSpec
 
 
@@ -20,6 +20,8 @@ class OpenJob:
     attempt: int = 1
     node_id: NodeId | None = None
     """None while it waits for a node."""
+    node_instance: InstanceId = NO_INSTANCE
+    """Where that node is connected."""
     verdict: Verdict | None = None
     """What its node's answer in this attempt meant; None until it came."""
     awaits_audio: bool = False
@@ -29,8 +31,12 @@ class OpenJob:
     is_moving: bool = False
     """This attempt was given up and the next one is not known yet: no answer counts."""
 
-    def stand(self, attempt: int, node_id: NodeId | None) -> None:
+    def stand(
+        self, attempt: int, node_id: NodeId | None, node_instance: InstanceId | None = None
+    ) -> None:
         """Note where the store has it now; answers of other attempts do not count any more."""
+        if node_instance is not None:
+            self.node_instance = node_instance
         if (attempt, node_id) != (self.attempt, self.node_id):
             self.attempt, self.node_id, self.verdict = attempt, node_id, None
             self.awaits_audio, self.sent_on = False, 0

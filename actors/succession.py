@@ -26,6 +26,7 @@ from actors.messages import (
     UtteranceCut,
 )
 from actors.node_steps import NodeSteps
+from actors.note_steps import NoteSteps
 from actors.reap_steps import ReapSteps
 from actors.runtime import tell
 from actors.session_steps import SessionSteps
@@ -39,6 +40,7 @@ class Steps:
     nodes: NodeSteps
     sessions: SessionSteps
     reaping: ReapSteps
+    notes: NoteSteps
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from loguru import logger
 
@@ -21,20 +21,23 @@ from actors.downlink import DownlinkOptions
 from actors.instance import InstanceActor
 from actors.job_ends import JobEnds
 from actors.job_steps import JobSteps
-from actors.messages import CloseRequested, DispatcherRestarted, StoreEmptied
+from actors.lease import Lease
+from actors.link_actor import LinkActor
+from actors.mailbox_actor import MailboxActor
+from actors.messages import CloseRequested, DispatcherRestarted
 from actors.metrics import Gauge
 from actors.node import NodeActor
 from actors.node_steps import NodeSteps
 from actors.node_succession import for_successor, settle
+from actors.note_steps import NoteSteps
 from actors.open_jobs import OpenJobs
 from actors.overload import Overload
+from actors.peer_messages import PeerSuspected
 from actors.ports import Mailbox
 from actors.presence import Presence
 from actors.reap_steps import ReapSteps
 from actors.reception import Reception
 from actors.room import RoomActor
-from actors.room_messages import SeatRefused, TakeSeat
-from actors.room_setup import RoomSetup
 from actors.runtime import ActorFailed, ActorRef, LoopActor, tell
 from actors.session import SessionActor, SessionSetup
 from actors.session_steps import SessionSteps
@@ -42,20 +45,22 @@ from actors.succession import Steps, inherit
 from actors.supervisor import Policy, Rule, Supervisor
 from actors.transcoder import TranscoderActor
 from actors.uplink import UplinkOptions
+from cli.arguments import project_version
+from cli.links import LinkParts, Links
+from cli.rooms import Rooms
 from cli.settings import Settings
 from gateway.loop_lag import LoopLag
 from gateway.metrics import PrometheusMetrics
 from gateway.reports import ReportSources, StoreReports
 from gateway.server import Gateway, Inside
-from peers.engines.opus_codec import OpusCodec
-from protocol.errors import ErrorCode
 from protocol.ids import InstanceId
 from storage.instances import InstanceRepository
 from storage.jobs import JobLimits, JobRepository
+from storage.mailbox import Mailbox as NoteMailbox
 from storage.nodes import NodeRepository
 from storage.rooms import RoomRepository
 from storage.sessions import SessionRepository
-from storage.store import StorageUnavailable, Store, open_store
+from storage.store import StorageUnavailable, Store, open_executor, open_store
 
 _DRAIN_SLACK_SECONDS = 0.5
 _RECONNECT_AFTER_MS = 1000
@@ -105,19 +110,22 @@ class Scheduler:
         admission = settings.admission
         self._held = HeldAudio(admission.max_held_audio_bytes, admission.max_open_utterances)
         self._presence = Presence()
+        self._lease = Lease()
+        rooms = self._repositories.rooms
+        self._rooms = Rooms(settings, self._directory, self._store, rooms, _wall_ms)
         self._supervisor = Supervisor(self._rules(), on_escalate, _monotonic_ms)
         overload = Overload(settings.admission)
-        self._codec = OpusCodec()
-        self._rooms = self._room_setup()
         self.reception = Reception(
             self._session_setup(), settings.node, settings.admission, self._supervisor, overload
         )
+        self._links = self._make_links(store_url)
         reports = StoreReports(
             ReportSources(
                 instance_id,
                 self._store,
                 self._repositories.jobs,
                 self._repositories.nodes,
+                self._repositories.instances,
                 self._directory,
                 self._presence,
                 self.reception,
@@ -134,6 +142,7 @@ class Scheduler:
         )
         self.gateway = Gateway(settings.gateway, inside)
         self._open_jobs = OpenJobs()
+        self._instance: ActorRef[InstanceActor] | None = None
         self._actors: list[ActorRef[Any]] = []
         self._inheritance: Sequence[Any] = ()
         """What the latest successor of a dispatcher is told first."""
@@ -148,13 +157,12 @@ class Scheduler:
     async def start(self) -> None:
         """Take the lease, start the actors that there is one of, open the door."""
         self._loop_lag.start()
+        await self._links.start()
         await self._first_beat()
         self._directory.dispatcher = self._start_dispatcher(self._make_steps())
         self._start_instance()
-        if self._codec.is_available():
-            self._start_transcoder()
-        else:
-            logger.info("without PyAV (extra `rooms`) speech in rooms is opus for everybody")
+        self._rooms.start(self._supervisor)
+        self._links.open(self._suspect)
         await self.gateway.start()
         self._loop_lag.watch = self.gateway.note_lag
 
@@ -180,19 +188,21 @@ class Scheduler:
     async def stop(self) -> None:
         """Close the door, stop the actors, let go of the store."""
         await self.gateway.close()
-        for room in list(self._rooms.actors.values()):
-            await cast("ActorRef[RoomActor]", room).stop(block=False)
+        await self._rooms.stop()
+        await self._links.stop()
         for ref in reversed(self._actors):
             await ref.stop(block=False)
-        await self._codec.close()
         await self._store.close()
         self._loop_lag.stop()
 
     async def _first_beat(self) -> None:
         """Take the lease before anybody connects; a store that is away is waited for later."""
         lease_ms = self._settings.instance.instance_lease_ms
+        asked_at_ms = asyncio.get_running_loop().time() * 1000
         try:
-            await self._store.run([self._repositories.instances.beat(lease_ms)])
+            [alive] = await self._store.run([self._repositories.instances.beat(lease_ms)])
+            self._lease.renew(asked_at_ms, lease_ms)
+            self._lease.secret = alive.secret
         except StorageUnavailable as error:
             logger.warning("the store does not answer; not ready until it does", error=str(error))
 
@@ -211,7 +221,8 @@ class Scheduler:
         self._open_jobs = ends.open_jobs
         jobs = JobSteps(repositories.jobs, ends, self._directory, sessions, settings.dispatch)
         nodes = NodeSteps(repositories.nodes, self._directory, jobs, settings.node)
-        return Steps(jobs, nodes, sessions, ReapSteps(repositories.instances, jobs))
+        reaping = ReapSteps(repositories.instances, jobs)
+        return Steps(jobs, nodes, sessions, reaping, NoteSteps(jobs, self._directory))
 
     def _start_dispatcher(self, steps: Steps) -> ActorRef[DispatcherActor]:
         ref = DispatcherActor.start(self._store, steps, supervisor=self._supervisor)
@@ -224,35 +235,17 @@ class Scheduler:
             self._repositories.instances,
             self._directory,
             self._settings.instance,
-            data_id,
+            self._lease,
+            data_id=data_id,
             supervisor=self._supervisor,
         )
         self._actors.append(ref)
+        self._instance = ref
         return ref
 
-    def _start_transcoder(self) -> ActorRef[TranscoderActor]:
-        ref = TranscoderActor.start(self._codec, self._directory, supervisor=self._supervisor)
-        self._actors.append(ref)
-        self._rooms.transcoder = ref
-        return ref
-
-    def _restart_transcoder(self, failure: ActorFailed) -> ActorRef[TranscoderActor]:
-        self._actors = [ref for ref in self._actors if ref is not failure.ref]
-        return self._start_transcoder()
-
-    def _restart_room(self, failure: ActorFailed) -> Mailbox:
-        """Start a successor; it reads the room from the store."""
-        for message in failure.failed:
-            if isinstance(message, TakeSeat):
-                session = self._directory.sessions.get(message.seat.session_id)
-                if session is not None:
-                    tell(session, SeatRefused(ErrorCode.INTERNAL_ERROR, "the room failed"))
-        code = failure.key or None
-        ref = self._rooms.start(code)
-        if code is not None:
-            self._rooms.actors[code] = ref
-            tell(ref, StoreEmptied())  # it looks what the store has
-        return ref
+    def _suspect(self, suspicion: PeerSuspected) -> None:
+        if self._instance is not None:
+            tell(self._instance, suspicion)
 
     def _rules(self) -> dict[type[LoopActor], Rule]:
         """Say what happens when an actor fails; its own `on_failure` has cleaned up by then.
@@ -263,7 +256,7 @@ class Scheduler:
             SessionActor: Rule(Policy.STOP, max_failures=None),
             NodeActor: Rule(
                 Policy.RESTART,
-                clean_up=lambda failure: settle(failure, self._directory.dispatcher),
+                clean_up=lambda failure: settle(failure, self._directory),
                 restart=self._restart_node,
                 hand_over=for_successor,
                 max_failures=None,
@@ -275,8 +268,10 @@ class Scheduler:
                 restart=self._restart_dispatcher,
                 hand_over=lambda _failure: self._inheritance,
             ),
-            RoomActor: Rule(Policy.RESTART, restart=self._restart_room, max_failures=None),
-            TranscoderActor: Rule(Policy.RESTART, restart=self._restart_transcoder),
+            RoomActor: Rule(Policy.RESTART, restart=self._rooms.restart_room, max_failures=None),
+            TranscoderActor: Rule(Policy.RESTART, restart=self._rooms.restart_transcoder),
+            LinkActor: Rule(Policy.STOP, max_failures=None),
+            MailboxActor: Rule(Policy.RESTART, restart=self._restart_mailbox),
             InstanceActor: Rule(Policy.RESTART, restart=self._restart_instance),
         }
 
@@ -300,28 +295,28 @@ class Scheduler:
     def _restart_node(self, failure: ActorFailed) -> Mailbox | None:
         return self.reception.succeed_node(failure)
 
+    def _restart_mailbox(self, _failure: ActorFailed) -> ActorRef[MailboxActor]:
+        return self._links.start_mailbox()
+
     def _restart_instance(self, failure: ActorFailed) -> ActorRef[InstanceActor]:
         self._actors = [ref for ref in self._actors if ref is not failure.ref]
         return self._start_instance(failure.estate)
 
     # ---- what the rooms are given -----------------------------------------------------------
 
-    def _room_setup(self) -> RoomSetup:
-        rooms: RoomSetup
-
-        def start(code: str | None) -> Mailbox:
-            return RoomActor.start(rooms, code, supervisor=self._supervisor)
-
-        rooms = RoomSetup(
+    def _make_links(self, store_url: str) -> Links:
+        parts = LinkParts(
             directory=self._directory,
-            store=self._store,
-            rooms=self._repositories.rooms,
-            options=self._settings.room,
-            grace_ms=int(self._settings.session.session_grace_seconds * 1000),
+            lease=self._lease,
+            metrics=self._metrics,
+            instances=self._repositories.instances,
+            mailbox=NoteMailbox(open_executor(store_url), self._directory.instance_id),
+            supervisor=self._supervisor,
+            lease_ms=self._settings.instance.instance_lease_ms,
             wall_ms=_wall_ms,
-            start=start,
+            version=project_version(),
         )
-        return rooms
+        return Links(self._settings.peer, parts)
 
     def _session_setup(self) -> SessionSetup:
         settings = self._settings
@@ -349,7 +344,7 @@ class Scheduler:
             close_flush_ms=settings.session.close_flush_ms,
             keep_audio_after_sending=settings.session.audio_hold == "result",
             wall_ms=_wall_ms,
-            rooms=self._rooms,
+            rooms=self._rooms.setup,
         )
 
     def _watch(self) -> None:

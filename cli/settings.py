@@ -35,6 +35,7 @@ from cli.catalogue import ENVIRONMENT_PREFIX, Setting, catalogue
 from cli.logs import LogOptions
 from cli.settings_error import SettingsError, nearest
 from gateway.options import GatewayOptions
+from gateway.peer_options import PeerOptions
 from storage.server import StoreOptions
 
 CONFIG_VARIABLE = f"{ENVIRONMENT_PREFIX}CONFIG"
@@ -45,6 +46,7 @@ _PUBLIC_ADDRESS = (
     "a loopback address, or allow_anonymous must be clients,nodes: "
     "whoever reaches a public address could use this scheduler"
 )
+_ANY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - they are what is refused
 _STORE_SCHEMES = ("redis", "rediss", "unix")
 
 
@@ -55,6 +57,7 @@ class Settings:
     gateway: GatewayOptions = field(default_factory=GatewayOptions)
     store: StoreOptions = field(default_factory=StoreOptions)
     instance: InstanceOptions = field(default_factory=InstanceOptions)
+    peer: PeerOptions = field(default_factory=PeerOptions)
     session: SessionOptions = field(default_factory=SessionOptions)
     segmenter: SegmenterOptions = field(default_factory=SegmenterOptions)
     sequencer: SequencerOptions = field(default_factory=SequencerOptions)
@@ -215,7 +218,7 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     """Yield the settings whose value no type can judge, with what they must be."""
     store, gateway, name = settings.store, settings.gateway, settings.instance.instance_id
     if store.redis_url is not None:
-        if not _is_store_url(store.redis_url):
+        if not _is_url(store.redis_url, _STORE_SCHEMES):
             yield "redis_url", "a redis://, rediss:// or unix:// URL"
         if store.data_dir is not None:
             yield "data_dir", "absent when redis_url is given: that server keeps its own data"
@@ -224,15 +227,20 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     allowed = {role.strip() for role in gateway.allow_anonymous.split(",") if role.strip()}
     if not allowed.issubset(_ANONYMOUS_ROLES):
         yield "allow_anonymous", "clients, nodes or clients,nodes"
+    peer = settings.peer
+    if peer.peer_url is not None and not _is_url(peer.peer_url, ("ws", "wss")):
+        yield "peer_url", "a ws:// or wss:// URL"
+    if peer.peer_url is None and peer.peer_host in _ANY_ADDRESS:
+        yield "peer_host", "an address that others can call, or peer_url must name one"
     if not _is_loopback(gateway.host) and allowed != set(_ANONYMOUS_ROLES):
         yield "host", _PUBLIC_ADDRESS
 
 
-def _is_store_url(url: str) -> bool:
+def _is_url(url: str, schemes: tuple[str, ...]) -> bool:
     try:
         parts = urlsplit(url)
         place = parts.path if parts.scheme == "unix" else parts.hostname
-        return parts.scheme in _STORE_SCHEMES and bool(place) and parts.port != 0
+        return parts.scheme in schemes and bool(place) and parts.port != 0
     except ValueError:  # a port that is no number, or brackets that do not close
         return False
 

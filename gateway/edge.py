@@ -126,12 +126,23 @@ class EdgeConnection(asyncio.Protocol):
         if not self.is_open:
             return False
         self._ws.send_text(data)
+        self._flush_soon(len(data) + 1)
+        return True
+
+    def send_binary(self, data: bytes) -> bool:
+        """Write one binary message, as `send_text` does."""
+        if not self.is_open:
+            return False
+        self._ws.send_binary(data)
+        self._flush_soon(len(data) + 1)
+        return True
+
+    def _flush_soon(self, added_bytes: int) -> None:
         if not self._unflushed_bytes:
             self._loop.call_soon(self._flush)
-        self._unflushed_bytes += len(data) + 1
+        self._unflushed_bytes += added_bytes
         if self._unflushed_bytes > _MOST_JOINED_BYTES:
             self._flush()
-        return True
 
     def ping(self) -> None:
         """Ask the peer for a sign of life."""

@@ -30,6 +30,7 @@ _GAUGES = {
     Gauge.AUDIO_BYTES_HELD: "Uplink audio in memory, in bytes",
     Gauge.OVERLOAD_LEVEL: "0, 1: no further sessions, 2: sessions are read more slowly, too",
     Gauge.SOCKETS_WAITING: "Sockets of clients with bytes that wait for their turn",
+    Gauge.LINKS: "Other instances that something was sent to",
 }
 
 
@@ -66,6 +67,9 @@ class PrometheusMetrics(Collector):
         self._scripts: Counter[str] = Counter()
         self._bad_messages: Counter[str] = Counter(session=0, node=0)
         self._refused_sessions: Counter[str] = Counter(overloaded=0)
+        self._link_frames: Counter[str] = Counter(sent=0, resent=0, received=0, repeated=0)
+        self._link_bytes: Counter[str] = Counter(sent=0, received=0)
+        self._link_dropped = 0
         self._stale_results = 0
         self._round_trips = 0
         self._store_s = _Histogram(_STORE_SECONDS)
@@ -116,6 +120,20 @@ class PrometheusMetrics(Collector):
         """A session was turned away."""
         self._refused_sessions[reason] += 1
 
+    def link_sent(self, size: int, *, again: bool) -> None:
+        """A frame of so many bytes went to another instance, for the first time or again."""
+        self._link_frames["resent" if again else "sent"] += 1
+        self._link_bytes["sent"] += size
+
+    def link_received(self, size: int, *, again: bool) -> None:
+        """A frame of so many bytes came from another instance, new or had before."""
+        self._link_frames["repeated" if again else "received"] += 1
+        self._link_bytes["received"] += size
+
+    def link_dropped(self) -> None:
+        """A message to or from another instance reached nobody."""
+        self._link_dropped += 1
+
     def watch(self, gauge: Gauge, read: Callable[[], float]) -> None:
         """Read this gauge from here from now on."""
         self._gauges[gauge] = read
@@ -149,7 +167,10 @@ class PrometheusMetrics(Collector):
         yield _labelled("lingua_bad_messages", "Refused messages", "socket", self._bad_messages)
         refused = self._refused_sessions
         yield _labelled("lingua_sessions_refused", "Sessions turned away", "reason", refused)
+        yield _labelled("lingua_link_frames", "Frames on links", "what", self._link_frames)
+        yield _labelled("lingua_link_bytes", "Bytes on links", "what", self._link_bytes)
         for name, text, value in (
+            ("lingua_link_dropped", "Messages between instances given up", self._link_dropped),
             ("lingua_stale_results", "Results of attempts given up", self._stale_results),
             ("lingua_store_round_trips", "Pipelines sent to the store", self._round_trips),
             ("lingua_dead_letters", "Messages to actors that had ended", dead_letters()),

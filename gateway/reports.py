@@ -11,6 +11,8 @@ from actors.directory import Directory
 from actors.presence import Presence
 from gateway.ports import JobMoment, JobReport, Readiness, Reception
 from protocol.ids import InstanceId, JobId, NodeId
+from storage.instances import InstanceRecord, InstanceRepository
+from storage.job import JobState
 from storage.jobs import JobRepository
 from storage.nodes import NodeRecord, NodeRepository
 from storage.store import StorageUnavailable, Store
@@ -24,6 +26,7 @@ class ReportSources:
     store: Store
     jobs: JobRepository
     nodes: NodeRepository
+    instances: InstanceRepository
     directory: Directory
     presence: Presence
     reception: Reception
@@ -95,14 +98,53 @@ class StoreReports:
         }
 
     async def cluster(self) -> Mapping[str, Any]:
-        """Return this instance and the nodes that are on-line anywhere."""
-        nodes = await self._from.nodes.online_nodes()
+        """Return all instances on this store, and the nodes that are on-line at any of them."""
+        instances = await self._from.instances.all_known()
+        nodes = await self._from.nodes.online_records()
+        counts = await self._from.jobs.counts()
         return {
             "instance_id": self._from.instance_id,
             "draining": self._from.reception.draining,
-            "online_nodes": len(nodes),
-            "nodes": [{"node_id": node_id} for node_id in nodes],
+            "instances": [_instance(record) for record in instances],
+            "total_instances": len(instances),
+            "online_instances": sum(record.lease_left_ms > 0 for record in instances),
+            "total_nodes": len(nodes),
+            "online_nodes": sum(record.state == "online" for record in nodes),
+            "total_sessions": sum(record.sessions for record in instances),
+            "total_pending": counts.get(JobState.QUEUED, 0),
+            "redis_key_prefix": self._from.store.prefix,
+            "nodes": [_node(record) for record in nodes],
         }
+
+
+def _instance(record: InstanceRecord) -> dict[str, Any]:
+    about = record.about
+    started_at_ms, beat_at_ms = int(about.get("started_at", 0)), int(about.get("beat_at", 0))
+    return {
+        "instance_id": record.instance_id,
+        "hostname": about.get("hostname", ""),
+        "pid": int(about.get("pid", 0)),
+        "version": about.get("version", ""),
+        "peer_url": about.get("peer_url", ""),
+        "started_at_ms": started_at_ms,
+        "uptime_seconds": max(0, beat_at_ms - started_at_ms) // 1000,
+        "is_online": record.lease_left_ms > 0,
+        "inbox_length": record.notes,
+        "nodes_owned": record.nodes,
+        "sessions_owned": record.sessions,
+        "open_jobs": record.open_jobs,
+    }
+
+
+def _node(record: NodeRecord) -> dict[str, Any]:
+    return {
+        "node_id": record.node_id,
+        "instance_id": record.owner_instance,
+        "online": record.state == "online",
+        "status": record.state,
+        "current_jobs": record.used_slots,
+        "max_concurrent_jobs": record.max_jobs,
+    }
 
 
 def _languages(record: NodeRecord, stage: str) -> list[str]:

@@ -35,6 +35,9 @@ class Connection(Protocol):
     def send_text(self, data: bytes) -> bool:
         """Write one text message (UTF-8); False when the socket is closing or gone."""
 
+    def send_binary(self, data: bytes) -> bool:
+        """Write one binary message; False when the socket is closing or gone."""
+
     def close(self, code: int, reason: str) -> None:
         """Start the closing handshake after what was sent; what arrives from now on is ignored."""
 

@@ -30,7 +30,10 @@ if FINAL[ended.state] then
   end
   return describe('DUPLICATE', ended)
 end
-if ended.attempt ~= attempt or ended.owner ~= instance or (node ~= '' and ended.node ~= node) then
+-- A job whose owner is dead is ended by whoever has its node: nobody else would free the slot.
+local is_driven_elsewhere = ended.owner ~= instance
+  and call('EXISTS', prefix .. 'inst:' .. ended.owner) == 1
+if ended.attempt ~= attempt or is_driven_elsewhere or (node ~= '' and ended.node ~= node) then
   return { 'STALE', ended.attempt }
 end
 

@@ -7,6 +7,7 @@
 -- ARGV node str
 -- ARGV reason str
 -- ARGV exclude int
+-- ARGV avoid str
 -- ARGV penalty_ms int
 -- ARGV pending_ms int
 -- ARGV max_attempts int
@@ -98,6 +99,23 @@ local function leave()
   return left
 end
 
+-- Nodes of an instance that the caller cannot reach are not tried one after the other: none now.
+local MAX_AVOIDED = 256
+
+local function choose_reachable(excluded)
+  if avoid == '' then
+    return choose_node(moving.requirement, moving.preference, excluded)
+  end
+  local out_of_reach = call('SRANDMEMBER', prefix .. 'inst:' .. avoid .. ':nodes', MAX_AVOIDED)
+  for _, id in ipairs(out_of_reach) do
+    if not is_excluded(id, excluded) then
+      excluded = add_line(excluded, id)
+    end
+  end
+  local chosen = choose_node(moving.requirement, moving.preference, excluded)
+  return chosen and chosen.owner ~= avoid and chosen or nil
+end
+
 -- The node for the next attempt, or nil.
 local function next_node()
   local excluded = moving.excluded
@@ -110,7 +128,7 @@ local function next_node()
     end
     excluded = exclusion(moving)
   end
-  return choose_node(moving.requirement, moving.preference, excluded)
+  return choose_reachable(excluded)
 end
 
 local function give_up(left)

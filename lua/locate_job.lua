@@ -2,10 +2,12 @@
 -- KEYS prefix
 -- ARGV instance str
 -- ARGV job str
--- RETURNS OK state attempt node owner | GONE
+-- RETURNS OK state attempt node owner owner_is_alive index language | GONE
 
-local job_at = redis.call('HMGET', prefix .. 'job:' .. job, 'state', 'attempt', 'node', 'owner')
-if not job_at[1] then
+local at = redis.call('HMGET', prefix .. 'job:' .. job,
+  'state', 'attempt', 'node', 'owner', 'index', 'language')
+if not at[1] then
   return { 'GONE' }
 end
-return { 'OK', job_at[1], job_at[2], job_at[3], job_at[4] }
+local is_alive = redis.call('EXISTS', prefix .. 'inst:' .. at[4])
+return { 'OK', at[1], at[2], at[3], at[4], is_alive, at[5], at[6] }

@@ -15,6 +15,9 @@ RequestId = NewType("RequestId", str)
 NodeJobId = NewType("NodeJobId", str)
 """A job id as one node sees it: with a suffix per attempt and per further language."""
 
+NO_INSTANCE = InstanceId("")
+"""Stands for this instance, or for none."""
+
 _unique = random.Random(secrets.randbits(256))  # noqa: S311 - for ids that open no door
 """Unique, not secret: two ids per utterance from the system's source would cost 6 µs."""
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from protocol.ids import InstanceId, JobId, NodeId, SessionId
+from protocol.ids import NO_INSTANCE, InstanceId, JobId, NodeId, SessionId
 from storage import reader
 from storage.call import Call
 from storage.job import JobRecord, JobSpec, JobState, JobStep
@@ -93,6 +93,8 @@ class Failover:
     """The node is not used again for this job unless no other capable one is registered."""
     penalty_ms: int = 0
     """The node is not chosen for this requirement for that long."""
+    avoid: InstanceId = NO_INSTANCE
+    """An instance out of reach: none of its nodes is chosen now."""
     outcome: str | None = None
     """JSON text to record for the session if the job is given up."""
 
@@ -180,6 +182,7 @@ class JobRepository:
             node=failover.node_id or "",
             reason=failover.reason,
             exclude=int(failover.exclude_node),
+            avoid=failover.avoid,
             penalty_ms=failover.penalty_ms,
             pending_ms=limits.pending_timeout_ms,
             max_attempts=limits.max_attempts,

@@ -46,7 +46,7 @@ class Mailbox:
         refuse_if_not_ready(replies)
         for reply in replies:
             if isinstance(reply, CommandRefused):
-                raise ScriptError(f"the mailbox cannot be read: {reply}")
+                raise ScriptError(f"the mailbox cannot be read: {reply}", 0)
         entries = _entries(replies[-1])
         self._taken = [entry for entry, _ in entries]
         return [note for _, fields in entries if (note := _note(fields)) is not None]

@@ -10,6 +10,7 @@ from typing import Any
 from protocol.ids import InstanceId, NodeId
 from storage import reader
 from storage.call import Call
+from storage.executor import Command
 from storage.replies import Beaten, Fenced, NodeRemoved, Registered, SlotsHeld, Superseded
 from storage.scripts import load_script
 from storage.store import Store
@@ -157,6 +158,20 @@ class NodeRepository:
         """Return nodes of the whole cluster with a lease, earliest end first."""
         [ids] = await self._store.read([("ZRANGE", f"{self._prefix}nodes", 0, limit - 1)])
         return [NodeId(node) for node in ids]
+
+    async def online_records(self, limit: int = 1000) -> list[NodeRecord]:
+        """Return the records of such nodes."""
+        nodes = await self.online_nodes(limit)
+        commands: list[Command] = []
+        for node_id in nodes:
+            key = f"{self._prefix}node:{node_id}"
+            commands += [("HGETALL", key), ("HLEN", f"{key}:slots")]
+        read = await self._store.read(commands) if commands else []
+        return [
+            _node_record(node_id, reader.mapping(row), used)
+            for node_id, row, used in zip(nodes, read[::2], read[1::2], strict=True)
+            if row
+        ]
 
     async def open_slots(self) -> int:
         """Return how many slots are taken at the nodes of this instance."""

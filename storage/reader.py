@@ -139,9 +139,16 @@ def _superseded(values: Raw) -> Superseded:
 
 
 def _located(values: Raw) -> Located:
-    state, attempt, node, owner = values
-    node_id = NodeId(node) if node else None
-    return Located(JobState(state), int(attempt), node_id, InstanceId(owner))
+    state, attempt, node, owner, owner_is_alive, index, language = values
+    return Located(
+        JobState(state),
+        int(attempt),
+        NodeId(node) if node else None,
+        InstanceId(owner),
+        bool(owner_is_alive),
+        int(index),
+        language,
+    )
 
 
 def _slots_held(values: Raw) -> SlotsHeld:

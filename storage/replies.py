@@ -126,6 +126,10 @@ class Located:
     attempt: int
     node_id: NodeId | None
     owner_instance: InstanceId
+    owner_is_alive: bool
+    """Else nobody drives it, until its session is claimed by somebody."""
+    utterance_index: int
+    language: str
 
 
 @dataclass(frozen=True, slots=True)

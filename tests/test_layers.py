@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "actors": {"protocol", "storage", "pykka", "loguru", "annotated_types", "pydantic_core"},
     "gateway": {
         "protocol", "storage", "actors", "websockets", "prometheus_client", "loguru",
-        "annotated_types", "pydantic_core",
+        "annotated_types", "pydantic", "pydantic_core",
     },
     "peers": {
         "protocol", "websockets", "loguru", "rich", "pydantic_core", "uvloop",

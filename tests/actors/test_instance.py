@@ -10,7 +10,10 @@ import pytest
 from actors.directory import Directory
 from actors.instance import InstanceActor
 from actors.instance_options import InstanceOptions
+from actors.lease import Lease
 from actors.messages import InstanceExpired, NodeLost, StoreEmptied
+from actors.peer_messages import InstanceReaped, PeerSuspected
+from actors.runtime import tell
 from protocol.ids import InstanceId, NodeId, SessionId
 from storage.instances import InstanceRepository
 from storage.replies import Alive
@@ -20,7 +23,7 @@ from tests.support.recording import RecordingRef
 from tests.support.storage_world import World
 from tests.support.virtual_time import run_virtual, settle, stop_actors
 
-ALIVE = Alive(data_id="d1", expired_instances=(), expired_nodes=())
+ALIVE = Alive(data_id="d1", expired_instances=(), expired_nodes=(), secret="shown to others")
 
 
 class Beats:
@@ -50,13 +53,19 @@ class Bench:
         self.directory.dispatcher = self.dispatcher
         self.directory.register_node(NodeId("n"), self.node)
         self.directory.register_session(SessionId("s"), self.session)
+        self.lease = Lease()
         self._instances = InstanceRepository(world.store, InstanceId("i1"))
         self.start()
 
     def start(self, data_id: str | None = None) -> None:
         """Start the actor, or its successor."""
         self.ref = InstanceActor.start(
-            self.beats, self._instances, self.directory, InstanceOptions(), data_id
+            self.beats,
+            self._instances,
+            self.directory,
+            InstanceOptions(),
+            self.lease,
+            data_id=data_id,
         )
 
     @property
@@ -114,7 +123,7 @@ def test_a_lost_lease_is_as_bad_as_lost_data(any_world: World) -> None:
     async def test(bench: Bench) -> None:
         bench.beats.answer = replace(ALIVE, revived=True)
         await pass_time(1)
-        assert bench.told() == [StoreEmptied()] * 3
+        assert bench.told() == [InstanceReaped(), *[StoreEmptied()] * 3]
 
     run(test, any_world)
 
@@ -137,5 +146,68 @@ def test_a_successor_notices_data_that_was_lost_between_two_lives(any_world: Wor
         bench.start(data_id)
         await settle()
         assert bench.told() == [StoreEmptied()] * 3
+
+    run(test, any_world)
+
+
+# ---- other instances ---------------------------------------------------------------------------
+
+
+def test_a_suspected_instance_is_looked_at_when_its_lease_ends(any_world: World) -> None:
+    async def test(bench: Bench) -> None:
+        await pass_time(0.1)
+        count = bench.beats.count
+        tell(bench.ref, PeerSuspected(InstanceId("i2"), 300))
+        await pass_time(0.29)
+        assert bench.beats.count == count
+        await pass_time(0.02)
+        assert bench.beats.count == count + 1
+        await pass_time(1.01)
+        assert bench.beats.count == count + 2
+
+    run(test, any_world)
+
+
+def test_a_lease_that_ends_after_the_next_beat_is_looked_at_all_the_same(any_world: World) -> None:
+    async def test(bench: Bench) -> None:
+        await pass_time(0.1)
+        tell(bench.ref, PeerSuspected(InstanceId("i2"), 1200))
+        await pass_time(1.0)
+        count = bench.beats.count
+        await pass_time(0.21)
+        assert bench.beats.count == count + 1
+
+    run(test, any_world)
+
+
+def test_the_lease_holds_from_when_a_beat_was_asked_for(any_world: World) -> None:
+    async def test(bench: Bench) -> None:
+        now_ms = asyncio.get_running_loop().time() * 1000
+        assert bench.lease.holds(now_ms + 2999)
+        assert not bench.lease.holds(now_ms + 3000)
+        assert bench.lease.secret == "shown to others"
+        bench.beats.answer = None
+        await pass_time(3.1)
+        assert not bench.lease.holds(asyncio.get_running_loop().time() * 1000)
+
+    run(test, any_world)
+
+
+def test_nodes_hear_first_that_the_instance_was_taken_for_dead(any_world: World) -> None:
+    async def test(bench: Bench) -> None:
+        bench.told()
+        bench.beats.answer = replace(ALIVE, revived=True)
+        await pass_time(1.01)
+        assert bench.node.take() == [InstanceReaped(), StoreEmptied()]
+
+    run(test, any_world)
+
+
+def test_a_store_that_lost_its_data_has_given_nothing_away(any_world: World) -> None:
+    async def test(bench: Bench) -> None:
+        bench.told()
+        bench.beats.answer = replace(ALIVE, data_id="d2", revived=True)
+        await pass_time(1.01)
+        assert bench.node.take() == [StoreEmptied()]
 
     run(test, any_world)

@@ -72,6 +72,7 @@ def other_value(name: str) -> str:
         "host": "127.0.0.9",
         "log_level": "DEBUG",
         "redis_url": "redis://127.0.0.1:1",
+        "peer_url": "ws://127.0.0.1:1/ws/peer",
     }
     setting = known_settings()[name]
     default: Any = setting.default
@@ -166,7 +167,7 @@ def test_a_wrong_variable_is_named_as_such(monkeypatch: pytest.MonkeyPatch) -> N
         ("LINGUA_PAUSE", "; did you mean LINGUA_PAUSE_MS?"),
         ("LINGUA_REDIS_URI", "; did you mean LINGUA_REDIS_URL?"),
         ("LINGUA_XYZZY", ""),
-        ("LINGUA_CLUSTER_SECRET", ""),
+        ("LINGUA_ADMIN_SECRET", ""),
     ],
 )
 def test_an_unknown_variable_is_one_line_without_its_value(
@@ -262,7 +263,19 @@ def test_a_secret_is_never_in_the_help(
 ) -> None:
     monkeypatch.setenv("LINGUA_REDIS_URL", "redis://:sesame@h")
     secrets = [setting for setting in known_settings().values() if setting.secret]
-    assert [setting.name for setting in secrets] == ["redis_url"]
+    assert [setting.name for setting in secrets] == ["redis_url", "cluster_secret"]
     with pytest.raises(SystemExit):
         parse(["--help"])
     assert "sesame" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("url", ["http://h/ws/peer", "ws://", "h:1", "ws://h:0/"])
+def test_other_instances_are_told_a_url_that_they_can_call(url: str) -> None:
+    assert complaint("--peer-url", url).endswith("must be a ws:// or wss:// URL")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])  # noqa: S104 - they are what is refused
+def test_an_address_that_nobody_can_call_is_not_told_to_others(host: str) -> None:
+    assert "peer_url must name one" in complaint("--peer-host", host)
+    url = "ws://h:7000/ws/peer"
+    assert load("--peer-host", host, "--peer-url", url).peer.peer_url == url

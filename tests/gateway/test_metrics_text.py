@@ -34,8 +34,21 @@ def test_every_figure_is_there_under_its_name() -> None:
     metrics.session_refused("max_sessions")
     metrics.final_to_assign(3.0)
     metrics.final_to_result(700.0)
+    metrics.link_sent(100, again=False)
+    metrics.link_sent(50, again=True)
+    metrics.link_received(30, again=False)
+    metrics.link_received(30, again=True)
+    metrics.link_dropped()
     assert {
         "lingua_sessions 7.0",
+        "lingua_links 7.0",
+        'lingua_link_frames_total{what="sent"} 1.0',
+        'lingua_link_frames_total{what="resent"} 1.0',
+        'lingua_link_frames_total{what="received"} 1.0',
+        'lingua_link_frames_total{what="repeated"} 1.0',
+        'lingua_link_bytes_total{what="sent"} 150.0',
+        'lingua_link_bytes_total{what="received"} 60.0',
+        "lingua_link_dropped_total 1.0",
         "lingua_nodes 7.0",
         "lingua_open_slots 7.0",
         "lingua_audio_bytes_held 7.0",

@@ -3,7 +3,16 @@
 from protocol.ids import InstanceId, JobId, NodeId
 from storage.job import JobState
 from storage.nodes import NodeRegistration
-from storage.replies import Assigned, Located, Registered, SlotsHeld, Superseded
+from storage.replies import (
+    Assigned,
+    Completed,
+    Located,
+    Queued,
+    Registered,
+    SlotsHeld,
+    Stale,
+    Superseded,
+)
 from tests.support.storage_world import LEASE_MS, World
 
 
@@ -128,6 +137,32 @@ def test_a_node_at_home_that_lacks_the_model_is_not_chosen(world: World) -> None
     assert chosen(world, "s2", "i1") == "b1"
 
 
+def unreachable(world: World, node: str = "b1") -> object:
+    return world.failover(
+        "job-s1-1-es",
+        node,
+        reason="undeliverable",
+        exclude_node=True,
+        avoid=InstanceId("i2"),
+    )
+
+
+def test_nodes_of_an_instance_out_of_reach_are_not_tried_one_after_the_other(world: World) -> None:
+    spread(world, a1="i1", b1="i2", b2="i2", b3="i2")
+    world.dispatch("other", 1)
+    assert chosen(world, "s1", "i1") == "b1"
+    moved = unreachable(world)
+    assert isinstance(moved, Assigned)
+    assert (moved.node_id, moved.attempt) == ("a1", 2)
+    assert world.job("job-s1-1-es").excluded_nodes == (NodeId("b1"),)
+
+
+def test_where_nobody_else_could_serve_the_job_waits(world: World) -> None:
+    spread(world, b1="i2", b2="i2")
+    assert chosen(world, "s1", "i1") == "b1"
+    assert isinstance(unreachable(world), Queued)
+
+
 # ---- where a node is -------------------------------------------------------------------------
 
 
@@ -197,7 +232,26 @@ def test_any_instance_can_find_who_drives_a_job(world: World) -> None:
     world.node("n1")
     world.dispatch("s", 1)
     place = world.do(world.member("i2").jobs.locate(JobId("job-s-1-es")))
-    assert place == Located(JobState.ASSIGNED, 1, NodeId("n1"), InstanceId("i1"))
+    assert place == Located(JobState.ASSIGNED, 1, NodeId("n1"), InstanceId("i1"), True, 1, "es")
+
+
+def test_a_job_whose_owner_is_dead_is_ended_by_whoever_has_its_node(world: World) -> None:
+    two_instances(world)
+    world.node("n1")
+    world.session("s", "i2")
+    world.dispatch("s", 1, owner="i2")
+    done = {"job": "job-s-1-es", "node": "n1", "owner": "i1"}
+    assert isinstance(world.complete(**done), Stale)
+    world.wait(LEASE_MS - 1)
+    world.beat()
+    world.wait(1)
+    world.reap("i2")
+    place = world.do(world.member().jobs.locate(JobId("job-s-1-es")))
+    assert isinstance(place, Located)
+    assert not place.owner_is_alive
+    assert isinstance(world.complete(**done), Completed)
+    assert world.slots("n1") == {}
+    assert world.job("job-s-1-es").state is JobState.DONE
 
 
 def test_the_jobs_in_a_nodes_slots_are_listed(world: World) -> None:

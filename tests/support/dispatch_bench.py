@@ -27,6 +27,7 @@ from actors.metrics import NullMetrics
 from actors.node_load import Languages
 from actors.node_options import NodeOptions
 from actors.node_steps import NodeSteps
+from actors.note_steps import NoteSteps
 from actors.reap_steps import ReapSteps
 from actors.runtime import ActorDeadError
 from actors.session_steps import SessionSteps
@@ -108,7 +109,7 @@ class DispatchBench:
     def __init__(self, world: World, options: DispatchOptions | None = None) -> None:
         self.world = world
         self.clock = HandClock(1000.0)
-        self.directory = Directory()
+        self.directory = Directory(world.member().id)
         self.store = ShakyStore(world.store)
         self.metrics = CountingMetrics()
         self.options = options or DispatchOptions()
@@ -124,7 +125,9 @@ class DispatchBench:
         self.ends = JobEnds(member.jobs, self.directory, self.metrics, record_outcomes=True)
         self.jobs = JobSteps(member.jobs, self.ends, self.directory, sessions, self.options)
         nodes = NodeSteps(member.nodes, self.directory, self.jobs, NodeOptions())
-        self.steps = Steps(self.jobs, nodes, sessions, ReapSteps(member.instances, self.jobs))
+        reaping = ReapSteps(member.instances, self.jobs)
+        notes = NoteSteps(self.jobs, self.directory)
+        self.steps = Steps(self.jobs, nodes, sessions, reaping, notes)
         self.session_steps = sessions
         self.node_steps = nodes
         self.dispatcher = self.clock.hold(DispatcherActor(self.store, self.steps))

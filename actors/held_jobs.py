@@ -1,0 +1,117 @@
+"""HeldJobs: the assignments that one node has in hand, by the ids that it knows them by.
+
+It owns which slots they take here and which ids are used up. It tells nobody anything.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from actors.ports import Mailbox
+from protocol.ids import InstanceId, JobId, NodeJobId
+from storage.job import JobSpec
+
+_PAST_KEPT = 64
+"""Ids a node has used up that are remembered: none is sent twice, and an empty result may be
+followed by a full one."""
+
+Slot = tuple[str, str, str]
+
+
+def slot_of(spec: JobSpec) -> Slot:
+    """Return what takes one place at a node: a turn of a session in one language."""
+    return (spec.session_id, spec.turn_id, spec.language)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One attempt of a job that the node was given."""
+
+    job_id: JobId
+    attempt: int
+    session: Mailbox | None
+    """Who hears partial texts; None: there is no way to it."""
+    owner: InstanceId
+    """Who hears of the answer; empty: this instance."""
+    slot: Slot
+    may_go_on: bool
+    """Its words may be answered without their translation, which comes with the turn's end."""
+
+
+class HeldJobs:
+    """Open assignments and used-up ids. An id is in at most one of the two."""
+
+    def __init__(self) -> None:
+        self._open: dict[NodeJobId, Held] = {}
+        self._slots: dict[Slot, int] = {}
+        self._past: OrderedDict[NodeJobId, Held | None] = OrderedDict()
+        """Ids that it has used up; with their job where they were answered."""
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __contains__(self, known_as: NodeJobId) -> bool:
+        return known_as in self._open
+
+    def __iter__(self) -> Iterator[tuple[NodeJobId, Held]]:
+        return iter(tuple(self._open.items()))
+
+    @property
+    def slots(self) -> int:
+        """How many slots are taken."""
+        return len(self._slots)
+
+    @property
+    def used_ids(self) -> tuple[NodeJobId, ...]:
+        """Ids that the node has seen lately, open ones included."""
+        return (*self._past, *self._open)
+
+    def takes_a_slot(self, slot: Slot) -> bool:
+        """Return whether a job with this slot would take one more."""
+        return slot not in self._slots
+
+    def get(self, known_as: NodeJobId) -> Held | None:
+        """Return the open assignment of this id."""
+        return self._open.get(known_as)
+
+    def is_used_up(self, known_as: NodeJobId) -> bool:
+        """Return whether it was answered or withdrawn, lately."""
+        return known_as in self._past
+
+    def answered(self, known_as: NodeJobId) -> Held | None:
+        """Return what was answered under this id before; None if it was not, or was withdrawn."""
+        return self._past.get(known_as)
+
+    def hold(self, known_as: NodeJobId, held: Held) -> None:
+        """Note that the node has it."""
+        self._open[known_as] = held
+        self._slots[held.slot] = self._slots.get(held.slot, 0) + 1
+
+    def end(self, known_as: NodeJobId, *, is_answered: bool) -> None:
+        """Note that it is over; it must be open."""
+        held = self._open.pop(known_as)
+        left = self._slots[held.slot] - 1
+        if left:
+            self._slots[held.slot] = left
+        else:
+            del self._slots[held.slot]
+        self.use_up(known_as, held if is_answered else None)
+
+    def use_up(self, known_as: NodeJobId, answered: Held | None) -> None:
+        """Note that an id was seen by the node, whatever became of it."""
+        self._past[known_as] = answered
+        if len(self._past) > _PAST_KEPT:
+            self._past.popitem(last=False)
+
+    def attempt_of(self, job_id: JobId, attempt: int) -> NodeJobId | None:
+        """Return under which id the node knows this attempt, while it is open."""
+        for known_as, held in self._open.items():
+            if held.job_id == job_id and held.attempt == attempt:
+                return known_as
+        return None
+
+    def clear(self) -> None:
+        """Forget everything: the node is lost."""
+        self._open.clear()
+        self._slots.clear()
+        self._past.clear()

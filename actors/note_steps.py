@@ -1,0 +1,73 @@
+"""NoteSteps: what follows when another instance's script did something to a job of ours.
+
+A note may be late, for it travels by another way than replies: one that speaks of an earlier place
+of the job than is known here changes nothing.
+"""
+
+from collections.abc import Sequence
+
+from actors.directory import Directory
+from actors.job_steps import JobSteps
+from actors.messages import JobUndelivered
+from actors.open_jobs import OpenJob
+from actors.peer_messages import KeepJob, NoteArrived, PeerUnreachable
+from actors.runtime import tell
+from actors.step import Step
+from storage.replies import Assigned, NoteKind
+
+_ANOTHER_SOCKET = 1 << 30
+"""On which a job was sent whose node has come elsewhere since: no socket there has this number."""
+
+
+class NoteSteps:
+    """Turns notes into steps."""
+
+    def __init__(self, jobs: JobSteps, directory: Directory) -> None:
+        self._jobs = jobs
+        self._directory = directory
+
+    def arrived(self, message: NoteArrived | PeerUnreachable) -> Sequence[Step]:
+        """A note came, or none can come through any more."""
+        if isinstance(message, PeerUnreachable):
+            return self._unreachable(message)
+        at = message.note.job
+        job = self._jobs.open_jobs.get(at.job_id)
+        match message.note.kind:
+            case NoteKind.ASSIGNED:
+                is_news = job is None or job.attempt < at.attempt or _waits(job, at)
+                return self._jobs.handed_over((at,)) if is_news else ()
+            case NoteKind.NODE_LOST:
+                return self._jobs.node_lost((at,)) if job is not None and _is_at(job, at) else ()
+            case NoteKind.NODE_MOVED:
+                if job is not None and _is_at(job, at):
+                    self._follow(job, at)
+                return ()
+
+    def _unreachable(self, message: PeerUnreachable) -> Sequence[Step]:
+        """What nodes there have in hand for us would not come back: it goes elsewhere."""
+        left = [job for job in self._jobs.open_jobs if job.node_instance == message.instance_id]
+        return [
+            step
+            for job in left
+            if job.node_id is not None
+            for step in self._jobs.undelivered(
+                JobUndelivered(job.spec.job_id, job.attempt, job.node_id)
+            )
+        ]
+
+    def _follow(self, job: OpenJob, at: Assigned) -> None:
+        """Its node came to another instance: what is said to it goes there, and it may answer."""
+        job.node_instance = at.node_instance
+        if job.is_sent:
+            job.sent_on = _ANOTHER_SOCKET
+        node = self._directory.node_at(at.node_instance, at.node_id)
+        if node is not None and not job.awaits_audio:
+            tell(node, KeepJob(self._directory.instance_id, job.spec, job.work, job.attempt))
+
+
+def _waits(job: OpenJob, at: Assigned) -> bool:
+    return job.attempt == at.attempt and job.node_id is None
+
+
+def _is_at(job: OpenJob, at: Assigned) -> bool:
+    return (job.attempt, job.node_id) == (at.attempt, at.node_id)

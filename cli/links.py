@@ -1,0 +1,138 @@
+"""Links: what one instance needs to work together with the others on its store, put together.
+
+The composition of the port for other instances, the links to them and the mailbox for their notes.
+It stops before the store does, and after everybody who could still send something.
+"""
+
+import asyncio
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from actors.arrivals import Arrivals
+from actors.directory import Directory
+from actors.elsewhere import PeerElsewhere
+from actors.lease import Lease
+from actors.link_actor import LinkActor, LinkPatience
+from actors.mailbox_actor import MailboxActor
+from actors.metrics import Gauge, Metrics
+from actors.peer_messages import PeerSuspected
+from actors.ports import Mailbox as ActorMailbox
+from actors.runtime import ActorRef, Supervise
+from cli.settings_error import SettingsError
+from gateway.peer_codec import pack
+from gateway.peer_dialler import PeerDialler
+from gateway.peer_options import PeerOptions
+from gateway.peer_server import PeerInside, PeerServer
+from protocol.ids import InstanceId
+from protocol.peer import Address, Hello, Parcel
+from storage.instances import InstanceRepository
+from storage.mailbox import Mailbox
+
+
+@dataclass(frozen=True, slots=True)
+class LinkParts:
+    """What the links of an instance are made from."""
+
+    directory: Directory
+    lease: Lease
+    metrics: Metrics
+    instances: InstanceRepository
+    mailbox: Mailbox
+    supervisor: Supervise
+    lease_ms: int
+    wall_ms: Callable[[], int]
+    version: str
+
+
+class _Edge:
+    """Implements `PeerEdge`."""
+
+    def __init__(self, dialler: PeerDialler) -> None:
+        self._dialler = dialler
+
+    def dial(self, hello: Hello, link: ActorMailbox) -> None:
+        self._dialler.dial(hello, link)
+
+    def pack(self, address: Address, message: object) -> Parcel:
+        return pack(address, message)
+
+
+class Links:
+    """Life: made, `start`ed before the first beat, `stop`ped before the store."""
+
+    def __init__(self, options: PeerOptions, parts: LinkParts) -> None:
+        self._options = options
+        self._parts = parts
+        loop = asyncio.get_running_loop()
+        lease, directory = parts.lease, parts.directory
+
+        def secret() -> str:
+            return options.cluster_secret or lease.secret
+
+        arrivals = Arrivals(directory, lease, parts.metrics, lambda: loop.time() * 1000)
+        inside = PeerInside(
+            directory.instance_id, arrivals, directory.session_at, parts.metrics, secret
+        )
+        self.server = PeerServer(options, inside)
+        self._dialler = PeerDialler(parts.instances, secret)
+        self.elsewhere = PeerElsewhere(directory, _Edge(self._dialler), parts.metrics)
+        directory.elsewhere = self.elsewhere
+        self._links: list[ActorRef[LinkActor]] = []
+        self._mailbox: ActorRef[MailboxActor] | None = None
+        parts.metrics.watch(Gauge.LINKS, lambda: self.elsewhere.links)
+
+    async def start(self) -> None:
+        """Listen, and have every beat say where.
+
+        Raises:
+            SettingsError: the address is in use or not ours.
+        """
+        try:
+            await self.server.start()
+        except OSError as error:
+            where = f"{self._options.peer_host}:{self._options.peer_port}"
+            reason = error.strerror or error
+            raise SettingsError(
+                f"cannot listen for other instances on {where}: {reason}"
+            ) from error
+        self._parts.instances.about = {
+            "peer_url": self.server.url,
+            "version": self._parts.version,
+            "hostname": platform.node(),
+            "pid": str(os.getpid()),
+            "started_at": str(self._parts.wall_ms()),
+        }
+
+    def open(self, on_suspicion: Callable[[PeerSuspected], object]) -> None:
+        """Begin to read notes and to send: the dispatcher is there."""
+        self.elsewhere.on_suspicion = on_suspicion
+        self.elsewhere.start_link = self._start_link
+        self.start_mailbox()
+
+    def start_mailbox(self) -> ActorRef[MailboxActor]:
+        """Start to read notes, or again after a failure."""
+        self._mailbox = MailboxActor.start(
+            self._parts.mailbox, self._parts.directory, supervisor=self._parts.supervisor
+        )
+        return self._mailbox
+
+    async def stop(self) -> None:
+        """Let go of the others: nobody in, nobody out, no more notes."""
+        self.elsewhere.start_link = None
+        await self.server.close()
+        await self._parts.mailbox.close()
+        if self._mailbox is not None:
+            await self._mailbox.stop(block=False)
+        for link in self._links:
+            if link.is_alive():
+                await link.stop(block=False)
+        await self._dialler.close()
+
+    def _start_link(self, peer: InstanceId) -> ActorMailbox:
+        self._links = [link for link in self._links if link.is_alive()]
+        patience = LinkPatience(self._parts.lease_ms)
+        link = LinkActor.start(peer, self.elsewhere, patience, supervisor=self._parts.supervisor)
+        self._links.append(link)
+        return link
