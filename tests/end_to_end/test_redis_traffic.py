@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.disguises import disguises
 from tests.support.raw_client import RawClient, noise, raw_client
 from tests.support.raw_node import Ability, audio_of, next_job, raw_node
 from tests.support.raw_wire import over_sockets
@@ -22,7 +23,16 @@ VOICE = noise(21, 64)
 """Likewise, what the node says."""
 WORDS = "xyzzy-unheard-of-words"
 
-PERMANENT = {"insts", "gen", "seq", "jobs:done", "jobs:empty", "jobs:failed", "jobs:cancelled"}
+PERMANENT = {
+    "insts",
+    "gen",
+    "seq",
+    "secret",
+    "jobs:done",
+    "jobs:empty",
+    "jobs:failed",
+    "jobs:cancelled",
+}
 """Keys that stay when nobody is there any more: one of each, and of bounded size."""
 
 
@@ -30,23 +40,6 @@ PERMANENT = {"insts", "gen", "seq", "jobs:done", "jobs:empty", "jobs:failed", "j
 def server() -> Iterator[str]:
     with real_server("redis") as url:
         yield url
-
-
-def disguises(pattern: bytes) -> dict[str, bytes]:
-    """Return every form in which these bytes could travel: whatever stands before and after."""
-    forms = {
-        "raw": pattern,
-        "hex": pattern.hex().encode(),
-        "HEX": pattern.hex().upper().encode(),
-        "reversed": pattern[::-1],
-        "numbers": ",".join(map(str, pattern)).encode(),
-    }
-    for shift in range(3):
-        whole = base64.b64encode(bytes(shift) + pattern + bytes(3))
-        inner = whole[4 : 4 + (len(pattern) - 3) // 3 * 4]
-        forms[f"base64 at {shift}"] = inner
-        forms[f"base64 of URLs at {shift}"] = inner.translate(bytes.maketrans(b"+/", b"-_"))
-    return forms
 
 
 async def utter(client: RawClient, way: str) -> None:
