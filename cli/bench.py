@@ -12,7 +12,8 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +27,7 @@ from peers.bench_scenarios import run_scenario
 from peers.bench_server import BenchError
 from peers.event_loop import run
 from peers.rhythm import Pace
+from storage.server import StoreOptions, start_store
 
 QUICK: Final = BenchOptions(
     active=200,
@@ -69,6 +71,8 @@ _LINES: Final = (
 )
 """Name of a figure, how a reader calls it, and its layout."""
 
+_MOST_COLUMNS: Final = 6
+
 _CAPTION: Final = """\
 assign: from a final sent to its job_assign at the node; result: to the client
 µs: processor time; busy: share of one core; trips: pipelines to the store
@@ -86,8 +90,9 @@ def main(argv: Sequence[str]) -> int:
         console.print("[yellow]interrupted[/yellow]")
         return 130
     options = options_from(arguments)
-    ratios = relay_ratios(rows)
-    console.print(table_of(rows))
+    ratios = relay_ratios(rows) | crossing_ratios(rows)
+    for table in tables_of(rows):
+        console.print(table)
     console.print(_CAPTION, style="dim", highlight=False)
     for name, value in ratios.items():
         console.print(f"{name.replace('_', ' ')}: {value:.2f}")
@@ -123,30 +128,61 @@ async def run_scenarios(
     for scenario in scenarios:
         console.print(f"[dim]{scenario} …[/dim]")
         try:
-            rows.append(await run_scenario(scenario, options))
+            with _store_for(scenario, options) as redis_url:
+                measured = replace(options, redis_url=redis_url)
+                rows.append(await run_scenario(scenario, measured))
         except BenchError as error:
             rows.append(Row(scenario, problems=[str(error)]))
     return rows
 
 
+@contextmanager
+def _store_for(scenario: Scenario, options: BenchOptions) -> Iterator[str | None]:
+    """Give a store to instances that have to share one; else each has what it would have."""
+    if options.redis_url is not None or scenario not in (Scenario.NEAR, Scenario.CROSSING):
+        yield options.redis_url
+        return
+    with start_store(StoreOptions()) as store:
+        yield store.url
+
+
+def crossing_ratios(rows: list[Row]) -> dict[str, float]:
+    """Return what it costs when a node is on another instance, beside the same instance."""
+    ratios = _ratios(rows, Scenario.CROSSING, Scenario.NEAR)
+    return {f"{name}_of_crossing": value for name, value in ratios.items()}
+
+
 def relay_ratios(rows: list[Row]) -> dict[str, float]:
     """Return how the closed loop compares with the bare relay of the same run."""
+    ratios = _ratios(rows, Scenario.CLOSED_LOOP, Scenario.RELAY)
+    wanted = {name: ratios[name] for name in ("rate", "cpu") if name in ratios}
+    return {f"{name}_beside_bare_relay": value for name, value in wanted.items()}
+
+
+def _ratios(rows: list[Row], one: Scenario, beside: Scenario) -> dict[str, float]:
     by_scenario = {row.scenario: row.figures for row in rows}
-    ours = by_scenario.get(Scenario.CLOSED_LOOP, {})
-    relay = by_scenario.get(Scenario.RELAY, {})
+    ours, others = by_scenario.get(one, {}), by_scenario.get(beside, {})
     ratios = {}
     for name, figure in (
-        ("rate_beside_bare_relay", "utterances_per_second"),
-        ("cpu_beside_bare_relay", "server_cpu_us_per_utterance"),
+        ("rate", "utterances_per_second"),
+        ("cpu", "server_cpu_us_per_utterance"),
+        ("result_p50", "result_p50_ms"),
+        ("result_p99", "result_p99_ms"),
     ):
-        own, other = ours.get(figure), relay.get(figure)
+        own, other = ours.get(figure), others.get(figure)
         if own is not None and other:
             ratios[name] = own / other
     return ratios
 
 
-def table_of(rows: list[Row]) -> Table:
-    """Return a column per scenario, a line per figure that any of them has: fits 80 characters."""
+def tables_of(rows: list[Row]) -> list[Table]:
+    """Return a column per scenario, in as many tables as it takes to fit 80 characters."""
+    starts = range(0, len(rows), _MOST_COLUMNS)
+    return [_table_of(rows[start : start + _MOST_COLUMNS]) for start in starts]
+
+
+def _table_of(rows: list[Row]) -> Table:
+    """Return a column per scenario, a line per figure that any of them has."""
     table = Table(box=box.SIMPLE, pad_edge=False, collapse_padding=True)
     table.add_column("", no_wrap=True)
     for row in rows:

@@ -41,6 +41,10 @@ class Scenario(StrEnum):
     INGEST_BINARY = "ingest-binary"
     IDLE = "idle"
     BURST = "burst"
+    NEAR = "near"
+    """Two instances, sessions and nodes on the same one."""
+    CROSSING = "crossing"
+    """Two instances, sessions on one and nodes on the other."""
     OVERLOAD = "overload"
     """More than the scheduler can do, for a while: what is left of its best rate."""
 

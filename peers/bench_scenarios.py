@@ -21,6 +21,7 @@ from peers.bench_figures import (
 )
 from peers.bench_load import ROOT, running_load
 from peers.bench_overload import run_overload
+from peers.bench_pair import PairPlan, measure_pair
 from peers.bench_plan import (
     BenchOptions,
     Row,
@@ -29,7 +30,7 @@ from peers.bench_plan import (
     split_cores,
     worker_specs,
 )
-from peers.bench_server import HOST, Metrics, running_server
+from peers.bench_server import HOST, BenchError, Metrics, running_server
 from peers.bench_worker import RhythmName, WorkerSpec
 from peers.simulated_node import NodeShape
 
@@ -87,6 +88,25 @@ async def _run_steady(scenario: Scenario, options: BenchOptions) -> Row:
     if not tally.window_outcomes:
         row.problems.append("no outcome arrived in the measured window")
     return row
+
+
+async def _run_pair(scenario: Scenario, options: BenchOptions) -> Row:
+    """Measure a window of two instances on one store."""
+    if options.redis_url is None:
+        raise BenchError("two instances need a store that both can reach")
+    plan = PairPlan(
+        command=scheduler_command(options),
+        cwd=options.cwd,
+        cores=split_cores(process_usage.available_cores()),
+        node=NodeShape(capacity=options.node_capacity, result_bytes=options.result_bytes),
+        nodes=options.nodes,
+        warm_up_seconds=options.warm_up_seconds,
+        seconds=options.seconds,
+        settle_seconds=options.settle_seconds,
+        is_crossing=scenario is Scenario.CROSSING,
+    )
+    figures, problems = await measure_pair(plan)
+    return Row(scenario, figures, problems=problems)
 
 
 async def _run_idle(options: BenchOptions) -> Row:

@@ -49,6 +49,8 @@ class WorkerSpec:
     name: str
     """Unique among the workers of a run: begins the names of its nodes."""
     nodes: int = 0
+    node_port: int = 0
+    """Where its nodes connect; 0: where its clients do."""
     node: NodeShape = field(default_factory=NodeShape)
     clients: int = 0
     client: ClientShape = field(default_factory=ClientShape)
@@ -123,7 +125,7 @@ class Worker:
         self._spec = spec
         for number in range(spec.nodes):
             node = SimulatedNode(f"{spec.name}-{number}", spec.node, self._tally)
-            await node.open(spec.host, spec.port)
+            await node.open(spec.host, spec.node_port or spec.port)
             self._nodes.append(node)
         address = (spec.host, spec.port)
         self._clients = await open_clients(spec.clients, address, spec.client, self._tally)

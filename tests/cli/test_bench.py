@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from cli.bench import QUICK, json_document, main, options_from, parser, relay_ratios, table_of
+from cli.bench import QUICK, json_document, main, options_from, parser, relay_ratios, tables_of
 from cli.bench import run_scenarios as run_all
 from peers.bench_plan import BenchOptions, Row, Scenario
 from peers.event_loop import run
@@ -108,7 +108,8 @@ def test_the_table_fits_a_narrow_terminal_and_leaves_unknown_figures_empty() -> 
         "store_cpu_us_per_utterance": None,
     }
     console = Console(file=io.StringIO(), width=80)
-    console.print(table_of([Row(scenario, dict(figures)) for scenario in Scenario]))
+    for table in tables_of([Row(scenario, dict(figures)) for scenario in Scenario]):
+        console.print(table)
     assert isinstance(console.file, io.StringIO)
     printed = console.file.getvalue()
     assert printed.count("23,456") == len(Scenario)
