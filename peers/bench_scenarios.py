@@ -54,6 +54,8 @@ async def run_scenario(scenario: Scenario, options: BenchOptions) -> Row:
             return await _run_idle(options)
         case Scenario.BURST:
             return await _run_burst(options)
+        case Scenario.NEAR | Scenario.CROSSING:
+            return await _run_pair(scenario, options)
         case Scenario.OVERLOAD:
             return await run_overload(options)
 
