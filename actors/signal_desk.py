@@ -44,7 +44,9 @@ class SignalDesk:
         elif signal.to == self._me or view.seat(signal.to) is None:
             self._refuse(ErrorCode.INVALID_SESSION, "no such member is in the room")
         elif self._me < signal.to:
-            self._pass(signal.to, self._exchange(signal.to).take(self._me, signal, now_ms), view)
+            if _wants(view, signal.to, self._me):
+                passed = self._exchange(signal.to).take(self._me, signal, now_ms)
+                self._pass(signal.to, passed, view)
         else:
             self._send(signal.to, SignalRelayed(self._me, signal), view)
 
@@ -54,6 +56,8 @@ class SignalDesk:
         """Take a signal of another member for this one."""
         if view is None or signal.room_code != view.code or view.seat(sender) is None:
             return
+        if not _wants(view, self._me, sender):
+            return  # before the exchange: what is not heard stands in nobody's way
         if self._me < sender:
             self._pass(sender, self._exchange(sender).take(sender, signal, now_ms), view)
         else:
@@ -86,19 +90,24 @@ class SignalDesk:
                 self._hear(sender, signal, view)
 
     def _send(self, receiver: SessionId, message: SignalRelayed, view: RoomView) -> None:
-        """Tell the other member's session, unless it does not want to hear this one."""
+        """Tell the other member's session."""
         seat = view.seat(receiver)
-        if seat is None or not seat.raw_voice.get(self._me, True):
-            return
-        session = self._setup.directory.session_at(seat.instance_id, receiver)
+        session = None
+        if seat is not None:
+            session = self._setup.directory.session_at(seat.instance_id, receiver)
         if session is not None:
             tell(session, message)
 
     def _hear(self, sender: SessionId, signal: WebrtcSignal, view: RoomView) -> None:
         """Tell this member's client; to it, `to` is who says it."""
-        seat = view.seat(self._me)
-        if seat is not None and seat.raw_voice.get(sender, True):
+        if _wants(view, self._me, sender):
             self._downlink.send(signal.model_copy(update={"to": sender}))
 
     def _refuse(self, code: ErrorCode, text: str) -> None:
         self._downlink.send(RoomError(code=code, message=text))
+
+
+def _wants(view: RoomView, receiver: SessionId, sender: SessionId) -> bool:
+    """Return whether a member wants to hear another one's own voice; it does unless it said no."""
+    seat = view.seat(receiver)
+    return seat is not None and seat.raw_voice.get(sender, True)

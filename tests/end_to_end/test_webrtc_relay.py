@@ -123,25 +123,32 @@ async def test_links_of_three_do_not_disturb_each_other(
 async def test_who_does_not_want_anothers_voice_is_not_called_by_it(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with room_of(scheduler.session_url, guest(*pair), guest(*pair)) as (ann, bob):
-        await bob.prefer(ann, raw_voice=False)
-        while True:
-            members = {m["session_id"]: m for m in (await ann.hear("room_members"))["members"]}
-            wishes = members[bob.session_id]["raw_voice_preferences"]
-            if wishes:
-                break
-        assert wishes == {ann.session_id: False}
-        for kind in ("offer", "answer"):
-            await ann.signal(kind, bob, **sdp(kind))
-        await ann.signal("ice", bob, **candidate(1))
-        await settled(ann, bob)
-        assert not bob.all_heard(*SIGNALS)
-        assert not ann.unread("room_error"), "whom one does not want to hear needs no excuse"
-        await bob.prefer(ann, raw_voice=True)
-        await bob.hear("room_members")
-        await bob.fence()
-        await ann.signal("offer", bob, **sdp("offer", "again"))
-        assert (await bob.hear("webrtc_offer"))["sdp"]["sdp"] == "again"
+    async with room_of(scheduler.session_url, guest(*pair), guest(*pair)) as pages:
+        for ann, bob in (pages, reversed(pages)):
+            await bob.prefer(ann, raw_voice=False)
+            await sees_wish(ann, bob, raw_voice=False)
+            before = len(bob.all_heard(*SIGNALS))
+            for kind in ("offer", "answer"):
+                await ann.signal(kind, bob, **sdp(kind))
+            await ann.signal("ice", bob, **candidate(1))
+            await settled(ann, bob)
+            assert len(bob.all_heard(*SIGNALS)) == before
+            assert not ann.unread("room_error"), "whom one does not want to hear needs no excuse"
+            await bob.prefer(ann, raw_voice=True)
+            await sees_wish(ann, bob, raw_voice=True)
+            await bob.signal("offer", ann, **sdp("offer", "again"))
+            assert (await ann.hear("webrtc_offer"))["sdp"]["sdp"] == "again"
+            await ann.signal("answer", bob, **sdp("answer"))
+            await bob.hear("webrtc_answer")
+
+
+async def sees_wish(page: RoomPage, other: RoomPage, *, raw_voice: bool) -> None:
+    """Wait until a page knows whether another member wants its voice."""
+    while True:
+        members = {m["session_id"]: m for m in (await page.hear("room_members"))["members"]}
+        wishes = members[other.session_id]["raw_voice_preferences"]
+        if wishes.get(page.session_id) is raw_voice:
+            return
 
 
 @over_sockets
