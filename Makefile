@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 MINUTES ?= 10
 
-.PHONY: demo test soak lint check clean packages
+.PHONY: demo test soak lint check clean packages test-packages
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/demo-installed
@@ -35,6 +35,9 @@ clean:
 packages:
 	@.ci/debian-packages
 
+test-packages:
+	@.ci/debian-packages --for-tests
+
 $(BIN)/python: | packages
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed")'
 	$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
@@ -43,6 +46,6 @@ $(VENV)/demo-installed: pyproject.toml | packages $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fast,speech,rooms]'
 	@touch $@
 
-$(VENV)/test-installed: pyproject.toml | packages $(BIN)/python
+$(VENV)/test-installed: pyproject.toml | test-packages $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fast,speech,rooms,dev]'
 	@touch $@ $(VENV)/demo-installed
