@@ -1,7 +1,13 @@
 """What the operator reads when the scheduler is up. Must not know the rooms, only what to say."""
 
 import ipaddress
+import time
 from dataclasses import dataclass
+
+from cli.arguments import project_version
+from cli.commands import PROCESS_STARTED_SECONDS
+from cli.settings import Settings
+from storage.server import RunningStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +26,8 @@ class Banner:
     """What survives a restart."""
     ready_seconds: float
     """From the start of the process until it serves."""
+    workers: int = 1
+    """Processes behind the port."""
 
     def __str__(self) -> str:
         place = f"{_reachable(self.host)}:{self.port}"
@@ -33,11 +41,25 @@ class Banner:
             ("a client", f"python run.py client FILE.wav --to es --url ws://{place}/ws/session"),
             ("stop", "Ctrl-C: running jobs finish first; a second one ends at once"),
         ]
+        many = f" with {self.workers} workers" if self.workers > 1 else ""
         head = (
-            f"lingua-scheduler {self.version}, instance {self.instance_id}, "
+            f"lingua-scheduler {self.version}, instance {self.instance_id}{many}, "
             f"ready in {self.ready_seconds:.2f} s"
         )
         return "\n".join([head, *(f"  {name:<9}{text}" for name, text in rows)])
+
+
+def banner_of(settings: Settings, instance_id: str, port: int, store: RunningStore) -> Banner:
+    """Return what is to be said now that this process serves."""
+    return Banner(
+        version=project_version(),
+        instance_id=instance_id,
+        host=settings.gateway.host,
+        port=port,
+        store=store.description,
+        durability=store.durability,
+        ready_seconds=time.monotonic() - PROCESS_STARTED_SECONDS,
+    )
 
 
 def _reachable(host: str) -> str:

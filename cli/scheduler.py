@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from loguru import logger
@@ -49,10 +49,11 @@ from cli.arguments import project_version
 from cli.links import LinkParts, Links
 from cli.rooms import Rooms
 from cli.settings import Settings
+from gateway.http import MetricsText
 from gateway.loop_lag import LoopLag
 from gateway.metrics import PrometheusMetrics
 from gateway.reports import ReportSources, StoreReports
-from gateway.server import Gateway, Inside
+from gateway.server import Bind, Gateway, Inside
 from protocol.ids import InstanceId
 from storage.instances import InstanceRepository
 from storage.jobs import JobLimits, JobRepository
@@ -87,6 +88,16 @@ class _Repositories:
     rooms: RoomRepository
 
 
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where an instance stands among those of its own machine."""
+
+    port: int
+    metrics_text: MetricsText
+    shares_port: bool = False
+    """Other processes of ours listen there, too."""
+
+
 class Scheduler:
     """One instance: made, started, drained, stopped."""
 
@@ -96,6 +107,7 @@ class Scheduler:
         instance_id: InstanceId,
         store_url: str,
         on_escalate: Callable[[ActorFailed], object],
+        placement: Placement | None = None,
     ) -> None:
         self._settings = settings
         self._loop_lag = LoopLag(asyncio.get_running_loop())
@@ -131,16 +143,18 @@ class Scheduler:
                 self.reception,
             )
         )
+        placement = placement or Placement(settings.gateway.port, self._metrics.text)
         inside = Inside(
             self.reception,
             reports,
             self._metrics,
-            self._metrics.text,
+            placement.metrics_text,
             settings.admission,
             overload,
             settings.room,
         )
-        self.gateway = Gateway(settings.gateway, inside)
+        door = replace(settings.gateway, port=placement.port)
+        self.gateway = Gateway(door, inside, Bind(reuse_port=placement.shares_port))
         self._open_jobs = OpenJobs()
         self._instance: ActorRef[InstanceActor] | None = None
         self._actors: list[ActorRef[Any]] = []

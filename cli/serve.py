@@ -11,15 +11,15 @@ import os
 import secrets
 import signal
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from loguru import logger
 
 from actors.runtime import ActorFailed
-from cli.arguments import parse, project_version
-from cli.banner import Banner
-from cli.commands import PROCESS_STARTED_SECONDS, summary
+from cli.arguments import parse
+from cli.banner import banner_of
+from cli.commands import summary
 from cli.logs import configure_logs
 from cli.scheduler import Scheduler
 from cli.settings import Settings
@@ -41,36 +41,49 @@ def main(argv: Sequence[str]) -> int:
 
 
 def serve(settings: Settings) -> int:
-    """Run one scheduler until it is told to stop; return the exit status."""
+    """Run one scheduler, or several behind one port, until told to stop; return the status."""
     try:
         store = start_store(settings.store)  # it blocks, so it comes before the loop
     except StoreUnusable as error:
         raise SettingsError(str(error)) from error
-    with store, asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_scheduler(settings, store))
+    with store:
+        if settings.instance.workers > 1:
+            from cli.workers import run_workers  # noqa: PLC0415 - a scheduler alone needs none of it
+
+            return run_workers(settings, store)
+        return with_loop(lambda: _alone(settings, store))
 
 
-async def _scheduler(settings: Settings, store: RunningStore) -> int:
-    """Start the rooms, say so, wait for a signal, drain, stop them; return the exit status."""
-    stop = StopSignals(store)
+def with_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    """Run a coroutine on the fastest loop there is."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(main())
+
+
+async def _alone(settings: Settings, store: RunningStore) -> int:
+    """Be the only scheduler of this process."""
+    stop = StopSignals(store.close)
     instance_id = InstanceId(settings.instance.instance_id or f"i-{secrets.token_hex(4)}")
     scheduler = Scheduler(settings, instance_id, store.url, stop.on_escalate)
+
+    def announce() -> None:
+        banner = banner_of(settings, instance_id, scheduler.gateway.port, store)
+        sys.stdout.write(f"{banner}\n")
+        sys.stdout.flush()
+
+    return await run_scheduler(scheduler, settings, stop, announce)
+
+
+async def run_scheduler(
+    scheduler: Scheduler, settings: Settings, stop: "StopSignals", announce: Callable[[], None]
+) -> int:
+    """Start the rooms, say so, wait for a signal, drain, stop them; return the exit status."""
     try:
         await _open_the_door(scheduler, settings)
         gc.collect()
         gc.freeze()  # what lives as long as the process is not looked at again
         gc.set_threshold(*_GC_THRESHOLDS)
-        banner = Banner(
-            version=project_version(),
-            instance_id=instance_id,
-            host=settings.gateway.host,
-            port=scheduler.gateway.port,
-            store=store.description,
-            durability=store.durability,
-            ready_seconds=time.monotonic() - PROCESS_STARTED_SECONDS,
-        )
-        sys.stdout.write(f"{banner}\n")
-        sys.stdout.flush()
+        announce()
         await stop.wait()
         await scheduler.drain()
     finally:
@@ -89,11 +102,12 @@ async def _open_the_door(scheduler: Scheduler, settings: Settings) -> None:
 class StopSignals:
     """SIGTERM and SIGINT: the first asks for an orderly end, a second ends the process at once."""
 
-    def __init__(self, store: RunningStore) -> None:
+    def __init__(self, on_second: Callable[[], object] = lambda: None) -> None:
+        """Take signals from now on; `on_second` is what must still be done before a sudden end."""
         self.failed = False
         """True when it was not a signal that asked."""
         self._asked = asyncio.Event()
-        self._store = store
+        self._on_second = on_second
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number)
@@ -101,6 +115,10 @@ class StopSignals:
     async def wait(self) -> None:
         """Return when an orderly end was asked for."""
         await self._asked.wait()
+
+    def ask(self) -> None:
+        """Ask for an orderly end."""
+        self._asked.set()
 
     def on_escalate(self, failure: ActorFailed) -> None:
         """An actor that the process cannot do without fails again and again: end it in order."""
@@ -110,7 +128,7 @@ class StopSignals:
 
     def _on_signal(self, number: signal.Signals) -> None:
         if self._asked.is_set():
-            self._store.close()
+            self._on_second()
             os._exit(128 + number)
         logger.bind(signal=number.name).info("stopping; running jobs may finish")
         self._asked.set()

@@ -22,11 +22,14 @@ from storage.executor import StorageUnavailable
 
 _TEXT = "text/plain; charset=utf-8"
 _JSON = "application/json"
-_REPORT_TIMEOUT_S = 3.0
+_REPORT_TIMEOUT_S = 5.0
 _MOST_REPORTS = 256
 """Reports under way; further questions are refused."""
 
 _Found = Callable[[Any], Response]
+
+MetricsText = Callable[[], bytes | Coroutine[Any, Any, bytes]]
+"""The figures as `/metrics` shows them: at once, or when other processes have said theirs."""
 
 
 def respond(status: HTTPStatus, content_type: str, body: bytes) -> Response:
@@ -52,7 +55,7 @@ def refuse(status: HTTPStatus, message: str) -> Response:
 class HttpAnswers:
     """Answers GET and HEAD. Holds nothing between requests but how many reports are under way."""
 
-    def __init__(self, reports: Reports, metrics_text: Callable[[], bytes]) -> None:
+    def __init__(self, reports: Reports, metrics_text: MetricsText) -> None:
         self._reports = reports
         self._metrics_text = metrics_text
         self._under_way = 0
@@ -76,7 +79,8 @@ class HttpAnswers:
             case ["health"]:
                 return respond(HTTPStatus.OK, _TEXT, b"OK")
             case ["metrics"]:
-                return respond(HTTPStatus.OK, METRICS_TYPE, self._metrics_text())
+                text = self._metrics_text()
+                return _figures(text) if isinstance(text, bytes) else self._report(text, _figures)
             case ["ready"]:
                 return self._report(reports.readiness(), _ready)
             case ["api", "v1", "jobs", job_id]:
@@ -111,6 +115,10 @@ class HttpAnswers:
 def _ready(readiness: Readiness) -> Response:
     status = HTTPStatus.OK if readiness.ready else HTTPStatus.SERVICE_UNAVAILABLE
     return respond_json(status, readiness)
+
+
+def _figures(text: bytes) -> Response:
+    return respond(HTTPStatus.OK, METRICS_TYPE, text)
 
 
 def _record(what: str) -> _Found:

@@ -22,7 +22,7 @@ from actors.metrics import Gauge, Metrics
 from actors.overload import Overload, OverloadLevel
 from actors.room_options import RoomOptions
 from gateway.edge import EdgeConnection
-from gateway.http import HttpAnswers, refuse
+from gateway.http import HttpAnswers, MetricsText, refuse
 from gateway.keepalive import Keepalive
 from gateway.node_socket import NodeSocket
 from gateway.options import GatewayOptions
@@ -63,8 +63,7 @@ class Inside:
     reception: Reception
     reports: Reports
     metrics: Metrics
-    metrics_text: Callable[[], bytes]
-    """The figures as `/metrics` shows them."""
+    metrics_text: MetricsText
     admission: AdmissionOptions = field(default_factory=AdmissionOptions)
     overload: Overload = field(default_factory=lambda: Overload(AdmissionOptions()))
     """Shared with reception; the gateway feeds it."""
