@@ -29,6 +29,14 @@ def forgetful() -> Iterator[SchedulerProcess]:
         process.wait_until_idle()
 
 
+@pytest.fixture(scope="module")
+def patient() -> Iterator[SchedulerProcess]:
+    """A lost client has all the time it needs; the test closes its sessions itself."""
+    with running_scheduler("--hangover-manual-ms=5", "--session-grace-seconds=60") as process:
+        yield process
+        process.wait_until_idle()
+
+
 def ability(pair: Pair) -> Ability:
     return Ability(asr=pair, semantic=pair, capacity=20)
 
@@ -177,7 +185,10 @@ async def test_a_cut_line_leaves_the_room_when_its_grace_is_over(
         await ann.meets(1)
         assert GRACE - 0.05 <= time.monotonic() - lost_at < GRACE + 2
         await ann.say_something()
-        assert (await node.job())["tgt_lang"] == other, "it is alone now"
+        job = await node.job()
+        assert job["tgt_lang"] == other, "it is alone now"
+        await node.answer(job)
+        await ann.result()
 
 
 @over_sockets
@@ -194,20 +205,23 @@ async def test_nobody_works_for_a_member_whose_line_is_cut_and_who_cannot_come_b
         bob.abort()
         await asyncio.sleep(GRACE / 3)
         await ann.say_something()
-        assert (await node.job())["tgt_lang"] == own
+        job = await node.job()
+        assert job["tgt_lang"] == own
+        await node.answer(job)
+        await ann.result()
         assert len(ann.all_heard("room_members")) == members, "it has not left yet"
 
 
 @over_sockets
 async def test_who_may_come_back_hears_what_was_said_meanwhile(
-    scheduler: SchedulerProcess, pair: Pair
+    patient: SchedulerProcess, pair: Pair
 ) -> None:
     own, other = pair
     people = (guest(own, other), guest(other, own, resume=True))
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
-        room_of(scheduler.session_url, *people) as (ann, bob),
-        RoomPage(scheduler.session_url) as back,
+        raw_node(patient.node_url, ability(pair)) as node,
+        room_of(patient.session_url, *people) as (ann, bob),
+        RoomPage(patient.session_url) as back,
     ):
         bob.abort()
         await ann.say_something()
@@ -222,6 +236,8 @@ async def test_who_may_come_back_hears_what_was_said_meanwhile(
         await ann.say_something()
         await node.answer(await node.job(), "and now")
         assert (await back.result())["text_asr"] == "and now"
+        for page in (ann, back):
+            await page.end()
 
 
 @over_sockets
