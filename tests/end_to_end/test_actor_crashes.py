@@ -12,6 +12,7 @@ from actors.job_ends import JobEnds
 from actors.job_result import judge
 from actors.job_steps import JobSteps
 from actors.node import NodeActor
+from actors.node_desk import NodeDesk
 from actors.session_steps import SessionSteps
 from actors.session_work import SessionWork
 from tests.support.raw_client import RawClient, raw_client, tone
@@ -218,7 +219,7 @@ async def test_the_jobs_of_a_failed_node_actor_move_at_once_and_its_socket_serve
     def is_bad(message: Any) -> bool:
         return bool(getattr(message, "text_asr", "") == POISON)
 
-    break_it(monkeypatch, NodeActor, "_on_said", is_bad)
+    break_it(monkeypatch, NodeDesk, "said", is_bad)
     async with (
         scheduler_here() as here,
         raw_node(here.node_url, Ability(capacity=3)) as node,
@@ -247,7 +248,7 @@ async def test_the_jobs_of_a_failed_node_actor_move_at_once_and_its_socket_serve
 
 @over_sockets
 async def test_the_socket_of_a_failed_node_actor_ends_its_successor(monkeypatch: Patch) -> None:
-    break_it(monkeypatch, NodeActor, "_on_said", lambda _message: True)
+    break_it(monkeypatch, NodeDesk, "said", lambda _message: True)
     async with scheduler_here() as here, raw_node(here.node_url) as node:
         await node.say({**node.result(_any_job()), "text_asr": POISON})
         await node.fence()
