@@ -131,30 +131,9 @@ class Scheduler:
             self._session_setup(), settings.node, settings.admission, self._supervisor, overload
         )
         self._links = self._make_links(store_url)
-        reports = StoreReports(
-            ReportSources(
-                instance_id,
-                self._store,
-                self._repositories.jobs,
-                self._repositories.nodes,
-                self._repositories.instances,
-                self._directory,
-                self._presence,
-                self.reception,
-            )
+        self.gateway = self._make_gateway(
+            placement or Placement(settings.gateway.port, self._metrics.text), overload
         )
-        placement = placement or Placement(settings.gateway.port, self._metrics.text)
-        inside = Inside(
-            self.reception,
-            reports,
-            self._metrics,
-            placement.metrics_text,
-            settings.admission,
-            overload,
-            settings.room,
-        )
-        door = replace(settings.gateway, port=placement.port)
-        self.gateway = Gateway(door, inside, Bind(reuse_port=placement.shares_port))
         self._open_jobs = OpenJobs()
         self._instance: ActorRef[InstanceActor] | None = None
         self._actors: list[ActorRef[Any]] = []
@@ -317,6 +296,32 @@ class Scheduler:
         return self._start_instance(failure.estate)
 
     # ---- what the rooms are given -----------------------------------------------------------
+
+    def _make_gateway(self, placement: Placement, overload: Overload) -> Gateway:
+        settings, repositories = self._settings, self._repositories
+        reports = StoreReports(
+            ReportSources(
+                self._directory.instance_id,
+                self._store,
+                repositories.jobs,
+                repositories.nodes,
+                repositories.instances,
+                self._directory,
+                self._presence,
+                self.reception,
+            )
+        )
+        inside = Inside(
+            self.reception,
+            reports,
+            self._metrics,
+            placement.metrics_text,
+            settings.admission,
+            overload,
+            settings.room,
+        )
+        door = replace(settings.gateway, port=placement.port)
+        return Gateway(door, inside, Bind(reuse_port=placement.shares_port))
 
     def _make_links(self, store_url: str) -> Links:
         parts = LinkParts(
