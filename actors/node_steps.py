@@ -117,12 +117,18 @@ class NodeSteps:
         return (Step(self._nodes.heartbeat(entries), apply, expiry),) if entries else ()
 
     def slots_wanted(self, message: SlotsWanted) -> Sequence[Step]:
-        """A node has more in hand than it may: the store says what it has still to do."""
+        """A node has more in hand than it may: the store says what it has still to do.
+
+        What is open here counts, too: a store that has lost its data gets it back in a moment.
+        """
 
         def apply(reply: SlotsHeld | Fenced) -> Sequence[Step]:
             node = self._directory.nodes.get(message.node_id)
             if node is not None:
-                tell(node, SlotsListed(reply.jobs if isinstance(reply, SlotsHeld) else None))
+                jobs = None
+                if isinstance(reply, SlotsHeld):
+                    jobs = reply.jobs | self._jobs.open_jobs.at_node(message.node_id)
+                tell(node, SlotsListed(jobs))
             return ()
 
         return (Step(self._nodes.list_slots(message.node_id, message.epoch), apply),)

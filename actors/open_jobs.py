@@ -87,6 +87,10 @@ class OpenJobs:
         """How many slots at nodes these jobs take."""
         return len({job.slot for job in self if job.node_id is not None})
 
+    def at_node(self, node_id: NodeId) -> frozenset[JobId]:
+        """Return the jobs that stand at a node; looks at all of them."""
+        return frozenset(job_id for job_id, job in self._by_id.items() if job.node_id == node_id)
+
     def get(self, job_id: JobId) -> OpenJob | None:
         """Return the job, or None when it is not open here."""
         return self._by_id.get(job_id)

@@ -317,3 +317,23 @@ def test_a_crowded_node_is_told_which_jobs_hold_its_slots(
     bench.tell(SlotsWanted(NodeId("n"), epoch), SlotsWanted(NodeId("n"), epoch - 1))
     assert node.of(SlotsListed) == [SlotsListed(frozenset({cut.spec.job_id})), SlotsListed(None)]
     assert far.nodes.messages == []
+
+
+def test_a_store_that_lost_its_data_takes_no_job_from_a_crowded_node(
+    any_bench: DispatchBench, far: Far
+) -> None:
+    """The job is open here and will be put back: the node must go on with it."""
+    bench = any_bench
+    bench.session()
+    node = bench.node(slots=2)
+    cut = bench.cut()
+    bench.tell(cut)
+    bench.world.flush()
+    bench.world.beat()
+    bench.tell(bench.arrived("n"))
+    bench.pass_time(300)
+    epoch = node.of(NodeAccepted)[-1].epoch
+    assert bench.world.slots("n") == {}
+    bench.tell(SlotsWanted(NodeId("n"), epoch))
+    assert node.of(SlotsListed) == [SlotsListed(frozenset({cut.spec.job_id}))]
+    assert far.nodes.messages == []
