@@ -205,7 +205,7 @@ async def test_an_instance_that_stood_still_does_no_harm() -> None:
                 os.kill(instances[1].process.pid, signal.SIGCONT)
                 await _until(lambda: len(near.jobs) > during + 50)
                 far_before = len(far.jobs)
-                await _until(lambda: len(far.jobs) > far_before + 20)
+                await _until(lambda: len(far.jobs) > far_before + 20, 40)
             assert {ends(outcome) for outcome in speakers.outcomes} == {"done"}
             slept = [ends(outcome) for outcome in sleepers.outcomes]
             assert set(slept) <= {"done", "instance_lost"}, slept
