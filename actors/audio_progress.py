@@ -10,6 +10,9 @@ from actors.catch_up import CatchUp
 from actors.taken_seqs import TakenSeqs
 from protocol.ids import RequestId
 
+_ROUNDING_MS = 0.001
+"""A timer may ring this early, for clocks count in seconds; it must not ring again and again."""
+
 
 class AudioProgress:
     """Follows each `seq` from its arrival until its utterance has its outcome.
@@ -31,6 +34,12 @@ class AudioProgress:
         """Something was settled since the last look."""
         self._said_seq = 0
         self._said_at_ms = -inf
+        self._stored_seq = 0
+        """Up to here the store knows what was cut: another instance will not ask for it again."""
+        self._cut_before = 0
+        """What comes before it was cut elsewhere."""
+        self.lags = False
+        """More is settled than the store knows of."""
 
     def __repr__(self) -> str:
         return f"<AudioProgress {self._taken!r}, {len(self._unanswered)} unanswered>"
@@ -39,6 +48,13 @@ class AudioProgress:
     def next_seq(self) -> int:
         """The first `seq` that was not taken: from here on the client sends again."""
         return max(self._taken.first_missing, self._settled_seq())
+
+    @property
+    def end_seq(self) -> int:
+        """The first `seq` that belongs to no cut, nor to what made none."""
+        segment_seq = self._segment_seq
+        end = self._taken.end if segment_seq is None else self._taken.gap_below(segment_seq)
+        return max(end, self._cut_before)
 
     @property
     def last_seq(self) -> int:
@@ -70,6 +86,12 @@ class AudioProgress:
         """Tell whether the chunk that comes now was recorded while the line was down."""
         return self._catch_up.chunk(heard_ms, now_ms)
 
+    def restore(self, next_seq: int, end_seq: int) -> None:
+        """Begin in the middle: before `next_seq` all is settled, before `end_seq` all was cut."""
+        self._taken.take_below(next_seq)
+        self._catch_up = CatchUp(was_elsewhere=True)
+        self._stored_seq = self._cut_before = end_seq
+
     # ---- what becomes of it -----------------------------------------------------------------
 
     def segment(self, first_seq: int | None) -> None:
@@ -88,12 +110,24 @@ class AudioProgress:
         if self._unanswered.pop(key, None) is not None:
             self._has_moved = True
 
+    def stored(self, end_seq: int) -> None:
+        """The store knows what was cut up to here."""
+        if end_seq > self._stored_seq:
+            self._stored_seq = end_seq
+            self._has_moved = True
+
     def acknowledge(self, now_ms: float) -> int | None:
-        """Return the `seq` before which all is settled, if the client has to hear of it now."""
-        if not self._has_moved or now_ms < self._said_at_ms + self._interval_ms:
+        """Return the `seq` before which all is settled, if the client has to hear of it now.
+
+        What the store does not know is not settled: the client would forget audio that another
+        instance had to ask for.
+        """
+        if not self._has_moved or now_ms < self._said_at_ms + self._interval_ms - _ROUNDING_MS:
             return None
         self._has_moved = False
         settled_seq = self._settled_seq()
+        self.lags = settled_seq > self._stored_seq
+        settled_seq = min(settled_seq, self._stored_seq)
         if settled_seq <= self._said_seq:
             return None
         self._said_seq = settled_seq

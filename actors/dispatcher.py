@@ -32,6 +32,13 @@ from actors.messages import (
     StoreEmptied,
     UtteranceCut,
 )
+from actors.move_messages import (
+    NoteSession,
+    OwnershipDoubted,
+    ReleaseSession,
+    ResumeRequested,
+    SessionLeft,
+)
 from actors.peer_messages import NoteArrived, PeerUnreachable, SlotsWanted
 from actors.runtime import LoopActor
 from actors.step import Step
@@ -73,6 +80,7 @@ class DispatcherActor(LoopActor):
         self._sessions = steps.sessions
         self._reaping = steps.reaping
         self._notes = steps.notes
+        self._moves = steps.moves
         self._beats: dict[NodeId, NodeBeat] = {}
         self._ledger = Ledger()
         self._store_is_away = False
@@ -182,6 +190,14 @@ class DispatcherActor(LoopActor):
             case SessionEnded():
                 self._jobs.session_ended(message.session_id)
                 return self._sessions.ended(message)
+            case (
+                NoteSession()
+                | ResumeRequested()
+                | SessionLeft()
+                | ReleaseSession()
+                | OwnershipDoubted()
+            ):
+                return self._moves.plan(message, now_ms)
             case _:
                 return self._plan_among_instances(message)
 

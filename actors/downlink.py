@@ -11,16 +11,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import inf
 
+from actors.delivery_order import DeliveryOrder
 from actors.grouping import Grouping, GroupPart
 from actors.messages import JobEnded, PlaybackEnded, ResultReplaced
+from actors.moved_session import KnownOutcome, MovedSession
 from actors.outcome import (
     Outcome,
     Sayable,
     WireOutcome,
     Words,
+    asr_partial,
     is_failure,
+    known_outcome,
     ui_event,
     wire_outcome,
+    without_speech,
     without_words,
 )
 from actors.ports import Outbox
@@ -30,10 +35,12 @@ from actors.utterances import Utterance
 from protocol.codec import encode_utf8
 from protocol.errors import CloseCode
 from protocol.ids import JobId, RequestId, SessionId
-from protocol.session_outbound import AsrPartial, MissingResult, TranslationResult, UiEventKind
+from protocol.session_outbound import MissingResult, TranslationResult, UiEventKind
 from protocol.wire import WireMessage
 from storage.job import JobState
 
+_GATE_MS = 500.0
+"""How long outcomes out of order wait for the store to know of it."""
 _REPLAY_PAUSE_MS = 20.0
 """How long a replay waits before it looks again whether its client has read on."""
 
@@ -67,6 +74,17 @@ class Downlink:
         """The client waits for a `translation_result`, without a limit, and skips all else."""
         self._on_delivered = on_delivered
         """Told of each outcome once it is kept for a resume; None: the client cannot resume."""
+        self.order = DeliveryOrder()
+        """Exceptions from the order of cuts, for another instance."""
+        self.wants_note = False
+        """An exception is to be stored before what it concerns is sent."""
+        self.next_number: Callable[[], int] = lambda: 0
+        """Numbers what others say among the cuts: both go out in the order of these numbers."""
+        self._numbers: dict[RequestId, int] = {}
+        """Those of what is expected; only where the client can resume."""
+        self._gate_ends_ms: float | None = None
+        self._gated: list[WireOutcome] = []
+        """What waits until an exception is stored."""
         self._replayed_seq: int | None = None
         """While a replay goes on: the last delivery that it has sent."""
         self._replay_at_ms = inf
@@ -78,16 +96,18 @@ class Downlink:
         self._held_empty: dict[JobId, Outcome] = {}
         """Empty answers held back by the order: a full one may still come."""
         self._replay: ReplayBuffer[RequestId, WireOutcome] = ReplayBuffer(
-            options.replay_max_outcomes, options.replay_max_bytes, _without_speech
+            options.replay_max_outcomes, options.replay_max_bytes, without_speech
         )
 
     @property
     def deadline_ms(self) -> float | None:
         """When `poll` has something to do (monotonic ms)."""
         ordered_ms = self._sequencer.deadline_ms
-        if self._replayed_seq is None:
+        if self._replayed_seq is None and self._gate_ends_ms is None:
             return ordered_ms
-        return self._replay_at_ms if ordered_ms is None else min(ordered_ms, self._replay_at_ms)
+        replay_at_ms = None if self._replayed_seq is None else self._replay_at_ms
+        deadlines = (ordered_ms, replay_at_ms, self._gate_ends_ms)
+        return min(at_ms for at_ms in deadlines if at_ms is not None)
 
     @property
     def is_unread(self) -> bool:
@@ -97,7 +117,7 @@ class Downlink:
     @property
     def is_caught_up(self) -> bool:
         """Whether the client, if it is there, has been sent everything that was delivered."""
-        return self._replayed_seq is None
+        return self._replayed_seq is None and not self._gated
 
     def send(self, message: WireMessage) -> None:
         """Write a message to the client, if it is there."""
@@ -111,6 +131,7 @@ class Downlink:
         self.outbox = None
         self.is_cut = False
         self._replayed_seq = None
+        self._gated.clear()  # it is remembered for the replay
 
     def connect(self, outbox: Outbox) -> None:
         """The client is here, on this socket."""
@@ -149,16 +170,7 @@ class Downlink:
 
     def partial(self, utterance: Utterance, text: str, *, is_final: bool) -> None:
         """Show text that was recognised so far."""
-        self.send(
-            AsrPartial(
-                session_id=utterance.spec.session_id,
-                utterance_index=utterance.spec.utterance_index,
-                job_id=utterance.spec.job_id,
-                text=text,
-                is_final=is_final,
-                trace_id=utterance.work.trace_id,
-            )
-        )
+        self.send(asr_partial(utterance, text, is_final=is_final))
 
     # ---- outcomes ---------------------------------------------------------------------------
 
@@ -176,6 +188,58 @@ class Downlink:
                 part_index=context.part.part_index,
                 context_text=context.context_text or None,
             )
+        if self._on_delivered is not None:
+            self._numbers[utterance.spec.request_id] = utterance.spec.cut
+
+    def restore(self, moved: MovedSession, opened: dict[int, Utterance], now_ms: float) -> None:
+        """Begin where another instance ended.
+
+        What was delivered there, and what can be, is remembered for the replay that follows.
+        """
+        self.order = moved.order
+        sequence = self.order.sequence(moved.count)
+        is_waiting = False
+        for number, seq in sequence.items():
+            known = moved.outcomes.get(number)
+            utterance = opened.get(number)
+            if known is None and utterance is None:
+                if is_waiting:
+                    self.order.pass_over(number)  # words of others, lost with their place
+                continue  # too long ago, or told without a record: the client has heard it
+            if not is_waiting:
+                self._sequencer.go_on(seq)
+            is_waiting = is_waiting or known is None
+            if known is not None:
+                self._restore_known(moved, known, now_ms)
+            elif utterance is not None:
+                self.expect(utterance)
+        if not is_waiting:
+            self._sequencer.go_on(max([moved.last_delivery_seq, *sequence.values()]) + 1)
+        for number in sorted(self.order.passed):
+            known, utterance = moved.outcomes.get(number), opened.get(number)
+            if utterance is not None:
+                self._expect_late(utterance)
+            elif known is not None:
+                self._restore_known(moved, known, now_ms, is_passed=True)
+
+    def _restore_known(
+        self, moved: MovedSession, known: KnownOutcome, now_ms: float, *, is_passed: bool = False
+    ) -> None:
+        """Deliver an outcome that is recorded; its speech is gone."""
+        outcome = known_outcome(moved.profile, moved.epoch, known)
+        key = outcome.utterance.spec.request_id
+        if is_passed:
+            self._expect_late(outcome.utterance)
+        else:
+            self.expect(outcome.utterance)
+        self._deliver(self._sequencer.ready(key, outcome, now_ms) or [], now_ms)
+
+    def _expect_late(self, utterance: Utterance) -> None:
+        """Expect an utterance that later ones went out before, elsewhere."""
+        spec = utterance.spec
+        self._sequencer.pass_over(spec.request_id)
+        self._expected[spec.request_id] = spec.turn_id
+        self._numbers[spec.request_id] = spec.cut
 
     def ended(self, utterance: Utterance, ended: JobEnded, now_ms: float) -> None:
         """Take the end of an utterance's job; deliver it when its turn has come."""
@@ -198,6 +262,8 @@ class Downlink:
     def expect_words(self, key: RequestId) -> None:
         """Give what another member said its place among all that the client hears."""
         self._sequencer.expect(key)
+        if self._on_delivered is not None:
+            self._numbers[key] = self.next_number()
 
     def words(self, key: RequestId, words: Words, now_ms: float) -> None:
         """Take what became of another member's words; deliver it when its turn has come."""
@@ -219,6 +285,8 @@ class Downlink:
     def poll(self, now_ms: float) -> None:
         """Deliver what has waited long enough for an earlier outcome; go on with a replay."""
         self._deliver(self._sequencer.poll(now_ms), now_ms)
+        if self._gate_ends_ms is not None and now_ms >= self._gate_ends_ms:
+            self.open_gate()
         if now_ms >= self._replay_at_ms:
             self._go_on_replaying(now_ms)
 
@@ -260,6 +328,8 @@ class Downlink:
         return self._grouping.assign(result.text_asr, result.text_translated, now_ms, told)
 
     def _deliver(self, deliveries: list[Delivery[RequestId, Sayable]], now_ms: float) -> None:
+        if deliveries and self._on_delivered is not None:
+            self._note_exceptions(deliveries, now_ms)
         for delivery in deliveries:
             said = delivery.outcome
             is_kept = self._on_delivered is not None
@@ -270,7 +340,9 @@ class Downlink:
             message = self._message(delivery, now_ms)
             if is_kept:
                 self._remember(delivery, message)
-            if self._replayed_seq is None:
+            if self._gate_ends_ms is not None:
+                self._gated.append(message)
+            elif self._replayed_seq is None:
                 self.send(message)
             if self._on_delivered is not None:
                 self._on_delivered(delivery.key)
@@ -279,6 +351,8 @@ class Downlink:
 
     def _message(self, delivery: Delivery[RequestId, Sayable], now_ms: float) -> WireOutcome:
         said = delivery.outcome
+        if isinstance(said, Outcome) and said.utterance.spec.cut in self.order.late:
+            delivery = replace(delivery, late=True)
         message = wire_outcome(delivery, self._part(said, now_ms), self._wall_ms())
         if not self.knows_results_only or not isinstance(message, MissingResult):
             return message
@@ -291,15 +365,35 @@ class Downlink:
         if self.knows_results_only and self.outbox is not None and not self._expected:
             self.outbox.close(CloseCode.INTERNAL_ERROR, f"no translation: {why}")
 
+    def _note_exceptions(
+        self, deliveries: list[Delivery[RequestId, Sayable]], now_ms: float
+    ) -> None:
+        """Another order than that of the cuts has to be known elsewhere before it is heard.
+
+        Should the store be away, it is sent all the same after a moment.
+        """
+        passed = self._sequencer.take_passed()
+        for key in passed:
+            self.order.pass_over(self._numbers[key])
+        for delivery in deliveries:
+            number = self._numbers.pop(delivery.key)
+            if delivery.late:
+                self.order.deliver_late(number, delivery.delivery_seq)
+        if passed or any(delivery.late for delivery in deliveries):
+            self.wants_note = True
+            self._gate_ends_ms = now_ms + _GATE_MS
+
+    def open_gate(self) -> None:
+        """Send what waited for its exception to be stored."""
+        self._gate_ends_ms = None
+        gated, self._gated = self._gated, []
+        if self._replayed_seq is None:
+            for message in gated:
+                self.send(message)
+
     def _remember(self, delivery: Delivery[RequestId, Sayable], message: WireOutcome) -> None:
         """Keep what was delivered; its size is the one on the wire, whatever the node put in."""
         sent = Delivery(delivery.key, message, delivery.delivery_seq, delivery.late)
         speech_bytes = len(message.tts_audio) if isinstance(message, TranslationResult) else 0
         text_bytes = len(encode_utf8(message)) - speech_bytes
         self._replay.remember(sent, text_bytes, speech_bytes)
-
-
-def _without_speech(message: WireOutcome) -> WireOutcome:
-    if isinstance(message, MissingResult):
-        return message
-    return message.model_copy(update={"tts_audio": "", "tts_lost": True})

@@ -5,7 +5,7 @@ It owns which slots they take here and which ids are used up. It tells nobody an
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from actors.ports import Mailbox
 from protocol.ids import InstanceId, JobId, NodeJobId
@@ -86,6 +86,10 @@ class HeldJobs:
         """Note that the node has it."""
         self._open[known_as] = held
         self._slots[held.slot] = self._slots.get(held.slot, 0) + 1
+
+    def follow(self, known_as: NodeJobId, session: Mailbox | None, owner: InstanceId) -> None:
+        """Note who drives it now; it must be open."""
+        self._open[known_as] = replace(self._open[known_as], session=session, owner=owner)
 
     def end(self, known_as: NodeJobId, *, is_answered: bool) -> None:
         """Note that it is over; it must be open."""

@@ -104,7 +104,10 @@ class JobEnds:
     def _overtaken(self, ended: JobEnded) -> Sequence[Step]:
         """The job has moved: an answer does not count any more, the owner's word still does."""
         job = self.open_jobs.get(ended.job_id)
-        if ended.result is not None or job is None or job.attempt == ended.attempt:
+        if ended.result is not None and ended.node_id is not None:
+            answer = ResultArrived(ended.job_id, ended.attempt, ended.node_id, ended.result)
+            return (self._look_whose(answer),)  # its session may live elsewhere by now
+        if job is None or job.attempt == ended.attempt:
             self.metrics.stale_result()
             return ()
         reason = ended.reason or MissingReason.PROCESSING_ERROR
@@ -215,7 +218,10 @@ class JobEnds:
             return ()
         if self._replaces_empty(answer.job_id, answer.attempt, answer.node_id, answer.result):
             return ()
-        return (Step(self._jobs.locate(answer.job_id), partial(self._located, answer)),)
+        return (self._look_whose(answer),)
+
+    def _look_whose(self, answer: ResultArrived) -> Step:
+        return Step(self._jobs.locate(answer.job_id), partial(self._located, answer))
 
     def _located(self, answer: ResultArrived, reply: Located | Gone) -> Sequence[Step]:
         """Pass the answer on to who drives the job, if it still counts there."""
@@ -240,8 +246,7 @@ class JobEnds:
         state, reason = judge_orphan(answer.result)
         outcome = None
         if self._record_outcomes:
-            place = (at.utterance_index, at.language)
-            outcome = recorded_outcome_of(*place, reason, answer.result)
+            outcome = recorded_outcome_of(at.trace_id, reason, answer.result)
         completion = Completion(
             answer.job_id,
             answer.attempt,

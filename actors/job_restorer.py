@@ -13,7 +13,7 @@ from protocol.errors import MissingReason
 from protocol.ids import NodeId
 from storage.job import FINAL_STATES
 from storage.jobs import JobRepository, Restoration
-from storage.replies import Assigned, Duplicate, Fenced, Queued, Updated
+from storage.replies import Assigned, Duplicate, Fenced, Moved, Queued, Updated
 
 
 class JobRestorer:
@@ -77,7 +77,7 @@ class JobRestorer:
         job: OpenJob,
         left: NodeId | None,
         if_over: MissingReason,
-        reply: Assigned | Queued | Duplicate | Updated | Fenced,
+        reply: Assigned | Queued | Duplicate | Updated | Moved | Fenced,
     ) -> Sequence[Step]:
         job_id = job.spec.job_id
         if job_id not in self._ends.open_jobs:  # it ended while this was under way
@@ -85,6 +85,8 @@ class JobRestorer:
         match reply:
             case Assigned() | Queued():
                 return self._on_place(reply)
+            case Moved():
+                return self._sessions.lost(job.spec.session_id)
             case Fenced():
                 again = partial(self._again, job, left, if_over)
                 return self._sessions.claim(job.spec.session_id, again)

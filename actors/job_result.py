@@ -15,6 +15,17 @@ from protocol.errors import ErrorCode, MissingReason
 from protocol.node_inbound import JobResult
 from storage.job import JobSpec, JobState
 
+_RECORDED = (
+    "text_asr",
+    "text_translated",
+    "tts_format",
+    "asr_quality_level",
+    "reason_codes",
+    "quality_score",
+    "rerun_count",
+)
+"""What of an answer is recorded where it says something: what its listener needs, no speech."""
+
 _ABSORBED = "NO_TEXT_ASSIGNED"
 """`extra.reason` of a job whose audio was processed together with another one's."""
 
@@ -90,17 +101,18 @@ def judge_orphan(result: JobResult) -> tuple[JobState, MissingReason | None]:
 
 def recorded_outcome(spec: JobSpec, reason: MissingReason | None, result: JobResult | None) -> str:
     """Return the outcome as JSON without speech: what another instance could deliver."""
-    return recorded_outcome_of(spec.utterance_index, spec.language, reason, result)
+    return recorded_outcome_of(spec.trace_id, reason, result)
 
 
 def recorded_outcome_of(
-    index: int, language: str, reason: MissingReason | None, result: JobResult | None
+    trace_id: str, reason: MissingReason | None, result: JobResult | None
 ) -> str:
-    """Return the same for an utterance by its number."""
-    outcome: dict[str, object] = {"index": index, "language": language}
+    """Return the same for an utterance of which only that is known."""
+    outcome: dict[str, object] = {"trace_id": trace_id}
     if reason is not None:
         outcome["reason"] = reason.value
     elif result is not None:
-        outcome["text_asr"] = result.text_asr or ""
-        outcome["text_translated"] = result.text_translated or ""
+        said = ((name, getattr(result, name)) for name in _RECORDED)
+        outcome.update((name, value) for name, value in said if value)
+        outcome["spoken"] = bool(result.tts_audio)
     return to_json(outcome).decode()

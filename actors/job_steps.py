@@ -13,6 +13,7 @@ from loguru import logger
 from actors.delivery import OVERTAKEN, Delivery
 from actors.directory import Directory
 from actors.dispatch_options import DispatchOptions
+from actors.job_adoption import JobAdoption
 from actors.job_ends import JobEnds
 from actors.job_restorer import JobRestorer
 from actors.job_result import Follow, judge
@@ -43,6 +44,7 @@ from storage.replies import (
     Fenced,
     GivenUp,
     Gone,
+    Moved,
     Queued,
     Stale,
     Swept,
@@ -98,6 +100,8 @@ class JobSteps:
         self.restore_all = self._restorer.restore_all
         self.look_for_waiting = self._restorer.look_for_waiting
         self.ends = ends
+        lost = partial(self._move, reason="node_lost")
+        self.adopt = JobAdoption(self.open_jobs, self.delivery.want, lost).adopt
 
     # ---- from a cut to a node ---------------------------------------------------------------
 
@@ -116,7 +120,8 @@ class JobSteps:
         done = partial(self._dispatched, message, now_ms)
         expiry = self._expiry(message, now_ms)
         self._dispatching.add(spec.job_id)
-        return (Step(self._jobs.dispatch(spec), done, expiry, spec.job_id),)
+        call = self._jobs.dispatch(spec, message.session_state)
+        return (Step(call, done, expiry, spec.job_id),)
 
     def _after_claim(self, message: UtteranceCut, now_ms: float) -> Sequence[Step]:
         """Cuts of one session that wait for its claim stay in their order."""
@@ -148,7 +153,7 @@ class JobSteps:
         self,
         message: UtteranceCut,
         now_ms: float,
-        reply: Assigned | Queued | Duplicate | Busy | Fenced,
+        reply: Assigned | Queued | Duplicate | Busy | Moved | Fenced,
     ) -> Sequence[Step]:
         self._dispatching.discard(message.spec.job_id)
         match reply:
@@ -164,6 +169,8 @@ class JobSteps:
             case Busy():
                 self._ends.without_job(message, JobState.FAILED, MissingReason.QUEUE_FULL)
                 return ()
+            case Moved():
+                return self._sessions.lost(message.spec.session_id)
             case Fenced():
                 return self._after_claim(message, now_ms)
 

@@ -11,7 +11,7 @@ from loguru import logger
 from actors.directory import Directory
 from actors.peer_messages import NoteArrived
 from actors.runtime import LoopActor, tell
-from storage.replies import Note
+from storage.replies import Note, Released
 from storage.store import StorageUnavailable
 
 _RETRY_MS = 500
@@ -20,7 +20,7 @@ _RETRY_MS = 500
 class NoteSource(Protocol):
     """Where notes come from."""
 
-    async def read(self) -> list[Note]:
+    async def read(self) -> list[Note | Released]:
         """Return the next notes; after a while without any, none."""
 
 

@@ -16,6 +16,7 @@ from protocol.session_inbound import Utterance
 from protocol.shared import Features, Pipeline
 from protocol.wire import WireMessage
 from storage.job import JobSpec, JobState
+from storage.sessions import Claim
 
 # ---- gateway → SessionActor -----------------------------------------------------------------
 
@@ -130,6 +131,7 @@ class SessionOpened:
     session: Mailbox
     session_id: SessionId
     tenant_id: str
+    claim: Claim | None = None  # None: nobody can resume the session
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,7 @@ class UtteranceCut:
     audio: bytes
     attempt: int
     """0 when it is new; else the attempt for which `UtteranceWanted` asked."""
+    session_state: str = ""  # with a new one: for another instance, see `SavedSession`
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +219,7 @@ class JobEnded:
     node_id: NodeId | None
 
 
-# ---- DispatcherActor ↔ NodeActor ------------------------------------------------------------
+# ---- DispatcherActor ↔ NodeActor → SessionActor ---------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,9 +336,6 @@ class JobUndelivered:
     job_id: JobId
     attempt: int
     node_id: NodeId
-
-
-# ---- NodeActor → SessionActor ---------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

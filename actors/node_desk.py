@@ -67,12 +67,14 @@ class NodeDesk:
     def assign(self, message: AssignJob) -> bool:
         """Write the job to the socket; an assignment that is repeated is already in hand.
 
+        Who repeats it may be another one than before: the session has moved, and the job with it.
         One that was answered or withdrawn is not sent again, for a node takes an id once: another
         attempt is needed, because nobody knows what became of the answer. False: the socket takes
         nothing any more, and the job is still to be answered.
         """
         known_as = _known_as(message)
         if known_as in self._held:
+            self._held.follow(known_as, message.session, message.owner)
             return True
         if self._held.is_used_up(known_as):
             self.undelivered(message)
@@ -160,6 +162,8 @@ class NodeDesk:
         dispatcher = self._directory.dispatcher_at(owner or self._directory.instance_id)
         if dispatcher is not None:
             tell(dispatcher, message)
+        elif isinstance(message, ResultArrived):
+            tell(self._directory.dispatcher, message)  # another one may drive the job by now
 
     # ---- what the node says -----------------------------------------------------------------
 
@@ -226,7 +230,9 @@ class NodeDesk:
         while self._crowd and self._has_room_for(self._crowd[0]):
             message = self._crowd.popleft()
             known_as = _known_as(message)
-            if known_as not in self._held and not self._give(message, known_as):
+            if known_as in self._held:
+                self._held.follow(known_as, message.session, message.owner)
+            elif not self._give(message, known_as):
                 self.undelivered(message)
 
     def slots_listed(self, message: SlotsListed) -> None:

@@ -1,4 +1,4 @@
-"""NoteSteps: what follows when another instance's script did something to a job of ours.
+"""NoteSteps: what follows when another instance's script did something to what is ours.
 
 A note may be late, for it travels by another way than replies: one that speaks of an earlier place
 of the job than is known here changes nothing.
@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from actors.directory import Directory
 from actors.job_steps import JobSteps
 from actors.messages import JobUndelivered
+from actors.move_messages import ReleaseSession
+from actors.move_steps import MoveSteps
 from actors.open_jobs import OpenJob
 from actors.peer_messages import KeepJob, NoteArrived, PeerUnreachable
 from actors.runtime import tell
 from actors.step import Step
-from storage.replies import Assigned, NoteKind
+from storage.replies import Assigned, NoteKind, Released
 
 _ANOTHER_SOCKET = 1 << 30
 """On which a job was sent whose node has come elsewhere since: no socket there has this number."""
@@ -22,17 +24,21 @@ _ANOTHER_SOCKET = 1 << 30
 class NoteSteps:
     """Turns notes into steps."""
 
-    def __init__(self, jobs: JobSteps, directory: Directory) -> None:
+    def __init__(self, jobs: JobSteps, directory: Directory, moves: MoveSteps) -> None:
         self._jobs = jobs
+        self._moves = moves
         self._directory = directory
 
     def arrived(self, message: NoteArrived | PeerUnreachable) -> Sequence[Step]:
         """A note came, or none can come through any more."""
         if isinstance(message, PeerUnreachable):
             return self._unreachable(message)
-        at = message.note.job
+        note = message.note
+        if isinstance(note, Released):
+            return self._moves.release(ReleaseSession(note.session_id, note.epoch))
+        at = note.job
         job = self._jobs.open_jobs.get(at.job_id)
-        match message.note.kind:
+        match note.kind:
             case NoteKind.ASSIGNED:
                 is_news = job is None or job.attempt < at.attempt or _waits(job, at)
                 return self._jobs.handed_over((at,)) if is_news else ()

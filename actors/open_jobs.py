@@ -122,6 +122,12 @@ class OpenJobs:
             self._tidy(job.spec.session_id)
         return job
 
+    def forget_session(self, session_id: SessionId) -> None:
+        """Forget the jobs of a session that lives elsewhere now."""
+        gone = [job.spec.job_id for job in self if job.spec.session_id == session_id]
+        for job_id in gone:
+            self.remove(job_id)
+
     def await_audio(self, job: OpenJob) -> None:
         """Note that the job's audio was asked for."""
         if not job.awaits_audio:

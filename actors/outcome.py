@@ -4,24 +4,29 @@ One `Outcome` per utterance, recipient and language: a `translation_result` or a
 The `ui_event`s around it only show progress.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from actors.cut import Cut, CutReason
 from actors.grouping import GroupPart
 from actors.messages import JobEnded
+from actors.moved_session import KnownOutcome
+from actors.profile import Numbers, SessionProfile, asked_by, spec_of, work_of
 from actors.sequencer import Delivery
 from actors.utterances import Utterance
 from protocol.audio import AudioFormat
 from protocol.errors import ErrorCode, MissingReason
-from protocol.ids import JobId, RequestId
+from protocol.ids import JobId, RequestId, TraceId, TurnId
 from protocol.node_inbound import JobResult
 from protocol.session_outbound import (
+    AsrPartial,
     MissingResult,
     TranslationResult,
     UiEvent,
     UiEventKind,
 )
 from protocol.shared import NetworkTimings, ServiceTimings
+from storage.job import JobState
 
 _SPEECH_DEFAULT_FORMAT = "pcm16"
 
@@ -45,6 +50,8 @@ class Outcome:
 
     utterance: Utterance
     ended: JobEnded
+    lost_speech: bool = False
+    """There was speech, and it is gone with the instance that had it."""
 
 
 WireOutcome: TypeAlias = TranslationResult | MissingResult
@@ -69,6 +76,31 @@ def has_opus_speech(outcome: WireOutcome) -> bool:
         and bool(outcome.tts_audio)
         and outcome.tts_format.lower() == AudioFormat.OPUS
     )
+
+
+def known_outcome(profile: SessionProfile, epoch: int, known: KnownOutcome) -> Outcome:
+    """Return an outcome that another instance recorded, as far as it did."""
+    said = known.said
+    index, language = known.utterance_index, known.language
+    trace_id = TraceId(said.get("trace_id") or profile.trace_id)
+    cut = Cut(
+        CutReason.MANUAL, b"", AudioFormat.PCM16, profile.sample_rate_hz, 0, TurnId(""), 0,
+        ends_turn=True, closing=False, first_seq=None, last_seq=None, padding_ms=0,
+        first_chunk_at_ms=0.0,
+    )  # fmt: skip
+    request = replace(asked_by(profile, None), target=language, trace_id=trace_id)
+    numbers = Numbers(known.job_id, index, epoch, known.number)
+    spec = spec_of(profile, request, cut, numbers, 0)
+    work = work_of(request, cut)
+    utterance = Utterance(spec, work, cut.reason, None, begun_at_ms=0.0, cut_at_ms=0.0)
+    if known.reason is not None:
+        ended = JobEnded(known.job_id, JobState.FAILED, known.reason, None, 0, None)
+        return Outcome(utterance, ended)
+    result = JobResult.model_validate(
+        {**said, "job_id": known.job_id, "success": True, "tts_audio": ""}
+    )
+    ended = JobEnded(known.job_id, JobState.DONE, None, result, 0, None)
+    return Outcome(utterance, ended, lost_speech=said.get("spoken") is True)
 
 
 def wire_outcome(
@@ -112,6 +144,7 @@ def wire_outcome(
         segments_meta=result.segments_meta,
         delivery_seq=delivery.delivery_seq,
         late=delivery.late or None,
+        tts_lost=delivery.outcome.lost_speech or None,
     )
 
 
@@ -147,6 +180,13 @@ def without_words(missing: MissingResult, job_id: JobId, part: GroupPart) -> Tra
     )
 
 
+def without_speech(message: WireOutcome) -> WireOutcome:
+    """Return what is kept of an outcome when its speech takes too much room."""
+    if isinstance(message, MissingResult):
+        return message
+    return message.model_copy(update={"tts_audio": "", "tts_lost": True})
+
+
 def _service_timings(result: JobResult) -> ServiceTimings:
     """Return the stages as the node measured them; nodes that do not say give the total only."""
     said = (result.extra or {}).get("service_timings")
@@ -173,6 +213,18 @@ def ui_event(
         error_code=_ERROR_CODES.get(reason) if reason is not None else None,
         hint=reason.value if reason is not None else None,
         wait_ms_estimate=wait_ms_estimate,
+    )
+
+
+def asr_partial(utterance: Utterance, text: str, *, is_final: bool) -> AsrPartial:
+    """Return the message with text that was recognised so far."""
+    return AsrPartial(
+        session_id=utterance.spec.session_id,
+        utterance_index=utterance.spec.utterance_index,
+        job_id=utterance.spec.job_id,
+        text=text,
+        is_final=is_final,
+        trace_id=utterance.work.trace_id,
     )
 
 

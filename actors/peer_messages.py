@@ -11,7 +11,7 @@ from actors.messages import Work
 from protocol.ids import InstanceId, JobId, NodeId
 from protocol.peer import Address
 from storage.job import JobSpec
-from storage.replies import Note
+from storage.replies import Note, Released
 
 
 class LinkWire(Protocol):
@@ -115,9 +115,9 @@ class InstanceReaped:
 
 @dataclass(frozen=True, slots=True)
 class NoteArrived:
-    """Another instance's script did something to a job of ours."""
+    """Another instance's script did something to a job or a session of ours."""
 
-    note: Note
+    note: Note | Released
 
 
 # ---- DispatcherActor ↔ NodeActor ------------------------------------------------------------

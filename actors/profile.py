@@ -1,6 +1,9 @@
 """What a session asked for when it began, and what follows from it for its jobs. Pure."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
+
+from pydantic_core import from_json, to_json
 
 from actors.audience import Track
 from actors.cut import Cut, CutReason
@@ -89,6 +92,18 @@ class SessionProfile:
             wants_pcm16=_wants_pcm16(init),
         )
 
+    def text(self) -> str:
+        """Return it as JSON, for the store."""
+        return to_json(self).decode()
+
+    @classmethod
+    def restored(cls, text: str) -> "SessionProfile":
+        """Read what `text` wrote; what a later version added is passed over."""
+        said = _known(cls, text)
+        if said.get("audio_format") is not None:
+            said["audio_format"] = AudioFormat(said["audio_format"])
+        return cls(**said)
+
     def acknowledgement(self) -> SessionInitAck:
         """Return the answer to `session_init`."""
         codec = AudioFormat.PCM16 if self.audio_format is AudioFormat.PCM16 else AudioFormat.OPUS
@@ -123,6 +138,27 @@ class Request:
     lang_a: str | None
     lang_b: str | None
     auto_langs: tuple[str, ...] | None
+
+    def text(self) -> str:
+        """Return it as JSON, for the store."""
+        return to_json(self).decode()
+
+    @classmethod
+    def restored(cls, text: str) -> "Request":
+        """Read what `text` wrote."""
+        return cls(**_known(cls, text))
+
+
+def _known(kind: type[SessionProfile | Request], text: str) -> dict[str, Any]:
+    """Return the fields that both have, as values."""
+    data = from_json(text)
+    said = {each.name: data[each.name] for each in fields(kind) if each.name in data}
+    for name, model in (("features", Features), ("pipeline", Pipeline)):
+        if said.get(name) is not None:
+            said[name] = model.model_validate(said[name])
+    if said.get("auto_langs") is not None:
+        said["auto_langs"] = tuple(said["auto_langs"])
+    return said
 
 
 def asked_by(profile: SessionProfile, message: Utterance | None) -> Request:
@@ -198,15 +234,25 @@ def work_of(request: Request, cut: Cut, further_language: str | None = None) -> 
     )
 
 
+class Numbers(NamedTuple):
+    """By what a cut is known."""
+
+    job_id: JobId
+    utterance_index: int
+    session_epoch: int
+    cut: int = 0
+    """From 1 within its session; 0 where nobody can resume the session."""
+
+
 def spec_of(
     profile: SessionProfile,
     request: Request,
     cut: Cut,
-    numbers: tuple[JobId, int, int],
+    numbers: Numbers,
     deadline_in_ms: int,
 ) -> JobSpec:
-    """Return what the store is told of the cut; `numbers` are job id, utterance index, epoch."""
-    job_id, index, epoch = numbers
+    """Return what the store is told of the cut."""
+    job_id, index, epoch, _ = numbers
     return JobSpec(
         job_id=job_id,
         request_id=request_id(profile.session_id, index, request.target),
@@ -230,4 +276,5 @@ def spec_of(
         trace_id=request.trace_id,
         cost_ms=max(1, round(cut.duration_ms)),
         deadline_in_ms=deadline_in_ms,
+        cut=numbers.cut,
     )

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from actors.admission import AdmissionOptions, Refusal, admit_session
 from actors.directory import Directory
 from actors.messages import NodeRegistering, SocketAttached
+from actors.move_messages import ResumeAnswered, ResumeRequested
+from actors.move_steps import CANNOT_RESUME
+from actors.moved_session import MovedSession
 from actors.node import NodeActor
 from actors.node_options import NodeOptions
 from actors.node_succession import NodeEstate, estate_of
@@ -40,6 +43,13 @@ class OpenedSession:
     use_binary_frame: bool
     is_resumed: bool = False
     """It goes on: its client sends again what was lost with the former socket."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The session is asked for in the store; `ResumeAnswered` says what became of it."""
+
+    session_id: SessionId
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +92,18 @@ class Reception:
         self._directory: Directory = setup.directory
 
     def open_session(
-        self, init: SessionInit, outbox: Outbox, tenant_id: str | None
-    ) -> OpenedSession | Refused:
-        """Begin a session, or go on with one (`resume`); its actor acknowledges."""
+        self,
+        init: SessionInit,
+        outbox: Outbox,
+        tenant_id: str | None,
+        asker: Mailbox | None = None,
+    ) -> OpenedSession | Refused | Pending:
+        """Begin a session, or go on with one (`resume`); its actor acknowledges.
+
+        `asker` is told `ResumeAnswered` where the session has to be fetched first.
+        """
         if init.resume and (init.session_id is not None or init.resume_token is not None):
-            return self._resume_session(init, outbox, tenant_id)
+            return self._resume_session(init, outbox, tenant_id, asker)
         refusal = admit_session(
             self._setup.presence.attached,
             self._admission,
@@ -106,8 +123,12 @@ class Reception:
         return OpenedSession(session_id, ref, profile.use_binary_frame)
 
     def _resume_session(
-        self, init: SessionInit, outbox: Outbox, tenant_id: str | None
-    ) -> OpenedSession | Refused:
+        self,
+        init: SessionInit,
+        outbox: Outbox,
+        tenant_id: str | None,
+        asker: Mailbox | None = None,
+    ) -> OpenedSession | Refused | Pending:
         """Hand a session over to this socket; no bound on sessions, overload or draining ends one.
 
         From here on the former socket is not heard any more: it is closed in the same step.
@@ -115,15 +136,35 @@ class Reception:
         session_id, token = init.session_id or SessionId(""), init.resume_token or ""
         resumption = self._setup.presence.resumption(session_id)
         ref = self._directory.sessions.get(session_id)
-        credential = tenant_id or ANONYMOUS
+        credential, last_seq = tenant_id or ANONYMOUS, init.last_delivery_seq or 0
+        is_here = resumption is not None and ref is not None and not resumption.is_behind(token)
+        if asker is not None and session_id and token and not is_here:
+            wish = ResumeRequested(asker, session_id, token, credential, outbox, last_seq)
+            self._directory.dispatcher.tell(wish)
+            return Pending(session_id)
         if resumption is None or ref is None or not resumption.admits(token, credential):
-            text = "this session cannot be resumed: send session_init without session_id"
-            return Refused(ErrorCode.INVALID_SESSION, text)
+            return Refused(ErrorCode.INVALID_SESSION, CANNOT_RESUME)
         former = resumption.claim(token, outbox)
-        tell(ref, SocketResumed(outbox, init.last_delivery_seq or 0))
+        tell(ref, SocketResumed(outbox, last_seq))
         if former is not None:
             former.close(CloseCode.SESSION_TAKEN_OVER, "the session was resumed on another socket")
         return OpenedSession(session_id, ref, resumption.use_binary_frame, is_resumed=True)
+
+    def admit_moved(self, moved: MovedSession, wish: ResumeRequested) -> ResumeAnswered:
+        """Go on with a session from another instance, on the socket that asked for it."""
+        session_id, profile = wish.session_id, moved.profile
+        former = self._directory.sessions.get(session_id)
+        if former is not None:  # it was here before, and has been told to go
+            self._setup.presence.leave(session_id)
+            self._setup.presence.withdraw(session_id)
+        ref = SessionActor.start(profile, self._setup, None, moved, supervisor=self._supervisor)
+        self._directory.register_session(session_id, ref)
+        resumption = self._setup.presence.resumption(session_id)
+        if resumption is None or not resumption.admits(wish.token, wish.credential):
+            raise LookupError("a session came without the offer to resume it")
+        resumption.claim(wish.token, wish.outbox)
+        tell(ref, SocketResumed(wish.outbox, wish.last_delivery_seq))
+        return ResumeAnswered(session_id, ref, resumption.use_binary_frame)
 
     def attach_session(
         self, session_id: SessionId, outbox: Outbox, tenant_id: str | None

@@ -4,14 +4,10 @@ Shared by the session (which renews the token and ends the offer) and reception 
 the token and hands the session over). Tokens are nowhere else; they are never logged or shown.
 """
 
-import secrets
 from dataclasses import dataclass
-from hmac import compare_digest
 
 from actors.ports import Outbox
-
-TOKEN_BYTES = 24
-"""192 random bits."""
+from actors.resume_token import TokenMint, TokenNumber
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +29,37 @@ class Resumption:
     the token was accepted: a grace that ends meanwhile has come too late.
     """
 
-    __slots__ = ("_claims", "_presented", "_valid", "credential", "speaker", "use_binary_frame")
+    __slots__ = (
+        "_claims",
+        "_newest",
+        "_presented",
+        "_valid",
+        "credential",
+        "mint",
+        "speaker",
+        "use_binary_frame",
+    )
 
-    def __init__(self, credential: str, speaker: Outbox, *, use_binary_frame: bool = False) -> None:
+    def __init__(
+        self,
+        credential: str,
+        speaker: Outbox | None,
+        mint: TokenMint,
+        *,
+        presented: TokenNumber | None = None,
+        use_binary_frame: bool = False,
+    ) -> None:
+        """Make an offer; `presented` is the token that brought the session from elsewhere."""
         self.credential = credential
         """Tenant of the credential with which the session was opened; empty: without one."""
         self.use_binary_frame = use_binary_frame
         self.speaker: Outbox | None = speaker
         """The socket that speaks for the session, or will once its claim is met."""
-        self._valid: list[bytes] = []
+        self.mint = mint
+        self._newest = presented or TokenNumber(0, 0)
+        self._valid: list[TokenNumber] = [] if presented is None else [presented]
         """Newest last."""
-        self._presented: bytes | None = None
+        self._presented: TokenNumber | None = None
         self._claims = 0
 
     def __repr__(self) -> str:
@@ -57,6 +73,11 @@ class Resumption:
     def admits(self, token: str, credential: str) -> bool:
         """Tell whether this is a valid token, from a caller like the one who opened the session."""
         return self._match(token) is not None and credential == self.credential
+
+    def is_behind(self, token: str) -> bool:
+        """Tell whether this token was made by a later owner: the session has been elsewhere."""
+        number = self.mint.read(token)
+        return number is not None and number > self._newest
 
     def claim(self, token: str, speaker: Outbox) -> Outbox | None:
         """Let a socket speak from now on; return the one that does not any more, if any.
@@ -77,24 +98,27 @@ class Resumption:
         self._claims -= 1
         return not self._claims
 
-    def renew(self) -> str:
-        """Return the next token; the one just presented stays valid until `settle`."""
-        token = secrets.token_urlsafe(TOKEN_BYTES)
-        self._valid = [token.encode()]
+    def renew(self, epoch: int) -> str:
+        """Return the next token; the one just presented stays valid until `settle`.
+
+        `epoch` is the session's in the store: no two owners make tokens of the same number.
+        """
+        self._newest = TokenNumber(max(epoch, self._newest.epoch), self._newest.serial + 1)
+        self._valid = [self._newest]
         if self._presented is not None:
             self._valid.insert(0, self._presented)
-        return token
+        return self.mint.make(self._newest)
 
-    def settle(self) -> None:
-        """The client has spoken since it came back: it knows the newest token."""
+    def settle(self) -> TokenNumber | None:
+        """The client has spoken: it knows the newest token.
+
+        Returns that token's number if others were valid before.
+        """
+        had_others = len(self._valid) > 1
         self._presented = None
         del self._valid[:-1]
+        return self._valid[0] if had_others else None
 
-    def _match(self, token: str) -> bytes | None:
-        """Return the valid token that equals this one; takes as long whichever it is."""
-        given = token.encode(errors="backslashreplace")
-        found = None
-        for valid in self._valid:
-            if compare_digest(valid, given):
-                found = valid
-        return found
+    def _match(self, token: str) -> TokenNumber | None:
+        number = self.mint.read(token)
+        return number if number in self._valid else None

@@ -116,6 +116,20 @@ class Segmenter:
         return self._segment.first_seq
 
     @property
+    def turn(self) -> Turn | None:
+        """The turn that goes on behind the last cut; None: the next cut begins one."""
+        return self._turn
+
+    def restore(self, turn: Turn, now_ms: float) -> None:
+        """Go on with a turn that began elsewhere."""
+        self._begin(turn, now_ms)
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """Hertz, of PCM16 chunks."""
+        return self._framing.sample_rate_hz
+
+    @property
     def audio_format(self) -> AudioFormat | None:
         """What the session's chunks are; None before the first one of an undeclared session."""
         return self._framing.audio_format

@@ -60,13 +60,14 @@ class Sequencer(Generic[K, T]):
     empty deque takes 0.6 kB and most sessions are idle.
     """
 
-    __slots__ = ("_gap_ms", "_next_delivery_seq", "_order", "_places", "_waiting")
+    __slots__ = ("_gap_ms", "_next_delivery_seq", "_order", "_passed", "_places", "_waiting")
 
     def __init__(self, options: SequencerOptions, *, next_delivery_seq: int = 1) -> None:
         self._gap_ms = options.result_gap_ms
         self._next_delivery_seq = next_delivery_seq
         self._places: dict[K, _Place[K, T]] = {}
         self._order: list[_Place[K, T]] = []
+        self._passed: list[K] = []
         self._waiting: list[tuple[float, _Place[K, T]]] = []
         """When it became ready, and what: by arrival. Delivered ones leave at the front."""
 
@@ -96,6 +97,21 @@ class Sequencer(Generic[K, T]):
         if not self._waiting:
             return None
         return self._waiting[0][0] + self._gap_ms
+
+    def go_on(self, next_delivery_seq: int) -> None:
+        """Count on from a number that another recipient's sequencer has reached."""
+        self._next_delivery_seq = next_delivery_seq
+
+    def pass_over(self, key: K) -> None:
+        """Expect a key that later ones went out before: it leaves when its outcome is ready."""
+        place: _Place[K, T] = _Place(key)
+        place.is_passed = True
+        self._places[key] = place
+
+    def take_passed(self) -> list[K]:
+        """Return the keys that later ones went out before since the last look."""
+        passed, self._passed = self._passed, []
+        return passed
 
     def expect(self, key: K) -> bool:
         """Give this key the next place; False (and nothing changes) while it has one."""
@@ -150,6 +166,7 @@ class Sequencer(Generic[K, T]):
                 deliveries.append(self._deliver(place))
             else:
                 place.is_passed = True
+                self._passed.append(place.key)
             if place is last:
                 break
         del self._order[:done]

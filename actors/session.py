@@ -10,12 +10,13 @@ Life, by phase:
   is open gets its outcome, here if nowhere else. Nothing more is taken.
 - Lingering when only the client is missing: it may resume, asked for the end itself, and lost its
   socket before it heard all. Within the grace it still can.
+- Leaving while its instance shuts down and another one can go on with it: what is open ends here,
+  nothing more is taken, the rest stays in the store.
 - Over. It does not end before everything that was said has its outcome.
 
 A resume that reception has let in always finds the session: it is told so by a claim, at once.
 """
 
-from enum import Enum, auto
 from typing import Any
 
 from actors.faults import SessionRefused
@@ -24,7 +25,6 @@ from actors.messages import (
     ClientBeat,
     CloseRequested,
     DispatcherRestarted,
-    EndJob,
     JobDispatched,
     JobEnded,
     JobProgressed,
@@ -34,22 +34,27 @@ from actors.messages import (
     PlaybackStarted,
     ResultReplaced,
     SessionClaimed,
-    SessionEnded,
     SocketAttached,
     SocketLost,
     StoreEmptied,
     UtteranceArrived,
     UtteranceWanted,
 )
+from actors.move_messages import (
+    LeaveRequested,
+    OwnershipConfirmed,
+    SessionNoted,
+    SessionReleased,
+)
+from actors.moved_session import MovedSession
 from actors.ports import Outbox
 from actors.profile import SessionProfile
-from actors.resumption import Resumption, SocketResumed
+from actors.resumption import SocketResumed
 from actors.room_messages import RoomAsked, RoomMessage, SignalSaid
-from actors.runtime import tell
-from actors.session_work import SessionSetup, SessionWork
-from actors.utterances import Utterance
-from protocol.errors import CloseCode, ErrorCode, MissingReason, ProtocolError
-from protocol.session_outbound import Reconnect, SessionCloseAck, error_message
+from actors.session_ends import ENDING, OPEN, Phase, SessionEnds, SessionUnservedError
+from actors.session_work import SessionSetup
+from protocol.errors import ErrorCode, MissingReason, ProtocolError
+from protocol.session_outbound import Reconnect
 from storage.job import JobState
 
 __all__ = ["SessionActor", "SessionSetup"]
@@ -58,66 +63,83 @@ _SAID = (ChunkArrived, UtteranceArrived, ClientBeat, PlaybackStarted, PlaybackEn
 """What only a client says that has read its acknowledgement."""
 
 
-class SessionUnservedError(RuntimeError):
-    """The dispatcher cannot take the session on: it ends as one that failed itself."""
+_STORE_WAIT_MS = 250.0
+"""A store that does not answer in this time is away; sessions begin without it all the same."""
 
 
-class _Phase(Enum):
-    ACTIVE = auto()
-    DETACHED = auto()
-    CLOSING = auto()
-    LINGERING = auto()
-    OVER = auto()
+class SessionActor(SessionEnds):
+    """Owns one session; every utterance it cut has exactly one outcome before it ends.
 
-
-_OPEN = (_Phase.ACTIVE, _Phase.DETACHED)
-
-
-class SessionActor(SessionWork):
-    """Owns one session; every utterance it cut has exactly one outcome before it ends."""
+    Or it ends without a word, when another instance goes on with the session.
+    """
 
     mailbox_limit = 256
     """About a minute of speech: a reader that is this far ahead waits."""
 
-    def __init__(self, profile: SessionProfile, setup: SessionSetup, outbox: Outbox) -> None:
-        super().__init__(profile, setup, outbox)
-        self._phase = _Phase.ACTIVE
-        self._phase_ends_ms: float | None = None
+    def __init__(
+        self,
+        profile: SessionProfile,
+        setup: SessionSetup,
+        outbox: Outbox | None,
+        moved: MovedSession | None = None,
+    ) -> None:
+        """Begin a session on this socket, or go on with one from elsewhere, without a socket."""
+        super().__init__(profile, setup, outbox, moved)
+        self._moved = moved
         self._grace_ends_ms = 0.0
         """Until when a client whose socket was lost last may come back."""
-        self._acknowledge = False
         self._lingers = False
         """The client asked for the end and may come back for what it has not heard."""
         self._farewell: Reconnect | None = None
         """What clients are told while the process shuts down."""
-        self._resumption: Resumption | None = None
-        self._is_token_fresh = False
-        """The client has not spoken since it was given its token."""
-        if profile.is_resumable:
-            self._resumption = Resumption(
-                profile.credential, outbox, use_binary_frame=profile.use_binary_frame
-            )
-            setup.presence.offer(profile.session_id, self._resumption)
 
     def __repr__(self) -> str:
         sid, phase, open_ = self._profile.session_id, self._phase.name, len(self._uplink.open)
         return f"<SessionActor {sid} {phase} open={open_}>"
 
     def on_start(self) -> None:
-        """Acknowledge first: some clients take whatever frame comes first for the answer."""
+        """Acknowledge first: some clients take whatever frame comes first for the answer.
+
+        A token is given when the store can vouch for it: this instance may be gone a moment later.
+        """
+        if self._moved is not None:
+            self._begin_in_the_middle(self._moved)
+            return
         self._setup.presence.attach(self._profile.session_id)
-        self._welcome(resumed=False)
         self._open_in_store()
+        if self._resumption is None:
+            self._welcome(resumed=False)
+        else:
+            self._welcome_at_ms = self.now_ms() + _STORE_WAIT_MS
+            self._arm()
         self._log.info("session opened", platform=self._profile.platform)
+
+    def _begin_in_the_middle(self, moved: MovedSession) -> None:
+        """It comes from another instance, and its client is on the way: as if it were detached."""
+        self._moved = None
+        self._restore(moved)
+        self._grace_ends_ms = self.now_ms() + self._setup.grace_ms
+        if self._is_closing:
+            self._phase, self._lingers = Phase.CLOSING, self._acknowledge
+            self._phase_ends_ms = self.now_ms() + self._setup.close_flush_ms
+        else:
+            self._phase, self._phase_ends_ms = Phase.DETACHED, self._grace_ends_ms
+            self._setup.presence.detach(self._profile.session_id, None)
+        self._log.info("session goes on here", open=len(self._uplink.open))
 
     def on_receive(self, message: Any) -> None:
         """Handle one message, then set the alarm for what time brings next."""
+        if self._resumption is not None and self._is_in_doubt():
+            self._on_doubted(message)
+            self._arm()
+            return
         if self._is_token_fresh and isinstance(message, _SAID):
+            self._is_token_fresh = False
             self._settle_token()
         match message:
-            case ChunkArrived() if self._phase not in _OPEN:
-                pass  # said after the end
-            case UtteranceArrived() if self._phase not in _OPEN:
+            case ChunkArrived() if self._phase not in OPEN:
+                self._on_chunk_again(message)  # what else is said after the end does not count
+            case UtteranceArrived() if self._phase not in OPEN:
                 self._refuse(ProtocolError(ErrorCode.SESSION_CLOSED, "the session is closing"))
             case ChunkArrived():
                 self._on_chunk(message)
@@ -149,7 +171,9 @@ class SessionActor(SessionWork):
             case SessionRefused():
                 raise SessionUnservedError("the dispatcher failed of this session")
             case SessionClaimed():
-                self._uplink.epoch = message.epoch
+                self._on_claimed(message)
+                if self._welcome_at_ms is not None:
+                    self._welcome(resumed=False)
             case SocketLost():
                 self._on_socket_lost(message)
             case SocketAttached():
@@ -158,11 +182,11 @@ class SessionActor(SessionWork):
                 self._on_resumed(message)
             case CloseRequested():
                 self._on_close_requested(message)
-            case RoomAsked() | SignalSaid() if self._phase not in _OPEN:
+            case RoomAsked() | SignalSaid() if self._phase not in OPEN:
                 self._refuse(ProtocolError(ErrorCode.SESSION_CLOSED, "the session is closing"))
             case RoomMessage():
                 self._on_room(message)
-            case StoreEmptied() | DispatcherRestarted() if self._phase is _Phase.OVER:
+            case StoreEmptied() | DispatcherRestarted() if self._phase is Phase.OVER:
                 pass  # it must not be opened again: nobody would end it
             case StoreEmptied():
                 self._open_in_store()
@@ -171,29 +195,24 @@ class SessionActor(SessionWork):
             case DispatcherRestarted():
                 self._on_dispatcher_restarted()
             case _:
+                self._on_news_of_others(message)
+
+    def _on_news_of_others(self, message: Any) -> None:
+        """Handle what has to do with other instances."""
+        match message:
+            case SessionNoted():
+                self._on_noted(message)
+                self._finish_if_done()
+            case SessionReleased():
+                self._on_released()
+            case OwnershipConfirmed():
+                pass  # it was not in doubt, or has heard of it before
+            case LeaveRequested():
+                self._on_leave_requested(message)
+            case _:
                 raise TypeError(f"{self!r} cannot handle {type(message).__name__}")
 
     # ---- sockets come and go ----------------------------------------------------------------
-
-    def _welcome(self, *, resumed: bool) -> None:
-        """Acknowledge `session_init`; a client that may resume is told how and from where."""
-        ack = self._profile.acknowledgement()
-        if self._resumption is not None and self._uplink.progress is not None:
-            self._is_token_fresh = True
-            extensions: dict[str, Any] = {
-                "resume_token": self._resumption.renew(),
-                "resumed": resumed,
-                "next_seq": self._uplink.progress.next_seq,
-            }
-            if resumed:
-                extensions["message"] = "session resumed"
-            ack = ack.model_copy(update=extensions)
-        self._downlink.send(ack)
-
-    def _settle_token(self) -> None:
-        self._is_token_fresh = False
-        if self._resumption is not None:
-            self._resumption.settle()
 
     def _on_socket_lost(self, message: SocketLost) -> None:
         if message.outbox is not self._downlink.outbox:
@@ -201,8 +220,8 @@ class SessionActor(SessionWork):
         now_ms = self.now_ms()
         self._downlink.disconnect()
         self._grace_ends_ms = now_ms + self._setup.grace_ms
-        if self._phase is _Phase.ACTIVE:
-            self._phase = _Phase.DETACHED
+        if self._phase is Phase.ACTIVE:
+            self._phase = Phase.DETACHED
             self._phase_ends_ms = self._grace_ends_ms
             self._uplink.detached(now_ms)
             self._setup.presence.detach(self._profile.session_id, self._attachable_by)
@@ -219,12 +238,12 @@ class SessionActor(SessionWork):
 
     def _on_attached(self, message: SocketAttached) -> None:
         self._downlink.connect(message.outbox)
-        if self._phase is _Phase.DETACHED:
+        if self._phase is Phase.DETACHED:
             self._become_active()
             self._log.info("session attached to another socket")
 
     def _become_active(self) -> None:
-        self._phase = _Phase.ACTIVE
+        self._phase = Phase.ACTIVE
         self._phase_ends_ms = None
         self._setup.presence.attach(self._profile.session_id)
         if self._room is not None:
@@ -236,7 +255,7 @@ class SessionActor(SessionWork):
             return  # a later resume is on its way
         now_ms = self.now_ms()
         self._downlink.connect(message.outbox)
-        if self._phase in _OPEN:
+        if self._phase in OPEN:
             self._become_active()
             self._uplink.resumed(now_ms)
         self._welcome(resumed=True)
@@ -270,20 +289,44 @@ class SessionActor(SessionWork):
             self._downlink.send(self._farewell)
         within_ms = self._setup.close_flush_ms if message.within_ms is None else message.within_ms
         ends_ms = self.now_ms() + within_ms
-        if self._phase not in _OPEN:
-            if self._phase is _Phase.CLOSING and self._phase_ends_ms is not None:
+        if self._phase not in OPEN:
+            if self._phase is Phase.CLOSING and self._phase_ends_ms is not None:
                 self._phase_ends_ms = min(self._phase_ends_ms, ends_ms)
             self._finish_if_done()
             return
-        self._phase, self._phase_ends_ms = _Phase.CLOSING, ends_ms
+        self._phase, self._phase_ends_ms = Phase.CLOSING, ends_ms
+        self._is_closing = True
         self._setup.presence.leave(self._profile.session_id)
-        self._dispatch(self._uplink.flush(self.now_ms()))
+        cut = self._uplink.flush(self.now_ms())
+        self._dispatch(cut)
+        self._leave_room()
+        if not cut and self._lingers:
+            self._note()  # nothing else tells another instance that nothing more is taken
+        self._finish_if_done()
+
+    # ---- to another instance ----------------------------------------------------------------
+
+    def _on_chunk_again(self, message: ChunkArrived) -> None:
+        self._uplink.chunk_again(message)
+        self._send_filled()
+
+    def _on_leave_requested(self, message: LeaveRequested) -> None:
+        """This instance goes away: take nothing more, finish what is open, leave the rest."""
+        if self._resumption is None or self._phase not in OPEN:
+            within_ms, after_ms = message.within_ms, message.reconnect_after_ms
+            close = CloseRequested(message.reason, False, within_ms, after_ms)
+            self._on_close_requested(close)
+            return
+        self._phase, self._phase_ends_ms = Phase.LEAVING, self.now_ms() + message.within_ms
+        self._farewell = Reconnect(after_ms=message.reconnect_after_ms, reason=message.reason)
+        self._downlink.send(self._farewell)
+        self._setup.presence.leave(self._profile.session_id)
         self._leave_room()
         self._finish_if_done()
 
     def _finish_if_done(self) -> None:
         """End a closing session that has nothing open, once its client has heard all it can."""
-        if self._phase not in (_Phase.CLOSING, _Phase.LINGERING) or len(self._uplink.open):
+        if self._phase not in ENDING or len(self._uplink.open):
             return
         self._downlink.flush(self.now_ms())
         if self._downlink.is_cut:
@@ -291,67 +334,29 @@ class SessionActor(SessionWork):
         is_claimed = self._resumption is not None and self._resumption.is_claimed
         if self._is_over() or is_claimed or not self._downlink.is_caught_up:
             return
+        if self._phase is Phase.LEAVING:
+            self._leave()
+            return
         if self._lingers and self._downlink.outbox is None and self.now_ms() < self._grace_ends_ms:
-            self._phase = _Phase.LINGERING
+            self._phase = Phase.LINGERING
             self._phase_ends_ms = self._grace_ends_ms
             return
         self._finish()
-
-    def _is_over(self) -> bool:
-        return self._phase is _Phase.OVER
-
-    def _finish(self) -> None:
-        self._phase = _Phase.OVER
-        self._phase_ends_ms = None
-        session_id = self._profile.session_id
-        if self._acknowledge:
-            self._downlink.send(SessionCloseAck(session_id=session_id))
-        self._uplink.drop_all()
-        self._setup.presence.withdraw(session_id)
-        self._setup.directory.dispatcher.tell(SessionEnded(session_id))
-        self._setup.directory.remove_session(session_id, self.actor_ref)
-        self._log.info("session closed")
-        self.stop()
-
-    def on_failure(self, *_exception: object) -> None:
-        """A bug ended this actor: the client is told, nothing stays behind."""
-        profile, setup = self._profile, self._setup
-        unanswered = list(self._uplink.open)
-        for utterance in unanswered:
-            job_id = utterance.spec.job_id
-            end = EndJob(job_id, JobState.CANCELLED, MissingReason.PROCESSING_ERROR)
-            tell(setup.directory.dispatcher, end)
-        tell(setup.directory.dispatcher, SessionEnded(profile.session_id))
-        self._uplink.drop_all()
-        setup.presence.leave(profile.session_id)
-        setup.presence.withdraw(profile.session_id)
-        setup.directory.remove_session(profile.session_id, self.actor_ref)
-        self._say_that_it_failed(unanswered)  # last, for it may fail as well
-
-    def _say_that_it_failed(self, unanswered: list[Utterance]) -> None:
-        """What is open gets its outcome all the same; then the socket is of no further use."""
-        speaker = self._downlink.outbox
-        if self._resumption is not None and self._resumption.is_claimed:
-            speaker = self._resumption.speaker  # it waits for an ack
-        error = error_message(ErrorCode.INTERNAL_ERROR, "the session failed and is over")
-        try:
-            self._give_up(unanswered)
-            self._leave_room()
-        finally:
-            if speaker is not None:
-                speaker.send(error)
-                speaker.close(CloseCode.INTERNAL_ERROR, "the session failed")
 
     # ---- time -------------------------------------------------------------------------------
 
     def on_wake(self, now_ms: float) -> None:
         """Pauses, outcomes held back for too long, the end of the grace, overdue outcomes."""
-        if self._phase in _OPEN:
+        if self._resumption is not None and self._is_in_doubt():
+            return  # what is due is done when the doubt is over
+        if self._phase in OPEN:
             is_unread = self._downlink.is_unread or not self.actor_inbox.empty()
             self._dispatch(self._uplink.poll(now_ms, is_unread=is_unread))
         self._downlink.poll(now_ms)
         if self._room is not None:
             self._room.poll(now_ms)
+        if self._welcome_at_ms is not None and now_ms >= self._welcome_at_ms:
+            self._welcome(resumed=False)
         for utterance in self._uplink.overdue(now_ms):
             self._log.warning("an outcome is overdue", job_id=utterance.spec.job_id)
             self._end_everywhere(utterance, JobState.FAILED, MissingReason.JOB_TIMEOUT)
@@ -362,27 +367,32 @@ class SessionActor(SessionWork):
 
     def _on_phase_end(self) -> None:
         self._phase_ends_ms = None
-        if self._phase is _Phase.DETACHED:
+        if self._phase is Phase.DETACHED:
             if self._resumption is not None and self._resumption.is_claimed:
                 return  # its client is back in time: it comes with one of the next messages
             self._setup.presence.withdraw(self._profile.session_id)
             self._on_close_requested(CloseRequested("grace", acknowledge=False))
-        elif self._phase is _Phase.CLOSING:
+        elif self._phase is Phase.CLOSING:
             for utterance in list(self._uplink.open):
                 self._end_everywhere(utterance, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
+        elif self._phase is Phase.LEAVING:
+            self._leave()
 
     def _arm(self) -> None:
         """One alarm for the earliest of all deadlines; most messages only move it later."""
         if self._downlink.is_cut:
             self._notice_cut()
-        if self._phase is _Phase.OVER:
+        if self._phase is Phase.OVER or self._doubts != self._setup.standing.doubts:
             return
         deadlines = (
             self._uplink.deadline_ms,
             self._uplink.overdue_at_ms,
             self._downlink.deadline_ms,
             self._phase_ends_ms,
+            self._welcome_at_ms,
             self._acknowledge_audio(),
             None if self._room is None else self._room.deadline_ms,
         )
         self.wake_at(min((at_ms for at_ms in deadlines if at_ms is not None), default=None))
+        if self._resumption is not None:
+            self._note_if_needed()

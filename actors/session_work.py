@@ -5,7 +5,7 @@ the dispatcher is told in between. Must not: know when the session begins, pause
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from loguru import logger
 
@@ -24,7 +24,6 @@ from actors.messages import (
     PlaybackEnded,
     PlaybackStarted,
     ResultReplaced,
-    SessionOpened,
     UtteranceArrived,
     UtteranceCut,
     UtteranceWanted,
@@ -38,6 +37,7 @@ from actors.room_messages import RoomMessage
 from actors.room_setup import RoomSetup
 from actors.runtime import LoopActor
 from actors.session_room import SessionRoom
+from actors.standing import Standing
 from actors.uplink import Repeated, Uplink, UplinkOptions
 from actors.utterances import Utterance
 from protocol.errors import ErrorCode, MissingReason, ProtocolError
@@ -62,6 +62,7 @@ class SessionSetup:
     """False: a lost node ends the job as `node_lost`, because its audio is gone."""
     wall_ms: Callable[[], int]
     """Unix ms, for what peers are told."""
+    standing: Standing = field(default_factory=Standing)
     rooms: RoomSetup | None = None
     """None: rooms are not offered."""
 
@@ -69,7 +70,7 @@ class SessionSetup:
 class SessionWork(LoopActor):
     """The working half of a session; every utterance it cut has exactly one outcome."""
 
-    def __init__(self, profile: SessionProfile, setup: SessionSetup, outbox: Outbox) -> None:
+    def __init__(self, profile: SessionProfile, setup: SessionSetup, outbox: Outbox | None) -> None:
         super().__init__()
         self.key = profile.session_id
         self._profile = profile
@@ -82,16 +83,11 @@ class SessionWork(LoopActor):
             self._on_delivered if profile.is_resumable else None,
         )
         self._downlink.outbox = outbox
+        self._downlink.next_number = self._uplink.next_number
         self._downlink.knows_results_only = profile.is_gateway
         self._room: SessionRoom | None = None
         """Made when the client first asks for a room."""
         self._log = logger.bind(session_id=profile.session_id)
-
-    def _open_in_store(self) -> None:
-        profile = self._profile
-        self._setup.directory.dispatcher.tell(
-            SessionOpened(self.actor_ref, profile.session_id, profile.tenant_id)
-        )
 
     # ---- what the client says ---------------------------------------------------------------
 
@@ -103,6 +99,8 @@ class SessionWork(LoopActor):
             return
         if cut:
             self._dispatch(cut)
+        elif self._uplink.has_filled:
+            self._send_filled()
 
     def _on_utterance(self, message: UtteranceArrived) -> None:
         try:
@@ -111,6 +109,7 @@ class SessionWork(LoopActor):
             self._refuse(error)
             return
         if isinstance(cut, Repeated):
+            self._send_filled()
             self._repeat(cut)
         else:
             self._dispatch(cut)
@@ -160,15 +159,27 @@ class SessionWork(LoopActor):
 
     def _tell_cut(self, utterance: Utterance, attempt: int) -> None:
         audio = utterance.audio or b""
+        state = "" if attempt else self._state_with(utterance)
         self._setup.directory.dispatcher.tell(
-            UtteranceCut(self.actor_ref, utterance.spec, utterance.work, audio, attempt)
+            UtteranceCut(self.actor_ref, utterance.spec, utterance.work, audio, attempt, state)
         )
+
+    def _state_with(self, utterance: Utterance) -> str:  # noqa: ARG002 - for who remembers
+        """Return what the store keeps with a cut for another instance."""
+        return ""
+
+    def _on_known(self, utterance: Utterance) -> None:
+        """The store has the utterance's job."""
+
+    def _send_filled(self) -> None:
+        """The audio of utterances that were cut elsewhere is whole again."""
 
     def _on_progress(self, message: JobQueued | JobProgressed) -> None:
         utterance = self._uplink.open.get(message.job_id)
         if utterance is None:
             return
         if isinstance(message, JobQueued):
+            self._on_known(utterance)
             wait_ms = message.wait_ms_estimate
             self._downlink.progress(utterance, UiEventKind.QUEUED, self.now_ms(), wait_ms)
         else:
@@ -179,6 +190,7 @@ class SessionWork(LoopActor):
         if utterance is None:
             return
         now_ms = self.now_ms()
+        self._on_known(utterance)
         if message.attempt == 1:
             self._setup.metrics.final_to_assign(now_ms - utterance.cut_at_ms)
         self._downlink.progress(utterance, UiEventKind.DISPATCHED, now_ms)
@@ -252,6 +264,7 @@ class SessionWork(LoopActor):
             ended = JobEnded(job_id, JobState.FAILED, reason, None, 0, None)
             self._deliver(utterance, ended, self.now_ms())
         self._downlink.flush(self.now_ms())
+        self._downlink.open_gate()
 
     def _end_everywhere(self, utterance: Utterance, state: JobState, reason: MissingReason) -> None:
         self._setup.directory.dispatcher.tell(EndJob(utterance.spec.job_id, state, reason))
@@ -276,6 +289,17 @@ class SessionWork(LoopActor):
     def _leave_room(self) -> None:
         if self._room is not None:
             self._room.close(self.now_ms())
+
+    def _abandon_room(self) -> None:
+        """The session goes on elsewhere without its room: nobody there waits for it in vain."""
+        if self._room is None:
+            return
+        for utterance in self._uplink.open:
+            if utterance.track is not None:
+                job_id, reason = utterance.spec.job_id, MissingReason.INSTANCE_LOST
+                ended = JobEnded(job_id, JobState.FAILED, reason, None, 0, None)
+                self._room.ended(Outcome(utterance, ended))
+        self._leave_room()
 
     # ---- what a client that may resume hears beside it --------------------------------------
 

@@ -25,6 +25,7 @@ from actors.messages import (
     StoreEmptied,
     UtteranceCut,
 )
+from actors.move_steps import MoveSteps
 from actors.node_steps import NodeSteps
 from actors.note_steps import NoteSteps
 from actors.reap_steps import ReapSteps
@@ -41,6 +42,7 @@ class Steps:
     sessions: SessionSteps
     reaping: ReapSteps
     notes: NoteSteps
+    moves: MoveSteps
 
 
 @dataclass(frozen=True, slots=True)

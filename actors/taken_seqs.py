@@ -55,6 +55,12 @@ class TakenSeqs:
                 self._join(0)
         return True
 
+    def take_below(self, seq: int) -> None:
+        """Take all numbers below this one; for a beginning in the middle."""
+        if seq > 0 and not self._starts:
+            self._starts.append(0)
+            self._ends.append(seq)
+
     def gap_below(self, seq: int) -> int:
         """Return where the gap right below a taken number begins; the number itself without one."""
         run = bisect_right(self._starts, seq) - 1

@@ -4,6 +4,8 @@ It owns the turn's id, its count of segments and which of them still wait for th
 Must not: know audio or decide cuts.
 """
 
+from typing import Self
+
 from protocol.ids import TurnId
 
 
@@ -22,6 +24,13 @@ class Turn:
 
     def __repr__(self) -> str:
         return f"<Turn {self.turn_id}: {self.next_part} parts, {len(self._open_parts)} open>"
+
+    @classmethod
+    def restored(cls, turn_id: TurnId, next_part: int, ticks: int, open_parts: set[int]) -> Self:
+        """Go on with a turn that began elsewhere."""
+        turn = cls(turn_id)
+        turn.next_part, turn.ticks, turn._open_parts = next_part, ticks, open_parts
+        return turn
 
     @property
     def open_parts(self) -> int:

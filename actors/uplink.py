@@ -5,23 +5,25 @@ counts; the session's actor tells others what came of it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 from actors.admission import HeldAudio
 from actors.audience import Audience, Readers, Track
 from actors.audio_framing import measure
-from actors.audio_progress import AudioProgress
 from actors.cut import Cut
 from actors.messages import ChunkArrived, UtteranceArrived
-from actors.profile import Request, SessionProfile, asked_by, in_language, spec_of, work_of
-from actors.segmenter import Segmenter, SegmenterOptions
-from actors.used_indexes import IndexUse, UsedIndexes
-from actors.utterances import OpenUtterances, Utterance
+from actors.profile import Numbers, Request, SessionProfile, asked_by, in_language, spec_of, work_of
+from actors.uplink_memory import UplinkMemory
+from actors.uplink_options import UplinkOptions
+from actors.used_indexes import IndexUse, Repeated
+from actors.utterances import Utterance
 from protocol.audio import AudioFormat, opus_ticks, pcm_ticks, ticks_to_ms
 from protocol.errors import ErrorCode, ProtocolError
-from protocol.ids import JobId, RequestId, new_job_id, request_id
+from protocol.ids import JobId, new_job_id, request_id
 from protocol.session_inbound import Utterance as UtteranceMessage
+
+__all__ = ["Repeated", "Uplink", "UplinkOptions"]
 
 _LATE_MS = 100
 """So long after its time a wake-up comes only from a loop that was held up."""
@@ -30,63 +32,19 @@ _SAME_TURN_MS = 500
 """Audio so soon after a pause was due, and before the alarm rang, was here before the pause."""
 
 
-@dataclass(frozen=True, slots=True)
-class UplinkOptions:
-    """What the uplink of a session needs to know."""
-
-    segmenter: SegmenterOptions
-    tiny_utterance_ms: int
-    job_lifetime_ms: int
-    """From a cut to its job's absolute deadline, in ms."""
-    overdue_ms: int
-    """An outcome that is not here this long after that deadline is not waited for."""
-    audio_ack_interval_ms: int = 1_000
-    """Between two `audio_ack`, at least."""
-    max_open: int = 200
-    """Utterances without an outcome; beyond it they are refused."""
-
-
-@dataclass(frozen=True, slots=True)
-class Repeated:
-    """The client sent an utterance that it has sent before."""
-
-    request_id: RequestId
-
-
 WhoHears: TypeAlias = Callable[[Request, list[Track]], Audience | None]
 """From what is asked, and the tracks of the turn's open segments, to who hears it."""
 
 
-class Uplink:
-    """Segmenter, index counter and open utterances of one session.
-
-    Invariant: what it holds in bytes (chunks not cut yet and open utterances) is what it has
-    taken from the process's ledger.
-    """
+class Uplink(UplinkMemory):
+    """Takes audio and says what was cut."""
 
     def __init__(self, profile: SessionProfile, options: UplinkOptions, held: HeldAudio) -> None:
-        self.open = OpenUtterances()
-        self.epoch = 0
-        """The session's epoch in the store; 0 until it is claimed."""
-        self._profile = profile
-        self._options = options
-        self._held = held
-        self._accounted_bytes = 0
-        self._accounted_open = 0
+        super().__init__(profile, options, held)
         self._was_late = False
-        self._indexes = UsedIndexes()
         self._uplink_ms: int | None = None
-        self._segmenter = Segmenter(
-            options.segmenter,
-            audio_format=profile.audio_format,
-            sample_rate_hz=profile.sample_rate_hz,
-        )
         self.audience: WhoHears | None = None
         """Asked who hears what was cut; None: nobody but the speaker."""
-        self.progress: AudioProgress | None = None
-        """What has arrived and what may be forgotten; None unless the client may resume."""
-        if profile.is_resumable:
-            self.progress = AudioProgress(options.audio_ack_interval_ms)
 
     def take_index(self) -> int:
         """Return an index that nothing else of this session has or will have."""
@@ -118,6 +76,9 @@ class Uplink:
         """
         if self.progress is not None and not self.progress.take(message.seq):
             return []
+        if self._replay is not None and self._replay.covers(message.seq):
+            self._take_again(self._replay, message)
+            return []
         if message.client_timestamp_ms is not None:
             self._uplink_ms = max(0, wall_ms - message.client_timestamp_ms)
         return self._chunk(message.audio, message.seq, now_ms, is_final=message.is_final)
@@ -142,9 +103,13 @@ class Uplink:
                 raise ProtocolError(ErrorCode.INVALID_MESSAGE, text)
             case IndexUse.REPEATED:
                 sid = self._profile.session_id
-                return Repeated(request_id(sid, said.utterance_index, said.tgt_lang))
+                key = request_id(sid, said.utterance_index, said.tgt_lang)
+                self._fill_repeated(key, said.audio)
+                return Repeated(key)
             case IndexUse.FRESH:
                 return self._said(cut, said.utterance_index, said, now_ms)
+
+    # ---- time -------------------------------------------------------------------------------
 
     def poll(self, now_ms: float, *, is_unread: bool = False) -> list[Utterance]:
         """Return what a pause or a hangover has cut by now.
@@ -162,16 +127,6 @@ class Uplink:
     def flush(self, now_ms: float) -> list[Utterance]:
         """Cut what was said so far into a last utterance."""
         return self._utterances(self._segmenter.flush(now_ms), now_ms)
-
-    def detached(self, now_ms: float) -> None:
-        """The client lost its socket: if it may resume, its quiet is no pause.
-
-        Else the pause clock runs, whatever it played: it says no more that it has ended.
-        """
-        if self.progress is not None:
-            self._segmenter.hold_pause(now_ms)
-        else:
-            self._segmenter.playback_ended(now_ms)
 
     def resumed(self, now_ms: float) -> None:
         """The client is back and sends again what it does not know to have arrived."""
@@ -194,6 +149,8 @@ class Uplink:
             spec = utterance.spec
             if utterance.track is None or not self.open.has_said(spec.utterance_index):
                 self._segmenter.turn_segment_closed(utterance.work.turn_id, spec.turn_part)
+            if utterance.awaits_replay and self._replay is not None:
+                self._replay.forget(spec.cut)
             self._account()
         return utterance
 
@@ -211,6 +168,7 @@ class Uplink:
         """The session is over: nothing is held any more."""
         for utterance in list(self.open):
             self.open.close(utterance.spec.job_id)
+        self._replay = None
         self._held.give_back(self._accounted_bytes)
         self._held.count(-self._accounted_open)
         self._accounted_bytes = self._accounted_open = 0
@@ -277,15 +235,17 @@ class Uplink:
             if self.progress is not None:
                 self.progress.cut(utterance.spec.request_id, cut.first_seq)
             self.open.add(utterance)
+            self._remember(cut, utterance, request, is_message=said is not None)
         self._account()
         return utterances
 
     def _utterance(self, cut: Cut, index: int, request: Request, track: Track | None) -> Utterance:
         if track is not None:
             request = in_language(request, track)
-        numbers = (new_job_id(), index, self.epoch)
+        is_own = track is None or track.for_speaker
+        numbers = Numbers(new_job_id(), index, self.epoch, self.next_number() if is_own else 0)
         spec = spec_of(self._profile, request, cut, numbers, self._options.job_lifetime_ms)
-        if track is not None and not track.for_speaker:
+        if not is_own:
             spec = replace(spec, is_recorded=False)
         return Utterance(
             spec=spec,
@@ -306,15 +266,3 @@ class Uplink:
             for said in self.open
             if said.spec.turn_id == cut.turn_id
         ]
-
-    def _account(self) -> None:
-        """Settle with the ledger what is held more or less than before."""
-        holds = self._segmenter.held_bytes + self.open.held_bytes
-        change = holds - self._accounted_bytes
-        if change > 0:
-            self._held.take(change)
-        elif change < 0:
-            self._held.give_back(-change)
-        self._accounted_bytes = holds
-        self._held.count(len(self.open) - self._accounted_open)
-        self._accounted_open = len(self.open)

@@ -5,7 +5,14 @@ utterances bring their own.
 """
 
 from bisect import bisect_right
+from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Self
+
+from protocol.ids import RequestId
+
+_RUNS_TOLD = 16
+"""Runs of a client's indexes that another instance learns of: most clients count up."""
 
 
 class IndexUse(Enum):
@@ -20,6 +27,13 @@ class IndexUse(Enum):
 
 MAX_RUNS = 1024
 """Runs kept apart. A client that leaves more gaps than this will not fill the oldest one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """The client sent an utterance that it has sent before."""
+
+    request_id: RequestId
 
 
 class _Runs:
@@ -37,6 +51,17 @@ class _Runs:
 
     def __len__(self) -> int:
         return len(self._starts)
+
+    def add_run(self, first: int, end: int) -> None:
+        """Add the numbers from `first` to before `end`, behind all others."""
+        if first < end:
+            self._starts.append(first)
+            self._ends.append(end)
+
+    def latest(self, count: int) -> tuple[int, ...]:
+        """Return the last runs: start and end of each."""
+        runs = zip(self._starts[-count:], self._ends[-count:], strict=True)
+        return tuple(number for run in runs for number in run)
 
     def add(self, number: int) -> None:
         """Add a number that is in no run: before one, behind one, between two, or by itself."""
@@ -65,6 +90,24 @@ class UsedIndexes:
         """What the next cut of the server gets."""
         self._by_client = _Runs()
         self._by_server = _Runs()
+
+    @classmethod
+    def restored(cls, next_index: int, by_client: tuple[int, ...]) -> Self:
+        """Go on elsewhere: what the client has not brought, the server has used."""
+        indexes = cls()
+        indexes.next_index = next_index
+        end = 0
+        for first, last in zip(by_client[::2], by_client[1::2], strict=True):
+            indexes._by_server.add_run(end, first)
+            indexes._by_client.add_run(first, last)
+            end = last
+        indexes._by_server.add_run(end, next_index)
+        return indexes
+
+    @property
+    def client_runs(self) -> tuple[int, ...]:
+        """The latest indexes of the client as runs: start and end of each."""
+        return self._by_client.latest(_RUNS_TOLD)
 
     def __repr__(self) -> str:
         runs = len(self._by_client) + len(self._by_server)

@@ -37,6 +37,15 @@ class Utterance:
     readers: Readers | None = None
     """Set in a room: who understands the speaker. Shared by the jobs of what was said."""
 
+    awaits_replay: bool = False
+    """It was cut elsewhere: its audio comes when the client sends it again."""
+    has_job: bool = True
+    """False: it was cut elsewhere and never dispatched."""
+    wanted_attempt: int | None = None
+    """While it awaits that: the attempt for which a node wants it."""
+    end_seq: int = 0
+    """Audio before it is cut, as the store knows with this utterance."""
+
     @property
     def is_for_speaker(self) -> bool:
         """Whether its outcome goes to the speaker."""
@@ -87,6 +96,12 @@ class OpenUtterances:
     def _look_who_waits(self) -> None:
         since = (utterance.turn_cut_at_ms for utterance in self)
         self.waiting_since_ms = min(since, default=None)
+
+    def fill(self, utterance: Utterance, audio: bytes) -> None:
+        """The audio of an utterance that was cut elsewhere is here."""
+        utterance.audio = audio
+        utterance.awaits_replay = False
+        self._hold(utterance)
 
     def release(self, utterance: Utterance) -> None:
         """Let go of the audio alone."""

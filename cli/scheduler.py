@@ -26,6 +26,8 @@ from actors.link_actor import LinkActor
 from actors.mailbox_actor import MailboxActor
 from actors.messages import CloseRequested, DispatcherRestarted
 from actors.metrics import Gauge
+from actors.move_messages import LeaveRequested, OwnershipDoubted
+from actors.move_steps import MoveSteps
 from actors.node import NodeActor
 from actors.node_steps import NodeSteps
 from actors.node_succession import for_successor, settle
@@ -41,34 +43,34 @@ from actors.room import RoomActor
 from actors.runtime import ActorFailed, ActorRef, LoopActor, tell
 from actors.session import SessionActor, SessionSetup
 from actors.session_steps import SessionSteps
+from actors.standing import Standing
 from actors.succession import Steps, inherit
 from actors.supervisor import Policy, Rule, Supervisor
 from actors.transcoder import TranscoderActor
-from actors.uplink import UplinkOptions
 from cli.arguments import project_version
 from cli.links import LinkParts, Links
+from cli.repositories import repositories
 from cli.rooms import Rooms
+from cli.session_setup import uplink_options
 from cli.settings import Settings
+from cli.settings_error import SettingsError
 from gateway.http import MetricsText
 from gateway.loop_lag import LoopLag
 from gateway.metrics import PrometheusMetrics
 from gateway.reports import ReportSources, StoreReports
 from gateway.server import Bind, Gateway, Inside
 from protocol.ids import InstanceId
-from storage.instances import InstanceRepository
-from storage.jobs import JobLimits, JobRepository
+from storage.keys import SCHEMA
 from storage.mailbox import Mailbox as NoteMailbox
-from storage.nodes import NodeRepository
-from storage.rooms import RoomRepository
-from storage.sessions import SessionRepository
+from storage.replies import Incompatible
 from storage.store import StorageUnavailable, Store, open_executor, open_store
 
 _DRAIN_SLACK_SECONDS = 0.5
 _RECONNECT_AFTER_MS = 1000
 _NODE_RESTARTS = 5
 """Successors that a node's actor gets at once in a minute; then the node's next words make one."""
-_RECORD_BEYOND_GRACE_MS = 60_000
-"""Recorded outcomes outlive the grace by this much."""
+_RETIRE_SECONDS = 1.0
+"""For so long a shutdown waits for the store to take the lease back."""
 
 
 def _wall_ms() -> int:
@@ -77,15 +79,6 @@ def _wall_ms() -> int:
 
 def _monotonic_ms() -> float:
     return time.monotonic() * 1000
-
-
-@dataclass(frozen=True, slots=True)
-class _Repositories:
-    jobs: JobRepository
-    nodes: NodeRepository
-    sessions: SessionRepository
-    instances: InstanceRepository
-    rooms: RoomRepository
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +110,13 @@ class Scheduler:
             on_script=self._metrics.script_run,
             on_round_trip=self._metrics.round_trip,
         )
-        self._repositories = _repositories(settings, self._store, instance_id)
+        self._repositories = repositories(settings, self._store, instance_id)
         self._directory = Directory(instance_id)
         admission = settings.admission
         self._held = HeldAudio(admission.max_held_audio_bytes, admission.max_open_utterances)
         self._presence = Presence()
+        self._standing = Standing(settings.instance.instance_lease_ms)
+        self._loop_lag.on_sample = self._standing.tick
         self._lease = Lease()
         rooms = self._repositories.rooms
         self._rooms = Rooms(settings, self._directory, self._store, rooms, _wall_ms)
@@ -153,6 +148,7 @@ class Scheduler:
         await self._links.start()
         await self._first_beat()
         self._directory.dispatcher = self._start_dispatcher(self._make_steps())
+        self._standing.on_doubt = self._on_doubt
         self._start_instance()
         self._rooms.start(self._supervisor)
         self._links.open(self._suspect)
@@ -163,14 +159,16 @@ class Scheduler:
         """Take nobody new and let what is open finish, for `drain_seconds` at most."""
         self.reception.draining = True
         drain_ms = 0 if self._is_crippled else self._settings.gateway.drain_seconds * 1000
-        ask = CloseRequested(
+        if not self._directory.sessions:
+            return
+        ask: CloseRequested | LeaveRequested = CloseRequested(
             "shutdown",
             acknowledge=False,
             within_ms=drain_ms,
             reconnect_after_ms=_RECONNECT_AFTER_MS,
         )
-        if not self._directory.sessions:
-            return
+        if await self._others_are_alive():
+            ask = LeaveRequested("shutdown", _RECONNECT_AFTER_MS, drain_ms)
         all_left = asyncio.Event()
         self._directory.on_last_session = all_left.set
         for session in list(self._directory.sessions.values()):
@@ -185,15 +183,38 @@ class Scheduler:
         await self._links.stop()
         for ref in reversed(self._actors):
             await ref.stop(block=False)
+        await self._retire()
         await self._store.close()
         self._loop_lag.stop()
+
+    async def _others_are_alive(self) -> bool:
+        try:
+            return bool(await self._repositories.instances.others())
+        except StorageUnavailable:
+            return False
+
+    async def _retire(self) -> None:
+        """Give the lease back: what is left here is cleared up at once, not after it lapses."""
+        try:
+            async with asyncio.timeout(_RETIRE_SECONDS):
+                await self._store.run([self._repositories.instances.beat(0)])
+        except (StorageUnavailable, TimeoutError) as error:
+            logger.warning("the lease was not given back", error=str(error))
 
     async def _first_beat(self) -> None:
         """Take the lease before anybody connects; a store that is away is waited for later."""
         lease_ms = self._settings.instance.instance_lease_ms
         asked_at_ms = asyncio.get_running_loop().time() * 1000
+        instances = self._repositories.instances
         try:
-            [alive] = await self._store.run([self._repositories.instances.beat(lease_ms)])
+            agreed, alive = await self._store.run(
+                [instances.agree_schema(), instances.beat(lease_ms)]
+            )
+            if isinstance(agreed, Incompatible):
+                text = (
+                    f"the store holds keys of schema {agreed.schema}; this program needs {SCHEMA}"
+                )
+                raise SettingsError(text)
             self._lease.renew(asked_at_ms, lease_ms)
             self._lease.secret = alive.secret
         except StorageUnavailable as error:
@@ -214,8 +235,12 @@ class Scheduler:
         self._open_jobs = ends.open_jobs
         jobs = JobSteps(repositories.jobs, ends, self._directory, sessions, settings.dispatch)
         nodes = NodeSteps(repositories.nodes, self._directory, jobs, settings.node)
+        uplink = uplink_options(settings)
+        moves = MoveSteps(repositories.sessions, sessions, jobs, ends, uplink)
+        moves.admit = self.reception.admit_moved
         reaping = ReapSteps(repositories.instances, jobs)
-        return Steps(jobs, nodes, sessions, reaping, NoteSteps(jobs, self._directory))
+        notes = NoteSteps(jobs, self._directory, moves)
+        return Steps(jobs, nodes, sessions, reaping, notes, moves)
 
     def _start_dispatcher(self, steps: Steps) -> ActorRef[DispatcherActor]:
         ref = DispatcherActor.start(self._store, steps, supervisor=self._supervisor)
@@ -339,21 +364,12 @@ class Scheduler:
 
     def _session_setup(self) -> SessionSetup:
         settings = self._settings
-        dispatch = settings.dispatch
-        lifetime_ms = dispatch.pending_timeout_ms + dispatch.max_attempts * dispatch.job_timeout_ms
         return SessionSetup(
             directory=self._directory,
             presence=self._presence,
             held=self._held,
             metrics=self._metrics,
-            uplink=UplinkOptions(
-                segmenter=settings.segmenter,
-                tiny_utterance_ms=settings.session.tiny_utterance_ms,
-                job_lifetime_ms=lifetime_ms,
-                overdue_ms=settings.sequencer.result_gap_ms,
-                audio_ack_interval_ms=settings.session.audio_ack_interval_ms,
-                max_open=settings.admission.max_open_per_session,
-            ),
+            uplink=uplink_options(settings),
             downlink=DownlinkOptions(
                 settings.sequencer,
                 settings.session.replay_max_outcomes,
@@ -364,7 +380,13 @@ class Scheduler:
             keep_audio_after_sending=settings.session.audio_hold == "result",
             wall_ms=_wall_ms,
             rooms=self._rooms.setup,
+            standing=self._standing,
         )
+
+    def _on_doubt(self, doubts: int) -> None:
+        """The process stood still for longer than its lease: others may have taken over."""
+        logger.warning("this process stood still; the store is asked what is still its own")
+        tell(self._directory.dispatcher, OwnershipDoubted(doubts))
 
     def _watch(self) -> None:
         watch = self._metrics.watch
@@ -372,24 +394,3 @@ class Scheduler:
         watch(Gauge.NODES, lambda: len(self._directory.nodes))
         watch(Gauge.OPEN_SLOTS, lambda: self._open_jobs.open_slots)
         watch(Gauge.AUDIO_BYTES_HELD, lambda: self._held.held_bytes)
-
-
-def _repositories(settings: Settings, store: Store, instance_id: InstanceId) -> _Repositories:
-    dispatch = settings.dispatch
-    grace_ms = int(settings.session.session_grace_seconds * 1000)
-    limits = JobLimits(
-        pending_timeout_ms=dispatch.pending_timeout_ms,
-        job_timeout_ms=dispatch.job_timeout_ms,
-        turn_wait_ms=dispatch.turn_wait_ms,
-        max_attempts=dispatch.max_attempts,
-        max_queued_jobs=dispatch.max_queued_jobs,
-        max_queued_per_session=dispatch.max_queued_per_session,
-        record_outcomes_ttl_ms=grace_ms + _RECORD_BEYOND_GRACE_MS,
-    )
-    return _Repositories(
-        JobRepository(store, instance_id, limits),
-        NodeRepository(store, instance_id),
-        SessionRepository(store, instance_id),
-        InstanceRepository(store, instance_id),
-        RoomRepository(store, instance_id),
-    )

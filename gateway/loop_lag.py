@@ -21,6 +21,8 @@ class LoopLag:
         """The last sample."""
         self.watch: Watch | None = None
         """Told each sample."""
+        self.on_sample: Callable[[float], object] = lambda _now_ms: None
+        """Called with each sample's time (monotonic ms)."""
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
         self._due_s = 0.0
@@ -54,6 +56,7 @@ class LoopLag:
         now_s = self._loop.time()
         self.latest_s = max(0.0, now_s - self._due_s)
         self._window_s = max(self._window_s, self.latest_s)
+        self.on_sample(self._loop.time() * 1000)
         self._samples += 1
         if self._samples == _WINDOW_SAMPLES:
             self._samples = 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from actors.ports import Mailbox, Outbox
-from actors.reception import OpenedNode, OpenedSession, Refused
+from actors.reception import OpenedNode, OpenedSession, Pending, Refused
 from protocol.ids import JobId, NodeId, SessionId
 from protocol.node_inbound import NodeRegister
 from protocol.session_inbound import SessionInit
@@ -22,9 +22,12 @@ class Reception(Protocol):
         """The instance is shutting down and takes no further session."""
 
     def open_session(
-        self, init: SessionInit, outbox: Outbox, tenant_id: str | None
-    ) -> OpenedSession | Refused:
-        """Begin a session, or go on with one (`resume`)."""
+        self, init: SessionInit, outbox: Outbox, tenant_id: str | None, asker: Mailbox | None
+    ) -> OpenedSession | Refused | Pending:
+        """Begin a session, or go on with one (`resume`).
+
+        `Pending`: it is not here; `asker` is told `ResumeAnswered` within a bounded time.
+        """
 
     def attach_session(
         self, session_id: SessionId, outbox: Outbox, tenant_id: str | None

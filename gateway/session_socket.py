@@ -11,6 +11,8 @@ The rules, as a table of state and message:
   another one at once and closes the former.
 - A `session_init` that resumes a session takes it from the socket that had it, which is closed. One
   that is refused changes nothing.
+- A `session_init` may have to wait for the store, when the session lives on another instance: until
+  that answers nothing else is taken.
 - What names another session is refused and changes nothing. What cannot be read is refused too;
   too much of that in a row closes the socket, not the session.
 """
@@ -31,8 +33,9 @@ from actors.messages import (
     SocketLost,
     UtteranceArrived,
 )
+from actors.move_messages import ResumeAnswered
 from actors.ports import Mailbox
-from actors.reception import OpenedSession, Refused
+from actors.reception import OpenedSession, Pending, Refused
 from actors.room_messages import RoomAsked, SignalSaid
 from actors.runtime import is_alive, tell
 from gateway.ingest_meter import IngestMeter
@@ -70,12 +73,14 @@ class SessionSocket:
     """Implements `SocketHandler`. Life: that of the connection; sessions come and go."""
 
     __slots__ = (
+        "_asked",
         "_attachable",
         "_attempts",
         "_bad_in_a_row",
         "_caller",
         "_closing",
         "_context",
+        "_former",
         "_hears_pauses",
         "_meter",
         "_noticed_ms",
@@ -93,6 +98,10 @@ class SessionSocket:
         self._reader = Reader(connection, context.loop)
         self._meter: IngestMeter | None = None
         self._ref: Mailbox | None = None
+        self._asked: SessionInit | None = None
+        """A resume that waits for the store."""
+        self._former: Mailbox | None = None
+        """The session that this socket spoke for when it asked for that."""
         self._closing: Mailbox | None = None
         """The session that was closed here last: it may still have something to say."""
         self._session_id: SessionId | None = None
@@ -135,8 +144,11 @@ class SessionSocket:
     def connection_lost(self) -> None:
         """Detach the session."""
         self._reader.close()
-        if self._ref is not None:
-            tell(self._ref, SocketLost(self._outbox))
+        self._asked = None
+        for session in (self._ref, self._former):
+            if session is not None:
+                tell(session, SocketLost(self._outbox))
+        self._former = None
         if self._closing is not None and is_alive(self._closing):
             tell(self._closing, SocketLost(self._outbox))
         self._closing = None
@@ -147,12 +159,38 @@ class SessionSocket:
     def _on_init(self, message: SessionInit) -> None:
         self._attachable = False
         self._outbox.expect_first()
-        opened = self._context.reception.open_session(message, self._outbox, self._caller.tenant_id)
-        if isinstance(opened, Refused):
+        opened = self._context.reception.open_session(
+            message, self._outbox, self._caller.tenant_id, self
+        )
+        if isinstance(opened, Pending):
+            self._asked = message
+            self._former, self._ref = self._ref, None
+            self._session_id, self._table = None, self._ASKING
+        elif isinstance(opened, Refused):
             self._outbox.expect_none()
             self._on_refused(opened)
-            return
-        former = self._ref
+        else:
+            self._on_opened(message, opened, self._ref)
+
+    def tell(self, answer: ResumeAnswered) -> None:
+        """Hear whether the session that was asked for could be had."""
+        asked, self._asked = self._asked, None
+        former, self._former = self._former, None
+        if asked is None:  # the socket is gone
+            if answer.session is not None:
+                tell(answer.session, SocketLost(self._outbox))
+        elif answer.session is None:
+            self._table = self._WITHOUT_SESSION
+            self._outbox.expect_none()
+            self._on_refused(Refused(answer.code, answer.message, answer.close_code))
+        else:
+            session_id, is_binary = answer.session_id, answer.use_binary_frame
+            opened = OpenedSession(session_id, answer.session, is_binary, is_resumed=True)
+            self._on_opened(asked, opened, former)
+
+    def _on_opened(
+        self, message: SessionInit, opened: OpenedSession, former: Mailbox | None
+    ) -> None:
         self._enter(opened)
         self._meter = self._context.meter(
             message.audio_format, message.sample_rate, is_replayed=opened.is_resumed
@@ -268,6 +306,9 @@ class SessionSocket:
     def _on_homeless(self, _named: Any) -> None:
         self._refuse("no session on this socket: send session_init first")
 
+    def _on_asking(self, _message: Any) -> None:
+        self._refuse("the session to resume is being fetched: wait for the answer")
+
     def _refuse(self, text: str) -> None:
         self._outbox.say(error_message(ErrorCode.INVALID_SESSION, text))
 
@@ -297,6 +338,7 @@ class SessionSocket:
         **dict.fromkeys((AudioChunk, TtsStarted, TtsPlayEnded, SessionClose), _on_homeless),
         **dict.fromkeys(_ROOM_MESSAGES, _on_homeless),
     }
+    _ASKING: ClassVar[dict[type, _Handler]] = dict.fromkeys(_WITHOUT_SESSION, _on_asking)
     _WITH_SESSION: ClassVar[dict[type, _Handler]] = {
         SessionInit: _on_init,
         AudioChunk: _on_chunk,

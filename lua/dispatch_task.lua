@@ -6,6 +6,8 @@
 -- ARGV request str
 -- ARGV session str
 -- ARGV session_epoch str
+-- ARGV session_state str
+-- ARGV cut int
 -- ARGV index str
 -- ARGV language str
 -- ARGV source str
@@ -26,7 +28,7 @@
 -- RETURNS ASSIGNED job attempt node instance epoch due_ms handovers
 -- RETURNS QUEUED job attempt position wait_ms due_ms handovers
 -- RETURNS DUPLICATE job state attempt node instance epoch due_ms
--- RETURNS BUSY | FENCED
+-- RETURNS BUSY | MOVED | FENCED
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
 -- INCLUDE lib/slot.lua

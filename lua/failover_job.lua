@@ -26,6 +26,7 @@
 -- INCLUDE lib/choice.lua
 -- INCLUDE lib/queue.lua
 -- INCLUDE lib/turn.lua
+-- INCLUDE lib/mailbox.lua
 -- INCLUDE lib/handover.lua
 -- INCLUDE lib/finish.lua
 

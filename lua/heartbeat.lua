@@ -11,6 +11,7 @@
 -- INCLUDE lib/job.lua
 -- INCLUDE lib/choice.lua
 -- INCLUDE lib/queue.lua
+-- INCLUDE lib/mailbox.lua
 -- INCLUDE lib/handover.lua
 
 local unknown = {}

@@ -2,12 +2,12 @@
 -- KEYS prefix
 -- ARGV instance str
 -- ARGV job str
--- RETURNS OK state attempt node owner owner_is_alive index language | GONE
+-- RETURNS OK state attempt node owner owner_is_alive trace | GONE
 
 local at = redis.call('HMGET', prefix .. 'job:' .. job,
-  'state', 'attempt', 'node', 'owner', 'index', 'language')
+  'state', 'attempt', 'node', 'owner', 'trace')
 if not at[1] then
   return { 'GONE' }
 end
 local is_alive = redis.call('EXISTS', prefix .. 'inst:' .. at[4])
-return { 'OK', at[1], at[2], at[3], at[4], is_alive, at[5], at[6] }
+return { 'OK', at[1], at[2], at[3], at[4], is_alive, at[5] or '' }

@@ -12,6 +12,7 @@
 -- INCLUDE lib/job.lua
 -- INCLUDE lib/choice.lua
 -- INCLUDE lib/queue.lua
+-- INCLUDE lib/mailbox.lua
 -- INCLUDE lib/handover.lua
 -- INCLUDE lib/offline.lua
 

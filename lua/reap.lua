@@ -4,6 +4,7 @@
 -- ARGV instance str
 -- ARGV dead str
 -- ARGV limit int
+-- ARGV grace_ms int
 -- RETURNS OK more finished jobs handovers | REVIVED | FENCED
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
@@ -12,9 +13,12 @@
 -- INCLUDE lib/job.lua
 -- INCLUDE lib/choice.lua
 -- INCLUDE lib/queue.lua
+-- INCLUDE lib/mailbox.lua
 -- INCLUDE lib/handover.lua
 -- INCLUDE lib/offline.lua
 -- INCLUDE lib/finish.lua
+
+local LOST = '{"reason":"instance_lost"}'
 
 if call('EXISTS', prefix .. 'inst:' .. instance) == 0 then
   return { 'FENCED' }
@@ -41,16 +45,36 @@ for _, id in ipairs(nodes) do
   call('SREM', key .. ':nodes', id)
 end
 
--- Waiting jobs lost their audio with their owner. Running ones keep their node until they are due:
--- a session that is claimed by then takes them along. The cursor passes over those kept.
+-- Whoever wants to go on with a session of the dead may, for as long as with one that lost its socket.
+local sessions = call('ZRANGE', key .. ':sessions', 0, limit - 1)
+for _, id in ipairs(sessions) do
+  local session = prefix .. 'session:' .. id
+  if call('HGET', session, 'owner') == dead then
+    call('PEXPIRE', session, int(grace_ms))
+  end
+  call('ZREM', key .. ':sessions', id)
+end
+
+-- Waiting jobs lost their audio with their owner, unless the client can send it again. Running ones
+-- keep their node until they are due. A session that is claimed by then takes them along; the cursor
+-- passes over those kept.
+local function is_lost(job)
+  if job.due <= now then
+    return true
+  end
+  return job.state == 'queued'
+    and call('HEXISTS', prefix .. 'session:' .. job.session, 'token_key') == 0
+end
+
 local cursor = tonumber(call('GET', key .. ':reap') or '0')
 local ids = call('ZRANGE', key .. ':jobs', cursor, cursor + limit - 1)
 for _, id in ipairs(ids) do
   local job = load_job(id)
   if not job or FINAL[job.state] or job.owner ~= dead then
     call('ZREM', key .. ':jobs', id)
-  elseif job.state == 'queued' or job.due <= now then
+  elseif is_lost(job) then
     finish_record(job, 'failed', 'instance_lost', 0)
+    record_outcome(job, LOST, grace_ms)
     if job.state == 'queued' then
       dequeue(job)
     else
@@ -64,7 +88,7 @@ for _, id in ipairs(ids) do
   end
 end
 
-local more = #nodes == limit or #ids == limit
+local more = #nodes == limit or #ids == limit or #sessions == limit
 if more then
   call('SET', key .. ':reap', int(cursor), 'EX', 60)
 else

@@ -13,12 +13,18 @@ from protocol.ids import InstanceId
 from storage import reader
 from storage.call import Call
 from storage.executor import Command
-from storage.replies import Alive, Fenced, Reaped, Revived
+from storage.keys import SCHEMA
+from storage.replies import Alive, Fenced, Incompatible, Reaped, Revived, Updated
 from storage.scripts import load_script
 from storage.store import Store
 
 _BEAT = load_script("beat")
+_AGREE = load_script("agree_schema")
 _REAP = load_script("reap")
+
+DEFAULT_GRACE_MS = 30_000
+"""How long a dead instance's sessions can be resumed."""
+
 
 _SECRET_BYTES = 24
 
@@ -42,11 +48,19 @@ class InstanceRecord:
 class InstanceRepository:
     """This instance's lease, where the others are, and what may be done to those without one."""
 
-    def __init__(self, store: Store, instance_id: InstanceId) -> None:
+    def __init__(
+        self, store: Store, instance_id: InstanceId, grace_ms: int = DEFAULT_GRACE_MS
+    ) -> None:
         self._store = store
         self._instance_id = instance_id
+        self._grace_ms = grace_ms
         self.about: Mapping[str, str] = {}
         """What this instance says of itself with every beat, see `InstanceRecord.about`."""
+
+    def agree_schema(self, schema: str = SCHEMA) -> Call[Updated | Incompatible]:
+        """Make sure that all programs on this store mean the same by its keys."""
+        args = _AGREE.arguments(instance=self._instance_id, schema=schema)
+        return Call(_AGREE, (self._store.prefix,), args, reader.agreed)
 
     def beat(self, lease_ms: int) -> Call[Alive]:
         """Renew the lease; the first beat of all names the data set."""
@@ -60,17 +74,33 @@ class InstanceRepository:
         )
         return Call(_BEAT, (self._store.prefix,), args, reader.alive)
 
+    async def others(self) -> list[InstanceId]:
+        """Return the other instances whose lease has not lapsed.
+
+        Raises:
+            StorageUnavailable: the store does not answer.
+        """
+        now = self._store.clock_ms()
+        if not now:
+            [[seconds, microseconds]] = await self._store.read([("TIME",)])
+            now = int(seconds) * 1000 + int(microseconds) // 1000
+        key = f"{self._store.prefix}insts"
+        [alive] = await self._store.read([("ZRANGEBYSCORE", key, f"({now}", "+inf")])
+        return [InstanceId(name) for name in alive if name != self._instance_id]
+
     def reap(self, dead_id: InstanceId, limit: int = 20) -> Call[Reaped | Revived | Fenced]:
         """Do one bounded step of clearing up after an instance that `beat` reported as expired.
 
-        Its queued jobs fail as `instance_lost`, its nodes go off-line, and its running jobs keep
-        their node until they are due, then fail too unless their session was claimed by then.
+        Its nodes go off-line. Its running jobs keep their node until they are due, and so do the
+        waiting ones of sessions that can be resumed; they fail as `instance_lost` unless their
+        session was claimed by then. All others fail at once. Its sessions live for their grace.
         """
         args = _REAP.arguments(
             now=self._store.clock_ms(),
             instance=self._instance_id,
             dead=dead_id,
             limit=limit,
+            grace_ms=self._grace_ms,
         )
         return Call(_REAP, (self._store.prefix,), args, reader.reaped)
 

@@ -62,6 +62,8 @@ class JobSpec:
     """No wait or retry extends the job's life beyond this."""
     is_recorded: bool = True
     """Its outcome is kept among those of its session; False: others hear it, in a room."""
+    cut: int = 0
+    """Number of the cut in its session, from 1; 0 where nobody can resume the session."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from storage.replies import (
     GivenUp,
     Gone,
     Located,
+    Moved,
     Queued,
     Stale,
     Swept,
@@ -120,13 +121,20 @@ class JobRepository:
         self._limits = limits
         self._prefix = store.prefix
 
-    def dispatch(self, spec: JobSpec) -> Call[Assigned | Queued | Duplicate | Busy | Fenced]:
-        """Bind the request to one job, and give it a slot or a place in the queue."""
+    def dispatch(
+        self, spec: JobSpec, session_state: str = ""
+    ) -> Call[Assigned | Queued | Duplicate | Busy | Moved | Fenced]:
+        """Bind the request to one job, and give it a slot or a place in the queue.
+
+        `session_state` is kept with the session in the same step: with it another instance could
+        go on. Empty: it stays as it is.
+        """
         limits = self._limits
         args = _DISPATCH.arguments(
             now=self._store.clock_ms(),
             instance=self._instance_id,
             **_spec_arguments(spec),
+            session_state=session_state,
             pending_ms=limits.pending_timeout_ms,
             job_ms=limits.job_timeout_ms,
             turn_wait_ms=limits.turn_wait_ms,
@@ -207,7 +215,7 @@ class JobRepository:
 
     def restore(
         self, restoration: Restoration
-    ) -> Call[Assigned | Queued | Duplicate | Updated | Fenced]:
+    ) -> Call[Assigned | Queued | Duplicate | Updated | Moved | Fenced]:
         """Put back a job that the store has lost.
 
         `Updated`: it stands at its node again, as before. Without a node it is dispatched.
@@ -217,6 +225,7 @@ class JobRepository:
             now=self._store.clock_ms(),
             instance=self._instance_id,
             **_spec_arguments(restoration.spec),
+            session_state="",
             attempt=restoration.attempt,
             node=restoration.node_id or "",
             state=(JobState.RUNNING if restoration.running else JobState.ASSIGNED).value,
@@ -282,6 +291,7 @@ def _spec_arguments(spec: JobSpec) -> dict[str, str | int]:
         "request": spec.request_id,
         "session": spec.session_id,
         "session_epoch": spec.session_epoch,
+        "cut": spec.cut,
         "index": spec.utterance_index,
         "language": spec.language,
         "source": spec.source,

@@ -7,6 +7,10 @@ with the prefix (`lingua:v1:`), which is left out here. `*` stands for an id.
 from dataclasses import dataclass
 from enum import StrEnum
 
+SCHEMA = "1"
+"""Of the table below. It changes with what an older or newer program would misunderstand: two
+versions of one schema may share a store, two schemas may not."""
+
 
 class Life(StrEnum):
     """How a key ends."""
@@ -35,7 +39,7 @@ class Key:
 KEYS = (
     Key("job:*", "hash", Life.EXPIRES, "a job: state, attempt, node, owner, times, metadata"),
     Key("req:*", "string", Life.EXPIRES, "request id to job id: what makes a repetition harmless"),
-    Key("session:*", "hash", Life.EXPIRES, "owner, epoch, tenant, last node, virtual time"),
+    Key("session:*", "hash", Life.EXPIRES, "owner, epoch, tenant, last node, virtual time, state"),
     Key("session:*:jobs", "set", Life.EXPIRES, "its jobs that are not final"),
     Key("session:*:queued", "set", Life.EXPIRES, "its jobs that wait"),
     Key("turn:*", "hash", Life.EXPIRES, "node, excluded nodes and waiting segments of a long turn"),
@@ -68,6 +72,7 @@ KEYS = (
     Key("jobs:*", "zset", Life.FOREVER, "jobs by state and time; final ones trimmed to 10000"),
     Key("gen", "string", Life.FOREVER, "id of this data set: another one means that data was lost"),
     Key("secret", "string", Life.FOREVER, "what instances show each other where none is set"),
+    Key("schema", "string", Life.FOREVER, "layout of these keys, see `SCHEMA`"),
     Key("seq", "string", Life.FOREVER, "numbers uses of nodes, and groups"),
 )
 

@@ -1,20 +1,22 @@
 """Mailbox: the notes that scripts of other instances leave for this one.
 
-Owns a connection of its own, because reading waits for the next note. A note is about a job of
-this instance and is at most a few hundred bytes; what is lost with the store is repaired by the
-owner's sweep.
+Owns a connection of its own, because reading waits for the next note. A note is about a job
+or a session of this instance and is at most a few hundred bytes; what is lost with the store is
+repaired by the owner's sweep.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from protocol.ids import InstanceId, JobId, NodeId
+from protocol.ids import InstanceId, JobId, NodeId, SessionId
 from storage import reader
 from storage.executor import Command, CommandRefused, Executor, refuse_if_not_ready
-from storage.replies import Assigned, Note, NoteKind
+from storage.replies import Assigned, Note, NoteKind, Released
 from storage.store import DEFAULT_PREFIX, ScriptError
 
 _KINDS = {kind.value: kind for kind in NoteKind}
+_RELEASE = "release"
+"""The kind of the one note that is about a session."""
 _NOTES_PER_READ = 256
 _WAIT_MS = 2000
 """Well below the connection's patience of 5 s."""
@@ -31,7 +33,7 @@ class Mailbox:
         self._taken: list[str] = []
         """Entries that were handed out and stand in the stream still."""
 
-    async def read(self, wait_ms: int = _WAIT_MS) -> list[Note]:
+    async def read(self, wait_ms: int = _WAIT_MS) -> list[Note | Released]:
         """Remove what was handed out; return the next notes, after a while without any: none.
 
         Raises:
@@ -64,9 +66,11 @@ def _entries(reply: Any) -> list[tuple[str, Any]]:
     return [(entry, fields) for entry, fields in streams[0] if fields]
 
 
-def _note(row: Any) -> Note | None:
+def _note(row: Any) -> Note | Released | None:
     """Return the note; None for a kind that this version does not know."""
     fields = reader.mapping(row)
+    if fields.get("kind") == _RELEASE:
+        return Released(SessionId(fields["session"]), int(fields["epoch"]))
     kind = _KINDS.get(fields.get("kind", ""))
     if kind is None:
         return None

@@ -14,24 +14,31 @@ from storage.replies import (
     Assigned,
     Beaten,
     Busy,
+    Checked,
     Claimed,
     Completed,
     DueJob,
     Duplicate,
     Fenced,
+    FollowingJob,
+    FoundSession,
     GivenUp,
     Gone,
+    Incompatible,
     Located,
+    Moved,
     NodeRemoved,
     OpenJob,
     Queued,
     Reaped,
+    RecordedOutcome,
     Registered,
     Revived,
     SlotsHeld,
     Stale,
     Superseded,
     Swept,
+    UnknownSession,
     Updated,
 )
 
@@ -66,6 +73,11 @@ def alive(raw: Raw) -> Alive:
         revived=bool(revived),
         secret=secret,
     )
+
+
+def checked(raw: Raw) -> Checked:
+    """Read `check_sessions`."""
+    return Checked(tuple(SessionId(session) for session in raw[1]))
 
 
 def handovers(rows: Iterable[Raw]) -> tuple[Assigned, ...]:
@@ -139,15 +151,14 @@ def _superseded(values: Raw) -> Superseded:
 
 
 def _located(values: Raw) -> Located:
-    state, attempt, node, owner, owner_is_alive, index, language = values
+    state, attempt, node, owner, owner_is_alive, trace = values
     return Located(
         JobState(state),
         int(attempt),
         NodeId(node) if node else None,
         InstanceId(owner),
         bool(owner_is_alive),
-        int(index),
-        language,
+        trace,
     )
 
 
@@ -188,7 +199,45 @@ def _removed(values: Raw) -> NodeRemoved:
 
 
 def _claimed(values: Raw) -> Claimed:
-    return Claimed(int(values[0]), _open_jobs(values[1]))
+    epoch, jobs, session_state, outcomes = values
+    following = (_following(row) for row in jobs)
+    return Claimed(
+        int(epoch),
+        tuple(sorted(following, key=lambda job: job.utterance_index)),
+        session_state,
+        tuple(
+            RecordedOutcome(int(cut), JobId(job), int(index), language, outcome)
+            for cut, job, index, language, outcome in outcomes
+        ),
+    )
+
+
+def _following(row: Raw) -> FollowingJob:
+    job, _session, index, state, attempt, _owner, node, instance, stays, due_ms, deadline_ms = row
+    return FollowingJob(
+        JobId(job),
+        int(index),
+        JobState(state),
+        int(attempt),
+        NodeId(node) if node else None,
+        InstanceId(instance) if instance else None,
+        bool(stays),
+        due_ms,
+        deadline_ms,
+    )
+
+
+def _moved(values: Raw) -> Moved:
+    return Moved(InstanceId(values[0]) if values else None)
+
+
+def _found(values: Raw) -> FoundSession:
+    epoch, owner, token_key, tokens_from, profile = values
+    return FoundSession(int(epoch), InstanceId(owner), token_key, tokens_from, profile)
+
+
+def _unknown(_: Raw) -> UnknownSession:
+    return UnknownSession()
 
 
 def _reaped(values: Raw) -> Reaped:
@@ -205,12 +254,13 @@ def by_word(table: Mapping[str, Callable[[Raw], T]]) -> Callable[[Raw], T]:
     return read
 
 
-dispatched: Callable[[Raw], Assigned | Queued | Duplicate | Busy | Fenced] = by_word(
+dispatched: Callable[[Raw], Assigned | Queued | Duplicate | Busy | Moved | Fenced] = by_word(
     {
         "ASSIGNED": _assigned,
         "QUEUED": _queued,
         "DUPLICATE": _duplicate,
         "BUSY": _busy,
+        "MOVED": _moved,
         "FENCED": _fenced,
     }
 )
@@ -238,12 +288,13 @@ failed_over: Callable[[Raw], Assigned | Queued | GivenUp | Stale | Gone | Duplic
 )
 """Reads `failover_job`."""
 
-restored: Callable[[Raw], Assigned | Queued | Duplicate | Updated | Fenced] = by_word(
+restored: Callable[[Raw], Assigned | Queued | Duplicate | Updated | Moved | Fenced] = by_word(
     {
         "RESTORED": _updated,
         "ASSIGNED": _assigned,
         "QUEUED": _queued,
         "DUPLICATE": _duplicate,
+        "MOVED": _moved,
         "FENCED": _fenced,
     }
 )
@@ -266,11 +317,23 @@ located: Callable[[Raw], Located | Gone] = by_word({"OK": _located, "GONE": _gon
 removed: Callable[[Raw], NodeRemoved | Fenced] = by_word({"OK": _removed, "FENCED": _fenced})
 """Reads `node_offline`."""
 
-claimed: Callable[[Raw], Claimed | Fenced] = by_word({"OK": _claimed, "FENCED": _fenced})
+claimed: Callable[[Raw], Claimed | Moved | Gone | Fenced] = by_word(
+    {"OK": _claimed, "MOVED": _moved, "GONE": _gone, "FENCED": _fenced}
+)
 """Reads `claim_session`."""
 
+agreed: Callable[[Raw], Updated | Incompatible] = by_word(
+    {"OK": _updated, "INCOMPATIBLE": lambda values: Incompatible(values[0])}
+)
+"""Reads `agree_schema`."""
+
+found: Callable[[Raw], FoundSession | UnknownSession] = by_word(
+    {"FOUND": _found, "UNKNOWN": _unknown}
+)
+"""Reads `find_session`."""
+
 closed: Callable[[Raw], Updated | Fenced] = by_word({"OK": _updated, "FENCED": _fenced})
-"""Reads `close_session`."""
+"""Reads `close_session` and `note_session`."""
 
 reaped: Callable[[Raw], Reaped | Revived | Fenced] = by_word(
     {"OK": _reaped, "REVIVED": _revived, "FENCED": _fenced}

@@ -1,16 +1,48 @@
 """SessionRepository: who owns a session, fenced by an epoch. Pure builders, no policy."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from protocol.ids import InstanceId, SessionId
 from storage import reader
 from storage.call import Call
-from storage.replies import Claimed, Fenced, Updated
+from storage.replies import (
+    Checked,
+    Claimed,
+    Fenced,
+    FoundSession,
+    Gone,
+    Moved,
+    UnknownSession,
+    Updated,
+)
 from storage.scripts import load_script
 from storage.store import Store
 
+_CHECK = load_script("check_sessions")
 _CLAIM = load_script("claim_session")
 _CLOSE = load_script("close_session")
+_FIND = load_script("find_session")
+_NOTE = load_script("note_session")
 
 DEFAULT_TTL_SECONDS = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Why an instance believes that a session is its own."""
+
+    session_id: SessionId
+    tenant_id: str
+    known_epoch: int = 0
+    """Under which it held the session, or found it; 0: it has just begun. Under another one the
+    session belongs to somebody else by now."""
+    resumes: bool = False
+    """The session began elsewhere: it must exist, and what the former owner left is asked for."""
+    token_key: str = ""
+    """What follows is for sessions that may be resumed; empty: it stays as it is."""
+    profile: str = ""
+    session_state: str = ""
 
 
 class SessionRepository:
@@ -25,17 +57,52 @@ class SessionRepository:
         self._instance_id = instance_id
 
     def claim(
-        self, session_id: SessionId, tenant_id: str, ttl_seconds: int = DEFAULT_TTL_SECONDS
-    ) -> Call[Claimed | Fenced]:
-        """Own the session under a fresh epoch; its open jobs follow. `Fenced`: no lease."""
+        self, claim: Claim, ttl_seconds: int = DEFAULT_TTL_SECONDS
+    ) -> Call[Claimed | Moved | Gone | Fenced]:
+        """Own the session under a fresh epoch; its open jobs follow, its former owner gets a note.
+
+        `Moved`: it is another's. `Gone`: it was to be resumed, and is over. `Fenced`: no lease.
+        """
         args = _CLAIM.arguments(
             now=self._store.clock_ms(),
             instance=self._instance_id,
-            session=session_id,
-            tenant=tenant_id,
+            session=claim.session_id,
+            tenant=claim.tenant_id,
             ttl_s=ttl_seconds,
+            known=claim.known_epoch,
+            resumes=int(claim.resumes),
+            token_key=claim.token_key,
+            profile=claim.profile,
+            session_state=claim.session_state,
         )
         return Call(_CLAIM, (self._store.prefix,), args, reader.claimed)
+
+    def find(self, session_id: SessionId) -> Call[FoundSession | UnknownSession]:
+        """Return what it takes to judge who wants to resume the session."""
+        args = _FIND.arguments(instance=self._instance_id, session=session_id)
+        return Call(_FIND, (self._store.prefix,), args, reader.found)
+
+    def check(self, epochs: Mapping[SessionId, int]) -> Call[Checked]:
+        """Return which of these are not this instance's under these epochs any more."""
+        pairs = [word for session_id, epoch in epochs.items() for word in (session_id, epoch)]
+        args = _CHECK.arguments(instance=self._instance_id, sessions=pairs)
+        return Call(_CHECK, (self._store.prefix,), args, reader.checked)
+
+    def note(
+        self, session_id: SessionId, epoch: int, session_state: str, tokens_from: str = ""
+    ) -> Call[Updated | Fenced]:
+        """Keep what another instance would need.
+
+        `tokens_from` is the lowest token that is valid; empty: as before.
+        """
+        args = _NOTE.arguments(
+            instance=self._instance_id,
+            session=session_id,
+            epoch=epoch,
+            session_state=session_state,
+            tokens_from=tokens_from,
+        )
+        return Call(_NOTE, (self._store.prefix,), args, reader.closed)
 
     def close(self, session_id: SessionId, epoch: int) -> Call[Updated | Fenced]:
         """Forget the session; its jobs are ended one by one by their owner, before or after.

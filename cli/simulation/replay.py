@@ -21,7 +21,7 @@ from storage.job import JobSpec, JobState
 from storage.jobs import Completion, JobLimits, JobRepository
 from storage.nodes import NodeRegistration, NodeRepository
 from storage.replies import Assigned, Completed, Queued
-from storage.sessions import SessionRepository
+from storage.sessions import Claim, SessionRepository
 from storage.store import Store
 
 _PIPELINE_CALLS = 512
@@ -82,7 +82,8 @@ class Replay:
             await self._store.run([self._registration(number) for number in numbers])
         for start in range(0, scale.sessions, _PIPELINE_CALLS):
             numbers = range(start, min(scale.sessions, start + _PIPELINE_CALLS))
-            calls = [self._sessions.claim(_session_id(number), "default") for number in numbers]
+            claims = [Claim(_session_id(number), "default") for number in numbers]
+            calls = [self._sessions.claim(claim) for claim in claims]
             self._epochs += [claimed.epoch for claimed in await self._store.run(calls)]
         return await meter.stop(scale.nodes + scale.sessions)
 

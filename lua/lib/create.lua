@@ -4,12 +4,17 @@
 local session_key = prefix .. 'session:' .. session
 local session_record -- epoch, last node, virtual time
 
--- Binds the request to the proposed job. Returns the reply that ends the script when the caller is
--- fenced or the request is bound already.
+-- Binds the request to the proposed job, and keeps the state with which another instance could go on.
+-- Returns the reply that ends the script when the caller is fenced or the request is bound already.
 local function claim_request()
-  session_record = call('HMGET', session_key, 'epoch', 'last', 'clock')
+  session_record = call('HMGET', session_key, 'epoch', 'last', 'clock', 'owner')
   if session_record[1] ~= session_epoch or call('EXISTS', prefix .. 'inst:' .. instance) == 0 then
-    return { 'FENCED' }
+    -- Without a record the data was lost; with another owner it is over for the caller.
+    local owner = session_record[4]
+    return { owner and owner ~= instance and 'MOVED' or 'FENCED' }
+  end
+  if session_state ~= '' then
+    call('HSET', session_key, 'state', session_state)
   end
   local binding = prefix .. 'req:' .. request
   if not call('SET', binding, job, 'NX', 'EX', RECORD_TTL_S) then
@@ -58,7 +63,7 @@ local function write_record(new, state, node_id, since)
   local due = int(new.due)
   call('HSET', key, 'state', state, 'attempt', new.attempt, 'node', node_id, 'owner', instance,
     'session', session, 'turn', turn, 'language', language, 'index', index,
-    'due', due, 'deadline', int(new.deadline), 'job_ms', job_ms, 'clock', new.clock,
+    'cut', cut, 'due', due, 'deadline', int(new.deadline), 'job_ms', job_ms, 'clock', new.clock,
     'requirement', requirement, 'preference', preference, 'created_at', now_text, since, now_text,
     'source', source, 'part', part, 'tenant', tenant, 'trace', trace)
   if new.turned then

@@ -25,7 +25,7 @@ end
 local function record_outcome(job, outcome, ttl_ms)
   local stream = prefix .. 'out:' .. job.session
   call('XADD', stream, 'MAXLEN', 200, '*', 'job', job.id, 'index', job.index,
-    'language', job.language, 'outcome', outcome)
+    'language', job.language, 'cut', job.cut, 'outcome', outcome)
   call('PEXPIRE', stream, int(ttl_ms))
 end
 

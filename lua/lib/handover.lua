@@ -1,4 +1,4 @@
--- Slots go to waiting jobs. Needs lib/clock.lua, node, slot, job, choice, queue. What concerns
+-- Slots go to waiting jobs. Needs lib/clock.lua, mailbox, node, slot, job, choice, queue. What concerns
 -- the calling instance is collected in `handed`, what concerns another goes to its mailbox.
 
 local MAX_HANDOVERS = 64
@@ -6,17 +6,13 @@ local MAX_READS_PER_QUEUE = 4
 local JOBS_PER_READ = 16
 local QUEUES_PER_PROBE = 32
 local MAX_QUEUES_PROBED = 512
-local MAILBOX_LENGTH = 10000
 local LONGEST_PACE_MS = 10000 -- a longer pause between two hand-overs is no congestion
 
 local handed = {}
 
 local function note(owner, kind, job, node)
-  local mailbox = prefix .. 'inst:' .. owner .. ':mbox'
-  call('XADD', mailbox, 'MAXLEN', '~', MAILBOX_LENGTH, '*', 'kind', kind, 'job', job.id,
-    'attempt', job.attempt, 'node', node.id, 'instance', node.owner, 'epoch', node.epoch,
-    'due_ms', int(math.max(0, job.due - now)))
-  call('EXPIRE', mailbox, RECORD_TTL_S)
+  post(owner, 'kind', kind, 'job', job.id, 'attempt', job.attempt, 'node', node.id,
+    'instance', node.owner, 'epoch', node.epoch, 'due_ms', int(math.max(0, job.due - now)))
 end
 
 local function report(job, node)

@@ -6,7 +6,7 @@ local FINAL = { done = true, empty = true, failed = true, cancelled = true }
 -- What the end of an assigned job needs to know.
 local function load_job_head(id)
   local values = call('HMGET', prefix .. 'job:' .. id,
-    'state', 'attempt', 'node', 'owner', 'session', 'turn', 'language', 'index')
+    'state', 'attempt', 'node', 'owner', 'session', 'turn', 'language', 'index', 'cut')
   if not values[1] then
     return nil
   end
@@ -20,6 +20,7 @@ local function load_job_head(id)
     slot = slot_of(values[5], values[6], values[7]),
     language = values[7],
     index = values[8],
+    cut = values[9] or '0',
   }
 end
 

@@ -9,6 +9,7 @@ FIRST, SECOND = RequestId("first"), RequestId("second")
 
 def progress(*seqs: int) -> AudioProgress:
     made = AudioProgress(1000)
+    made.restore(0, 1000)  # the store knows all that is cut
     for seq in seqs:
         assert made.take(seq)
     return made
@@ -104,3 +105,42 @@ def test_chunks_are_not_late_after_a_lull() -> None:
     assert catch_up.chunk(heard_ms=0, now_ms=3999)
     assert catch_up.chunk(heard_ms=10, now_ms=5998)
     assert not catch_up.chunk(heard_ms=20, now_ms=7998)
+
+
+def test_what_the_store_does_not_know_is_not_settled() -> None:
+    """Another instance would ask for it."""
+    made = AudioProgress(1000)
+    for seq in range(4):
+        made.take(seq)
+    made.segment(2)
+    made.segment(None)
+    assert made.acknowledge(0) is None
+    assert made.lags
+    made.stored(3)
+    assert made.acknowledge(10) == 3
+    made.stored(4)
+    assert made.acknowledge(1010) == 4
+    assert not made.lags
+
+
+def test_a_beginning_in_the_middle_asks_for_what_is_not_settled() -> None:
+    made = AudioProgress(1000)
+    made.restore(5, 9)
+    assert made.next_seq == 5
+    assert made.end_seq == 9
+    assert not made.take(4)
+    assert made.take(5)
+    assert made.next_seq == 6
+
+
+def test_after_a_move_catching_up_ends_when_chunks_come_at_the_pace_of_speech() -> None:
+    made = CatchUp(was_elsewhere=True)
+    made.begin(0, 1000)
+    assert made.chunk(0, 1000)
+    assert made.chunk(256, 1010)
+    assert made.chunk(512, 1200)
+    assert made.chunk(768, 1201)
+    assert made.chunk(1024, 1400)
+    assert made.chunk(1280, 1650)
+    assert not made.chunk(1536, 1900)
+    assert not made.chunk(1792, 1901)

@@ -74,10 +74,10 @@ def test_an_outcome_is_recorded_without_its_speech() -> None:
     result = said(text_asr="a", text_translated="b", tts_audio="AAAA", extra={"speech": "BBBB"})
     recorded = recorded_outcome(ASSIGNED.spec, None, result)
     assert json.loads(recorded) == {
-        "index": 0,
-        "language": "es",
+        "trace_id": "trace",
         "text_asr": "a",
         "text_translated": "b",
+        "spoken": True,
     }
     reason = json.loads(recorded_outcome(ASSIGNED.spec, MERGED, None))
-    assert reason == {"index": 0, "language": "es", "reason": "merged"}
+    assert reason == {"trace_id": "trace", "reason": "merged"}

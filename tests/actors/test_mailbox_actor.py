@@ -42,7 +42,9 @@ def told(source: Source, seconds: float = 0.1) -> list[Note]:
         await asyncio.sleep(seconds)
         await settle()
         await stop_actors()
-        return [arrived.note for arrived in dispatcher.of(NoteArrived)]
+        return [
+            arrived.note for arrived in dispatcher.of(NoteArrived) if isinstance(arrived.note, Note)
+        ]
 
     return run_virtual(main())
 

@@ -179,7 +179,7 @@ async def test_in_an_overload_newcomers_are_turned_away_and_those_who_come_back_
     assert door.refusals == ["overloaded"]
     assert isinstance(door.attach(attachable), OpenedSession)
     assert isinstance(door.register(), OpenedNode)
-    door.open(resume=True, session_id=resumable, resume_token=resumption.renew())
+    door.open(resume=True, session_id=resumable, resume_token=resumption.renew(0))
     door.overload.level = OverloadLevel.NONE
     door.open()
     assert door.refusals == ["overloaded"]

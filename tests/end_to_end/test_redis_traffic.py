@@ -28,6 +28,7 @@ PERMANENT = {
     "gen",
     "seq",
     "secret",
+    "schema",
     "jobs:done",
     "jobs:empty",
     "jobs:failed",

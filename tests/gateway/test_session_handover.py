@@ -6,13 +6,17 @@ import base64
 import pytest
 
 from actors.admission import AdmissionOptions
-from actors.messages import ChunkArrived, CloseRequested, SocketLost
+from actors.messages import ChunkArrived, ClientBeat, CloseRequested, SocketLost
+from actors.move_messages import ResumeAnswered
+from actors.ports import Mailbox, Outbox
 from gateway.ingest_meter import REPLAY_LULL_MS, IngestMeter
 from gateway.outbox import SocketOutbox
 from protocol.audio import AudioFormat
 from protocol.errors import CloseCode
-from protocol.session_outbound import Translation
-from tests.support.gateway import LOOPS, House, chunk, run_gateway
+from protocol.ids import SessionId
+from protocol.session_outbound import SessionInitAck, Translation
+from tests.support.gateway import LOOPS, House, chunk, run_gateway, session_init
+from tests.support.raw_peer import Peer
 
 SECOND = bytes(32_000)
 """PCM16 16 kHz."""
@@ -127,3 +131,60 @@ def test_a_peer_that_has_not_taken_the_bound_is_closed_before_more_is_written() 
     assert not outbox.send(Translation(text="x"))
     assert connection.closed_with == CloseCode.RECEIVER_TOO_SLOW
     assert connection.unsent_bytes == waiting
+
+
+# ---- a session from another instance ------------------------------------------------------------
+
+
+async def asking(house: House) -> tuple[Peer, Mailbox, Outbox]:
+    """Return a socket that has asked for a session that is not here."""
+    house.reception.is_fetching = True
+    peer = await house.connect("/ws/session")
+    peer.say(session_init(resume=True, session_id="s-7", resume_token="t"))
+    peer.say(chunk("s-7"))  # too early: it is refused, behind the answer
+    async with asyncio.timeout(5):
+        while not house.reception.askers:
+            await asyncio.sleep(0.01)
+    [(asker, outbox)] = house.reception.askers
+    assert asker is not None
+    return peer, asker, outbox
+
+
+def test_a_socket_waits_for_a_session_from_elsewhere_and_then_speaks_for_it() -> None:
+    async def scenario(house: House) -> None:
+        peer, asker, outbox = await asking(house)
+        ack = SessionInitAck(session_id=SessionId("s-7"))
+        house.reception.start("s-7", lambda: outbox.send(ack))
+        asker.tell(ResumeAnswered(SessionId("s-7"), house.reception.refs["s-7"]))
+        assert (await peer.hear())["type"] == "session_init_ack"
+        assert (await peer.hear())["code"] == "INVALID_SESSION"
+        peer.say({"type": "client_heartbeat", "session_id": "s-7", "timestamp": 5})
+        assert await house.reception.actors["s-7"].next() == ClientBeat(5)
+
+    run_gateway(scenario)
+
+
+def test_a_socket_that_is_refused_a_session_from_elsewhere_may_begin_another() -> None:
+    async def scenario(house: House) -> None:
+        peer, asker, _ = await asking(house)
+        asker.tell(ResumeAnswered(SessionId("s-7"), message="no"))
+        assert [(await peer.hear())["message"] for _ in range(2)][-1] == "no"
+        house.reception.is_fetching = False
+        peer.say(session_init())
+        assert (await peer.hear())["session_id"] == "s-1"
+
+    run_gateway(scenario)
+
+
+def test_a_session_that_comes_too_late_for_its_socket_is_detached() -> None:
+    async def scenario(house: House) -> None:
+        peer, asker, outbox = await asking(house)
+        peer.abort()
+        async with asyncio.timeout(5):
+            while house.gateway.session_sockets:
+                await asyncio.sleep(0.01)
+        house.reception.start("s-7", lambda: None)
+        asker.tell(ResumeAnswered(SessionId("s-7"), house.reception.refs["s-7"]))
+        assert await house.reception.actors["s-7"].next() == SocketLost(outbox)
+
+    run_gateway(scenario)

@@ -173,6 +173,7 @@ def test_an_outcome_is_recorded_with_the_end(world: World) -> None:
         "job": "job-s-1-es",
         "index": "1",
         "language": "es",
+        "cut": "0",
         "outcome": '{"text":"hola"}',
     }
     assert 0 < world.command("PTTL", "out:s") <= JobLimits().record_outcomes_ttl_ms

@@ -1,13 +1,13 @@
 """The mailbox: notes of other instances come once, in order, and are removed."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
-from protocol.ids import InstanceId
+from protocol.ids import InstanceId, SessionId
 from storage.mailbox import Mailbox
-from storage.replies import Note, NoteKind
+from storage.replies import Claimed, Note, NoteKind, Released
 from storage.store import StorageUnavailable
 from tests.storage.conftest import connect
 from tests.support.storage_world import World
@@ -32,13 +32,14 @@ def give_a_slot(world: World) -> None:
     world.complete("job-s2-1-es", "n1", owner="i2")
 
 
-def kinds(notes: list[Note]) -> list[tuple[NoteKind, str]]:
-    return [(note.kind, note.job.job_id) for note in notes]
+def kinds(notes: Sequence[Note | Released]) -> list[tuple[NoteKind, str]]:
+    return [(note.kind, note.job.job_id) for note in notes if isinstance(note, Note)]
 
 
 def test_a_note_says_where_the_job_is(world: World, mailbox: Mailbox) -> None:
     give_a_slot(world)
     [note] = world.run(mailbox.read(10))
+    assert isinstance(note, Note)
     assert note.kind is NoteKind.ASSIGNED
     assert (note.job.job_id, note.job.attempt, note.job.node_id) == ("job-s1-1-es", 1, "n1")
     assert note.job.node_instance == "i1"
@@ -61,6 +62,14 @@ def test_notes_come_in_their_order(world: World, mailbox: Mailbox) -> None:
     assert read == [(NoteKind.ASSIGNED, "job-s1-1-es"), (NoteKind.NODE_LOST, "job-s1-1-es")]
 
 
+def test_a_note_says_who_has_a_session_now(world: World, mailbox: Mailbox) -> None:
+    world.resumable("s")
+    world.beat("i2")
+    claimed = world.take_over("s", "i2")
+    assert isinstance(claimed, Claimed)
+    assert world.run(mailbox.read(10)) == [Released(SessionId("s"), claimed.epoch)]
+
+
 def test_a_kind_of_a_later_version_is_passed_over(world: World, mailbox: Mailbox) -> None:
     give_a_slot(world)
     world.command("XADD", "inst:i1:mbox", "*", "kind", "from_the_future", "x", "1")
@@ -73,7 +82,7 @@ def test_a_reader_waits_for_the_next_note(world: World, mailbox: Mailbox, server
     if server == "fakeredis":
         return  # the imitation in this process would stand still; a real server does not
 
-    async def read_and_give() -> list[Note]:
+    async def read_and_give() -> list[Note | Released]:
         reading = asyncio.create_task(mailbox.read(2000))
         await asyncio.sleep(0.05)
         assert not reading.done()

@@ -232,7 +232,7 @@ def test_any_instance_can_find_who_drives_a_job(world: World) -> None:
     world.node("n1")
     world.dispatch("s", 1)
     place = world.do(world.member("i2").jobs.locate(JobId("job-s-1-es")))
-    assert place == Located(JobState.ASSIGNED, 1, NodeId("n1"), InstanceId("i1"), True, 1, "es")
+    assert place == Located(JobState.ASSIGNED, 1, NodeId("n1"), InstanceId("i1"), True, "trace")
 
 
 def test_a_job_whose_owner_is_dead_is_ended_by_whoever_has_its_node(world: World) -> None:

@@ -24,14 +24,17 @@ from actors.messages import (
     Work,
 )
 from actors.metrics import NullMetrics
+from actors.move_steps import MoveSteps
 from actors.node_load import Languages
 from actors.node_options import NodeOptions
 from actors.node_steps import NodeSteps
 from actors.note_steps import NoteSteps
 from actors.reap_steps import ReapSteps
 from actors.runtime import ActorDeadError
+from actors.segmenter_options import SegmenterOptions
 from actors.session_steps import SessionSteps
 from actors.succession import Steps, inherit
+from actors.uplink_options import UplinkOptions
 from protocol.audio import AudioFormat
 from protocol.ids import JobId, NodeId, NodeJobId, SessionId, TraceId, TurnId
 from protocol.node_inbound import JobError, JobResult
@@ -125,9 +128,11 @@ class DispatchBench:
         self.ends = JobEnds(member.jobs, self.directory, self.metrics, record_outcomes=True)
         self.jobs = JobSteps(member.jobs, self.ends, self.directory, sessions, self.options)
         nodes = NodeSteps(member.nodes, self.directory, self.jobs, NodeOptions())
+        uplink = UplinkOptions(SegmenterOptions(), 1000, 100_000, 5000)
+        self.moves = MoveSteps(member.sessions, sessions, self.jobs, self.ends, uplink)
         reaping = ReapSteps(member.instances, self.jobs)
-        notes = NoteSteps(self.jobs, self.directory)
-        self.steps = Steps(self.jobs, nodes, sessions, reaping, notes)
+        notes = NoteSteps(self.jobs, self.directory, self.moves)
+        self.steps = Steps(self.jobs, nodes, sessions, reaping, notes, self.moves)
         self.session_steps = sessions
         self.node_steps = nodes
         self.dispatcher = self.clock.hold(DispatcherActor(self.store, self.steps))

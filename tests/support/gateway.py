@@ -15,8 +15,8 @@ from typing import Any, TypeAlias, TypeVar
 from actors.admission import AdmissionOptions
 from actors.messages import SocketAttached
 from actors.overload import Overload
-from actors.ports import Outbox
-from actors.reception import OpenedNode, OpenedSession, Refused
+from actors.ports import Mailbox, Outbox
+from actors.reception import OpenedNode, OpenedSession, Pending, Refused
 from actors.runtime import ActorRef, LoopActor, tell
 from gateway.loop_lag import LoopLag
 from gateway.metrics import PrometheusMetrics
@@ -95,13 +95,19 @@ class FakeReception:
     actors: dict[str, Recorder] = field(default_factory=dict)
     outboxes: dict[str, Outbox] = field(default_factory=dict)
     refs: dict[str, ActorRef[Recorder]] = field(default_factory=dict)
+    is_fetching: bool = False
+    """Sessions to resume are elsewhere: `askers` are to be answered."""
+    askers: list[tuple[Mailbox | None, Outbox]] = field(default_factory=list)
 
     def open_session(
-        self, init: SessionInit, outbox: Outbox, tenant_id: str | None
-    ) -> OpenedSession | Refused:
+        self, init: SessionInit, outbox: Outbox, tenant_id: str | None, asker: Mailbox | None
+    ) -> OpenedSession | Refused | Pending:
         self.tenants.append(tenant_id)
         if self.refusal is not None:
             return self.refusal
+        if self.is_fetching and init.session_id is not None:
+            self.askers.append((asker, outbox))
+            return Pending(init.session_id)
         self.inits.append(init)
         session_id = SessionId(f"s-{len(self.inits)}")
         ack = SessionInitAck(session_id=session_id)

@@ -9,12 +9,14 @@ from typing import Any
 from actors.admission import AdmissionOptions, HeldAudio
 from actors.directory import Directory
 from actors.downlink import DownlinkOptions
-from actors.messages import ChunkArrived, JobEnded, SocketLost, UtteranceCut
+from actors.messages import ChunkArrived, JobEnded, SessionClaimed, SocketLost, UtteranceCut
 from actors.metrics import NullMetrics
+from actors.move_messages import NoteSession, SessionNoted
+from actors.moved_session import MovedSession
 from actors.node_options import NodeOptions
 from actors.presence import Presence
 from actors.profile import SessionProfile
-from actors.reception import OpenedSession, Reception, Refused
+from actors.reception import OpenedSession, Pending, Reception, Refused
 from actors.segmenter import SegmenterOptions
 from actors.sequencer import SequencerOptions
 from actors.session import SessionActor, SessionSetup
@@ -47,8 +49,17 @@ def init(**fields: Any) -> SessionInit:
 class ResumeBench:
     """One session and its surroundings."""
 
-    def __init__(self, tenant_id: str | None = None, **fields: Any) -> None:
-        self.clock = HandClock()
+    def __init__(
+        self,
+        tenant_id: str | None = None,
+        *,
+        moved: MovedSession | None = None,
+        now_ms: float = 0.0,
+        **fields: Any,
+    ) -> None:
+        """Begin a session, or go on with one from elsewhere: then `resume` gives it a socket."""
+        self._notes_answered = 0
+        self.clock = HandClock(now_ms)
         self.dispatcher = RecordingRef("dispatcher")
         self.mailbox = RecordingRef("session")
         self.held = HeldAudio(1 << 28)
@@ -72,9 +83,12 @@ class ResumeBench:
             setup, NodeOptions(), AdmissionOptions(max_sessions=1), lambda _failure: None
         )
         self.outbox = RecordingOutbox()
-        profile = SessionProfile.of(init(**fields), SESSION, TraceId("t"), tenant_id)
-        self.actor = self.clock.hold(SessionActor(profile, setup, self.outbox))
+        self.profile = SessionProfile.of(init(**fields), SESSION, TraceId("t"), tenant_id)
+        outbox = self.outbox if moved is None else None
+        self.actor = self.clock.hold(SessionActor(self.profile, setup, outbox, moved))
         self.actor.on_start()
+        if moved is None:
+            self.actor.on_receive(SessionClaimed(7))
 
     # ---- the client -------------------------------------------------------------------------
 
@@ -90,11 +104,20 @@ class ResumeBench:
     ) -> OpenedSession | Refused:
         """Ask reception for the session; the actor does not know of it before `deliver`."""
         wish = init(session_id=SESSION, resume_token=token, **fields)
-        return self.reception.open_session(wish, outbox, tenant_id)
+        opened = self.reception.open_session(wish, outbox, tenant_id)
+        assert not isinstance(opened, Pending)
+        return opened
 
-    def resume(self, last_delivery_seq: int = 0) -> SessionInitAck:
+    @property
+    def token_key(self) -> str:
+        """What the session's tokens are made with."""
+        resumption = self.presence.resumption(SESSION)
+        assert resumption is not None
+        return resumption.mint.key
+
+    def resume(self, last_delivery_seq: int = 0, token: str | None = None) -> SessionInitAck:
         """Come back on another socket, which is `outbox` from now on; return the ack."""
-        token, self.outbox = self.token, RecordingOutbox()
+        token, self.outbox = token or self.token, RecordingOutbox()
         opened = self.come_back(self.outbox, token, last_delivery_seq=last_delivery_seq)
         assert isinstance(opened, OpenedSession), opened
         self.deliver()
@@ -122,10 +145,19 @@ class ResumeBench:
         """Have the actor handle what waits."""
         for message in self.mailbox.take():
             self.actor.on_receive(message)
+        self._answer_notes()
+
+    def _answer_notes(self) -> None:
+        """The store takes what is to be kept, at once."""
+        notes = self.dispatcher.of(NoteSession)
+        for note in notes[self._notes_answered :]:
+            self._notes_answered += 1
+            self.actor.on_receive(SessionNoted(note.end_seq))
 
     def advance_to(self, now_ms: float) -> None:
         """Let time pass."""
         self.clock.advance_to(now_ms)
+        self._answer_notes()
 
     @property
     def cuts(self) -> list[UtteranceCut]:

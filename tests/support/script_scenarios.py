@@ -8,6 +8,7 @@ from storage.call import Call
 from storage.job import JobStep
 from storage.jobs import Failover, JobLimits
 from storage.nodes import NodeHeartbeatEntry, NodeRegistration
+from storage.sessions import Claim
 from tests.support.storage_world import LEASE_MS, ROOM_EXPIRY_MS, World
 
 Scenario = Callable[[World], Call[Any]]
@@ -304,12 +305,12 @@ def _reap_fenced(world: World) -> Call[Any]:
 @scenario("claim_session", "OK")
 def _claim_ok(world: World) -> Call[Any]:
     _busy_node(world)
-    return world.member().sessions.claim(SessionId("s"), "t1")
+    return world.member().sessions.claim(Claim(SessionId("s"), "t1"))
 
 
 @scenario("claim_session", "FENCED")
 def _claim_fenced(world: World) -> Call[Any]:
-    return world.member("i2").sessions.claim(SessionId("s"), "t1")
+    return world.member("i2").sessions.claim(Claim(SessionId("s"), "t1"))
 
 
 @scenario("close_session", "OK")
@@ -379,3 +380,71 @@ def _look_room_expired(world: World) -> Call[Any]:
 @scenario("look_room", "GONE")
 def _look_room_gone(world: World) -> Call[Any]:
     return world.member().rooms.look("123456", 30_000, spoke_ago_ms=0)
+
+
+@scenario("claim_session", "MOVED")
+def _claim_moved(world: World) -> Call[Any]:
+    world.session("s")
+    world.beat("i2")
+    return world.member("i2").sessions.claim(Claim(SessionId("s"), "t1", known_epoch=1))
+
+
+@scenario("claim_session", "GONE")
+def _claim_gone(world: World) -> Call[Any]:
+    return world.member().sessions.claim(Claim(SessionId("s"), "t1", resumes=True))
+
+
+@scenario("find_session", "FOUND")
+def _find_found(world: World) -> Call[Any]:
+    world.resumable("s")
+    return world.member("i2").sessions.find(SessionId("s"))
+
+
+@scenario("find_session", "UNKNOWN")
+def _find_unknown(world: World) -> Call[Any]:
+    world.session("s")
+    return world.member().sessions.find(SessionId("s"))
+
+
+@scenario("note_session", "OK")
+def _note_ok(world: World) -> Call[Any]:
+    return world.member().sessions.note(SessionId("s"), world.resumable("s"), "{}", "1.2")
+
+
+@scenario("note_session", "FENCED")
+def _note_fenced(world: World) -> Call[Any]:
+    world.resumable("s")
+    return world.member().sessions.note(SessionId("s"), 1, "{}")
+
+
+@scenario("dispatch_task", "MOVED")
+def _dispatch_moved(world: World) -> Call[Any]:
+    spec = world.spec("s", 1)
+    world.beat("i2")
+    world.session("s", owner="i2")
+    return world.member().jobs.dispatch(spec)
+
+
+@scenario("restore_job", "MOVED")
+def _restore_moved(world: World) -> Call[Any]:
+    restoration = world.restoration("s", 1)
+    world.beat("i2")
+    world.session("s", owner="i2")
+    return world.member().jobs.restore(restoration)
+
+
+@scenario("check_sessions", "OK")
+def _check_ok(world: World) -> Call[Any]:
+    held = SessionId("s")
+    return world.member().sessions.check({held: world.session("s"), SessionId("s2"): 1})
+
+
+@scenario("agree_schema", "OK")
+def _schema_ok(world: World) -> Call[Any]:
+    return world.member().instances.agree_schema()
+
+
+@scenario("agree_schema", "INCOMPATIBLE")
+def _schema_incompatible(world: World) -> Call[Any]:
+    world.do(world.member().instances.agree_schema())
+    return world.member().instances.agree_schema("0")

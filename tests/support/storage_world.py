@@ -16,7 +16,7 @@ from storage.nodes import NodeHeartbeatEntry, NodeRegistration, NodeRepository
 from storage.replies import Alive, Claimed, Registered, RoomState
 from storage.room import Seat
 from storage.rooms import RoomRepository
-from storage.sessions import SessionRepository
+from storage.sessions import Claim, SessionRepository
 from storage.store import Store
 
 T = TypeVar("T")
@@ -163,10 +163,25 @@ class World:
 
     def session(self, name: str, owner: str = "i1", tenant: str = "t1") -> int:
         """Claim a session."""
-        reply = self.do(self.member(owner).sessions.claim(SessionId(name), tenant))
+        claim = Claim(SessionId(name), tenant, self.session_epochs.get(name, 0))
+        reply = self.do(self.member(owner).sessions.claim(claim))
         assert isinstance(reply, Claimed)
         self.session_epochs[name] = reply.epoch
         return reply.epoch
+
+    def resumable(self, name: str, owner: str = "i1", state: str = "") -> int:
+        """Claim a session whose client may resume it, as its first owner."""
+        claim = Claim(SessionId(name), "t1", 0, False, "key", '{"source":"en"}', state)
+        reply = self.do(self.member(owner).sessions.claim(claim))
+        assert isinstance(reply, Claimed)
+        self.session_epochs[name] = reply.epoch
+        return reply.epoch
+
+    def take_over(self, name: str, owner: str, known_epoch: int | None = None) -> Any:
+        """Have another instance go on with a session."""
+        known = self.session_epochs[name] if known_epoch is None else known_epoch
+        claim = Claim(SessionId(name), "t1", known, resumes=True)
+        return self.do(self.member(owner).sessions.claim(claim))
 
     def spec(self, session: str, index: int, **changes: Any) -> JobSpec:
         """Describe an utterance of 2 s, English to Spanish, as a turn of its own."""

@@ -1,0 +1,112 @@
+"""What is told when sessions move from one instance to another.
+
+As in `actors.messages`: commands in the imperative, facts in the past tense, values only.
+"""
+
+from dataclasses import dataclass
+
+from actors.ports import Mailbox, Outbox
+from protocol.errors import CloseCode, ErrorCode
+from protocol.ids import SessionId
+
+# ---- SessionActor → DispatcherActor ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NoteSession:
+    """Keep this of a session in the store; answered by `SessionNoted` once it is there."""
+
+    session: Mailbox
+    session_id: SessionId
+    session_state: str
+    """As `SavedSession.text` writes it."""
+    tokens_from: str = ""
+    """The lowest token that is valid; empty: as before."""
+    end_seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLeft:
+    """The session ended here and may go on elsewhere: it stays in the store."""
+
+    session_id: SessionId
+
+
+# ---- DispatcherActor → SessionActor ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SessionNoted:
+    """What was to be kept is in the store."""
+
+    end_seq: int
+    """From `NoteSession`: audio before it will not be asked for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionReleased:
+    """The session belongs to another instance now: be quiet and go."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnershipConfirmed:
+    """The store was asked after the process stood still: the session is still its own."""
+
+    doubts: int
+    """`Standing.doubts` when it was asked."""
+
+
+# ---- other instances, operators → SessionActor, DispatcherActor -----------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseSession:
+    """Another instance has claimed the session under this epoch."""
+
+    session_id: SessionId
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class OwnershipDoubted:
+    """This process stood still: ask the store which sessions are still ours."""
+
+    doubts: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveRequested:
+    """This instance goes away: finish what is open, then leave the session to another one."""
+
+    reason: str
+    reconnect_after_ms: int
+    within_ms: float
+
+
+# ---- gateway ↔ DispatcherActor --------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeRequested:
+    """A client wants to go on with a session that is not here; answered by `ResumeAnswered`."""
+
+    asker: Mailbox
+    session_id: SessionId
+    token: str
+    credential: str
+    """Tenant of the client's credential; empty without one."""
+    outbox: Outbox
+    last_delivery_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeAnswered:
+    """The session is here now and speaks on the socket that asked; or it cannot be had."""
+
+    session_id: SessionId
+    session: Mailbox | None = None
+    use_binary_frame: bool = False
+    code: ErrorCode = ErrorCode.INVALID_SESSION
+    """Why not, without a session."""
+    message: str = ""
+    close_code: CloseCode | None = None

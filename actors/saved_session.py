@@ -1,0 +1,194 @@
+"""SavedSession: what the store keeps so that another instance can go on with a session. Pure.
+
+It is written with each dispatch, in the same script, so it costs no round trip. It holds no audio:
+the client keeps that and sends it again, and the boundaries here cut it where it was cut before.
+What became of the cuts is in the recorded outcomes and in the jobs themselves.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any, Self
+
+from pydantic_core import from_json, to_json
+
+from actors.cut import Cut, CutReason
+from actors.profile import Numbers
+from protocol.audio import AudioFormat
+from protocol.ids import JobId, TurnId
+
+
+@dataclass(frozen=True, slots=True)
+class SavedCut:
+    """One cut: which audio it took, and what it was."""
+
+    number: int
+    """Counts the cuts of the session from 1; in a regular session its `delivery_seq`."""
+    index: int
+    job_id: JobId
+    reason: CutReason
+    audio_format: AudioFormat
+    sample_rate_hz: int
+    duration_ms: int
+    turn_id: TurnId
+    turn_part: int
+    first_seq: int | None = None
+    """Lowest `seq` in it, the final's included; None: it took no chunk."""
+    last_seq: int | None = None
+    closing: bool = False
+    request: str | None = None
+    """What its message asked for, as JSON; None: what the session asks for."""
+
+    def text(self) -> bytes:
+        """Return it as JSON."""
+        said: dict[str, Any] = {
+            "number": self.number,
+            "index": self.index,
+            "job_id": self.job_id,
+            "reason": self.reason.value,
+            "audio_format": self.audio_format.value,
+            "sample_rate_hz": self.sample_rate_hz,
+            "duration_ms": self.duration_ms,
+            "turn_id": self.turn_id,
+            "turn_part": self.turn_part,
+            "first_seq": self.first_seq,
+            "last_seq": self.last_seq,
+        }
+        if self.closing or self.request is not None:
+            said |= {"closing": self.closing, "request": self.request}
+        return to_json(said)
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> Self:
+        """Read what `text` wrote; what a later version added is passed over."""
+        known = {name: data[name] for name in _names(cls) if name in data}
+        known["reason"] = CutReason(data["reason"])
+        known["audio_format"] = AudioFormat(data["audio_format"])
+        return cls(**known)
+
+
+@dataclass(frozen=True, slots=True)
+class SavedEnd:
+    """A cut that ended without a job, and so without a recorded outcome."""
+
+    number: int
+    index: int
+    language: str
+    job_id: JobId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SavedTurn:
+    """A turn that goes on behind the last cut."""
+
+    turn_id: TurnId
+    next_part: int
+    ticks: int
+    """Audio in its segments so far, in 1/48000 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedSession:
+    """Everything but the cuts, which are kept as text because most are written several times."""
+
+    number: int
+    """How many cuts were made."""
+    end_seq: int = 0
+    """The first `seq` that belongs to no cut."""
+    next_index: int = 0
+    client_indexes: tuple[int, ...] = ()
+    """Indexes the client brought: runs as start, end, start, end, …"""
+    audio_format: AudioFormat | None = None
+    sample_rate_hz: int = 16_000
+    turn: SavedTurn | None = None
+    passed: tuple[int, ...] = ()
+    """Cuts that later ones were delivered before, and that were not delivered since."""
+    late: tuple[tuple[int, int], ...] = ()
+    """Cuts that were delivered late: number and `delivery_seq`."""
+    ends: tuple[SavedEnd, ...] = ()
+    closing: bool = False
+    """Nothing more is taken; with the last outcome the session is over."""
+    acknowledge: bool = False
+    """The client asked for the end and waits for `session_close_ack`."""
+    cuts: tuple[SavedCut, ...] = ()
+    """Those whose audio may have to be sent again, in order, without a gap."""
+
+    def text(self, cuts: list[bytes]) -> str:
+        """Return it as JSON, with cuts that were written before."""
+        head = to_json(_said(self, _HEAD_FIELDS))
+        return (head[:-1] + b',"cuts":[' + b",".join(cuts) + b"]}").decode()
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Read what `text` wrote; empty: nothing was cut yet."""
+        data: dict[str, Any] = from_json(text) if text else {"number": 0}
+        known = {name: data[name] for name in _names(cls) if name in data}
+        if turn := known.get("turn"):
+            known["turn"] = SavedTurn(turn["turn_id"], turn["next_part"], turn["ticks"])
+        if audio_format := known.get("audio_format"):
+            known["audio_format"] = AudioFormat(audio_format)
+        for name in ("client_indexes", "passed"):
+            known[name] = tuple(known.get(name, ()))
+        known["late"] = tuple((number, seq) for number, seq in known.get("late", ()))
+        ends = known.get("ends", ())
+        known["ends"] = tuple(
+            SavedEnd(**{name: end[name] for name in _names(SavedEnd)}) for end in ends
+        )
+        known["cuts"] = tuple(SavedCut.of(cut) for cut in known.get("cuts", ()))
+        return cls(**known)
+
+
+def saved_cut(cut: Cut, numbers: Numbers, request: str | None) -> SavedCut:
+    """Return what is kept of a cut."""
+    return SavedCut(
+        number=numbers.cut,
+        index=numbers.utterance_index,
+        job_id=numbers.job_id,
+        reason=cut.reason,
+        audio_format=cut.audio_format,
+        sample_rate_hz=cut.sample_rate_hz,
+        duration_ms=cut.duration_ms,
+        turn_id=cut.turn_id,
+        turn_part=cut.turn_part,
+        first_seq=cut.first_seq,
+        last_seq=cut.last_seq,
+        closing=cut.closing,
+        request=request,
+    )
+
+
+def cut_of(saved: SavedCut, padding_ms: int) -> Cut:
+    """Return the cut as it was made, without its audio."""
+    return Cut(
+        reason=saved.reason,
+        audio=b"",
+        audio_format=saved.audio_format,
+        sample_rate_hz=saved.sample_rate_hz,
+        duration_ms=saved.duration_ms,
+        turn_id=saved.turn_id,
+        turn_part=saved.turn_part,
+        ends_turn=saved.reason is not CutReason.MAX_DURATION,
+        closing=saved.closing,
+        first_seq=saved.first_seq,
+        last_seq=saved.last_seq,
+        padding_ms=padding_ms,
+        first_chunk_at_ms=0.0,
+    )
+
+
+def _names(kind: type[Any]) -> list[str]:
+    return [each.name for each in fields(kind)]
+
+
+def _said(record: Any, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that say something; names of enums are text, which is written faster."""
+    said = {}
+    for name, default in defaults.items():
+        value = getattr(record, name)
+        if value != default:
+            said[name] = value.value if isinstance(value, StrEnum) else value
+    return said
+
+
+_HEAD_FIELDS = {each.name: each.default for each in fields(SavedSession) if each.name != "cuts"}

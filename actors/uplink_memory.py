@@ -1,0 +1,217 @@
+"""UplinkMemory: what of a session's uplink outlives its instance.
+
+It says what another instance needs to go on, and goes on where another one stopped: what was cut
+there is open here, and its audio comes again. Must not: decide what is cut.
+"""
+
+from collections.abc import Iterable
+
+from actors.admission import HeldAudio
+from actors.audio_progress import AudioProgress
+from actors.cut import Cut
+from actors.cut_ledger import CutLedger
+from actors.cut_replay import CutReplay
+from actors.messages import ChunkArrived
+from actors.moved_session import MovedSession
+from actors.profile import Numbers, Request, SessionProfile, in_language
+from actors.saved_session import SavedCut, SavedSession, SavedTurn, saved_cut
+from actors.segmenter import CLOSING_SILENCE_MS, Segmenter
+from actors.turn import Turn
+from actors.uplink_options import UplinkOptions
+from actors.used_indexes import UsedIndexes
+from actors.utterances import OpenUtterances, Utterance
+from protocol.audio import silence
+from protocol.ids import RequestId, TurnId
+
+
+class UplinkMemory:
+    """Segmenter, index counter and open utterances of one session, to be saved and restored.
+
+    Invariant: what it holds in bytes (chunks not cut yet and open utterances) is what it has
+    taken from the process's ledger.
+    """
+
+    def __init__(self, profile: SessionProfile, options: UplinkOptions, held: HeldAudio) -> None:
+        self.open = OpenUtterances()
+        self.epoch = 0
+        """The session's epoch in the store; 0 until it is claimed."""
+        self._profile = profile
+        self._options = options
+        self._held = held
+        self._accounted_bytes = 0
+        self._accounted_open = 0
+        self._indexes = UsedIndexes()
+        self._segmenter = Segmenter(
+            options.segmenter,
+            audio_format=profile.audio_format,
+            sample_rate_hz=profile.sample_rate_hz,
+        )
+        self.progress: AudioProgress | None = None
+        """What has arrived and what may be forgotten; None unless the client may resume."""
+        self.ledger: CutLedger | None = None
+        """What another instance would have to know of the cuts; None as above."""
+        self._replay: CutReplay | None = None
+        """For audio that was cut elsewhere and comes again."""
+        self._filled: list[Utterance] = []
+        if profile.is_resumable:
+            self.progress = AudioProgress(options.audio_ack_interval_ms)
+            self.ledger = CutLedger()
+
+    def _remember(
+        self, cut: Cut, utterance: Utterance, request: Request, *, is_message: bool
+    ) -> None:
+        """Note where it was cut, once: what only others hear does not go on elsewhere."""
+        spec, track = utterance.spec, utterance.track
+        if self.ledger is None or not spec.cut:
+            return
+        own = request if track is None else in_language(request, track)
+        asked = own.text() if is_message or own != request else None
+        numbers = Numbers(spec.job_id, spec.utterance_index, spec.session_epoch, spec.cut)
+        self.ledger.add(spec.request_id, saved_cut(cut, numbers, asked))
+
+    def next_number(self) -> int:
+        """Return the number of what the client hears next in order; 0 if it cannot resume."""
+        return 0 if self.ledger is None else self.ledger.next_number()
+
+    def saved(self) -> SavedSession:
+        """Return what another instance needs besides the cuts."""
+        segmenter, ledger, turn = self._segmenter, self.ledger, self._segmenter.turn
+        return SavedSession(
+            number=0 if ledger is None else ledger.count,
+            end_seq=0 if self.progress is None else self.progress.end_seq,
+            next_index=self._indexes.next_index,
+            client_indexes=self._indexes.client_runs,
+            audio_format=segmenter.audio_format,
+            sample_rate_hz=segmenter.sample_rate_hz,
+            turn=None if turn is None else SavedTurn(turn.turn_id, turn.next_part, turn.ticks),
+            ends=() if ledger is None else ledger.ends,
+        )
+
+    def restore(self, moved: MovedSession, now_ms: float) -> dict[int, Utterance]:
+        """Begin where another instance ended; return the open utterances by number.
+
+        Their audio comes with what the client sends again, from the first of them on.
+        """
+        saved = moved.saved
+        self.epoch = moved.epoch
+        self._indexes = UsedIndexes.restored(
+            saved.next_index + moved.count - saved.number, saved.client_indexes
+        )
+        ledger = self.ledger = CutLedger(moved.count)
+        replay = self._replay = CutReplay(saved.end_seq)
+        if saved.audio_format is not None:
+            self._segmenter.declare_format(saved.audio_format, saved.sample_rate_hz)
+        ended = moved.outcomes.keys() | moved.heard()
+        opened: dict[int, Utterance] = {}
+        next_seq = saved.end_seq
+        for cut in saved.cuts:
+            is_open = cut.number not in ended
+            if is_open:
+                opened[cut.number] = self._reopen(cut, moved, now_ms)
+            elif opened:
+                ledger.keep(cut)
+            if cut.first_seq is not None and cut.last_seq is not None:
+                replay.add(cut.number, (cut.first_seq, cut.last_seq), wanted=is_open)
+                if is_open:
+                    next_seq = min(next_seq, cut.first_seq)
+        if saved.turn is not None:
+            turn, parts = saved.turn, _parts_of(saved.turn.turn_id, opened.values())
+            again = Turn.restored(turn.turn_id, turn.next_part, turn.ticks, parts)
+            self._segmenter.restore(again, now_ms)
+        if self.progress is not None:
+            self.progress.restore(next_seq, saved.end_seq)
+        self.detached(now_ms)
+        return opened
+
+    def _reopen(self, saved: SavedCut, moved: MovedSession, now_ms: float) -> Utterance:
+        """Return an utterance that was cut elsewhere; what it consists of comes again."""
+        spec, work = moved.job(saved, self._options)
+        utterance = Utterance(
+            spec=spec,
+            work=work,
+            reason=saved.reason,
+            audio=None,
+            begun_at_ms=now_ms,
+            cut_at_ms=now_ms + spec.deadline_in_ms - self._options.job_lifetime_ms,
+            is_repeatable=saved.request is not None,
+            awaits_replay=True,
+            has_job=saved.job_id in moved.jobs,
+        )
+        self.open.add(utterance)
+        if self.ledger is not None and self.progress is not None:
+            self.ledger.add(utterance.spec.request_id, saved)
+            self.progress.cut(utterance.spec.request_id, saved.first_seq)
+        if saved.closing and saved.first_seq is None:
+            self._fill(utterance, b"")
+        return utterance
+
+    def chunk_again(self, message: ChunkArrived) -> None:
+        """Take audio only if it was cut before: nothing else counts any more."""
+        replay, progress = self._replay, self.progress
+        if replay is None or progress is None or not replay.covers(message.seq):
+            return
+        if progress.take(message.seq):
+            self._take_again(replay, message)
+
+    def _take_again(self, replay: CutReplay, message: ChunkArrived) -> None:
+        """Take audio that was cut elsewhere: the boundaries decide what it belongs to."""
+        restored = replay.take(message.seq, message.audio)
+        if restored is not None:
+            for utterance in self.open:
+                if utterance.spec.cut == restored.number and utterance.awaits_replay:
+                    self._fill(utterance, restored.audio)
+                    break
+        self._account()
+
+    def _fill_repeated(self, key: RequestId, audio: bytes) -> None:
+        """A whole utterance was sent again: it may be one whose audio is missing here."""
+        for utterance in self.open:
+            if utterance.spec.request_id == key and utterance.awaits_replay:
+                self._fill(utterance, audio)
+                self._account()
+                return
+
+    def _fill(self, utterance: Utterance, audio: bytes) -> None:
+        work = utterance.work
+        audio = audio or silence(work.audio_format, CLOSING_SILENCE_MS, work.sample_rate_hz)
+        self.open.fill(utterance, audio)
+        self._filled.append(utterance)
+
+    @property
+    def has_filled(self) -> bool:
+        """Whether `take_filled` has something."""
+        return bool(self._filled)
+
+    def take_filled(self) -> list[Utterance]:
+        """Return the utterances whose audio came again since the last look."""
+        filled, self._filled = self._filled, []
+        return filled
+
+    def detached(self, now_ms: float) -> None:
+        """The client lost its socket: if it may resume, its quiet is no pause.
+
+        Else the pause clock runs, whatever it played: it says no more that it has ended.
+        """
+        if self.progress is not None:
+            self._segmenter.hold_pause(now_ms)
+        else:
+            self._segmenter.playback_ended(now_ms)
+
+    def _account(self) -> None:
+        """Settle with the ledger what is held more or less than before."""
+        holds = self._segmenter.held_bytes + self.open.held_bytes
+        if self._replay is not None:
+            holds += self._replay.held_bytes
+        change = holds - self._accounted_bytes
+        if change > 0:
+            self._held.take(change)
+        elif change < 0:
+            self._held.give_back(-change)
+        self._accounted_bytes = holds
+        self._held.count(len(self.open) - self._accounted_open)
+        self._accounted_open = len(self.open)
+
+
+def _parts_of(turn_id: TurnId, opened: Iterable[Utterance]) -> set[int]:
+    """Return the positions of a turn's open segments."""
+    return {each.spec.turn_part for each in opened if each.spec.turn_id == turn_id}

@@ -1,0 +1,441 @@
+"""Sessions that go on at another instance: after a crash, a freeze, a drain, or just so.
+
+What the client may rely on: the same utterance indexes, the same cuts, audio that is the same byte
+by byte, exactly one outcome per utterance, and `delivery_seq` without a gap or a repetition.
+"""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.cluster import Cluster, instances
+from tests.support.raw_client import RawClient, noise, recorded_chunks, tone
+from tests.support.raw_node import Ability, RawNode, audio_of, raw_node
+from tests.support.raw_wire import over_sockets
+from tests.support.redis_tap import RedisEyes
+from tests.support.resuming_client import ResumingClient
+from tests.support.scheduler_process import SchedulerProcess
+
+Pair = tuple[str, str]
+
+FLAGS = (
+    "--session-grace-seconds=8",
+    "--close-flush-ms=3000",
+    "--audio-ack-interval-ms=50",
+    "--instance-lease-ms=1000",
+    "--drain-seconds=3",
+)
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with instances(2, *FLAGS) as made:
+        yield made
+
+
+def ability(pair: Pair, name: str | None = None) -> Ability:
+    return Ability(asr=(pair[0],), semantic=(pair[1],), capacity=20, node_id=name)
+
+
+async def opened(at: SchedulerProcess, pair: Pair) -> ResumingClient:
+    client = await ResumingClient(at.session_url).open()
+    await client.init(*pair)
+    return client
+
+
+async def moved(client: ResumingClient, to: SchedulerProcess, **fields: Any) -> ResumingClient:
+    """Come back at another instance."""
+    client.url = to.session_url
+    return await client.resume(**fields)
+
+
+async def leave(client: ResumingClient) -> None:
+    await client.end()
+    await client.aclose_all()
+
+
+def crash(member: SchedulerProcess, cluster: Cluster) -> None:
+    """End a process as a power cut would."""
+    member.kill()
+    cluster.members.remove(member)
+
+
+# ---- crash --------------------------------------------------------------------------------------
+
+
+@over_sockets
+async def test_an_utterance_goes_on_where_its_instance_died_in_the_middle(
+    cluster: Cluster, pair: Pair
+) -> None:
+    first, second = cluster.members
+    client = await opened(first, pair)
+    chunks = recorded_chunks()[:12]
+    for chunk in chunks[:7]:
+        await client.chunk(chunk)
+    await client.fence()
+    crash(first, cluster)
+    async with raw_node(second.node_url, ability(pair)) as node:
+        client = await moved(client, second)
+        assert client.ack["next_seq"] == 0
+        for seq, chunk in enumerate(chunks):
+            await client.chunk_at(seq, chunk)
+        await client.final()
+        job = await node.job()
+        assert audio_of(job) == b"".join(chunks)
+        assert job["utterance_index"] == 0
+        await node.answer(job, "one")
+        assert (await client.result())["delivery_seq"] == 1
+        await leave(client)
+
+
+@over_sockets
+async def test_what_was_heard_and_what_was_missed_are_told_apart(
+    cluster: Cluster, pair: Pair
+) -> None:
+    first, second = cluster.members
+    async with RawNode(first.node_url, ability(pair)) as node:
+        await node.register()
+        client = await opened(first, pair)
+        for number in range(3):
+            await client.speak(tone(300 + 100 * number))
+            await node.answer(await node.job(), f"words {number}")
+            await client.result()
+        await client.hear("audio_ack", next_seq=client.seq)
+        client.forget(1)  # the two latest were lost with the line
+        crash(first, cluster)
+    said = client.seq
+    client = await moved(client, second)
+    assert client.ack["next_seq"] == said
+    for number in (1, 2):
+        outcome = await client.result()
+        assert outcome["delivery_seq"] == number + 1
+        assert outcome["utterance_index"] == number
+        assert outcome["text_asr"] == f"words {number}"
+        assert outcome["text_translated"] == f"words {number} [{pair[1]}]"
+        assert outcome["tts_audio"] == ""
+        assert outcome["tts_lost"] is True
+    async with raw_node(second.node_url, ability(pair)) as node:
+        await client.speak(tone(300))
+        job = await node.job()
+        assert job["utterance_index"] == 3
+        await node.answer(job)
+        assert (await client.result())["delivery_seq"] == 4
+        await leave(client)
+
+
+@over_sockets
+async def test_words_that_wait_for_a_node_wait_on_at_another_instance(
+    cluster: Cluster, pair: Pair
+) -> None:
+    """No node is there yet: the jobs are in the queue, their audio died with the instance."""
+    first, second = cluster.members
+    client = await opened(first, pair)
+    said = [noise(number, 4000 + 2 * number) for number in range(3)]
+    for audio in said:
+        await client.speak(audio, size=1500)
+        await client.hear("ui_event", event="QUEUED")
+    crash(first, cluster)
+    client = await moved(client, second)
+    assert client.ack["next_seq"] == 0
+    await replay(client, said)
+    async with raw_node(second.node_url, ability(pair)) as node:
+        for number, audio in enumerate(said):
+            job = await node.job()
+            assert audio_of(job) == audio
+            assert job["utterance_index"] == number
+            await node.answer(job, f"words {number}")
+        heard = [(await client.result())["utterance_index"] for _ in said]
+        assert heard == [0, 1, 2]
+        await leave(client)
+
+
+async def replay(client: RawClient, said: list[bytes], size: int = 1500) -> None:
+    """Send everything again, from the first piece on."""
+    client.seq = 0
+    for audio in said:
+        await client.speak(audio, size=size)
+
+
+@over_sockets
+async def test_a_job_in_hand_at_a_node_that_died_with_its_instance_is_done_again(
+    cluster: Cluster, pair: Pair
+) -> None:
+    """The node comes back at the other instance and does not know the job any more."""
+    first, second = cluster.members
+    async with RawNode(first.node_url, ability(pair, "roaming")) as node:
+        await node.register()
+        client = await opened(first, pair)
+        await client.speak(tone(500))
+        job = await node.job()
+        crash(first, cluster)
+    async with raw_node(second.node_url, ability(pair, "roaming")) as again:
+        again.remember(node)
+        client = await moved(client, second)
+        assert client.ack["next_seq"] == 0
+        await replay(client, [tone(500)], size=8192)
+        repeated = await again.job()
+        assert repeated["job_id"] == f"{job['job_id']}~2"
+        assert audio_of(repeated) == audio_of(job) == tone(500)
+        assert repeated["utterance_index"] == 0
+        await again.answer(repeated, "once")
+        assert (await client.result())["text_asr"] == "once"
+        await leave(client)
+
+
+@over_sockets
+async def test_a_turn_goes_on_with_its_parts(cluster: Cluster, pair: Pair) -> None:
+    """A long turn was cut for its length; its end comes after the crash."""
+    first, second = cluster.members
+    client = await opened(first, pair)
+    parts = [tone(10_000), tone(3000)]
+    for start in range(0, len(parts[0]), 32_000):
+        await client.chunk(parts[0][start : start + 32_000])
+    await client.hear("ui_event", event="QUEUED")
+    crash(first, cluster)
+    client = await moved(client, second)
+    assert client.ack["next_seq"] == 0
+    client.seq = 0
+    async with raw_node(second.node_url, ability(pair)) as node:
+        for part in parts:
+            for start in range(0, len(part), 32_000):
+                await client.chunk(part[start : start + 32_000])
+        await client.final()
+        jobs = [await node.job(), await node.job()]
+        assert [audio_of(job) for job in jobs] == parts
+        assert jobs[0]["turn_id"] == jobs[1]["turn_id"]
+        assert [job["utterance_index"] for job in jobs] == [0, 1]
+        await node.answer(jobs[1], "all of it")
+        assert (await client.missing())["reason"] == "merged"
+        assert (await client.result())["utterance_index"] == 1
+        await leave(client)
+
+
+@over_sockets
+async def test_silence_that_made_nothing_is_not_asked_for_again(
+    cluster: Cluster, pair: Pair
+) -> None:
+    """The client was told that it may forget it."""
+    first, second = cluster.members
+    client = await opened(first, pair)
+    await client.chunk(bytes(3200))
+    await client.final()
+    await client.hear("audio_ack", next_seq=2)
+    crash(first, cluster)
+    client = await moved(client, second)
+    assert client.ack["next_seq"] == 2
+    await leave(client)
+
+
+@over_sockets
+async def test_a_session_that_was_ending_ends_elsewhere(cluster: Cluster, pair: Pair) -> None:
+    first, second = cluster.members
+    client = await opened(first, pair)
+    await client.chunk(tone(800))
+    await client.say(client.own("session_close", reason="done"))
+    await client.hear("ui_event", event="QUEUED")
+    crash(first, cluster)
+    client = await moved(client, second)
+    async with raw_node(second.node_url, ability(pair)) as node:
+        await client.chunk_at(0, tone(800))
+        job = await node.job()
+        assert audio_of(job) == tone(800)
+        await node.answer(job)
+        await client.result()
+        await client.hear("session_close_ack")
+    await client.aclose_all()
+
+
+@over_sockets
+async def test_a_session_that_is_over_is_refused_everywhere(cluster: Cluster, pair: Pair) -> None:
+    first, second = cluster.members
+    client = await opened(first, pair)
+    await client.end()
+    client.url = second.session_url
+    await client.refused_resume()
+    await client.aclose_all()
+
+
+@over_sockets
+async def test_a_token_is_good_elsewhere_until_its_successor_was_used(
+    cluster: Cluster, pair: Pair
+) -> None:
+    first, second = cluster.members
+    oldest = await opened(first, pair)
+    older = await oldest.resume()
+    await older.fence()  # it has read its token
+    client = older
+    client.url = second.session_url
+    for wrong in (oldest.token, "guess", "9.9.9", older.token[:-1] + "A"):
+        await client.refused_resume(resume_token=wrong)
+    client = await client.resume()
+    assert client.token not in (oldest.token, older.token)
+    await leave(client)
+
+
+# ---- a live owner -------------------------------------------------------------------------------
+
+
+@over_sockets
+async def test_a_session_comes_and_goes_between_live_instances(
+    cluster: Cluster, pair: Pair
+) -> None:
+    first, second = cluster.members
+    async with raw_node(first.node_url, ability(pair)) as node:
+        client = await opened(first, pair)
+        for number in range(2):
+            await client.speak(tone(400))
+            await node.answer(await node.job(), f"words {number}")
+            await client.result()
+    for number, there in enumerate((second, first, second), 2):
+        said = client.seq
+        client = await moved(client, there)
+        assert client.ack["next_seq"] == said
+        async with raw_node(there.node_url, ability(pair)) as node:
+            await client.speak(tone(400))
+            job = await node.job()
+            assert job["utterance_index"] == number
+            await node.answer(job)
+            assert (await client.result())["delivery_seq"] == number + 1
+    await leave(client)
+
+
+# ---- freeze -------------------------------------------------------------------------------------
+
+
+@over_sockets
+async def test_an_instance_that_was_frozen_says_nothing_when_it_wakes(
+    cluster: Cluster, pair: Pair
+) -> None:
+    """It has an answer in its socket, a pause to cut and outcomes to send: others did that."""
+    first, second = cluster.members
+    frozen = await opened(first, pair)
+    await frozen.speak(tone(600))
+    await frozen.hear("ui_event", event="QUEUED")
+    first.process.send_signal(signal.SIGSTOP)
+    try:
+        await frozen.say(frozen.own("client_heartbeat", timestamp=1))  # it would be answered
+        client = await moved(frozen, second)
+        await replay(client, [tone(600)], size=8192)
+        async with raw_node(second.node_url, ability(pair)) as node:
+            await node.answer(await node.job())
+            await client.result()
+        await asyncio.sleep(1.2)  # longer than the lease
+        frozen.look()
+        heard = len(frozen.heard)
+    finally:
+        first.process.send_signal(signal.SIGCONT)
+    first.wait_for_log("session released to another instance")
+    frozen.look()
+    assert len(frozen.heard) == heard
+    assert await frozen.close_code() == 4001
+    await leave(client)
+
+
+@over_sockets
+async def test_a_frozen_instance_goes_on_with_what_is_still_its_own(
+    cluster: Cluster, pair: Pair
+) -> None:
+    first, _ = cluster.members
+    client = await opened(first, pair)
+    await client.chunk(tone(600))
+    await client.fence()
+    first.process.send_signal(signal.SIGSTOP)
+    await asyncio.sleep(1.5)
+    first.process.send_signal(signal.SIGCONT)
+    await client.final()
+    async with raw_node(first.node_url, ability(pair)) as node:
+        job = await node.job()
+        assert audio_of(job) == tone(600)
+        await node.answer(job)
+        await client.result()
+        await leave(client)
+
+
+# ---- drain --------------------------------------------------------------------------------------
+
+
+@over_sockets
+async def test_a_drained_instance_leaves_its_sessions_to_another(
+    cluster: Cluster, pair: Pair
+) -> None:
+    """What is running ends there; what is said in the middle of it is cut nowhere."""
+    first, second = cluster.members
+    async with RawNode(first.node_url, ability(pair)) as node:
+        await node.register()
+        client = await opened(first, pair)
+        await client.speak(tone(500))
+        job = await node.job()
+        await client.chunk(tone(300))
+        await client.fence()
+        first.terminate()
+        assert (await client.hear("reconnect"))["after_ms"] == 1000
+        await client.chunk(tone(300))  # not taken any more
+        await node.answer(job, "in time")
+        assert (await client.result())["text_asr"] == "in time"
+        assert await client.close_code() == 1001
+    assert first.wait() == 0
+    said = 3  # two chunks and the final of the first utterance
+    client = await moved(client, second)
+    assert client.ack["next_seq"] == said
+    async with raw_node(second.node_url, ability(pair)) as node:
+        client.seq = said
+        await client.chunk(tone(300))
+        await client.chunk(tone(300))
+        await client.final()
+        job = await node.job()
+        assert audio_of(job) == 2 * tone(300)
+        assert job["utterance_index"] == 1
+        await node.answer(job)
+        assert (await client.result())["delivery_seq"] == 2
+        await leave(client)
+
+
+@over_sockets
+async def test_a_drained_instance_does_not_wait_for_who_says_nothing(
+    cluster: Cluster, pair: Pair
+) -> None:
+    first, second = cluster.members
+    client = await opened(first, pair)
+    first.terminate()
+    assert await client.close_code() == 1001
+    assert first.wait(2.5) == 0
+    client = await moved(client, second)
+    await leave(client)
+
+
+@over_sockets
+async def test_the_last_instance_ends_its_sessions_with_outcomes(
+    cluster: Cluster, pair: Pair
+) -> None:
+    first, second = cluster.members
+    crash(second, cluster)
+    await asyncio.sleep(1.1)  # its lease
+    client = await opened(first, pair)
+    await client.chunk(tone(900))
+    await client.fence()
+    first.terminate()
+    await client.hear("reconnect")
+    assert (await client.missing(seconds=10.0))["reason"] in ("session_closed", "no_available_node")
+    assert first.wait() == 0
+    await client.aclose_all()
+
+
+# ---- two versions -------------------------------------------------------------------------------
+
+
+def test_another_schema_of_the_keys_is_refused_in_one_line() -> None:
+    with instances(1) as cluster:
+        eyes = RedisEyes(cluster.url)
+        eyes.ask("SET", "lingua:v1:schema", "0")
+        eyes.close()
+        refused = SchedulerProcess("--port", "0", "--redis-url", cluster.url)
+        try:
+            assert refused.wait() == 2
+            lines = refused.log().strip().splitlines()
+            assert len(lines) == 1, lines
+            assert "schema 0" in lines[0]
+        finally:
+            refused.close()
