@@ -18,6 +18,7 @@ from actors.messages import (
     UtteranceWanted,
     WithdrawJob,
 )
+from actors.move_messages import SessionReleased
 from actors.peer_messages import (
     KeepJob,
     NoteArrived,
@@ -27,7 +28,7 @@ from actors.peer_messages import (
 )
 from protocol.ids import InstanceId, JobId, NodeId, SessionId
 from storage.job import JobState
-from storage.replies import Assigned, Note, NoteKind
+from storage.replies import Assigned, Note, NoteKind, Released
 from tests.support.dispatch_bench import DispatchBench
 from tests.support.recording import RecordingRef
 from tests.support.storage_world import LEASE_MS
@@ -192,6 +193,21 @@ def test_notes_about_jobs_that_are_over_are_harmless(any_bench: DispatchBench, f
     assert len(far.nodes.of(AssignJob)) == 1
 
 
+def test_a_session_that_another_instance_claimed_is_let_go_of(
+    any_bench: DispatchBench, far: Far
+) -> None:
+    bench = any_bench
+    session = bench.session()
+    bench.node()
+    bench.tell(bench.cut())
+    epoch = bench.session_steps.epoch(SessionId("s"))
+    bench.tell(NoteArrived(Released(SessionId("s"), epoch)))
+    assert session.of(SessionReleased) == []  # it has come back since, under that epoch
+    bench.tell(NoteArrived(Released(SessionId("s"), epoch + 1)))
+    assert len(session.of(SessionReleased)) == 1
+    assert len(bench.jobs.open_jobs) == 0
+
+
 def test_when_an_instance_dies_jobs_at_its_nodes_move(any_bench: DispatchBench, far: Far) -> None:
     bench = any_bench
     bench.session()
@@ -261,6 +277,21 @@ def test_an_answer_for_another_instance_is_passed_on(any_bench: DispatchBench, f
     bench.tell(answer)
     assert far.dispatchers.messages == [answer]
     assert bench.metrics.stale_results == 0
+
+
+def test_an_answer_to_a_job_whose_session_has_just_moved_is_passed_on(
+    any_bench: DispatchBench, far: Far
+) -> None:
+    """The note of the move is on its way still."""
+    bench = any_bench
+    bench.session()
+    bench.node()
+    cut = bench.cut()
+    bench.tell(cut)
+    bench.world.take_over("s", THERE, bench.session_steps.epoch(SessionId("s")))
+    answer = bench.result(cut)
+    bench.tell(answer)
+    assert far.dispatchers.messages == [answer]
 
 
 @pytest.mark.parametrize("changes", [{"attempt": 2}, {"node": "other"}])

@@ -50,6 +50,7 @@ class Far:
     """The way to instance a."""
 
     def __init__(self) -> None:
+        self.is_reachable = True
         self.dispatcher_ref, self.session_ref = RecordingRef("far"), RecordingRef("session")
 
     def session(self, instance_id: InstanceId, session_id: SessionId) -> RecordingRef:
@@ -59,9 +60,9 @@ class Far:
     def node(self, instance_id: InstanceId, node_id: NodeId) -> None:
         raise AssertionError((instance_id, node_id))
 
-    def dispatcher(self, instance_id: InstanceId) -> RecordingRef:
+    def dispatcher(self, instance_id: InstanceId) -> RecordingRef | None:
         assert instance_id == THERE
-        return self.dispatcher_ref
+        return self.dispatcher_ref if self.is_reachable else None
 
 
 class Bench:
@@ -134,6 +135,29 @@ def test_words_so_far_go_to_the_session_wherever_it_is(bench: Bench) -> None:
     said = NodeAsrPartial(job_id=NodeJobId("far"), text="so far", is_final=False)
     bench.node.on_receive(NodeSaid(said))
     assert bench.session.only(PartialArrived).text == "so far"
+
+
+def test_a_job_follows_its_session_to_another_instance(bench: Bench) -> None:
+    """Who drives it now assigns it again: the node has it, and answers to that one."""
+    bench.assign("j")
+    former, bench.session = bench.session, RecordingRef("session here")
+    bench.assign("j", HERE)
+    assert bench.given() == ["j"]
+    bench.node.on_receive(
+        NodeSaid(NodeAsrPartial(job_id=NodeJobId("j"), text="so far", is_final=False))
+    )
+    assert bench.session.only(PartialArrived).text == "so far"
+    bench.answer("j")
+    assert bench.dispatcher.only(ResultArrived).job_id == "j"
+    assert former.messages == bench.far.dispatcher_ref.messages == []
+
+
+def test_an_answer_that_has_no_way_to_its_owner_is_looked_up(bench: Bench) -> None:
+    """Its session may have gone on elsewhere: the dispatcher here finds out."""
+    bench.assign("j")
+    bench.far.is_reachable = False
+    bench.answer("j")
+    assert bench.dispatcher.only(ResultArrived).job_id == "j"
 
 
 def test_an_answer_that_is_corrected_goes_to_the_same_owner(bench: Bench) -> None:

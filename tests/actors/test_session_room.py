@@ -12,6 +12,7 @@ from actors.messages import (
     ResultReplaced,
     UtteranceCut,
 )
+from actors.move_messages import NoteSession, SessionNoted, SessionReleased
 from actors.room_messages import (
     LeaveSeat,
     MemberSpoke,
@@ -28,6 +29,7 @@ from actors.room_messages import (
 from actors.room_options import RoomOptions
 from actors.room_setup import RoomSetup
 from actors.room_view import RoomView
+from actors.saved_session import SavedSession
 from protocol.errors import ErrorCode, MissingReason
 from protocol.ids import InstanceId, NodeId, NodeJobId, RequestId, SessionId, TurnId
 from protocol.node_inbound import JobResult
@@ -108,6 +110,49 @@ def words_ready(number: int = 1, text: str = "bonjour") -> WordsReady:
         text_translated="hello",
     )
     return WordsReady(RequestId(f"s-fr:{number}:en"), result)
+
+
+def test_what_only_others_hear_is_not_taken_along_to_another_instance() -> None:
+    bench = RoomBench(is_resumable=True)
+    own = bench.speak()
+    bench.enter("fr", "de")
+    cuts = bench.say()
+    assert [cut.spec.cut for cut in (own, *cuts)] == [1, 0, 0]
+    saved = SavedSession.of(cuts[-1].session_state)
+    assert [cut.job_id for cut in saved.cuts] == [own.spec.job_id]
+    assert saved.end_seq == 4  # the audio of the others is not asked for again
+
+
+def test_in_a_room_outcomes_are_numbered_for_another_instance_with_the_words_of_others() -> None:
+    bench = RoomBench(is_resumable=True)
+    bench.enter("fr")
+    bench.tell(words_cut(1), words_cut(2))
+    bench.see()
+    own = bench.speak()
+    assert own.spec.cut == 3
+    bench.answer(own)
+    bench.tell(words_ready(2))
+    bench.wait(GAP_MS)  # the first words of the other member are passed over
+    note = bench.dispatcher.of(NoteSession)[-1]
+    assert SavedSession.of(note.session_state).passed == (1,)
+    bench.tell(SessionNoted(note.end_seq), words_ready(1))
+    bench.tell(SessionNoted(bench.dispatcher.of(NoteSession)[-1].end_seq))
+    heard = [said for said in bench.outbox.messages if isinstance(said, TranslationResult)]
+    assert [said.delivery_seq for said in heard] == [1, 2, 3]
+    assert heard[-1].late is True
+
+
+def test_when_the_session_goes_on_elsewhere_its_listeners_wait_for_nothing() -> None:
+    bench = RoomBench(is_resumable=True)
+    bench.enter("fr", "de")
+    bench.say()
+    bench.tell(SessionReleased())
+    for language in ("fr", "de"):
+        outcome = bench.others[language].only(WordsReady).outcome
+        assert isinstance(outcome, MissingResult)
+        assert outcome.reason is MissingReason.INSTANCE_LOST
+    assert bench.room.of(LeaveSeat)
+    assert bench.held.held_bytes == 0
 
 
 def test_the_audio_is_held_once_and_let_go_of_with_the_last_outcome() -> None:
