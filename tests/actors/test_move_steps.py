@@ -153,6 +153,17 @@ def test_a_session_comes_with_its_jobs(bench: DispatchBench, far: TokenMint) -> 
     assert bench.world.notes("i2")[0][1]["kind"] == "release"
 
 
+def test_a_job_at_a_node_elsewhere_stays_there(bench: DispatchBench, far: TokenMint) -> None:
+    """Its audio goes to the node's instance once the client has sent it again."""
+    bench.world.node("f", owner="i2")
+    ref = DyingRef("far", answers=False)
+    bench.moves.admit = lambda _session, _wish: ResumeAnswered(SessionId("far"), ref)
+    come(bench, far.make(TokenNumber(0, 1)))
+    [job] = bench.jobs.open_jobs
+    assert (job.node_id, job.node_instance) == ("f", "i2")
+    assert ref.only(UtteranceWanted).attempt == 1
+
+
 @pytest.mark.parametrize("token", ["", "guess", "0.1.AAAA"])
 def test_nobody_gets_a_session_without_its_token(
     bench: DispatchBench, far: TokenMint, token: str

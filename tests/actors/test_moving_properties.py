@@ -198,6 +198,24 @@ def test_a_session_that_moves_is_heard_like_one_that_stays(script: list[Moment])
     assert moving.bench.held.held_bytes == 0
 
 
+def test_words_of_others_that_were_lost_with_their_place_leave_no_gap() -> None:
+    """In a room they had a number between two utterances of this session."""
+    journey = Journey()
+    for _ in range(2):
+        journey.say(opus(3), final=True)
+        journey.advance(256)
+        journey.bench.actor._uplink.next_number()
+    journey.say(opus(3), final=True)
+    journey.advance(256)
+    assert [cut.spec.cut for cut in journey.open] == [1, 3, 5]
+    journey.move()
+    journey.answer()
+    journey.answer()
+    journey.move()
+    journey.answer()
+    assert journey.heard == [(1, 0), (2, 1), (3, 2)]
+
+
 def test_an_answered_end_is_an_outcome() -> None:
     """The model's answers are what the dispatcher tells."""
     journey = Journey()

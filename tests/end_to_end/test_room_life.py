@@ -230,6 +230,7 @@ async def test_who_may_come_back_hears_what_was_said_meanwhile(
         await node.answer(job, "while you were away")
         await ann.fence()
         token = {"session_id": bob.session_id, "resume_token": bob.ack["resume_token"]}
+        back.session_id = bob.session_id  # what was missed comes with the ack
         await back.init(other, own, resume=True, last_delivery_seq=0, **token)
         heard = await back.result()
         assert (heard["text_asr"], heard["delivery_seq"]) == ("while you were away", 1)

@@ -159,6 +159,7 @@ REASONS = {
     "queue_full",
     "job_timeout",
     "node_lost",
+    "instance_lost",
     "model_not_available",
     "processing_error",
     "session_closed",
