@@ -21,6 +21,10 @@ from actors.utterances import Utterance
 from protocol.ids import RequestId
 from storage.sessions import Claim
 
+_NUMBERS_UNTOLD = 500
+"""So much may be heard from others in a room before the store is told how far their numbers are:
+well below what another instance believes a client."""
+
 
 class SessionMemory(SessionWork):
     """The part of a session that outlives its instance."""
@@ -38,6 +42,8 @@ class SessionMemory(SessionWork):
         """While a note is on its way: up to where it tells of cuts."""
         self._tokens_from = ""
         """To be noted: the lowest token that is valid."""
+        self._told_number = 0
+        """How many outcomes were numbered when the store was told last."""
         self._welcome_at_ms: float | None = None
         """Until when the acknowledgement waits for the store."""
         self._is_token_fresh = False
@@ -103,6 +109,7 @@ class SessionMemory(SessionWork):
             return ""
         order = self._downlink.order
         saved = self._uplink.saved()
+        self._told_number = saved.number
         if order.passed or order.late or self._is_closing:
             saved = replace(
                 saved,
@@ -141,7 +148,8 @@ class SessionMemory(SessionWork):
         progress = self._uplink.progress
         if progress is None:
             return
-        lags = progress.lags and self._noting_seq is None
+        is_far = self._uplink.number - self._told_number >= _NUMBERS_UNTOLD
+        lags = (progress.lags or is_far) and self._noting_seq is None
         if self._downlink.wants_note or self._tokens_from or lags:
             progress.lags = self._downlink.wants_note = False
             self._note()
@@ -176,7 +184,7 @@ class SessionMemory(SessionWork):
         if utterance is not None and ledger is not None:
             if message.attempt:
                 self._on_known(utterance)
-            elif message.reason is not None:
+            elif message.reason is not None and utterance.spec.cut:
                 spec, reason = utterance.spec, message.reason.value
                 index, language = spec.utterance_index, spec.language
                 ledger.end(SavedEnd(spec.cut, index, language, spec.job_id, reason))

@@ -69,6 +69,11 @@ class UplinkMemory:
         numbers = Numbers(spec.job_id, spec.utterance_index, spec.session_epoch, spec.cut)
         self.ledger.add(spec.request_id, saved_cut(cut, numbers, asked))
 
+    @property
+    def number(self) -> int:
+        """The latest number, see `next_number`."""
+        return 0 if self.ledger is None else self.ledger.count
+
     def next_number(self) -> int:
         """Return the number of what the client hears next in order; 0 if it cannot resume."""
         return 0 if self.ledger is None else self.ledger.next_number()
@@ -77,7 +82,7 @@ class UplinkMemory:
         """Return what another instance needs besides the cuts."""
         segmenter, ledger, turn = self._segmenter, self.ledger, self._segmenter.turn
         return SavedSession(
-            number=0 if ledger is None else ledger.count,
+            number=self.number,
             end_seq=0 if self.progress is None else self.progress.end_seq,
             next_index=self._indexes.next_index,
             client_indexes=self._indexes.client_runs,

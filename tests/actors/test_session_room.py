@@ -142,6 +142,18 @@ def test_in_a_room_outcomes_are_numbered_for_another_instance_with_the_words_of_
     assert heard[-1].late is True
 
 
+def test_who_only_listens_for_long_does_not_get_ahead_of_what_the_store_knows() -> None:
+    """Another instance believes a client no number that is far above what is stored."""
+    bench = RoomBench(is_resumable=True)
+    bench.enter("fr")
+    for number in range(1, 1201):
+        bench.tell(words_cut(number), words_ready(number))
+        for note in bench.dispatcher.of(NoteSession):
+            bench.tell(SessionNoted(note.end_seq))
+    notes = bench.dispatcher.of(NoteSession)
+    assert [SavedSession.of(note.session_state).number for note in notes] == [500, 1000]
+
+
 def test_when_the_session_goes_on_elsewhere_its_listeners_wait_for_nothing() -> None:
     bench = RoomBench(is_resumable=True)
     bench.enter("fr", "de")
