@@ -243,7 +243,8 @@ class Uplink(UplinkMemory):
         if track is not None:
             request = in_language(request, track)
         is_own = track is None or track.for_speaker
-        numbers = Numbers(new_job_id(), index, self.epoch, self.next_number() if is_own else 0)
+        job_id = new_job_id(self._profile.session_id)
+        numbers = Numbers(job_id, index, self.epoch, self.next_number() if is_own else 0)
         spec = spec_of(self._profile, request, cut, numbers, self._options.job_lifetime_ms)
         if not is_own:
             spec = replace(spec, is_recorded=False)

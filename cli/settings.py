@@ -36,10 +36,15 @@ from cli.logs import LogOptions
 from cli.settings_error import SettingsError, nearest
 from gateway.options import GatewayOptions
 from gateway.peer_options import PeerOptions
+from storage.place import StorePlace
 from storage.server import StoreOptions
 
 CONFIG_VARIABLE = f"{ENVIRONMENT_PREFIX}CONFIG"
 _LONGEST_VALUE_SHOWN = 60
+_STORE_URL = (
+    "a redis://, rediss:// or unix:// URL, redis+cluster://host:port,… or "
+    "redis+sentinel://host:port,…/master"
+)
 _ANONYMOUS_ROLES = ("clients", "nodes")
 _INSTANCE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PUBLIC_ADDRESS = (
@@ -47,7 +52,6 @@ _PUBLIC_ADDRESS = (
     "whoever reaches a public address could use this scheduler"
 )
 _ANY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - they are what is refused
-_STORE_SCHEMES = ("redis", "rediss", "unix")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +222,8 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     """Yield the settings whose value no type can judge, with what they must be."""
     store, gateway, name = settings.store, settings.gateway, settings.instance.instance_id
     if store.redis_url is not None:
-        if not _is_url(store.redis_url, _STORE_SCHEMES):
-            yield "redis_url", "a redis://, rediss:// or unix:// URL"
+        if not _is_store_url(store.redis_url):
+            yield "redis_url", _STORE_URL
         if store.data_dir is not None:
             yield "data_dir", "absent when redis_url is given: that server keeps its own data"
     if name is not None and not _INSTANCE_ID.fullmatch(name):
@@ -236,11 +240,18 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "host", _PUBLIC_ADDRESS
 
 
+def _is_store_url(url: str) -> bool:
+    try:
+        StorePlace.from_url(url)
+    except ValueError:
+        return False
+    return True
+
+
 def _is_url(url: str, schemes: tuple[str, ...]) -> bool:
     try:
         parts = urlsplit(url)
-        place = parts.path if parts.scheme == "unix" else parts.hostname
-        return parts.scheme in schemes and bool(place) and parts.port != 0
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is no number, or brackets that do not close
         return False
 

@@ -1,5 +1,6 @@
 """Identifiers: one type each, so that one cannot be taken for another."""
 
+import binascii
 import random
 import secrets
 from typing import NewType
@@ -27,9 +28,22 @@ def new_session_id() -> SessionId:
     return SessionId(f"s-{secrets.token_hex(16)}")
 
 
-def new_job_id() -> JobId:
-    """Return an id that no node has seen before."""
-    return JobId(f"job-{_unique.getrandbits(128):032x}")
+def new_job_id(session_id: SessionId) -> JobId:
+    """Return an id that no node has seen before; it carries the place of its session."""
+    return JobId(f"job-{place_of_session(session_id):04x}{_unique.getrandbits(112):028x}")
+
+
+def place_of_session(session_id: SessionId) -> int:
+    """Return 16 bits that decide where the store keeps the session; evenly spread."""
+    return binascii.crc_hqx(session_id.encode(), 0)
+
+
+def place_of_job(job_id: JobId) -> int:
+    """Return the place of the session that a job belongs to; any for an id that is not ours."""
+    try:
+        return int(job_id[4:8], 16)
+    except ValueError:
+        return 0
 
 
 def new_node_id() -> NodeId:

@@ -28,7 +28,9 @@ class StoreOptions:
     """Where the store is."""
 
     redis_url: str | None = None
-    """A Redis or Valkey server (redis://, rediss:// or unix://); absent: an embedded server."""
+    """A Redis or Valkey server (redis://, rediss:// or unix://), a cluster
+    (redis+cluster://host:port,host:port/) or a Sentinel set (redis+sentinel://host:port/master);
+    absent: an embedded server."""
     data_dir: str | None = None
     """Directory in which the embedded server keeps its data; absent: in memory only."""
 

@@ -9,20 +9,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from storage.call import Call
+from storage.cells import DEFAULT_PREFIX, Cell, Cells
 from storage.executor import (
     Command,
     CommandRefused,
     Executor,
-    RedisExecutor,
     StorageUnavailable,
     refuse_if_not_ready,
 )
-from storage.wire import ServerAddress, WireExecutor
+from storage.transport import open_executor
 
-__all__ = ["DEFAULT_PREFIX", "ScriptError", "StorageUnavailable", "Store", "open_store"]
-
-DEFAULT_PREFIX = "lingua:v1:"
-"""Of every key. A cell of a cluster adds its hash tag (`lingua:v1:{c7}:`)."""
+__all__ = ["ScriptError", "StorageUnavailable", "Store", "open_executor", "open_store"]
 
 
 class ScriptError(Exception):
@@ -70,12 +67,26 @@ class Store:
             on_round_trip: Told the seconds of a round trip and how many commands it carried.
         """
         self._executor = executor
-        self.prefix = prefix
+        self.cells = Cells(prefix=prefix)
+        """One, until the data set is known to have more."""
         self.clock_ms = clock_ms
         self._on_script = on_script
         self._on_round_trip = on_round_trip
         self._loaded: set[str] = set()
         """SHA-1 of scripts that the server has, as far as we know."""
+
+    @property
+    def prefix(self) -> str:
+        """Of all keys of the first cell: of all keys, where there is one cell."""
+        return self.cells.prefixes[0]
+
+    @prefix.setter
+    def prefix(self, prefix: str) -> None:
+        self.cells = Cells(prefix=prefix)
+
+    def prefix_of(self, cell: Cell) -> str:
+        """Return what the keys of a cell begin with."""
+        return self.cells.prefixes[cell]
 
     async def run(self, calls: Sequence[Call[Any]]) -> list[Any]:
         """Run all calls in order in one round trip; reply i is the typed reply of call i.
@@ -83,8 +94,11 @@ class Store:
         Each call is atomic, all of them together are not. Scripts travel with their first call;
         should the server have lost one since, it is loaded and its calls run after the others.
 
+        Where several servers share the data, calls of those that do not answer have a
+        `StorageUnavailable` in the place of their reply; they may have run.
+
         Raises:
-            StorageUnavailable: No complete answer. Any of the calls may have run.
+            StorageUnavailable: No answer at all. Any of the calls may have run.
             ScriptError: A script answered with an error: a bug.
         """
         if not calls:
@@ -108,6 +122,8 @@ class Store:
         """
         replies = await self._execute(commands)
         for number, reply in enumerate(replies):
+            if isinstance(reply, StorageUnavailable):
+                raise reply
             if isinstance(reply, CommandRefused):
                 message = f"{commands[number][0]!r}: {reply}"
                 raise ScriptError(message, number)
@@ -157,7 +173,7 @@ class Store:
 
 
 def open_store(url: str, **options: Any) -> Store:
-    """Return a store for a redis://, rediss:// or unix:// URL; it connects on first use.
+    """Return a store for a URL of any kind (`storage.place`); it connects on first use.
 
     Takes the options of `Store`.
 
@@ -165,12 +181,6 @@ def open_store(url: str, **options: Any) -> Store:
         ValueError: It is no such URL.
     """
     return Store(open_executor(url), **options)
-
-
-def open_executor(url: str) -> Executor:
-    """Return the fast client for a plain server, the general one for what only that can do."""
-    address = ServerAddress.from_url(url)
-    return WireExecutor(address) if address else RedisExecutor.from_url(url)
 
 
 def _evalsha(call: Call[Any]) -> Command:
@@ -182,6 +192,8 @@ def _is_noscript(reply: Any) -> bool:
 
 
 def _read(call: Call[Any], number: int, reply: Any) -> Any:
+    if isinstance(reply, StorageUnavailable):
+        return reply
     if isinstance(reply, CommandRefused):
         message = f"{call.script.name}: {reply}"
         raise ScriptError(message, number)

@@ -9,8 +9,8 @@ import asyncio
 import contextlib
 import ssl
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Self, cast
 
 import hiredis
@@ -36,6 +36,8 @@ class ServerAddress:
     tls: ssl.SSLContext | None = None
     greeting: tuple[Command, ...] = field(default=(), repr=False)
     """AUTH and SELECT, sent on every new connection."""
+    must_be_master: bool = False
+    """The greeting ends with ROLE, and only a master will do."""
 
     @classmethod
     def from_url(cls, url: str) -> Self | None:
@@ -60,6 +62,10 @@ class ServerAddress:
             greeting=tuple(greeting),
         )
 
+    def as_master(self) -> Self:
+        """Return the same place, to be entered only where a master answers."""
+        return replace(self, greeting=(*self.greeting, ("ROLE",)), must_be_master=True)
+
     def __str__(self) -> str:
         return self.path or f"{self.host}:{self.port}"
 
@@ -76,8 +82,11 @@ class WireExecutor:
         *,
         connect_timeout_s: float = 2.0,
         reply_timeout_s: float = 5.0,
+        find: "Callable[[], Awaitable[ServerAddress]] | None" = None,
     ) -> None:
+        """Take an address, or with `find` a way to look it up for every new connection."""
         self._address = address
+        self._find = find
         self._connect_timeout_s = connect_timeout_s
         self._reply_timeout_s = reply_timeout_s
         self._connection: _Connection | None = None
@@ -90,6 +99,21 @@ class WireExecutor:
         if connection is None or connection.lost:
             connection = await self._connect()
         return await connection.send(commands)
+
+    @property
+    def address(self) -> ServerAddress:
+        """Where the latest connection went, or would go."""
+        return self._address
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection, as far as we know."""
+        return self._connection is not None and not self._connection.lost
+
+    def drop(self, reason: str) -> None:
+        """Give the connection up; who still waits gets the reason, the next one connects anew."""
+        if self._connection is not None:
+            self._connection.end(reason)
 
     async def close(self) -> None:
         """Close the connection; who still waits gets `StorageUnavailable`. Idempotent."""
@@ -123,6 +147,8 @@ class WireExecutor:
             self._connection = attempt.result()
 
     async def _open(self) -> "_Connection":
+        if self._find is not None:
+            self._address = await self._find()
         address = self._address
         connection = _Connection(asyncio.get_running_loop(), self._reply_timeout_s)
         try:
@@ -141,6 +167,10 @@ class WireExecutor:
                 connection.end(str(reply))
                 message = f"{address} refuses us: {reply}"
                 raise StorageUnavailable(message)
+        if address.must_be_master and replies[-1][0] != "master":
+            connection.end("it is no master")
+            message = f"{address} is no master but a {replies[-1][0]}"
+            raise StorageUnavailable(message)
         return connection
 
     async def _dial(self, connection: "_Connection") -> None:

@@ -22,7 +22,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(asyncio.wait_for(work, 20))
 
 
-def wire(url: str, **timeouts: float) -> WireExecutor:
+def wire(url: str, **timeouts: Any) -> WireExecutor:
     address = ServerAddress.from_url(url)
     assert address is not None
     return WireExecutor(address, **timeouts)
