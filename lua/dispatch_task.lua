@@ -28,14 +28,14 @@
 -- RETURNS ASSIGNED job attempt node instance epoch due_ms handovers
 -- RETURNS QUEUED job attempt position wait_ms due_ms handovers
 -- RETURNS DUPLICATE job state attempt node instance epoch due_ms
--- RETURNS BUSY | MOVED | FENCED
+-- RETURNS LENT cell | BUSY | MOVED | FENCED
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
 -- INCLUDE lib/slot.lua
 -- INCLUDE lib/job.lua
 -- INCLUDE lib/create.lua
 
-local reply = claim_request()
+local reply = claim_request(false)
 if reply then
   return reply
 end

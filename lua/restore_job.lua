@@ -31,7 +31,7 @@
 -- RETURNS ASSIGNED job attempt node instance epoch due_ms handovers
 -- RETURNS QUEUED job attempt position wait_ms due_ms handovers
 -- RETURNS DUPLICATE job state attempt node instance epoch due_ms
--- RETURNS MOVED | FENCED
+-- RETURNS LENT cell | MOVED | FENCED
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
 -- INCLUDE lib/slot.lua
@@ -42,7 +42,7 @@
 -- INCLUDE lib/turn.lua
 -- INCLUDE lib/place.lua
 
-local reply = claim_request()
+local reply = claim_request(false)
 if reply then
   return reply
 end

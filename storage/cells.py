@@ -15,6 +15,8 @@ from storage.slots import SLOT_COUNT, key_slot
 
 Cell = NewType("Cell", int)
 """A number from 0."""
+FIRST = Cell(0)
+"""The only one of a single server."""
 
 DEFAULT_PREFIX = "lingua:v1:"
 """Of every key. A cell of many adds its hash tag (`lingua:v1:{c7}:`)."""
@@ -39,11 +41,11 @@ class Cells:
 
     def home(self, session_id: SessionId) -> Cell:
         """Return the cell in which a session's jobs begin."""
-        return Cell(0 if self.count == 1 else place_of_session(session_id) % self.count)
+        return FIRST if self.count == 1 else Cell(place_of_session(session_id) % self.count)
 
     def home_of_job(self, job_id: JobId) -> Cell:
         """Return the home of the session that the job belongs to."""
-        return Cell(0 if self.count == 1 else place_of_job(job_id) % self.count)
+        return FIRST if self.count == 1 else Cell(place_of_job(job_id) % self.count)
 
     def referee(self, node_id: NodeId) -> Cell:
         """Return the cell that decides where a node registers that no cell knows."""

@@ -12,6 +12,7 @@ from typing import Any
 from protocol.ids import InstanceId
 from storage import reader
 from storage.call import Call
+from storage.cells import FIRST, Cell, Cells
 from storage.executor import Command
 from storage.keys import SCHEMA
 from storage.replies import Alive, Fenced, Incompatible, Reaped, Revived, Updated
@@ -57,13 +58,18 @@ class InstanceRepository:
         self.about: Mapping[str, str] = {}
         """What this instance says of itself with every beat, see `InstanceRecord.about`."""
 
+    @property
+    def cells(self) -> Cells:
+        """Where there is something to beat in."""
+        return self._store.cells
+
     def agree_schema(self, schema: str = SCHEMA) -> Call[Updated | Incompatible]:
         """Make sure that all programs on this store mean the same by its keys."""
         args = _AGREE.arguments(instance=self._instance_id, schema=schema)
         return Call(_AGREE, (self._store.prefix,), args, reader.agreed)
 
-    def beat(self, lease_ms: int) -> Call[Alive]:
-        """Renew the lease; the first beat of all names the data set."""
+    def beat(self, lease_ms: int, cell: Cell = FIRST) -> Call[Alive]:
+        """Renew the lease in a cell; the first beat of all names the data set."""
         args = _BEAT.arguments(
             now=self._store.clock_ms(),
             instance=self._instance_id,
@@ -72,7 +78,7 @@ class InstanceRepository:
             secret=secrets.token_urlsafe(_SECRET_BYTES),
             about=[text for item in self.about.items() for text in item],
         )
-        return Call(_BEAT, (self._store.prefix,), args, reader.alive)
+        return Call(_BEAT, (self._store.prefix_of(cell),), args, reader.alive)
 
     async def others(self) -> list[InstanceId]:
         """Return the other instances whose lease has not lapsed.
@@ -88,8 +94,10 @@ class InstanceRepository:
         [alive] = await self._store.read([("ZRANGEBYSCORE", key, f"({now}", "+inf")])
         return [InstanceId(name) for name in alive if name != self._instance_id]
 
-    def reap(self, dead_id: InstanceId, limit: int = 20) -> Call[Reaped | Revived | Fenced]:
-        """Do one bounded step of clearing up after an instance that `beat` reported as expired.
+    def reap(
+        self, dead_id: InstanceId, limit: int = 20, cell: Cell = FIRST
+    ) -> Call[Reaped | Revived | Fenced]:
+        """Do one bounded step of clearing up in a cell whose `beat` reported it as expired.
 
         Its nodes go off-line. Its running jobs keep their node until they are due, and so do the
         waiting ones of sessions that can be resumed; they fail as `instance_lost` unless their
@@ -102,7 +110,7 @@ class InstanceRepository:
             limit=limit,
             grace_ms=self._grace_ms,
         )
-        return Call(_REAP, (self._store.prefix,), args, reader.reaped)
+        return Call(_REAP, (self._store.prefix_of(cell),), args, reader.reaped)
 
     async def find(self, instance_id: InstanceId) -> InstanceRecord | None:
         """Return an instance's record in one read; None when the store does not know it."""
@@ -128,26 +136,29 @@ class InstanceRepository:
         )
         rows = [tuple(pair) for pair in leases] if leases and _is_pair(leases[0]) else []
         rows = rows or list(zip(leases[::2], leases[1::2], strict=True))
+        prefixes = self.cells.prefixes
         commands: list[Command] = []
         for instance_id, _lease in rows:
-            key = f"{prefix}inst:{instance_id}"
-            commands += [
-                ("HGETALL", key),
-                ("SCARD", f"{key}:nodes"),
-                ("ZCARD", f"{key}:sessions"),
-                ("ZCARD", f"{key}:jobs"),
-                ("XLEN", f"{key}:mbox"),
-            ]
+            commands.append(("HGETALL", f"{prefix}inst:{instance_id}"))
+            for every in prefixes:
+                key = f"{every}inst:{instance_id}"
+                commands += [
+                    ("SCARD", f"{key}:nodes"),
+                    ("ZCARD", f"{key}:sessions"),
+                    ("ZCARD", f"{key}:jobs"),
+                    ("XLEN", f"{key}:mbox"),
+                ]
         read = await self._store.read(commands) if commands else []
         now_ms = self._now_ms(time)
+        width = 1 + 4 * len(prefixes)
         return [
             InstanceRecord(
                 InstanceId(instance_id),
                 int(float(lease)) - now_ms,
                 reader.mapping(read[at]),
-                *map(int, read[at + 1 : at + 5]),
+                *(sum(map(int, read[at + 1 + kind : at + width : 4])) for kind in range(4)),
             )
-            for at, (instance_id, lease) in zip(range(0, len(read), 5), rows, strict=True)
+            for at, (instance_id, lease) in zip(range(0, len(read), width), rows, strict=True)
         ]
 
     def _now_ms(self, time: Any) -> int:

@@ -1,18 +1,18 @@
-"""JobRepository: the calls that change jobs, and the reads that list them.
+"""JobRepository: the calls that change jobs.
 
-Builders are pure and return a `Call`; `Store.run` executes many of them in one round trip. Reads
-go through indexes, never through a scan. No policy: limits come from the caller.
+Builders are pure and return a `Call`; `Store.run` executes many of them in one round trip. No
+policy: limits come from the caller. A job stands in its session's home cell unless a `cell` is
+named.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from protocol.ids import NO_INSTANCE, InstanceId, JobId, NodeId, SessionId
+from protocol.ids import NO_INSTANCE, InstanceId, JobId, NodeId
 from storage import reader
 from storage.call import Call
-from storage.job import JobRecord, JobSpec, JobState, JobStep
-from storage.job_record import job_record
+from storage.cells import FIRST, Cell, Cells
+from storage.job import JobSpec, JobState, JobStep
+from storage.job_reads import JobReads
 from storage.replies import (
     Assigned,
     Busy,
@@ -21,10 +21,14 @@ from storage.replies import (
     Fenced,
     GivenUp,
     Gone,
+    LeftCell,
+    Lent,
     Located,
     Moved,
+    NoNode,
     Queued,
     Stale,
+    Surveyed,
     Swept,
     Updated,
 )
@@ -38,6 +42,9 @@ _FAILOVER = load_script("failover_job")
 _SWEEP = load_script("sweep")
 _RESTORE = load_script("restore_job")
 _LOCATE = load_script("locate_job")
+_BORROW = load_script("borrow_node")
+_LEND = load_script("lend_job")
+_SURVEY = load_script("survey")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,7 @@ class Completion:
     """JSON text without speech to record for the session, or None."""
     processing_ms: int = 0
     """As the node says; 0 when unknown."""
+    cell: Cell | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +106,7 @@ class Failover:
     """An instance out of reach: none of its nodes is chosen now."""
     outcome: str | None = None
     """JSON text to record for the session if the job is given up."""
+    cell: Cell | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,20 +119,24 @@ class Restoration:
     """The node that works on it; None: it waits, and is dispatched again at this attempt."""
     running: bool = False
     excluded_nodes: tuple[NodeId, ...] = ()
+    cell: Cell | None = None
 
 
-class JobRepository:
+class JobRepository(JobReads):
     """Jobs as one instance sees and drives them."""
 
     def __init__(self, store: Store, instance_id: InstanceId, limits: JobLimits) -> None:
-        self._store = store
-        self._instance_id = instance_id
+        super().__init__(store, instance_id)
         self._limits = limits
-        self._prefix = store.prefix
+
+    @property
+    def cells(self) -> Cells:
+        """Where jobs can be."""
+        return self._store.cells
 
     def dispatch(
-        self, spec: JobSpec, session_state: str = ""
-    ) -> Call[Assigned | Queued | Duplicate | Busy | Moved | Fenced]:
+        self, spec: JobSpec, session_state: str = "", cell: Cell | None = None
+    ) -> Call[Assigned | Queued | Duplicate | Busy | Moved | Fenced | Lent]:
         """Bind the request to one job, and give it a slot or a place in the queue.
 
         `session_state` is kept with the session in the same step: with it another instance could
@@ -141,7 +154,7 @@ class JobRepository:
             max_queued=limits.max_queued_jobs,
             max_queued_per_session=limits.max_queued_per_session,
         )
-        return Call(_DISPATCH, (self._prefix,), args, reader.dispatched)
+        return Call(_DISPATCH, self._keys(spec.job_id, cell), args, reader.dispatched)
 
     def complete(self, completion: Completion) -> Call[Completed | Duplicate | Stale | Gone]:
         """End a job; its slot goes to the fairest waiting job in the same step.
@@ -161,10 +174,17 @@ class JobRepository:
             outcome=completion.outcome or "",
             outcome_ttl_ms=self._limits.record_outcomes_ttl_ms,
         )
-        return Call(_COMPLETE, (self._prefix,), args, reader.completed)
+        return Call(
+            _COMPLETE, self._keys(completion.job_id, completion.cell), args, reader.completed
+        )
 
     def progress(
-        self, job_id: JobId, attempt: int, node_id: NodeId, step: JobStep
+        self,
+        job_id: JobId,
+        attempt: int,
+        node_id: NodeId,
+        step: JobStep,
+        cell: Cell | None = None,
     ) -> Call[Updated | Duplicate | Stale | Gone]:
         """Note that the node has accepted or started the job."""
         args = _PROGRESS.arguments(
@@ -175,7 +195,7 @@ class JobRepository:
             node=node_id,
             step=step.value,
         )
-        return Call(_PROGRESS, (self._prefix,), args, reader.progressed)
+        return Call(_PROGRESS, self._keys(job_id, cell), args, reader.progressed)
 
     def failover(
         self, failover: Failover
@@ -197,34 +217,34 @@ class JobRepository:
             outcome=failover.outcome or "",
             outcome_ttl_ms=limits.record_outcomes_ttl_ms,
         )
-        return Call(_FAILOVER, (self._prefix,), args, reader.failed_over)
+        return Call(_FAILOVER, self._keys(failover.job_id, failover.cell), args, reader.failed_over)
 
-    def sweep(self, limit: int = 20) -> Call[Swept]:
-        """Report what is due for this instance, and repair lost wake-ups."""
+    def sweep(self, limit: int = 20, cell: Cell = FIRST) -> Call[Swept]:
+        """Report what is due for this instance in a cell, and repair lost wake-ups."""
         args = _SWEEP.arguments(
             now=self._store.clock_ms(),
             instance=self._instance_id,
             limit=limit,
         )
-        return Call(_SWEEP, (self._prefix,), args, reader.swept)
+        return Call(_SWEEP, (self._store.prefix_of(cell),), args, reader.swept)
 
     def locate(self, job_id: JobId) -> Call[Located | Gone]:
         """Say who drives a job, and where it stands."""
         args = _LOCATE.arguments(instance=self._instance_id, job=job_id)
-        return Call(_LOCATE, (self._prefix,), args, reader.located)
+        return Call(_LOCATE, self._keys(job_id, None), args, reader.located)
 
     def restore(
         self, restoration: Restoration
-    ) -> Call[Assigned | Queued | Duplicate | Updated | Moved | Fenced]:
+    ) -> Call[Assigned | Queued | Duplicate | Updated | Moved | Fenced | Lent]:
         """Put back a job that the store has lost.
 
         `Updated`: it stands at its node again, as before. Without a node it is dispatched.
         """
-        limits = self._limits
+        limits, spec = self._limits, restoration.spec
         args = _RESTORE.arguments(
             now=self._store.clock_ms(),
             instance=self._instance_id,
-            **_spec_arguments(restoration.spec),
+            **_spec_arguments(spec),
             session_state="",
             attempt=restoration.attempt,
             node=restoration.node_id or "",
@@ -234,55 +254,40 @@ class JobRepository:
             job_ms=limits.job_timeout_ms,
             turn_wait_ms=limits.turn_wait_ms,
         )
-        return Call(_RESTORE, (self._prefix,), args, reader.restored)
+        return Call(_RESTORE, self._keys(spec.job_id, restoration.cell), args, reader.restored)
 
-    async def get_job(self, job_id: JobId) -> JobRecord | None:
-        """Return a job's record, or None when the store does not know it."""
-        records = await self._records([job_id])
-        return records[0] if records else None
-
-    async def jobs_in_state(self, state: JobState, limit: int = 100) -> list[JobRecord]:
-        """Return the latest jobs in a state, latest first. Final states are trimmed."""
-        key = f"{self._prefix}jobs:{state.value}"
-        [ids] = await self._store.read([("ZREVRANGE", key, 0, limit - 1)])
-        return [record for record in await self._records(ids) if record.state is state]
-
-    async def jobs_of_session(self, session_id: SessionId) -> list[JobRecord]:
-        """Return a session's jobs that are not final, in order of utterance and language."""
-        [ids] = await self._store.read([("SMEMBERS", f"{self._prefix}session:{session_id}:jobs")])
-        records = await self._records(sorted(ids))
-        return sorted(records, key=lambda record: (record.utterance_index, record.language))
-
-    async def due_jobs(self, limit: int = 100) -> list[JobRecord]:
-        """Return this instance's jobs whose due time has passed, earliest first."""
-        now = self._store.clock_ms()
-        if not now:
-            [[seconds, microseconds]] = await self._store.read([("TIME",)])
-            now = int(seconds) * 1000 + int(microseconds) // 1000
-        return await self._owned("ZRANGEBYSCORE", "-inf", now, "LIMIT", 0, limit)
-
-    async def owned_jobs(self, offset: int = 0, limit: int = 100) -> list[JobRecord]:
-        """Return this instance's jobs that are not final, by due time: to compare with memory."""
-        return await self._owned("ZRANGE", offset, offset + limit - 1)
-
-    async def counts(self) -> Mapping[JobState, int]:
-        """Return how many jobs of the whole cluster are queued, assigned and running."""
-        states = (JobState.QUEUED, JobState.ASSIGNED, JobState.RUNNING)
-        numbers = await self._store.read(
-            [("ZCARD", f"{self._prefix}jobs:{state.value}") for state in states]
+    def borrow(self, restoration: Restoration) -> Call[Assigned | Duplicate | NoNode | Fenced]:
+        """Give a job that waits in another cell a slot in this one; it never waits here."""
+        limits, spec = self._limits, restoration.spec
+        args = _BORROW.arguments(
+            now=self._store.clock_ms(),
+            instance=self._instance_id,
+            **_spec_arguments(spec),
+            attempt=restoration.attempt,
+            excluded="\n".join(restoration.excluded_nodes),
+            job_ms=limits.job_timeout_ms,
         )
-        return dict(zip(states, numbers, strict=True))
+        return Call(_BORROW, self._keys(spec.job_id, restoration.cell), args, reader.borrowed)
 
-    async def _owned(self, command: str, *args: str | int) -> list[JobRecord]:
-        key = f"{self._prefix}inst:{self._instance_id}:jobs"
-        [ids] = await self._store.read([(command, key, *args)])
-        return await self._records(ids)
+    def lend(
+        self, job_id: JobId, attempt: int, cell: Cell, to: Cell
+    ) -> Call[LeftCell | Duplicate | Stale | Gone]:
+        """Take a waiting job, and what waits of its turn, out of a cell: `to` has a slot for it."""
+        args = _LEND.arguments(
+            now=self._store.clock_ms(),
+            instance=self._instance_id,
+            job=job_id,
+            attempt=attempt,
+            cell=to,
+        )
+        return Call(_LEND, self._keys(job_id, cell), args, reader.lent)
 
-    async def _records(self, ids: list[Any]) -> list[JobRecord]:
-        if not ids:
-            return []
-        rows = await self._store.read([("HGETALL", f"{self._prefix}job:{job}") for job in ids])
-        return [job_record(JobId(job), row) for job, row in zip(ids, rows, strict=True) if row]
+    def survey(self, requirement: str, cell: Cell) -> Call[Surveyed]:
+        """Ask how many nodes of a cell could take such a job now."""
+        args = _SURVEY.arguments(
+            instance=self._instance_id, now=self._store.clock_ms(), requirement=requirement
+        )
+        return Call(_SURVEY, (self._store.prefix_of(cell),), args, reader.surveyed)
 
 
 def _spec_arguments(spec: JobSpec) -> dict[str, str | int]:

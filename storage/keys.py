@@ -47,6 +47,7 @@ KEYS = (
     Key("tenant:*", "hash", Life.EXPIRES, "virtual time of a tenant"),
     Key("node:*", "hash", Life.NODE, "state, owner, epoch, atoms, capacity, marks, penalties"),
     Key("node:*:slots", "hash", Life.NODE, "slot to its open jobs; its length is what is in use"),
+    Key("place:*", "string", Life.EXPIRES, "cell in which a node is to register that none knows"),
     Key("pin:*", "zset", Life.EXPIRES, "segments that wait for this node, by virtual time"),
     Key("nodes", "zset", Life.FOREVER, "nodes by the end of their lease"),
     Key("lapses", "zset", Life.EXPIRES, "nodes by the time a mark or penalty of theirs lapses"),

@@ -1,6 +1,7 @@
 """NodeRepository: nodes, their leases, capabilities and slots.
 
-Builders are pure and return a `Call`; reads are for the API and metrics. No policy.
+Builders are pure and return a `Call`; reads are for the API and metrics. No policy. A node is
+registered in one cell only: there its slots are counted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,8 +11,18 @@ from typing import Any
 from protocol.ids import InstanceId, NodeId
 from storage import reader
 from storage.call import Call
+from storage.cells import FIRST, Cell, Cells
 from storage.executor import Command
-from storage.replies import Beaten, Fenced, NodeRemoved, Registered, SlotsHeld, Superseded
+from storage.replies import (
+    Beaten,
+    Counted,
+    Fenced,
+    NodeRemoved,
+    Placed,
+    Registered,
+    SlotsHeld,
+    Superseded,
+)
 from storage.scripts import load_script
 from storage.store import Store
 
@@ -20,6 +31,8 @@ _HEARTBEAT = load_script("heartbeat")
 _UPDATE = load_script("update_node")
 _OFFLINE = load_script("node_offline")
 _LIST_SLOTS = load_script("list_slots")
+_COUNT = load_script("count_nodes")
+_PLACE = load_script("place_node")
 
 _SLOTS_PER_READ = 500
 
@@ -60,6 +73,8 @@ class NodeRecord:
     """A node as read back from the store."""
 
     node_id: NodeId
+    cell: Cell
+    """Where it is registered."""
     state: str
     """`online`, `draining` or `offline`."""
     owner_instance: InstanceId
@@ -82,9 +97,15 @@ class NodeRepository:
     def __init__(self, store: Store, instance_id: InstanceId) -> None:
         self._store = store
         self._instance_id = instance_id
-        self._prefix = store.prefix
 
-    def register(self, registration: NodeRegistration) -> Call[Registered | Superseded | Fenced]:
+    @property
+    def cells(self) -> Cells:
+        """Where a node could be registered."""
+        return self._store.cells
+
+    def register(
+        self, registration: NodeRegistration, cell: Cell = FIRST
+    ) -> Call[Registered | Superseded | Fenced]:
         """Put a node on-line under a fresh epoch; `Fenced` when this instance has no lease.
 
         An id that is registered already is taken over: its open jobs and slots stay with it.
@@ -100,10 +121,10 @@ class NodeRepository:
             known_epoch=registration.known_epoch,
             info=info,
         )
-        return Call(_REGISTER, (self._prefix,), args, reader.registered)
+        return Call(_REGISTER, (self._store.prefix_of(cell),), args, reader.registered)
 
-    def heartbeat(self, batch: Sequence[NodeHeartbeatEntry]) -> Call[Beaten]:
-        """Renew leases and overload marks of many nodes at once."""
+    def heartbeat(self, batch: Sequence[NodeHeartbeatEntry], cell: Cell = FIRST) -> Call[Beaten]:
+        """Renew leases and overload marks of many nodes of a cell at once."""
         beats: list[str | int] = []
         for beat in batch:
             hold_ms = beat.hold_ms if beat.overloaded else 0
@@ -113,7 +134,7 @@ class NodeRepository:
             instance=self._instance_id,
             beats=beats,
         )
-        return Call(_HEARTBEAT, (self._prefix,), args, reader.beaten)
+        return Call(_HEARTBEAT, (self._store.prefix_of(cell),), args, reader.beaten)
 
     def update(
         self,
@@ -123,6 +144,7 @@ class NodeRepository:
         atoms: Sequence[str] | None = None,
         max_jobs: int | None = None,
         draining: bool | None = None,
+        cell: Cell = FIRST,
     ) -> Call[Registered | Fenced]:
         """Change what is given: languages, capacity, draining."""
         args = _UPDATE.arguments(
@@ -134,64 +156,97 @@ class NodeRepository:
             max_jobs=-1 if max_jobs is None else max_jobs,
             draining=-1 if draining is None else int(draining),
         )
-        return Call(_UPDATE, (self._prefix,), args, reader.changed)
+        return Call(_UPDATE, (self._store.prefix_of(cell),), args, reader.changed)
 
-    def offline(self, node_id: NodeId, epoch: int) -> Call[NodeRemoved | Fenced]:
+    def offline(
+        self, node_id: NodeId, epoch: int, cell: Cell = FIRST
+    ) -> Call[NodeRemoved | Fenced]:
         """Take a node off-line, unless it came back under a later epoch."""
         args = _OFFLINE.arguments(
             now=self._store.clock_ms(), instance=self._instance_id, node=node_id, epoch=epoch
         )
-        return Call(_OFFLINE, (self._prefix,), args, reader.removed)
+        return Call(_OFFLINE, (self._store.prefix_of(cell),), args, reader.removed)
 
-    def list_slots(self, node_id: NodeId, epoch: int) -> Call[SlotsHeld | Fenced]:
+    def count(self, node_id: NodeId, atoms: Sequence[str], cell: Cell = FIRST) -> Call[Counted]:
+        """Ask whether a cell knows the node, and how many nodes like it and in all it has."""
+        args = _COUNT.arguments(instance=self._instance_id, node=node_id, atoms=" ".join(atoms))
+        return Call(_COUNT, (self._store.prefix_of(cell),), args, reader.counted)
+
+    def place(self, node_id: NodeId, wanted: Cell) -> Call[Placed]:
+        """Settle the cell of a node that no cell knows; who asks first decides for an hour."""
+        args = _PLACE.arguments(instance=self._instance_id, node=node_id, cell=wanted)
+        prefix = self._store.prefix_of(self.cells.referee(node_id))
+        return Call(_PLACE, (prefix,), args, reader.placed)
+
+    def list_slots(
+        self, node_id: NodeId, epoch: int, cell: Cell = FIRST
+    ) -> Call[SlotsHeld | Fenced]:
         """Say which jobs hold a node's slots; `Fenced` when it came back under another epoch."""
         args = _LIST_SLOTS.arguments(instance=self._instance_id, node=node_id, epoch=epoch)
-        return Call(_LIST_SLOTS, (self._prefix,), args, reader.slots_held)
+        return Call(_LIST_SLOTS, (self._store.prefix_of(cell),), args, reader.slots_held)
 
     async def get_node(self, node_id: NodeId) -> NodeRecord | None:
         """Return a node's record, or None when the store does not know it."""
-        key = f"{self._prefix}node:{node_id}"
-        row, used = await self._store.read([("HGETALL", key), ("HLEN", f"{key}:slots")])
-        return _node_record(node_id, reader.mapping(row), used) if row else None
+        commands: list[tuple[str | int, ...]] = []
+        for prefix in self.cells.prefixes:
+            key = f"{prefix}node:{node_id}"
+            commands += [("HGETALL", key), ("HLEN", f"{key}:slots")]
+        replies = await self._store.read(commands)
+        records = [
+            _node_record(node_id, reader.mapping(row), used, cell)
+            for cell, row, used in zip(self.cells.all, replies[::2], replies[1::2], strict=True)
+            if row
+        ]
+        return max(records, key=lambda record: record.epoch, default=None)
 
     async def online_nodes(self, limit: int = 1000) -> list[NodeId]:
-        """Return nodes of the whole cluster with a lease, earliest end first."""
-        [ids] = await self._store.read([("ZRANGE", f"{self._prefix}nodes", 0, limit - 1)])
-        return [NodeId(node) for node in ids]
+        """Return nodes of the whole cluster with a lease, in each cell earliest end first."""
+        return [node_id for _, node_id in await self._online(limit)]
 
     async def online_records(self, limit: int = 1000) -> list[NodeRecord]:
         """Return the records of such nodes."""
-        nodes = await self.online_nodes(limit)
+        nodes = await self._online(limit)
         commands: list[Command] = []
-        for node_id in nodes:
-            key = f"{self._prefix}node:{node_id}"
+        for cell, node_id in nodes:
+            key = f"{self._store.prefix_of(cell)}node:{node_id}"
             commands += [("HGETALL", key), ("HLEN", f"{key}:slots")]
         read = await self._store.read(commands) if commands else []
         return [
-            _node_record(node_id, reader.mapping(row), used)
-            for node_id, row, used in zip(nodes, read[::2], read[1::2], strict=True)
+            _node_record(node_id, reader.mapping(row), used, cell)
+            for (cell, node_id), row, used in zip(nodes, read[::2], read[1::2], strict=True)
             if row
         ]
 
+    async def _online(self, limit: int) -> list[tuple[Cell, NodeId]]:
+        ids = await self._store.read(
+            [("ZRANGE", f"{prefix}nodes", 0, limit - 1) for prefix in self.cells.prefixes]
+        )
+        cells = zip(self.cells.all, ids, strict=True)
+        return [(cell, NodeId(node)) for cell, nodes in cells for node in nodes][:limit]
+
     async def open_slots(self) -> int:
         """Return how many slots are taken at the nodes of this instance."""
-        key = f"{self._prefix}inst:{self._instance_id}:nodes"
-        [members] = await self._store.read([("SMEMBERS", key)])
-        ids = sorted(members)
+        prefixes = self.cells.prefixes
+        mine = await self._store.read(
+            [("SMEMBERS", f"{prefix}inst:{self._instance_id}:nodes") for prefix in prefixes]
+        )
+        keys = [
+            f"{prefix}node:{node}:slots"
+            for prefix, nodes in zip(prefixes, mine, strict=True)
+            for node in sorted(nodes)
+        ]
         total = 0
-        for start in range(0, len(ids), _SLOTS_PER_READ):
-            commands: list[tuple[str | int, ...]] = [
-                ("HLEN", f"{self._prefix}node:{node}:slots")
-                for node in ids[start : start + _SLOTS_PER_READ]
-            ]
-            total += sum(await self._store.read(commands))
+        for start in range(0, len(keys), _SLOTS_PER_READ):
+            chunk = keys[start : start + _SLOTS_PER_READ]
+            total += sum(await self._store.read([("HLEN", key) for key in chunk]))
         return total
 
 
-def _node_record(node_id: NodeId, row: Mapping[str, str], used: Any) -> NodeRecord:
+def _node_record(node_id: NodeId, row: Mapping[str, str], used: Any, cell: Cell) -> NodeRecord:
     penalties = (item.rsplit("=", 1) for item in row.get("penalties", "").split())
     return NodeRecord(
         node_id=node_id,
+        cell=cell,
         state=row["state"],
         owner_instance=InstanceId(row["owner"]),
         epoch=int(row["epoch"]),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from protocol.ids import InstanceId, JobId, NodeId, SessionId
+from storage.cells import Cell
 from storage.job import JobState
 from storage.replies import (
     Alive,
@@ -16,7 +17,9 @@ from storage.replies import (
     Busy,
     Checked,
     Claimed,
+    ClaimedGuest,
     Completed,
+    Counted,
     DueJob,
     Duplicate,
     Fenced,
@@ -25,10 +28,14 @@ from storage.replies import (
     GivenUp,
     Gone,
     Incompatible,
+    LeftCell,
+    Lent,
     Located,
     Moved,
     NodeRemoved,
+    NoNode,
     OpenJob,
+    Placed,
     Queued,
     Reaped,
     RecordedOutcome,
@@ -37,6 +44,7 @@ from storage.replies import (
     SlotsHeld,
     Stale,
     Superseded,
+    Surveyed,
     Swept,
     UnknownSession,
     Updated,
@@ -78,6 +86,22 @@ def alive(raw: Raw) -> Alive:
 def checked(raw: Raw) -> Checked:
     """Read `check_sessions`."""
     return Checked(tuple(SessionId(session) for session in raw[1]))
+
+
+def counted(raw: Raw) -> Counted:
+    """Read `count_nodes`."""
+    _, epoch, alike, online = raw
+    return Counted(int(epoch), alike, online)
+
+
+def placed(raw: Raw) -> Placed:
+    """Read `place_node`."""
+    return Placed(Cell(int(raw[1])))
+
+
+def surveyed(raw: Raw) -> Surveyed:
+    """Read `survey`."""
+    return Surveyed(raw[1])
 
 
 def handovers(rows: Iterable[Raw]) -> tuple[Assigned, ...]:
@@ -199,16 +223,27 @@ def _removed(values: Raw) -> NodeRemoved:
 
 
 def _claimed(values: Raw) -> Claimed:
-    epoch, jobs, session_state, outcomes = values
-    following = (_following(row) for row in jobs)
+    epoch, jobs, session_state, outcomes, guest_of = values
+    cells = tuple(Cell(int(cell)) for cell in guest_of.split())
     return Claimed(
-        int(epoch),
-        tuple(sorted(following, key=lambda job: job.utterance_index)),
-        session_state,
-        tuple(
-            RecordedOutcome(int(cut), JobId(job), int(index), language, outcome)
-            for cut, job, index, language, outcome in outcomes
-        ),
+        int(epoch), _all_following(jobs), session_state, _recorded_outcomes(outcomes), cells
+    )
+
+
+def _claimed_guest(values: Raw) -> ClaimedGuest:
+    jobs, outcomes = values
+    return ClaimedGuest(_all_following(jobs), _recorded_outcomes(outcomes))
+
+
+def _all_following(rows: Iterable[Raw]) -> tuple[FollowingJob, ...]:
+    following = (_following(row) for row in rows)
+    return tuple(sorted(following, key=lambda job: job.utterance_index))
+
+
+def _recorded_outcomes(rows: Iterable[Raw]) -> tuple[RecordedOutcome, ...]:
+    return tuple(
+        RecordedOutcome(int(cut), JobId(job), int(index), language, outcome)
+        for cut, job, index, language, outcome in rows
     )
 
 
@@ -240,6 +275,18 @@ def _unknown(_: Raw) -> UnknownSession:
     return UnknownSession()
 
 
+def _lent(values: Raw) -> Lent:
+    return Lent(Cell(int(values[0])))
+
+
+def _left_cell(values: Raw) -> LeftCell:
+    return LeftCell(tuple(JobId(job) for job in values[0].split()))
+
+
+def _no_node(_: Raw) -> NoNode:
+    return NoNode()
+
+
 def _reaped(values: Raw) -> Reaped:
     more, finished, jobs, given = values
     return Reaped(bool(more), bool(finished), _open_jobs(jobs), handovers(given))
@@ -254,8 +301,9 @@ def by_word(table: Mapping[str, Callable[[Raw], T]]) -> Callable[[Raw], T]:
     return read
 
 
-dispatched: Callable[[Raw], Assigned | Queued | Duplicate | Busy | Moved | Fenced] = by_word(
+dispatched: Callable[[Raw], Assigned | Queued | Duplicate | Busy | Moved | Fenced | Lent] = by_word(
     {
+        "LENT": _lent,
         "ASSIGNED": _assigned,
         "QUEUED": _queued,
         "DUPLICATE": _duplicate,
@@ -288,8 +336,9 @@ failed_over: Callable[[Raw], Assigned | Queued | GivenUp | Stale | Gone | Duplic
 )
 """Reads `failover_job`."""
 
-restored: Callable[[Raw], Assigned | Queued | Duplicate | Updated | Moved | Fenced] = by_word(
+restored: Callable[[Raw], Assigned | Queued | Duplicate | Updated | Moved | Fenced | Lent] = by_word(
     {
+        "LENT": _lent,
         "RESTORED": _updated,
         "ASSIGNED": _assigned,
         "QUEUED": _queued,
@@ -322,6 +371,11 @@ claimed: Callable[[Raw], Claimed | Moved | Gone | Fenced] = by_word(
 )
 """Reads `claim_session`."""
 
+claimed_guest: Callable[[Raw], ClaimedGuest | Moved | Fenced] = by_word(
+    {"OK": _claimed_guest, "MOVED": _moved, "FENCED": _fenced}
+)
+"""Reads `claim_guest`."""
+
 agreed: Callable[[Raw], Updated | Incompatible] = by_word(
     {"OK": _updated, "INCOMPATIBLE": lambda values: Incompatible(values[0])}
 )
@@ -333,9 +387,22 @@ found: Callable[[Raw], FoundSession | UnknownSession] = by_word(
 """Reads `find_session`."""
 
 closed: Callable[[Raw], Updated | Fenced] = by_word({"OK": _updated, "FENCED": _fenced})
-"""Reads `close_session` and `note_session`."""
+"""Reads `close_session`, `note_session` and `note_guest`."""
 
 reaped: Callable[[Raw], Reaped | Revived | Fenced] = by_word(
     {"OK": _reaped, "REVIVED": _revived, "FENCED": _fenced}
 )
 """Reads `reap`."""
+
+borrowed: Callable[[Raw], Assigned | Duplicate | NoNode | Fenced] = by_word(
+    {"ASSIGNED": _assigned, "DUPLICATE": _duplicate, "NO_NODE": _no_node, "FENCED": _fenced}
+)
+"""Reads `borrow_node`."""
+
+lent: Callable[[Raw], LeftCell | Duplicate | Stale | Gone] = by_word(
+    {"OK": _left_cell, "DUPLICATE": _duplicate, "STALE": _stale, "GONE": _gone}
+)
+"""Reads `lend_job`."""
+
+guest_noted: Callable[[Raw], Updated | Fenced] = by_word({"OK": _updated, "FENCED": _fenced})
+"""Reads `note_guest`."""

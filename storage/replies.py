@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from protocol.ids import InstanceId, JobId, NodeId, SessionId
+from storage.cells import Cell
 from storage.job import JobState
 from storage.room import Seat
 
@@ -251,6 +252,17 @@ class Claimed:
     """For who resumes: what the former owner left, as it wrote it."""
     outcomes: tuple[RecordedOutcome, ...] = ()
     """For who resumes: oldest first."""
+    guest_of: tuple[Cell, ...] = ()
+    """Other cells that may have jobs of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedGuest:
+    """What a cell has of a session that is its guest."""
+
+    jobs: tuple[FollowingJob, ...] = ()
+    outcomes: tuple[RecordedOutcome, ...] = ()
+    """For who resumes: oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,3 +389,49 @@ class Released:
     session_id: SessionId
     epoch: int
     """Under which it is claimed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The nodes of one cell, as far as a node that registers wants to know."""
+
+    epoch: int
+    """Under which the cell knows the node; 0: it does not."""
+    alike: int
+    """Nodes that can do exactly the same."""
+    online: int
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a node that no cell knows is to be registered."""
+
+    cell: Cell
+
+
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """Another cell has the job: ask there."""
+
+    cell: Cell
+
+
+@dataclass(frozen=True, slots=True)
+class LeftCell:
+    """The job has left its queue for another cell."""
+
+    along: tuple[JobId, ...]
+    """Waiting segments of its turn that left with it, in order; the caller brings them over."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoNode:
+    """No capable node has a free slot here, and the job does not wait here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """What a cell could take."""
+
+    free_nodes: int
+    """Capable nodes with a free slot, about."""

@@ -1,4 +1,7 @@
-"""SessionRepository: who owns a session, fenced by an epoch. Pure builders, no policy."""
+"""SessionRepository: who owns a session, fenced by an epoch. Pure builders, no policy.
+
+A session lives in its home cell; in others it may be a guest, under the epoch of its home.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,9 +9,11 @@ from dataclasses import dataclass
 from protocol.ids import InstanceId, SessionId
 from storage import reader
 from storage.call import Call
+from storage.cells import FIRST, Cell, Cells
 from storage.replies import (
     Checked,
     Claimed,
+    ClaimedGuest,
     Fenced,
     FoundSession,
     Gone,
@@ -24,6 +29,8 @@ _CLAIM = load_script("claim_session")
 _CLOSE = load_script("close_session")
 _FIND = load_script("find_session")
 _NOTE = load_script("note_session")
+_CLAIM_GUEST = load_script("claim_guest")
+_NOTE_GUEST = load_script("note_guest")
 
 DEFAULT_TTL_SECONDS = 3600
 
@@ -56,6 +63,11 @@ class SessionRepository:
         self._store = store
         self._instance_id = instance_id
 
+    @property
+    def cells(self) -> Cells:
+        """Where sessions can be."""
+        return self._store.cells
+
     def claim(
         self, claim: Claim, ttl_seconds: int = DEFAULT_TTL_SECONDS
     ) -> Call[Claimed | Moved | Gone | Fenced]:
@@ -75,18 +87,21 @@ class SessionRepository:
             profile=claim.profile,
             session_state=claim.session_state,
         )
-        return Call(_CLAIM, (self._store.prefix,), args, reader.claimed)
+        return Call(_CLAIM, self._keys(claim.session_id), args, reader.claimed)
 
     def find(self, session_id: SessionId) -> Call[FoundSession | UnknownSession]:
         """Return what it takes to judge who wants to resume the session."""
         args = _FIND.arguments(instance=self._instance_id, session=session_id)
-        return Call(_FIND, (self._store.prefix,), args, reader.found)
+        return Call(_FIND, self._keys(session_id), args, reader.found)
 
-    def check(self, epochs: Mapping[SessionId, int]) -> Call[Checked]:
-        """Return which of these are not this instance's under these epochs any more."""
+    def check(self, epochs: Mapping[SessionId, int], cell: Cell = FIRST) -> Call[Checked]:
+        """Return which of these are not this instance's under these epochs any more.
+
+        The cell is the home of all of them.
+        """
         pairs = [word for session_id, epoch in epochs.items() for word in (session_id, epoch)]
         args = _CHECK.arguments(instance=self._instance_id, sessions=pairs)
-        return Call(_CHECK, (self._store.prefix,), args, reader.checked)
+        return Call(_CHECK, (self._store.prefix_of(cell),), args, reader.checked)
 
     def note(
         self, session_id: SessionId, epoch: int, session_state: str, tokens_from: str = ""
@@ -102,12 +117,48 @@ class SessionRepository:
             session_state=session_state,
             tokens_from=tokens_from,
         )
-        return Call(_NOTE, (self._store.prefix,), args, reader.closed)
+        return Call(_NOTE, self._keys(session_id), args, reader.closed)
 
-    def close(self, session_id: SessionId, epoch: int) -> Call[Updated | Fenced]:
+    def close(
+        self, session_id: SessionId, epoch: int, cell: Cell | None = None
+    ) -> Call[Updated | Fenced]:
         """Forget the session; its jobs are ended one by one by their owner, before or after.
 
         Epoch 0: whichever it is, if it is this instance's.
         """
         args = _CLOSE.arguments(instance=self._instance_id, session=session_id, epoch=epoch)
-        return Call(_CLOSE, (self._store.prefix,), args, reader.closed)
+        return Call(_CLOSE, self._keys(session_id, cell), args, reader.closed)
+
+    def note_guest(self, session_id: SessionId, epoch: int, cell: Cell) -> Call[Updated | Fenced]:
+        """Remember at home that the session is a guest of a cell, before it is."""
+        args = _NOTE_GUEST.arguments(
+            instance=self._instance_id, session=session_id, epoch=epoch, cell=cell
+        )
+        return Call(_NOTE_GUEST, self._keys(session_id), args, reader.closed)
+
+    def claim_guest(
+        self,
+        session_id: SessionId,
+        epoch: int,
+        cell: Cell,
+        *,
+        resumes: bool = False,
+        ttl_seconds: int = DEFAULT_TTL_SECONDS,
+    ) -> Call[ClaimedGuest | Moved | Fenced]:
+        """Let the session be a guest of a cell under the epoch of its home; its jobs there follow.
+
+        `Moved`: somebody has claimed it at home since. `Fenced`: no lease in that cell.
+        """
+        args = _CLAIM_GUEST.arguments(
+            now=self._store.clock_ms(),
+            instance=self._instance_id,
+            session=session_id,
+            epoch=epoch,
+            ttl_s=ttl_seconds,
+            resumes=int(resumes),
+        )
+        return Call(_CLAIM_GUEST, self._keys(session_id, cell), args, reader.claimed_guest)
+
+    def _keys(self, session_id: SessionId, cell: Cell | None = None) -> tuple[str]:
+        cells = self._store.cells
+        return (cells.prefixes[cells.home(session_id) if cell is None else cell],)

@@ -4,9 +4,15 @@
 local session_key = prefix .. 'session:' .. session
 local session_record -- epoch, last node, virtual time
 
+-- Where the bound job is, if another cell has borrowed it; `lend_job` left that in its place.
+local function lent_to(id)
+  return call('HGET', prefix .. 'job:' .. id, 'cell')
+end
+
 -- Binds the request to the proposed job, and keeps the state with which another instance could go on.
 -- Returns the reply that ends the script when the caller is fenced or the request is bound already.
-local function claim_request()
+-- `returns`: what was lent may come back.
+local function claim_request(returns)
   session_record = call('HMGET', session_key, 'epoch', 'last', 'clock', 'owner')
   if session_record[1] ~= session_epoch or call('EXISTS', prefix .. 'inst:' .. instance) == 0 then
     -- Without a record the data was lost; with another owner it is over for the caller.
@@ -18,11 +24,25 @@ local function claim_request()
   end
   local binding = prefix .. 'req:' .. request
   if not call('SET', binding, job, 'NX', 'EX', RECORD_TTL_S) then
-    local bound = load_job_head(call('GET', binding))
+    local id = call('GET', binding)
+    local bound = load_job_head(id)
     if bound then
       return describe('DUPLICATE', bound)
     end
+    local cell = not returns and lent_to(id)
+    if cell then
+      return { 'LENT', cell }
+    end
     call('SET', binding, job, 'EX', RECORD_TTL_S)
+  end
+  -- Later segments follow their turn to where it was lent.
+  local cell = part ~= '0' and not returns
+    and call('HGET', prefix .. 'turn:' .. slot_of(session, turn, language), 'cell')
+  if cell then
+    local pointer = prefix .. 'job:' .. job
+    call('HSET', pointer, 'cell', cell)
+    call('EXPIRE', pointer, RECORD_TTL_S)
+    return { 'LENT', cell }
   end
   return nil
 end

@@ -6,7 +6,7 @@ import pytest
 
 from storage.call import Call
 from storage.scripts import LUA_DIRECTORY, load_script
-from tests.support.script_scenarios import SCENARIOS
+from tests.support.cell_scenarios import SCENARIOS
 from tests.support.storage_world import World
 from tests.support.store_invariants import breaches
 from tests.support.store_snapshot import Snapshot

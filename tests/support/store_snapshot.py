@@ -81,8 +81,9 @@ class Snapshot:
 
     @cached_property
     def jobs(self) -> dict[str, Hash]:
-        """All job records by id."""
-        return {job: self.hash(f"job:{job}") for job in self.ids("job:*")}
+        """All job records by id; what was lent to another cell has none here."""
+        jobs = {job: self.hash(f"job:{job}") for job in self.ids("job:*")}
+        return {job: row for job, row in jobs.items() if "cell" not in row}
 
     @cached_property
     def nodes(self) -> dict[str, Hash]:

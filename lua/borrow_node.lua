@@ -1,0 +1,56 @@
+-- borrow_node: gives a job that waits in another cell a slot in this one; it never waits here
+-- KEYS prefix
+-- ARGV now int
+-- ARGV instance str
+-- ARGV job str
+-- ARGV request str
+-- ARGV session str
+-- ARGV session_epoch str
+-- ARGV index str
+-- ARGV language str
+-- ARGV source str
+-- ARGV requirement str
+-- ARGV preference str
+-- ARGV turn str
+-- ARGV part str
+-- ARGV continues str
+-- ARGV tenant str
+-- ARGV trace str
+-- ARGV cost_ms int
+-- ARGV deadline_ms int
+-- ARGV attempt int
+-- ARGV excluded str
+-- ARGV job_ms int
+-- RETURNS ASSIGNED job attempt node instance epoch due_ms handovers
+-- RETURNS DUPLICATE job state attempt node instance epoch due_ms
+-- RETURNS NO_NODE | FENCED
+-- INCLUDE lib/clock.lua
+-- INCLUDE lib/node.lua
+-- INCLUDE lib/slot.lua
+-- INCLUDE lib/job.lua
+-- INCLUDE lib/create.lua
+-- INCLUDE lib/choice.lua
+-- INCLUDE lib/queue.lua
+-- INCLUDE lib/turn.lua
+local pending_ms, turn_wait_ms = 0, 0
+-- INCLUDE lib/place.lua
+
+local reply = claim_request(true)
+if reply then
+  return reply
+end
+local record = prefix .. 'job:' .. job
+local new = new_job(attempt)
+new.excluded = excluded
+local node = find_place(new)
+if not node then
+  if call('EXISTS', record) == 0 then -- else it was lent from here, and the request must be found
+    call('DEL', prefix .. 'req:' .. request)
+  end
+  return { 'NO_NODE' }
+end
+call('DEL', record) -- it was lent from here and comes back
+if new.turned then
+  call('HDEL', prefix .. 'turn:' .. new.slot, 'cell')
+end
+return create_assigned(new, node)

@@ -1,0 +1,55 @@
+-- What a new owner of a session finds, at home or where the session is a guest. Needs lib/clock.lua
+-- and the arguments instance, session, ttl_s.
+
+local session_key = prefix .. 'session:' .. session
+
+-- The record lives with the caller's beat from now on, which renews it when a third of its life has
+-- passed.
+local function keep_with(former)
+  call('EXPIRE', session_key, int(ttl_s))
+  if former and former ~= instance then
+    call('ZREM', prefix .. 'inst:' .. former .. ':sessions', session)
+  end
+  call('ZADD', prefix .. 'inst:' .. instance .. ':sessions', int(now + ttl_s * 1000 / 3), session)
+end
+
+-- Whether the node still is what it was when it got the job: on-line, and not registered since.
+local function stays(node, assigned_at)
+  return node[1] and node[1] ~= 'offline' and tonumber(node[3]) <= tonumber(assigned_at or '0')
+end
+
+-- The session's jobs that are not final become the caller's. Bounded by the session's queue bound and
+-- the nodes' capacity.
+local function take_jobs()
+  local jobs = {}
+  for _, id in ipairs(call('SMEMBERS', session_key .. ':jobs')) do
+    local job = call('HMGET', prefix .. 'job:' .. id, 'owner', 'due', 'index', 'state', 'attempt',
+      'node', 'deadline', 'assigned_at')
+    if job[1] then
+      if job[1] ~= instance then
+        call('HSET', prefix .. 'job:' .. id, 'owner', instance)
+        call('ZREM', prefix .. 'inst:' .. job[1] .. ':jobs', id)
+        call('ZADD', prefix .. 'inst:' .. instance .. ':jobs', job[2], id)
+      end
+      local node = job[6] == '' and {}
+        or call('HMGET', prefix .. 'node:' .. job[6], 'state', 'owner', 'epoch')
+      jobs[#jobs + 1] = { id, session, job[3], job[4], job[5], instance, job[6], node[2] or '',
+        stays(node, job[8]) and 1 or 0, math.max(0, job[2] - now), math.max(0, job[7] - now) }
+    end
+  end
+  return jobs
+end
+
+-- What became of the session's utterances, oldest first, as far as it is kept.
+local function recorded_outcomes()
+  local outcomes = {}
+  for _, entry in ipairs(call('XRANGE', prefix .. 'out:' .. session, '-', '+')) do
+    local fields = {}
+    for n = 1, #entry[2], 2 do
+      fields[entry[2][n]] = entry[2][n + 1]
+    end
+    outcomes[#outcomes + 1] = { fields.cut or '0', fields.job, fields.index, fields.language,
+      fields.outcome }
+  end
+  return outcomes
+end

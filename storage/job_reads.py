@@ -1,0 +1,94 @@
+"""JobReads: what an operator or a test may ask of jobs. Through indexes, never through a scan."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from protocol.ids import InstanceId, JobId, SessionId
+from storage.cells import Cell
+from storage.job import JobRecord, JobState
+from storage.job_record import job_record
+from storage.reader import mapping
+from storage.store import Store
+
+
+class JobReads:
+    """Jobs as they are recorded, in all cells."""
+
+    def __init__(self, store: Store, instance_id: InstanceId) -> None:
+        self._store = store
+        self._instance_id = instance_id
+
+    async def get_job(self, job_id: JobId) -> JobRecord | None:
+        """Return a job's record, or None when the store does not know it.
+
+        One read; a job that another cell has borrowed takes a further one.
+        """
+        cell: Cell | None = None
+        for _ in self._store.cells.all:
+            [prefix] = self._keys(job_id, cell)
+            [row] = await self._store.read([("HGETALL", f"{prefix}job:{job_id}")])
+            if not row:
+                return None
+            record = mapping(row)
+            if "state" in record:
+                return job_record(job_id, row)
+            cell = Cell(int(record["cell"]))
+        return None
+
+    async def jobs_in_state(self, state: JobState, limit: int = 100) -> list[JobRecord]:
+        """Return the latest jobs in a state, latest first. Final states are trimmed."""
+        key = f"jobs:{state.value}"
+        records = await self._indexed("ZREVRANGE", key, 0, limit - 1)
+        if self._store.cells.count > 1:
+            records.sort(key=lambda record: record.timeline[-1].at_ms, reverse=True)
+        return [record for record in records if record.state is state][:limit]
+
+    async def jobs_of_session(self, session_id: SessionId) -> list[JobRecord]:
+        """Return a session's jobs that are not final, in order of utterance and language."""
+        records = await self._indexed("SMEMBERS", f"session:{session_id}:jobs")
+        return sorted(records, key=lambda record: (record.utterance_index, record.language))
+
+    async def due_jobs(self, limit: int = 100) -> list[JobRecord]:
+        """Return this instance's jobs whose due time has passed, earliest first in each cell."""
+        now = self._store.clock_ms()
+        if not now:
+            [[seconds, microseconds]] = await self._store.read([("TIME",)])
+            now = int(seconds) * 1000 + int(microseconds) // 1000
+        return await self._owned("ZRANGEBYSCORE", "-inf", now, "LIMIT", 0, limit)
+
+    async def owned_jobs(self, offset: int = 0, limit: int = 100) -> list[JobRecord]:
+        """Return this instance's jobs that are not final, by due time: to compare with memory.
+
+        Offset and limit are those of each cell.
+        """
+        return await self._owned("ZRANGE", offset, offset + limit - 1)
+
+    async def counts(self) -> Mapping[JobState, int]:
+        """Return how many jobs of the whole cluster are queued, assigned and running."""
+        states = (JobState.QUEUED, JobState.ASSIGNED, JobState.RUNNING)
+        prefixes = self._store.cells.prefixes
+        numbers = await self._store.read(
+            [("ZCARD", f"{prefix}jobs:{state.value}") for state in states for prefix in prefixes]
+        )
+        cells = len(prefixes)
+        return {state: sum(numbers[n * cells : (n + 1) * cells]) for n, state in enumerate(states)}
+
+    def _keys(self, job_id: JobId, cell: Cell | None) -> tuple[str]:
+        """Return what a script about a job needs: the prefix of the cell it stands in."""
+        cells = self._store.cells
+        return (cells.prefixes[cells.home_of_job(job_id) if cell is None else cell],)
+
+    async def _owned(self, command: str, *args: str | int) -> list[JobRecord]:
+        return await self._indexed(command, f"inst:{self._instance_id}:jobs", *args)
+
+    async def _indexed(self, command: str, key: str, *args: str | int) -> list[JobRecord]:
+        """Return the jobs that an index of every cell names."""
+        prefixes = self._store.cells.prefixes
+        named = await self._store.read([(command, f"{prefix}{key}", *args) for prefix in prefixes])
+        ids: list[tuple[str, Any]] = [
+            (prefix, job) for prefix, jobs in zip(prefixes, named, strict=True) for job in jobs
+        ]
+        if not ids:
+            return []
+        rows = await self._store.read([("HGETALL", f"{prefix}job:{job}") for prefix, job in ids])
+        return [job_record(JobId(job), row) for (_, job), row in zip(ids, rows, strict=True) if row]
