@@ -5,7 +5,8 @@ decided together and run as one pipeline; what arrives meanwhile is the next one
 costs one round trip shared with its neighbours, and there is never a lock.
 
 While the store is away the steps that could not run are kept, in order, and run again when it
-answers: every script is idempotent. A cut that waits too long ends as `store_unavailable`.
+answers: every script is idempotent. A cut that waits too long ends as `store_unavailable`. Where
+several servers share the data, only what concerns the cells of one that is away waits.
 
 What it has taken on stands in its ledger. When it fails, that is its estate: see `succession`.
 """
@@ -15,11 +16,10 @@ from typing import Any, Protocol
 
 from loguru import logger
 
-from actors.faults import JobAbandoned
+from actors.faults import InstanceExpired, JobAbandoned
 from actors.ledger import Ledger
 from actors.messages import (
     EndJob,
-    InstanceExpired,
     JobAccepted,
     JobUndelivered,
     NodeArrived,
@@ -60,7 +60,10 @@ class ScriptRunner(Protocol):
     """The store, as far as the dispatcher needs it."""
 
     async def run(self, calls: Sequence[Call[Any]]) -> list[Any]:
-        """Run all calls in one round trip; raise StorageUnavailable when it cannot be reached."""
+        """Run all calls in one round trip; raise StorageUnavailable when it cannot be reached.
+
+        Where only a part of it can not, the replies of that part are a StorageUnavailable each.
+        """
 
 
 class DispatcherActor(LoopActor):
@@ -83,6 +86,8 @@ class DispatcherActor(LoopActor):
         self._moves = steps.moves
         self._beats: dict[NodeId, NodeBeat] = {}
         self._ledger = Ledger()
+        self._away: set[str] = set()
+        """The prefixes of the cells whose server did not answer; empty from each retry on."""
         self._store_is_away = False
         self._retry_at_ms: float | None = None
         self._later_at_ms: float | None = None
@@ -127,6 +132,7 @@ class DispatcherActor(LoopActor):
         ledger = self._ledger
         if self._retry_at_ms is not None and now_ms >= self._retry_at_ms:
             self._retry_at_ms = None
+            self._away.clear()
         if self._later_at_ms is not None and now_ms >= self._later_at_ms:
             self._later_at_ms = None
             ledger.take_later()
@@ -134,9 +140,8 @@ class DispatcherActor(LoopActor):
         if now_ms >= self._sweep_at_ms:
             self._sweep_at_ms = now_ms + _SWEEP_MS
             self._no_sweep_before_ms = now_ms + _SWEEP_APART_MS
-            if self._retry_at_ms is None:
-                ledger.owe(self._jobs.sweep(now_ms))
-                ledger.enter()
+            ledger.owe(self._jobs.sweep(now_ms))
+            ledger.enter()
         await self._run_due()
 
     def leave(self, error: BaseException) -> Estate:
@@ -218,43 +223,47 @@ class DispatcherActor(LoopActor):
     async def _run_due(self) -> None:
         """Run what is due, in order; keep what the store could not take."""
         ledger = self._ledger
-        if self._retry_at_ms is not None:
+        if self._away:
             ledger.expire(self.now_ms())
-            self._arm()
-            return
-        if self._beats:
+        elif self._beats:
             ledger.owe(self._nodes.beats(self._beats.values(), self.now_ms()))
             ledger.enter()
             self._beats.clear()
-        while ledger.waiting:
-            running = ledger.begin(_PIPELINE_CALLS)
+        while running := ledger.begin(_PIPELINE_CALLS, self._away):
             try:
                 replies = await self._store.run([owed.step.call for owed in running])
             except StorageUnavailable as error:
-                self._keep(str(error))
-                return
-            is_back = self._store_is_away
-            self._note_store(None)
+                replies = [error] * len(running)
+            was_away = self._store_is_away
             self._conclude(replies)
-            if is_back:
+            if was_away and not self._store_is_away:
                 ledger.owe(self._jobs.look_for_waiting())
                 ledger.enter()
         self._arm()
 
     def _conclude(self, replies: Sequence[Any]) -> None:
-        """Draw the conclusions of what ran; what follows is run next."""
+        """Draw the conclusions of what ran; keep what was not answered. What follows is next."""
         ledger = self._ledger
+        faults = [reply for reply in replies if isinstance(reply, StorageUnavailable)]
+        if faults:
+            replies = ledger.miss(replies)
         for reply in replies:
             ledger.at = owed = ledger.running.popleft()
             ledger.owe(self._apply(owed.step, reply), owed.message)
         ledger.at = None
         self._enter(first=True)
+        if faults:
+            self._keep(str(faults[0]))
+        elif not self._away:
+            self._note_store(None)
 
     def _apply(self, step: Step, reply: Any) -> Sequence[Step]:
         """Draw the conclusions; whatever the script was, waiting jobs may have got slots by it."""
         follow = step.apply(reply)
         handovers = getattr(reply, "handovers", ())
-        return (*follow, *self._jobs.handed_over(handovers)) if handovers else follow
+        if not handovers:
+            return follow
+        return (*follow, *self._jobs.handed_over(handovers, self._jobs.cell_of(step.call)))
 
     def _note_store(self, fault: str | None) -> None:
         """Log when the store goes away and when it is back, once each."""
@@ -266,10 +275,10 @@ class DispatcherActor(LoopActor):
 
     def _keep(self, fault: str) -> None:
         self._note_store(fault)
+        self._away.update(owed.step.call.keys[0] for owed in self._ledger.missed)
         self._ledger.put_back()
         self._ledger.expire(self.now_ms())
         self._retry_at_ms = self.now_ms() + _RETRY_MS
-        self._arm()
 
     # ---- time -------------------------------------------------------------------------------
 
@@ -279,7 +288,9 @@ class DispatcherActor(LoopActor):
 
     def _arm(self) -> None:
         """Wake at the earliest of: due jobs, steps put off, the next try at the store."""
-        at_ms = self._sweep_at_ms if self._retry_at_ms is None else self._retry_at_ms
+        at_ms = self._sweep_at_ms
+        if self._retry_at_ms is not None and self._retry_at_ms < at_ms:
+            at_ms = self._retry_at_ms
         if self._later_at_ms is not None and self._later_at_ms < at_ms:
             at_ms = self._later_at_ms
         self.wake_at(at_ms)

@@ -1,8 +1,9 @@
-"""What actors are told because somebody failed of them. Sent when a successor takes over."""
+"""What actors are told because somebody failed: an actor here, or another instance."""
 
 from dataclasses import dataclass
 
-from protocol.ids import JobId
+from protocol.ids import InstanceId, JobId
+from storage.cells import FIRST, Cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +23,12 @@ class SessionRefused:
 @dataclass(frozen=True, slots=True)
 class NodeRefused:
     """To a node's actor: the dispatcher fails whenever it takes the node on."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceExpired:
+    """To the dispatcher: another instance's lease has lapsed, clear up after it."""
+
+    instance_id: InstanceId
+    cell: Cell = FIRST
+    """The part of the store in which it was noticed."""

@@ -4,6 +4,7 @@ It renews the instance's lease, and notices when other instances died or the sto
 data. It drives no jobs: who has to do something about it is told.
 """
 
+from collections.abc import Mapping
 from math import inf
 from typing import Any
 
@@ -11,11 +12,13 @@ from loguru import logger
 
 from actors.directory import Directory
 from actors.dispatcher import ScriptRunner
+from actors.faults import InstanceExpired
 from actors.instance_options import InstanceOptions
 from actors.lease import Lease
-from actors.messages import InstanceExpired, NodeLost, StoreEmptied
+from actors.messages import NodeLost, StoreEmptied
 from actors.peer_messages import InstanceReaped, PeerSuspected
 from actors.runtime import LoopActor, tell
+from storage.cells import FIRST, Cell
 from storage.instances import InstanceRepository
 from storage.replies import Alive
 from storage.store import StorageUnavailable
@@ -36,7 +39,7 @@ class InstanceActor(LoopActor):
         options: InstanceOptions,
         lease: Lease,
         *,
-        data_id: str | None = None,
+        data_ids: Mapping[Cell, str] | None = None,
     ) -> None:
         """Take collaborators, and the data that a predecessor knew last."""
         super().__init__()
@@ -45,14 +48,14 @@ class InstanceActor(LoopActor):
         self._instances = instances
         self._directory = directory
         self._options = options
-        self._data_id = data_id
+        self._data_ids: dict[Cell, str] = dict(data_ids or {})
         self._beat_at_ms = 0.0
         self._look_at_ms: float | None = None
         """When a suspected instance's lease ends."""
         self.is_present = False
 
     def __repr__(self) -> str:
-        return f"<InstanceActor present={self.is_present} data={self._data_id}>"
+        return f"<InstanceActor present={self.is_present} data={self._data_ids}>"
 
     def on_start(self) -> None:
         """Begin to beat."""
@@ -66,9 +69,9 @@ class InstanceActor(LoopActor):
         self._look_at_ms = min(at_ms, self._look_at_ms or at_ms)
         self.wake_at(min(self._beat_at_ms, self._look_at_ms))
 
-    def leave(self, _error: BaseException) -> str | None:
+    def leave(self, _error: BaseException) -> Mapping[Cell, str]:
         """A bug ended this actor: its successor compares with the data that was known last."""
-        return self._data_id
+        return self._data_ids
 
     async def on_wake(self, now_ms: float) -> None:
         """Time for the next beat, or for an early one."""
@@ -77,33 +80,47 @@ class InstanceActor(LoopActor):
         await self._beat(now_ms)
 
     async def _beat(self, now_ms: float) -> None:
-        lease_ms = self._options.instance_lease_ms
+        lease_ms, cells = self._options.instance_lease_ms, self._instances.cells.all
         self._beat_at_ms = now_ms + lease_ms / _BEATS_PER_LEASE
+        beats = [self._instances.beat(lease_ms, cell) for cell in cells]
         try:
-            [alive] = await self._store.run([self._instances.beat(lease_ms)])
-            self._lease.renew(now_ms, lease_ms)
-            self._lease.secret = alive.secret
-            self._on_alive(alive)
+            answers = await self._store.run(beats)
         except StorageUnavailable as error:
-            if self.is_present:
-                logger.warning("the store does not answer the lease", error=str(error))
-            self.is_present = False
+            answers = [error] * len(cells)
+        self._on_answers(dict(zip(cells, answers, strict=True)), now_ms)
         self.wake_at(max(min(self._beat_at_ms, self._look_at_ms or inf), self.now_ms()))
 
-    def _on_alive(self, alive: Alive) -> None:
-        is_known = self._data_id is not None
-        is_other_data = alive.data_id != self._data_id
-        if is_known and (alive.revived or is_other_data):
+    def _on_answers(self, answers: dict[Cell, Alive | StorageUnavailable], now_ms: float) -> None:
+        """The lease holds in each cell that answered; this instance is present if all did."""
+        alive = {cell: one for cell, one in answers.items() if isinstance(one, Alive)}
+        faults = [one for one in answers.values() if isinstance(one, StorageUnavailable)]
+        if alive:
+            self._lease.renew(now_ms, self._options.instance_lease_ms)
+        if FIRST in alive:
+            self._lease.secret = alive[FIRST].secret
+        emptied = [cell for cell, one in alive.items() if self._is_emptied(cell, one)]
+        if emptied:
+            is_other_data = any(alive[cell].data_id != self._data_ids[cell] for cell in emptied)
             logger.warning("the store has lost its data, or took this instance for dead")
             if not is_other_data:
                 self._tell_reaped()
             self._tell_emptied()
-        self._data_id = alive.data_id
-        self.is_present = True
+        for cell, one in alive.items():
+            self._on_alive(cell, one)
+        if faults and self.is_present:
+            logger.warning("the store does not answer the lease", error=str(faults[0]))
+        self.is_present = not faults
+
+    def _is_emptied(self, cell: Cell, alive: Alive) -> bool:
+        before = self._data_ids.get(cell)
+        return before is not None and (alive.revived or alive.data_id != before)
+
+    def _on_alive(self, cell: Cell, alive: Alive) -> None:
+        self._data_ids[cell] = alive.data_id
         for node_id, epoch in alive.expired_nodes:
-            tell(self._directory.dispatcher, NodeLost(node_id, epoch))
+            tell(self._directory.dispatcher, NodeLost(node_id, epoch, cell))
         for dead_id in alive.expired_instances:
-            tell(self._directory.dispatcher, InstanceExpired(dead_id))
+            tell(self._directory.dispatcher, InstanceExpired(dead_id, cell))
 
     def _tell_reaped(self) -> None:
         """Jobs of other instances on our nodes have gone elsewhere while this one stood still."""

@@ -24,9 +24,20 @@ from actors.step import Expiry, Step
 from protocol.errors import MissingReason
 from protocol.ids import NO_INSTANCE, InstanceId, JobId, NodeId
 from protocol.node_inbound import JobResult
+from storage.cells import Cell
 from storage.job import FINAL_STATES, JobSpec, JobState
 from storage.jobs import Completion, JobRepository
-from storage.replies import Completed, Duplicate, Gone, Located, Stale
+from storage.replies import Completed, Duplicate, Gone, Lent, Located, Stale
+
+GIVEN_UP = {
+    "node_lost": MissingReason.NODE_LOST,
+    "undeliverable": MissingReason.NODE_LOST,
+    "job_timeout": MissingReason.JOB_TIMEOUT,
+    "model_not_available": MissingReason.MODEL_NOT_AVAILABLE,
+    "turn_wait": MissingReason.NO_AVAILABLE_NODE,
+    "overtaken": MissingReason.PROCESSING_ERROR,
+}
+"""What the client is told when the last attempt ended like this."""
 
 
 class JobEnds:
@@ -70,9 +81,10 @@ class JobEnds:
             state=state,
             reason=reason.value if reason is not None else None,
             outcome=self.recorded(spec, reason, result),
+            cell=job.cell,
         )
         ended = JobEnded(spec.job_id, state, reason, result, job.attempt, job.node_id)
-        done = partial(self._completed, ended)
+        done = partial(self._completed, ended, job.cell)
         return Step(self._jobs.complete(completion), done, job_id=spec.job_id)
 
     def merge(self, job: OpenJob) -> Step:
@@ -88,11 +100,14 @@ class JobEnds:
         return recorded_outcome(spec, reason, result) if is_kept else None
 
     def _completed(
-        self, ended: JobEnded, reply: Completed | Duplicate | Stale | Gone
+        self, ended: JobEnded, cell: Cell, reply: Completed | Duplicate | Stale | Gone
     ) -> Sequence[Step]:
         """`Duplicate` while the job is open here means that the first reply was lost."""
         if isinstance(reply, Stale):
             return self._overtaken(ended)
+        job = self.open_jobs.get(ended.job_id)
+        if job is not None and job.cell != cell:  # it left for another cell just before
+            return self.end(job, ended.state, ended.reason or MissingReason.PROCESSING_ERROR)
         if isinstance(reply, Gone):
             logger.warning("the store lost a job; its outcome is delivered", job_id=ended.job_id)
         if ended.job_id in self.open_jobs:
@@ -106,7 +121,7 @@ class JobEnds:
         job = self.open_jobs.get(ended.job_id)
         if ended.result is not None and ended.node_id is not None:
             answer = ResultArrived(ended.job_id, ended.attempt, ended.node_id, ended.result)
-            return (self._look_whose(answer),)  # its session may live elsewhere by now
+            return (self._locate(answer, ()),)  # its session may live elsewhere by now
         if job is None or job.attempt == ended.attempt:
             self.metrics.stale_result()
             return ()
@@ -149,14 +164,21 @@ class JobEnds:
         tell(message.session, JobEnded(message.spec.job_id, state, reason, None, 0, None))
 
     def end_unknown(
-        self, job_id: JobId, attempt: int, reason: MissingReason, expiry: Expiry | None = None
+        self,
+        job_id: JobId,
+        attempt: int,
+        reason: MissingReason,
+        expiry: Expiry | None = None,
+        cell: Cell | None = None,
     ) -> Step:
         """End a job that nobody here waits for, so that its slot is free."""
-        completion = Completion(job_id, attempt, None, JobState.FAILED, reason.value, None)
+        completion = Completion(
+            job_id, attempt, None, JobState.FAILED, reason.value, None, cell=cell
+        )
 
         def apply(reply: Completed | Duplicate | Stale | Gone) -> Sequence[Step]:
             if isinstance(reply, Stale) and reply.attempt > attempt:
-                return (self.end_unknown(job_id, reply.attempt, reason, expiry),)
+                return (self.end_unknown(job_id, reply.attempt, reason, expiry, cell),)
             return ()
 
         return Step(self._jobs.complete(completion), apply, expiry)
@@ -218,16 +240,22 @@ class JobEnds:
             return ()
         if self._replaces_empty(answer.job_id, answer.attempt, answer.node_id, answer.result):
             return ()
-        return (self._look_whose(answer),)
+        return (self._locate(answer, ()),)
 
-    def _look_whose(self, answer: ResultArrived) -> Step:
-        return Step(self._jobs.locate(answer.job_id), partial(self._located, answer))
+    def _locate(self, answer: ResultArrived, path: tuple[Cell, ...]) -> Step:
+        """Look in the last cell of the path, or at home."""
+        call = self._jobs.locate(answer.job_id, path[-1] if path else None)
+        return Step(call, partial(self._located, answer, path))
 
-    def _located(self, answer: ResultArrived, reply: Located | Gone) -> Sequence[Step]:
+    def _located(
+        self, answer: ResultArrived, path: tuple[Cell, ...], reply: Located | Lent | Gone
+    ) -> Sequence[Step]:
         """Pass the answer on to who drives the job, if it still counts there."""
+        if isinstance(reply, Lent) and reply.cell not in path:
+            return (self._locate(answer, (*path, reply.cell)),)
         expected = (answer.attempt, answer.node_id)
         if (
-            isinstance(reply, Gone)
+            isinstance(reply, Gone | Lent)
             or reply.state in FINAL_STATES
             or (reply.attempt, reply.node_id) != expected
             or reply.owner_instance == self._directory.instance_id
@@ -235,13 +263,13 @@ class JobEnds:
             self.metrics.stale_result()
             return ()
         if not reply.owner_is_alive:
-            return (self._end_orphan(answer, reply),)
+            return (self._end_orphan(answer, reply, path[-1] if path else None),)
         owner = self._directory.dispatcher_at(reply.owner_instance)
         if owner is None or not tell(owner, answer):
             self.metrics.stale_result()
         return ()
 
-    def _end_orphan(self, answer: ResultArrived, at: Located) -> Step:
+    def _end_orphan(self, answer: ResultArrived, at: Located, cell: Cell | None) -> Step:
         """The job's owner is dead: free the slot, and keep the words for whoever resumes."""
         state, reason = judge_orphan(answer.result)
         outcome = None
@@ -254,5 +282,6 @@ class JobEnds:
             state,
             None if reason is None else reason.value,
             outcome,
+            cell=cell,
         )
         return Step(self._jobs.complete(completion), lambda _reply: ())

@@ -1,7 +1,6 @@
 """JobRestorer: puts open jobs back into a store that has lost them, or finds where they went."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 from actors.directory import Directory
@@ -11,9 +10,10 @@ from actors.session_steps import SessionSteps
 from actors.step import Step, each
 from protocol.errors import MissingReason
 from protocol.ids import NodeId
+from storage.cells import Cell
 from storage.job import FINAL_STATES
 from storage.jobs import JobRepository, Restoration
-from storage.replies import Assigned, Duplicate, Fenced, Moved, Queued, Updated
+from storage.replies import Assigned, Duplicate, Fenced, Lent, Moved, Queued, Updated
 
 
 class JobRestorer:
@@ -59,37 +59,60 @@ class JobRestorer:
         job.stand(job.attempt + 1, None)
         return self._step(job, left)
 
+    def bring(self, job: OpenJob) -> Step:
+        """Put one job that has left another cell into the one that it now names."""
+        return self._step(job, returns=True)
+
     def _step(
         self,
         job: OpenJob,
         left: NodeId | None = None,
         if_over: MissingReason = MissingReason.INSTANCE_LOST,
+        path: tuple[Cell, ...] = (),
+        *,
+        returns: bool = False,
     ) -> Step:
-        epoch = self._sessions.epoch(job.spec.session_id)
-        spec = replace(job.spec, session_epoch=epoch)
-        excluded = () if left is None else (left,)
-        restoration = Restoration(spec, job.attempt, job.node_id, excluded_nodes=excluded)
-        done = partial(self._restored, job, left, if_over)
+        """`path`: the cells that said that the job had gone on."""
+        spec = self._sessions.under_epoch(job.spec, job.cell)
+        restoration = Restoration(
+            spec,
+            job.attempt,
+            job.node_id,
+            excluded_nodes=() if left is None else (left,),
+            cell=job.cell,
+            returns=returns,
+        )
+
+        def again() -> Sequence[Step]:
+            return (self._step(job, left, if_over, path, returns=returns),)
+
+        done = partial(self._restored, job, if_over, path, again)
         return Step(self._jobs.restore(restoration), done, job_id=spec.job_id)
 
     def _restored(
         self,
         job: OpenJob,
-        left: NodeId | None,
         if_over: MissingReason,
-        reply: Assigned | Queued | Duplicate | Updated | Moved | Fenced,
+        path: tuple[Cell, ...],
+        again: Callable[[], Sequence[Step]],
+        reply: Assigned | Queued | Duplicate | Updated | Moved | Fenced | Lent,
     ) -> Sequence[Step]:
         job_id = job.spec.job_id
         if job_id not in self._ends.open_jobs:  # it ended while this was under way
-            return (self._ends.end_unknown(job_id, job.attempt, MissingReason.PROCESSING_ERROR),)
+            reason = MissingReason.PROCESSING_ERROR
+            return (self._ends.end_unknown(job_id, job.attempt, reason, cell=job.cell),)
         match reply:
             case Assigned() | Queued():
                 return self._on_place(reply)
             case Moved():
                 return self._sessions.lost(job.spec.session_id)
             case Fenced():
-                again = partial(self._again, job, left, if_over)
-                return self._sessions.claim(job.spec.session_id, again)
+                return self._sessions.enter_again(job.spec.session_id, job.cell, again)
+            case Lent() if reply.cell in path:  # it left the one and has not arrived in the other
+                return (self.bring(job),)
+            case Lent():
+                path, job.cell = (*path, job.cell), reply.cell
+                return (self._step(job, None, if_over, path),)
             case Duplicate() if reply.state in FINAL_STATES:
                 self._ends.give_up(job, if_over)  # where we gave no order: by who took us for dead
                 return ()
@@ -98,6 +121,3 @@ class JobRestorer:
                 return () if known else self._on_place(reply)
             case Duplicate() | Updated():
                 return ()
-
-    def _again(self, job: OpenJob, left: NodeId | None, if_over: MissingReason) -> Sequence[Step]:
-        return (self._step(job, left, if_over),)

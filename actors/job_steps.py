@@ -5,16 +5,18 @@ store is a value that is matched on; audio is only passed through, never kept.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from loguru import logger
 
+from actors.borrowing import Borrowing
 from actors.delivery import OVERTAKEN, Delivery
 from actors.directory import Directory
 from actors.dispatch_options import DispatchOptions
 from actors.job_adoption import JobAdoption
-from actors.job_ends import JobEnds
+from actors.job_deadlines import JobDeadlines
+from actors.job_ends import GIVEN_UP, JobEnds
 from actors.job_restorer import JobRestorer
 from actors.job_result import Follow, judge
 from actors.messages import (
@@ -34,37 +36,27 @@ from actors.session_steps import SessionSteps
 from actors.step import Expiry, Step, each
 from protocol.errors import MissingReason
 from protocol.ids import NO_INSTANCE, JobId, SessionId
+from storage.call import Call
+from storage.cells import FIRST, Cell
 from storage.job import FINAL_STATES, JobState, JobStep
 from storage.jobs import Failover, JobRepository
 from storage.replies import (
     Assigned,
     Busy,
-    DueJob,
     Duplicate,
     Fenced,
     GivenUp,
     Gone,
+    Lent,
     Moved,
     Queued,
     Stale,
-    Swept,
     Updated,
 )
 from storage.replies import OpenJob as StoredJob
 
-_GIVEN_UP = {
-    "node_lost": MissingReason.NODE_LOST,
-    "undeliverable": MissingReason.NODE_LOST,
-    "job_timeout": MissingReason.JOB_TIMEOUT,
-    "model_not_available": MissingReason.MODEL_NOT_AVAILABLE,
-    "turn_wait": MissingReason.NO_AVAILABLE_NODE,
-    OVERTAKEN: MissingReason.PROCESSING_ERROR,
-}
-"""What the client is told when the last attempt ended like this."""
-
 _PROGRESS_KEPT_MS = 1000
 """Progress is shown at once or not at all."""
-_SWEEP_KEPT_MS = 1000
 _UNSEEN_JOB_MS = 60_000
 """For how long it is tried to end a job that may have begun unseen; then its deadline ends it."""
 
@@ -92,16 +84,21 @@ class JobSteps:
         self._options = options
         self._ends = ends
         self.delivery = Delivery(ends, directory, options.max_attempts)
-        self.delivery.on_misplaced = self._move
-        self.delivery.on_outrun = self._fail_over
-        self._dispatching: set[JobId] = set()
+        self.delivery.on_misplaced = self.move
+        self.delivery.on_outrun = self.fail_over
+        self.dispatching: set[JobId] = set()
         """Jobs that may be in the store already, and whose place is not known here yet."""
         self._restorer = JobRestorer(jobs, ends, directory, sessions, self._placed)
         self.restore_all = self._restorer.restore_all
         self.look_for_waiting = self._restorer.look_for_waiting
         self.ends = ends
-        lost = partial(self._move, reason="node_lost")
-        self.adopt = JobAdoption(self.open_jobs, self.delivery.want, lost).adopt
+        self._borrowing = Borrowing(jobs, ends, sessions)
+        self._borrowing.on_borrowed = self._placed
+        self._borrowing.bring = self._restorer.bring
+        lost = partial(self.move, reason="node_lost")
+        seek, want = self._borrowing.seek, self.delivery.want
+        self.adopt = JobAdoption(self.open_jobs, seek, want, lost).adopt
+        self.sweep = JobDeadlines(jobs, ends, self._borrowing, self).sweep
 
     # ---- from a cut to a node ---------------------------------------------------------------
 
@@ -114,13 +111,18 @@ class JobSteps:
             return ()  # its session told it again before it heard
         if self._sessions.is_claiming(spec.session_id):
             return self._after_claim(message, now_ms)
-        epoch = self._sessions.epoch(spec.session_id)
-        if spec.session_epoch != epoch:
-            spec = replace(spec, session_epoch=epoch)
-        done = partial(self._dispatched, message, now_ms)
+        return self._dispatch(message, now_ms, (self._jobs.cells.home(spec.session_id),))
+
+    def _dispatch(
+        self, message: UtteranceCut, now_ms: float, path: tuple[Cell, ...]
+    ) -> Sequence[Step]:
+        """Dispatch in the last cell of the path; the ones before said where the job has gone."""
+        spec = self._sessions.under_epoch(message.spec, path[-1])
+        done = partial(self._dispatched, message, now_ms, path)
         expiry = self._expiry(message, now_ms)
-        self._dispatching.add(spec.job_id)
-        call = self._jobs.dispatch(spec, message.session_state)
+        self.dispatching.add(spec.job_id)
+        session_state = message.session_state if len(path) == 1 else ""
+        call = self._jobs.dispatch(spec, session_state, path[-1])
         return (Step(call, done, expiry, spec.job_id),)
 
     def _after_claim(self, message: UtteranceCut, now_ms: float) -> Sequence[Step]:
@@ -153,39 +155,58 @@ class JobSteps:
         self,
         message: UtteranceCut,
         now_ms: float,
-        reply: Assigned | Queued | Duplicate | Busy | Moved | Fenced,
+        path: tuple[Cell, ...],
+        reply: Assigned | Queued | Duplicate | Busy | Moved | Fenced | Lent,
     ) -> Sequence[Step]:
-        self._dispatching.discard(message.spec.job_id)
+        self.dispatching.discard(message.spec.job_id)
+        cell = path[-1]
         match reply:
             case Assigned():
-                job = self._open(message, reply)
+                job = self._open(message, now_ms, cell, reply)
                 if not message.audio:  # it was let go of when an earlier attempt was sent
                     return self._ends.end(job, JobState.FAILED, MissingReason.NODE_LOST)
                 return self.delivery.send(job, message.audio)
             case Queued():
-                return self._told_queued(self._open(message, reply), reply)
+                return self._wait(self._open(message, now_ms, cell, reply), reply)
             case Duplicate():
-                return self._dispatched_before(message, reply)
+                return self._dispatched_before(message, now_ms, cell, reply)
+            case Lent() if reply.cell not in path:
+                return self._dispatch(message, now_ms, (*path, reply.cell))
+            case Lent():  # it left the one and has not arrived in the other
+                job = OpenJob(message.session, message.spec, message.work, cell=cell)
+                return (self._restorer.bring(self.open_jobs.add(job)),)
             case Busy():
                 self._ends.without_job(message, JobState.FAILED, MissingReason.QUEUE_FULL)
                 return ()
             case Moved():
                 return self._sessions.lost(message.spec.session_id)
+            case Fenced() if len(path) > 1:
+                again = partial(self._dispatch, message, now_ms, path)
+                expiry = self._expiry(message, now_ms)
+                return self._sessions.enter_again(message.spec.session_id, cell, again, expiry)
             case Fenced():
                 return self._after_claim(message, now_ms)
 
-    def _dispatched_before(self, message: UtteranceCut, reply: Duplicate) -> Sequence[Step]:
+    def _dispatched_before(
+        self, message: UtteranceCut, now_ms: float, cell: Cell, reply: Duplicate
+    ) -> Sequence[Step]:
         """The reply was lost the first time, or another dispatcher asked before this one."""
         if reply.state in FINAL_STATES:
             self._ends.without_job(message, reply.state, MissingReason.PROCESSING_ERROR)
             return ()
-        job = self._open(message, reply)
-        if job.node_id is None or not message.audio:
+        job = self._open(message, now_ms, cell, reply)
+        if job.node_id is None:
+            return self._borrowing.seek(job)
+        if not message.audio:
             return ()
         return self.delivery.send(job, message.audio)  # the node's actor knows what it has already
 
-    def _open(self, message: UtteranceCut, at: Assigned | Queued | Duplicate) -> OpenJob:
-        job = self.open_jobs.add(OpenJob(message.session, message.spec, message.work))
+    def _open(
+        self, message: UtteranceCut, now_ms: float, cell: Cell, at: Assigned | Queued | Duplicate
+    ) -> OpenJob:
+        fresh = OpenJob(message.session, message.spec, message.work, since_ms=now_ms)
+        job = self.open_jobs.add(fresh)
+        job.cell = cell
         self._stand(job, at)
         return job
 
@@ -196,30 +217,46 @@ class JobSteps:
             job.stand(at.attempt, at.node_id, at.node_instance)
         self.on_due(at.due_in_ms)
 
+    def _wait(self, job: OpenJob, reply: Queued) -> Sequence[Step]:
+        """It waits here, unless another cell has a node for it."""
+        return self._borrowing.seek(job, partial(self._told_queued, job, reply))
+
     def _told_queued(self, job: OpenJob, reply: Queued) -> Sequence[Step]:
+        if job.node_id is not None or job.spec.job_id not in self.open_jobs:
+            return ()  # it has a place by now
         told = tell(job.session, JobQueued(job.spec.job_id, reply.wait_ms_estimate))
         return () if told else self._ends.end(job, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
 
     def _store_was_away(self, message: UtteranceCut, until_ms: float) -> Sequence[Step]:
         """The cut could not be dispatched in time; should it have run unseen, its job ends too."""
         reason = MissingReason.STORE_UNAVAILABLE
-        self._dispatching.discard(message.spec.job_id)
+        self.dispatching.discard(message.spec.job_id)
         self._ends.without_job(message, JobState.FAILED, reason)
         return (self._ends.end_unknown(message.spec.job_id, 1, reason, Expiry(until_ms)),)
 
-    def handed_over(self, handovers: Iterable[Assigned]) -> Sequence[Step]:
-        """Waiting jobs got a slot: their sessions send the audio again."""
-        return each(handovers, self._assigned)
+    def handed_over(self, handovers: Iterable[Assigned], cell: Cell = FIRST) -> Sequence[Step]:
+        """Waiting jobs of a cell got a slot: their sessions send the audio again."""
+        return each(handovers, partial(self._given, cell))
 
-    def _assigned(self, reply: Assigned | Duplicate) -> Sequence[Step]:
+    def cell_of(self, call: Call[Any]) -> Cell:
+        """Return the cell in which a script runs."""
+        return self._jobs.cells.named(call.keys[0])
+
+    def _given(self, cell: Cell, reply: Assigned) -> Sequence[Step]:
         job = self.open_jobs.get(reply.job_id)
-        if job is None and reply.job_id in self._dispatching:
+        if job is None or job.cell == cell:
+            return self._assigned(reply, cell)
+        reason = MissingReason.PROCESSING_ERROR  # what is left of it here ends
+        return (self._ends.end_unknown(reply.job_id, reply.attempt, reason, cell=cell),)
+
+    def _assigned(self, reply: Assigned | Duplicate, cell: Cell | None = None) -> Sequence[Step]:
+        job = self.open_jobs.get(reply.job_id)
+        if job is None and reply.job_id in self.dispatching:
             return ()  # it was queued by a script whose reply was lost, and which runs again
         if job is None:
             logger.warning("a slot went to a job nobody has open", job_id=reply.job_id)
-            return (
-                self._ends.end_unknown(reply.job_id, reply.attempt, MissingReason.PROCESSING_ERROR),
-            )
+            reason = MissingReason.PROCESSING_ERROR
+            return (self._ends.end_unknown(reply.job_id, reply.attempt, reason, cell=cell),)
         self._stand(job, reply)
         return () if job.node_id is None else self.delivery.want(job)
 
@@ -246,7 +283,7 @@ class JobSteps:
             return ()
 
         step = JobStep.RUNNING if message.started else JobStep.ACCEPTED
-        call = self._jobs.progress(message.job_id, message.attempt, message.node_id, step)
+        call = self._jobs.progress(message.job_id, message.attempt, message.node_id, step, job.cell)
         return (Step(call, apply, Expiry(now_ms + _PROGRESS_KEPT_MS)),)
 
     def result(self, message: ResultArrived) -> Sequence[Step]:
@@ -264,7 +301,7 @@ class JobSteps:
             return ()
         job.verdict = verdict
         if verdict.follow is Follow.MOVE:
-            return self._move(job, "model_not_available")
+            return self.move(job, "model_not_available")
         ended = self._ends.complete(job, verdict.state, verdict.reason, message)
         if verdict.reason is MissingReason.MERGED or verdict.state is JobState.FAILED:
             return (ended,)
@@ -284,44 +321,17 @@ class JobSteps:
     def undelivered(self, message: JobUndelivered) -> Sequence[Step]:
         """A node's socket did not take its job."""
         job = self._current(message)
-        return () if job is None else self._move(job, "undeliverable")
+        return () if job is None else self.move(job, "undeliverable")
 
-    def node_lost(self, jobs: Iterable[StoredJob | Assigned]) -> Sequence[Step]:
+    def node_lost(self, jobs: Iterable[StoredJob | Assigned], cell: Cell = FIRST) -> Sequence[Step]:
         """Drive the lost node's jobs on, in the order of their sessions' words."""
-        return each(jobs, self._lost_its_node)
+        return each(jobs, partial(self._lost_its_node, cell))
 
-    def _lost_its_node(self, stored: StoredJob | Assigned) -> Sequence[Step]:
+    def _lost_its_node(self, cell: Cell, stored: StoredJob | Assigned) -> Sequence[Step]:
         job = self.open_jobs.get(stored.job_id)
-        return () if job is None else (self._fail_over(job, "node_lost"),)
+        return () if job is None or job.cell != cell else (self.fail_over(job, "node_lost"),)
 
-    # ---- deadlines --------------------------------------------------------------------------
-
-    def sweep(self, now_ms: float) -> Sequence[Step]:
-        """Ask the store what is due; what it answers is driven on."""
-        return (Step(self._jobs.sweep(), self._swept, Expiry(now_ms + _SWEEP_KEPT_MS)),)
-
-    def _swept(self, reply: Swept) -> Sequence[Step]:
-        if reply.next_due_in_ms is not None:
-            self.on_due(reply.next_due_in_ms)
-        return each(reply.due, partial(self._due, set()))
-
-    def _due(self, moved: set[JobId], due: DueJob) -> Sequence[Step]:
-        if due.job_id in moved:
-            return ()
-        job = self.open_jobs.get(due.job_id)
-        if job is None and due.job_id in self._dispatching:
-            return ()
-        if job is None:
-            return (self._ends.end_unknown(due.job_id, due.attempt, MissingReason.JOB_TIMEOUT),)
-        if due.cause == "turn_wait":
-            return (self._fail_over(job, "turn_wait"),)
-        if due.cause == "job_timeout":
-            moved.update(other.spec.job_id for other in self.open_jobs.with_turn(job))
-            return self._move(job, "job_timeout")
-        job.attempt = due.attempt
-        waited = due.state is JobState.QUEUED
-        reason = MissingReason.NO_AVAILABLE_NODE if waited else MissingReason.JOB_TIMEOUT
-        return self._ends.end(job, JobState.FAILED, reason)
+    # ---- the owner's word, and fail-over ----------------------------------------------------
 
     def end(self, message: EndJob) -> Sequence[Step]:
         """The owner ends a job without a result."""
@@ -332,13 +342,12 @@ class JobSteps:
         """Forget what nodes have heard of it."""
         self.delivery.forget(session_id)
 
-    # ---- fail-over --------------------------------------------------------------------------
-
-    def _move(self, job: OpenJob, reason: str) -> Sequence[Step]:
+    def move(self, job: OpenJob, reason: str) -> Sequence[Step]:
         """Give the job to another node, and with it what is open of its turn there, in order."""
-        return tuple(self._fail_over(other, reason) for other in self.open_jobs.with_turn(job))
+        return tuple(self.fail_over(other, reason) for other in self.open_jobs.with_turn(job))
 
-    def _fail_over(self, job: OpenJob, reason: str) -> Step:
+    def fail_over(self, job: OpenJob, reason: str) -> Step:
+        """Give one job to another node, or let it wait for one."""
         self._ends.withdraw(job, reason)
         job.is_moving = True
         failover = Failover(
@@ -349,7 +358,8 @@ class JobSteps:
             exclude_node=reason not in ("turn_wait", OVERTAKEN),
             avoid=self._ends.out_of_reach(job) if reason == "undeliverable" else NO_INSTANCE,
             penalty_ms=self._options.model_penalty_ms if reason == "model_not_available" else 0,
-            outcome=self._ends.recorded(job.spec, _GIVEN_UP[reason]),
+            outcome=self._ends.recorded(job.spec, GIVEN_UP[reason]),
+            cell=job.cell,
         )
         done = partial(self._failed_over, job, reason)
         return Step(self._jobs.failover(failover), done, job_id=job.spec.job_id)
@@ -366,9 +376,9 @@ class JobSteps:
                 return self._assigned(reply)
             case Queued():
                 self._stand(job, reply)
-                return self._told_queued(job, reply)
+                return self._wait(job, reply)
             case GivenUp():
-                self._ends.give_up(job, _GIVEN_UP[reason])
+                self._ends.give_up(job, GIVEN_UP[reason])
                 return ()
             case Duplicate() if reply.state not in FINAL_STATES:
                 return self._assigned(reply)
@@ -376,7 +386,7 @@ class JobSteps:
                 return self._dispatch_again(job, reason)
             case Duplicate() if job.spec.job_id in self.open_jobs:
                 # Its end is on the way, or the store ended it without us: look again.
-                return (self._restorer.restore(job, _GIVEN_UP[reason]).later(),)
+                return (self._restorer.restore(job, GIVEN_UP[reason]).later(),)
             case Duplicate() | Gone() | Stale():
                 return ()
 
@@ -384,6 +394,6 @@ class JobSteps:
         """The store has lost a job that had to move."""
         logger.warning("the store lost a job that had to move", job_id=job.spec.job_id)
         if job.attempt >= self._options.max_attempts:
-            self._ends.give_up(job, _GIVEN_UP[reason])
+            self._ends.give_up(job, GIVEN_UP[reason])
             return ()
         return (self._restorer.dispatch_again(job),)

@@ -6,7 +6,8 @@ dispatcher fails, nothing else has to be known of what was under way. Pure.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
 from actors.faults import JobAbandoned
@@ -19,7 +20,7 @@ from actors.messages import (
 )
 from actors.step import JobFault, Step
 from protocol.ids import JobId
-from storage.store import ScriptError
+from storage.store import ScriptError, StorageUnavailable
 
 
 class Owed(NamedTuple):
@@ -51,6 +52,8 @@ class Ledger:
         """Steps to run, in order; while the store is away they stay here."""
         self.running: deque[Owed] = deque()
         """Steps that were sent to the store and whose conclusions are not drawn."""
+        self.missed: list[Owed] = []
+        """Steps that were sent to the store and not answered, while others were."""
         self.later: list[Owed] = []
         """Steps whose time has not come; they hold nobody up."""
         self.at: Owed | None = None
@@ -59,7 +62,7 @@ class Ledger:
         """The first of the undecided messages is looked at."""
 
     def __len__(self) -> int:
-        return len(self.waiting) + len(self.running) + len(self.later)
+        return len(self.waiting) + len(self.running) + len(self.missed) + len(self.later)
 
     def owe(self, steps: Iterable[Step], message: Any = None) -> None:
         """Note steps that were decided on because of this message."""
@@ -78,16 +81,35 @@ class Ledger:
             self.waiting.extend(decided)
         return bool(later)
 
-    def begin(self, most: int) -> deque[Owed]:
-        """Take the first steps, to run them."""
-        self.running.extend(self.waiting[:most])
-        del self.waiting[:most]
+    def begin(self, most: int, away: AbstractSet[str] = frozenset()) -> deque[Owed]:
+        """Take the first steps, to run them; not those of cells that are away, by their prefix."""
+        if not away:
+            self.running.extend(self.waiting[:most])
+            del self.waiting[:most]
+            return self.running
+        here = [owed for owed in self.waiting if owed.step.call.keys[0] not in away]
+        rest = here[most:]
+        self.running.extend(here[:most])
+        held = [owed for owed in self.waiting if owed.step.call.keys[0] in away]
+        self.waiting = held + rest
         return self.running
 
+    def miss(self, replies: Sequence[Any]) -> list[Any]:
+        """Set aside what the store did not answer; return the replies to the rest."""
+        answers: list[Any] = []
+        for _ in range(len(self.running)):
+            owed, reply = self.running.popleft(), replies[len(answers) + len(self.missed)]
+            if isinstance(reply, StorageUnavailable):
+                self.missed.append(owed)
+            else:
+                answers.append(reply)
+                self.running.append(owed)
+        return answers
+
     def put_back(self) -> None:
-        """The store did not answer: what was running is run again, before the rest."""
-        self.waiting[:0] = self.running
-        self.running.clear()
+        """What was not answered is run again, before the rest."""
+        self.waiting[:0] = self.missed
+        self.missed.clear()
 
     def take_later(self) -> None:
         """The time has come for what was put off: it is due behind what waits."""
@@ -125,7 +147,7 @@ class Ledger:
     def unfinished(self, without: Any) -> list[Any]:
         """Return the messages to be done again, in order and once each, but for this one."""
         steps = [self.at] if self.at else []
-        steps += [*self.running, *self.decided, *self.waiting, *self.later]
+        steps += [*self.running, *self.missed, *self.decided, *self.waiting, *self.later]
         messages = [*(owed.message for owed in steps), *self.undecided]
         unique = {id(message): message for message in messages}
         return [one for one in unique.values() if one is not None and one is not without]

@@ -44,6 +44,10 @@ class MailboxActor(LoopActor):
         """Nobody tells this actor anything."""
         raise TypeError(f"{self!r} cannot handle {type(message).__name__}")
 
+    def leave(self, _error: BaseException) -> NoteSource:
+        """A bug ended this actor: its successor reads on."""
+        return self._notes
+
     async def on_wake(self, now_ms: float) -> None:
         """Wait for notes."""
         try:

@@ -15,6 +15,7 @@ from protocol.node_inbound import JobResult, NodeHeartbeat, NodeRegister
 from protocol.session_inbound import Utterance
 from protocol.shared import Features, Pipeline
 from protocol.wire import WireMessage
+from storage.cells import Cell
 from storage.job import JobSpec, JobState
 from storage.sessions import Claim
 
@@ -307,6 +308,8 @@ class NodeLost:
 
     node_id: NodeId
     epoch: int
+    cell: Cell | None = None
+    """The part of the store that it is registered in, where the sender knows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,10 +394,3 @@ class DispatcherRestarted:
 @dataclass(frozen=True, slots=True)
 class StoreEmptied:
     """The store has lost its data: who has something in it puts it there again."""
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceExpired:
-    """Another instance's lease has lapsed: clear up after it."""
-
-    instance_id: InstanceId

@@ -5,6 +5,7 @@ does it begin to live here: whoever had it is fenced from the same moment on.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from loguru import logger
 
@@ -29,13 +30,33 @@ from actors.step import Expiry, Step
 from actors.uplink_options import UplinkOptions
 from protocol.errors import CloseCode, ErrorCode, MissingReason
 from protocol.ids import SessionId
-from storage.replies import Claimed, Fenced, FoundSession, Gone, Moved, UnknownSession, Updated
+from storage.cells import Cell
+from storage.replies import (
+    Claimed,
+    ClaimedGuest,
+    Fenced,
+    FoundSession,
+    Gone,
+    Moved,
+    UnknownSession,
+    Updated,
+)
 from storage.sessions import Claim, SessionRepository
 
 RESUME_WAIT_MS = 5_000
 """For so long a client that comes back waits for the store."""
 CANNOT_RESUME = "this session cannot be resumed: send session_init without session_id"
 _STORE_AWAY = "the store does not answer: come back in a moment"
+
+
+@dataclass(frozen=True, slots=True)
+class _Resume:
+    """A client that wants to go on, on its way through the store."""
+
+    message: ResumeRequested
+    asked_at_ms: float
+    expiry: Expiry
+
 
 Admit = Callable[[MovedSession, ResumeRequested], ResumeAnswered]
 
@@ -89,21 +110,21 @@ class MoveSteps:
             tell(message.asker, _refused(message, away, _STORE_AWAY, close))
             return ()
 
-        return (self._find(message, Expiry(now_ms + RESUME_WAIT_MS, give_up)),)
+        expiry = Expiry(now_ms + RESUME_WAIT_MS, give_up)
+        return (self._find(_Resume(message, now_ms, expiry)),)
 
-    def _find(self, message: ResumeRequested, expiry: Expiry) -> Step:
+    def _find(self, resume: _Resume) -> Step:
         def apply(reply: FoundSession | UnknownSession) -> Sequence[Step]:
             if isinstance(reply, FoundSession):
-                return self._judge(message, reply, expiry)
-            tell(message.asker, _refused(message))
+                return self._judge(resume, reply)
+            tell(resume.message.asker, _refused(resume.message))
             return ()
 
-        return Step(self._repository.find(message.session_id), apply, expiry)
+        return Step(self._repository.find(resume.message.session_id), apply, resume.expiry)
 
-    def _judge(
-        self, message: ResumeRequested, found: FoundSession, expiry: Expiry
-    ) -> Sequence[Step]:
+    def _judge(self, resume: _Resume, found: FoundSession) -> Sequence[Step]:
         """Whoever shows a valid token, with the credential of who opened it, gets the session."""
+        message = resume.message
         mint = TokenMint(message.session_id, found.token_key)
         number = mint.read(message.token)
         profile = SessionProfile.restored(found.profile)
@@ -111,36 +132,68 @@ class MoveSteps:
         if number is None or not is_valid or profile.credential != message.credential:
             tell(message.asker, _refused(message))
             return ()
-        return (self._claim(message, profile, (mint, number), (found, expiry)),)
+        return (self._claim(resume, profile, (mint, number), found.epoch),)
 
     def _claim(
         self,
-        message: ResumeRequested,
+        resume: _Resume,
         profile: SessionProfile,
         token: tuple[TokenMint, TokenNumber],
-        attempt: tuple[FoundSession, Expiry],
+        found_epoch: int,
     ) -> Step:
-        found, expiry = attempt
+        def begin(claimed: Claimed) -> Sequence[Step]:
+            heard = resume.message.last_delivery_seq
+            return self._begin(resume, MovedSession.of(profile, token, claimed, heard), claimed)
 
         def apply(reply: Claimed | Moved | Gone | Fenced) -> Sequence[Step]:
             match reply:
                 case Claimed():
-                    moved = MovedSession.of(profile, token, reply, message.last_delivery_seq)
-                    return self._begin(message, moved)
+                    return self._gather(resume, reply, reply.guest_of, begin)
                 case Moved():  # another instance was faster: its token is newer, or ours is
-                    return (self._find(message, expiry),)
+                    return (self._find(resume),)
                 case Fenced():  # this instance has no lease yet, or no longer
                     return (step.later(),)
                 case Gone():
-                    tell(message.asker, _refused(message))
+                    tell(resume.message.asker, _refused(resume.message))
                     return ()
 
-        claim = Claim(message.session_id, profile.tenant_id, found.epoch, resumes=True)
-        step = Step(self._repository.claim(claim), apply, expiry)
+        claim = Claim(resume.message.session_id, profile.tenant_id, found_epoch, resumes=True)
+        step = Step(self._repository.claim(claim), apply, resume.expiry)
         return step
 
-    def _begin(self, message: ResumeRequested, moved: MovedSession) -> Sequence[Step]:
+    def _gather(
+        self,
+        resume: _Resume,
+        claimed: Claimed,
+        cells: Sequence[Cell],
+        begin: Callable[[Claimed], Sequence[Step]],
+    ) -> Sequence[Step]:
+        """Claim it in these cells as well: some of its jobs and outcomes are there."""
+        if not cells:
+            return begin(claimed)
+        cell, *others = cells
+
+        def apply(reply: ClaimedGuest | Moved | Fenced) -> Sequence[Step]:
+            match reply:
+                case ClaimedGuest():
+                    jobs, outcomes = claimed.jobs + reply.jobs, claimed.outcomes + reply.outcomes
+                    more = replace(claimed, jobs=jobs, outcomes=outcomes)
+                    return self._gather(resume, more, others, begin)
+                case Moved():  # another instance was faster, after we had claimed it at home
+                    return (self._find(resume),)
+                case Fenced():
+                    return (step.later(),)
+
+        session_id = resume.message.session_id
+        claim = self._repository.claim_guest(session_id, claimed.epoch, cell, resumes=True)
+        step = Step(claim, apply, resume.expiry)
+        return (step,)
+
+    def _begin(
+        self, resume: _Resume, moved: MovedSession, claimed: Claimed
+    ) -> Sequence[Step]:
         """The session is ours: it lives here from now on, and so do its jobs."""
+        message = resume.message
         self._sessions.lost(message.session_id)  # what was left of it here, if it was here before
         answer = self.admit(moved, message)
         tell(message.asker, answer)
@@ -149,7 +202,7 @@ class MoveSteps:
             return ()
         profile = moved.profile
         opened = SessionOpened(session, message.session_id, profile.tenant_id)
-        self._sessions.taken_over(opened, moved.epoch)
+        self._sessions.taken_over(opened, claimed)
         logger.info(
             "session came from another instance",
             session_id=message.session_id,
@@ -163,10 +216,12 @@ class MoveSteps:
             cut = cuts.get(job_id)
             if cut is None:  # its outcome was heard before, or nobody knows what it is
                 reason = MissingReason.INSTANCE_LOST
-                steps.append(self._ends.end_unknown(job_id, job.attempt, reason))
+                steps.append(
+                    self._ends.end_unknown(job_id, job.attempt, reason, cell=job.cell)
+                )
             else:
                 spec, work = moved.job(cut, self._options)
-                steps.extend(self._jobs.adopt(session, spec, work, job))
+                steps.extend(self._jobs.adopt(session, spec, work, job, resume.asked_at_ms))
                 self._jobs.on_due(job.due_in_ms)
         return steps
 

@@ -1,6 +1,7 @@
 """NodeSteps: which script follows what a node did, and what its reply means."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from loguru import logger
 
@@ -14,6 +15,7 @@ from actors.messages import (
     NodeLost,
     NodeUnknown,
 )
+from actors.node_finder import NodeFinder
 from actors.node_load import Languages
 from actors.node_options import NodeOptions
 from actors.peer_messages import NodeSuperseded, SlotsListed, SlotsWanted
@@ -22,6 +24,7 @@ from actors.runtime import tell
 from actors.step import Expiry, Step
 from protocol.ids import NodeId
 from storage.capability import node_atoms
+from storage.cells import Cell
 from storage.nodes import NodeHeartbeatEntry, NodeRegistration, NodeRepository
 from storage.replies import Beaten, Fenced, NodeRemoved, Registered, SlotsHeld, Superseded
 
@@ -47,6 +50,7 @@ class NodeSteps:
         self.epochs: dict[NodeId, int] = {}
         """The latest registration of each node here, until its loss is in the store."""
         jobs.delivery.on_node_gone = self.gone
+        self.finder = NodeFinder(nodes)
 
     @property
     def _lease_ms(self) -> int:
@@ -55,9 +59,14 @@ class NodeSteps:
     def adopt(self, predecessor: "NodeSteps") -> None:
         """Go on where another one stopped."""
         self.epochs.update(predecessor.epochs)
+        self.finder.adopt(predecessor.finder)
 
     def arrived(self, message: NodeArrived) -> Sequence[Step]:
         """A node registers, or registers again with what the store has lost."""
+        atoms = _atoms(message.languages)
+        return self.finder.place(message.node_id, atoms, partial(self._register, message))
+
+    def _register(self, message: NodeArrived, cell: Cell) -> Sequence[Step]:
         registration = NodeRegistration(
             node_id=message.node_id,
             atoms=_atoms(message.languages),
@@ -69,23 +78,28 @@ class NodeSteps:
 
         def apply(reply: Registered | Superseded | Fenced) -> Sequence[Step]:
             if isinstance(reply, Fenced):  # this instance has no lease yet, or no longer
-                return tuple(step.later() for step in self.arrived(message))
+                return tuple(step.later() for step in self._register(message, cell))
             if isinstance(reply, Superseded):
                 self.epochs.pop(message.node_id, None)
                 tell(message.node, NodeSuperseded())
                 return ()
             self.epochs[message.node_id] = reply.epoch
             if not self._is_here(message.node_id):  # it left while this was under way
-                return self.lost(NodeLost(message.node_id, reply.epoch))
+                return self.lost(NodeLost(message.node_id, reply.epoch, cell))
             tell(message.node, NodeAccepted(reply.epoch))
             return ()
 
         self._jobs.delivery.node_came(message.node_id, message.connection)
-        return (Step(self._nodes.register(registration), apply),)
+        return (Step(self._nodes.register(registration, cell), apply),)
 
     def changed(self, message: NodeChanged) -> Sequence[Step]:
         """A node serves other languages than before; at once."""
-        call = self._nodes.update(message.node_id, message.epoch, atoms=_atoms(message.languages))
+        cell = self.finder.cell(message.node_id)
+        if cell is None:
+            self._unknown(message.node_id, message.epoch)
+            return ()
+        atoms = _atoms(message.languages)
+        call = self._nodes.update(message.node_id, message.epoch, atoms=atoms, cell=cell)
 
         def apply(reply: Registered | Fenced) -> Sequence[Step]:
             if isinstance(reply, Fenced):
@@ -96,16 +110,25 @@ class NodeSteps:
 
     def beats(self, beats: Iterable[NodeBeat], now_ms: float) -> Sequence[Step]:
         """Many heartbeats are one script; the next ones make up for those the store missed."""
-        entries = [
-            NodeHeartbeatEntry(
-                node_id=beat.node_id,
-                epoch=beat.epoch,
-                lease_ms=self._lease_ms,
-                overloaded=beat.overloaded,
-                hold_ms=self._options.overload_hold_ms,
-            )
-            for beat in beats
-        ]
+        by_cell: dict[Cell, list[NodeHeartbeatEntry]] = {}
+        for beat in beats:
+            cell = self.finder.cell(beat.node_id)
+            if cell is None:
+                self._unknown(beat.node_id, beat.epoch)
+            else:
+                by_cell.setdefault(cell, []).append(self._entry(beat))
+        return [self._beat(entries, cell, now_ms) for cell, entries in by_cell.items()]
+
+    def _entry(self, beat: NodeBeat) -> NodeHeartbeatEntry:
+        return NodeHeartbeatEntry(
+            node_id=beat.node_id,
+            epoch=beat.epoch,
+            lease_ms=self._lease_ms,
+            overloaded=beat.overloaded,
+            hold_ms=self._options.overload_hold_ms,
+        )
+
+    def _beat(self, entries: Sequence[NodeHeartbeatEntry], cell: Cell, now_ms: float) -> Step:
         epochs = {entry.node_id: entry.epoch for entry in entries}
 
         def apply(reply: Beaten) -> Sequence[Step]:
@@ -114,7 +137,7 @@ class NodeSteps:
             return ()
 
         expiry = Expiry(now_ms + _BEAT_KEPT_MS, lambda: ())
-        return (Step(self._nodes.heartbeat(entries), apply, expiry),) if entries else ()
+        return Step(self._nodes.heartbeat(entries, cell), apply, expiry)
 
     def slots_wanted(self, message: SlotsWanted) -> Sequence[Step]:
         """A node has more in hand than it may: the store says what it has still to do.
@@ -131,11 +154,19 @@ class NodeSteps:
                 tell(node, SlotsListed(jobs))
             return ()
 
-        return (Step(self._nodes.list_slots(message.node_id, message.epoch), apply),)
+        def list_them(cell: Cell) -> Sequence[Step]:
+            call = self._nodes.list_slots(message.node_id, message.epoch, cell)
+            return (Step(call, apply),)
+
+        return self.finder.find(message.node_id, list_them)
 
     def lost(self, message: NodeLost) -> Sequence[Step]:
         """A node is gone: it leaves the choice, and its jobs go to others."""
+        if message.cell is not None:
+            return self._take_offline(message, message.cell)
+        return self.finder.find(message.node_id, partial(self._take_offline, message))
 
+    def _take_offline(self, message: NodeLost, cell: Cell) -> Sequence[Step]:
         def apply(reply: NodeRemoved | Fenced) -> Sequence[Step]:
             latest = self.epochs.pop(message.node_id, message.epoch)
             if isinstance(reply, Fenced):
@@ -146,9 +177,10 @@ class NodeSteps:
                 )
             if not self._is_here(message.node_id):
                 self._jobs.delivery.node_left(message.node_id)
-            return self._jobs.node_lost(reply.jobs)
+                self.finder.forget(message.node_id)
+            return self._jobs.node_lost(reply.jobs, cell)
 
-        return (Step(self._nodes.offline(message.node_id, message.epoch), apply),)
+        return (Step(self._nodes.offline(message.node_id, message.epoch, cell), apply),)
 
     def gone(self, node_id: NodeId) -> Sequence[Step]:
         """A node has no actor any more, and its loss has not been told yet."""

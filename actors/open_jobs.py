@@ -7,6 +7,7 @@ from actors.job_result import Verdict
 from actors.messages import Work
 from actors.ports import Mailbox
 from protocol.ids import NO_INSTANCE, InstanceId, JobId, NodeId, SessionId
+from storage.cells import FIRST, Cell
 from storage.job import JobSpec
 
 
@@ -22,6 +23,10 @@ class OpenJob:
     """None while it waits for a node."""
     node_instance: InstanceId = NO_INSTANCE
     """Where that node is connected."""
+    cell: Cell = FIRST
+    """The part of the store that has it: the session's home, or where it was lent to."""
+    since_ms: float = 0.0
+    """Monotonic ms: when it was cut."""
     verdict: Verdict | None = None
     """What its node's answer in this attempt meant; None until it came."""
     awaits_audio: bool = False

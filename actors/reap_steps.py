@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from loguru import logger
 
+from actors.faults import InstanceExpired
 from actors.job_steps import JobSteps
-from actors.messages import InstanceExpired
 from actors.step import Step
 from protocol.ids import InstanceId
+from storage.cells import Cell
 from storage.instances import InstanceRepository
 from storage.replies import Fenced, Reaped, Revived
 
@@ -21,15 +22,15 @@ class ReapSteps:
 
     def expired(self, message: InstanceExpired) -> Sequence[Step]:
         """An instance's lease has lapsed."""
-        return (self._reap(message.instance_id),)
+        return (self._reap(message.instance_id, message.cell),)
 
-    def _reap(self, dead_id: InstanceId) -> Step:
+    def _reap(self, dead_id: InstanceId, cell: Cell) -> Step:
         def apply(reply: Reaped | Revived | Fenced) -> Sequence[Step]:
             if not isinstance(reply, Reaped):
                 return ()
             if reply.finished:
                 logger.info("cleared up after a dead instance", dead=dead_id)
-            driven_on = self._jobs.node_lost(reply.jobs)
-            return (*driven_on, self._reap(dead_id)) if reply.more else driven_on
+            driven_on = self._jobs.node_lost(reply.jobs, cell)
+            return (*driven_on, self._reap(dead_id, cell)) if reply.more else driven_on
 
-        return Step(self._instances.reap(dead_id), apply)
+        return Step(self._instances.reap(dead_id, cell=cell), apply)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 
+from actors.guest_sessions import GuestSessions, Then
 from actors.messages import (
     SessionClaimed,
     SessionEnded,
@@ -13,6 +14,8 @@ from actors.move_messages import OwnershipConfirmed, SessionReleased
 from actors.runtime import tell
 from actors.step import Deadline, Step
 from protocol.ids import SessionId
+from storage.cells import Cell
+from storage.job import JobSpec
 from storage.replies import Checked, Claimed, Fenced, Gone, Moved, Updated
 from storage.sessions import Claim, SessionRepository
 
@@ -63,6 +66,8 @@ class Standing:
     """Those that are claimed, under which epoch."""
     ended: tuple[SessionEnded, ...]
     """Those that ended while they were claimed: the store does not know it yet."""
+    guests: GuestSessions
+    """Those that are guests of other cells."""
 
 
 class SessionSteps:
@@ -75,6 +80,7 @@ class SessionSteps:
         self._claims: dict[SessionId, _Claim] = {}
         self.on_lost: Callable[[SessionId], object] = lambda _session_id: None
         """Called when a session is another instance's: its jobs are not ours any more."""
+        self.guests = GuestSessions(sessions)
 
     def __len__(self) -> int:
         return len(self._opened)
@@ -93,7 +99,7 @@ class SessionSteps:
     def standing(self) -> Standing:
         """Return what a successor goes on with."""
         ended = tuple(SessionEnded(sid) for sid in self._claims if sid not in self._opened)
-        return Standing(self._opened, self._epochs, ended)
+        return Standing(self._opened, self._epochs, ended, self.guests)
 
     def adopt(self, standing: Standing) -> Sequence[SessionEnded]:
         """Go on where another one stopped; return what it was told and had still to do.
@@ -102,7 +108,40 @@ class SessionSteps:
         """
         self._opened.update(standing.opened)
         self._epochs.update(standing.epochs)
+        self.guests.adopt(standing.guests)
         return standing.ended
+
+    def under_epoch(self, spec: JobSpec, cell: Cell) -> JobSpec:
+        """Return the job as its session stands in this cell: at home, or as a guest."""
+        epoch = self.epoch(spec.session_id)
+        if not self._is_home(spec.session_id, cell):
+            epoch = self.guests.epoch(spec.session_id, cell)
+        return spec if spec.session_epoch == epoch else replace(spec, session_epoch=epoch)
+
+    def enter(
+        self, session_id: SessionId, cell: Cell, then: Then, otherwise: Then
+    ) -> Sequence[Step]:
+        """Make sure that the cell knows the session before something of it goes there."""
+        if self._is_home(session_id, cell):
+            return then()
+        return self.guests.enter(session_id, self.epoch(session_id), cell, then, otherwise)
+
+    def enter_again(
+        self, session_id: SessionId, cell: Cell, then: Then, expiry: Deadline | None = None
+    ) -> Sequence[Step]:
+        """The cell did not know the session: claim it there; `then` follows under its epoch."""
+        if self._is_home(session_id, cell):
+            return self.claim(session_id, then, expiry)
+        self.guests.lost(session_id, cell)
+
+        def home_first() -> Sequence[Step]:
+            return tuple(step.later() for step in self.claim(session_id, then, expiry))
+
+        return self.enter(session_id, cell, then, home_first)
+
+    def _is_home(self, session_id: SessionId, cell: Cell) -> bool:
+        cells = self._sessions.cells
+        return cells.count == 1 or cell == cells.home(session_id)
 
     def opened(self, message: SessionOpened) -> Sequence[Step]:
         """A session lives here now."""
@@ -158,14 +197,23 @@ class SessionSteps:
             self._epochs[session_id] = reply.epoch
             if opened is not None:
                 tell(opened.session, SessionClaimed(reply.epoch))
-        return [step for one in claim.waiting for step in one.then()]
+        steps = list(self._claimed_as_guest(session_id, reply))
+        return [*steps, *(step for one in claim.waiting for step in one.then())]
+
+    def _claimed_as_guest(
+        self, session_id: SessionId, reply: Claimed | Fenced
+    ) -> Sequence[Step]:
+        if isinstance(reply, Fenced):
+            return ()
+        return self.guests.claimed_at_home(session_id, reply.epoch, reply.guest_of)
 
     # ---- from one instance to another -------------------------------------------------------
 
-    def taken_over(self, opened: SessionOpened, epoch: int) -> None:
-        """A session that began elsewhere lives here now, claimed under this epoch."""
+    def taken_over(self, opened: SessionOpened, claimed: Claimed) -> None:
+        """A session that began elsewhere lives here now, claimed at home and where it is a guest."""
         self._opened[opened.session_id] = opened
-        self._epochs[opened.session_id] = epoch
+        self._epochs[opened.session_id] = claimed.epoch
+        self.guests.taken_over(opened.session_id, claimed.epoch, claimed.guest_of)
 
     def check(self, doubts: int) -> Sequence[Step]:
         """Ask which sessions are still ours; they do nothing until they are told."""
@@ -173,13 +221,16 @@ class SessionSteps:
         held = {one: epoch for one, epoch in epochs.items() if epoch}
         unclaimed = [one for one, epoch in epochs.items() if not epoch]
         self._confirm(unclaimed, doubts)
-        ids = list(held)
+        by_home: dict[Cell, list[SessionId]] = {}
+        for one in held:
+            by_home.setdefault(self._sessions.cells.home(one), []).append(one)
         return [
-            self._check({one: held[one] for one in ids[start : start + _CHECKED_AT_ONCE]}, doubts)
+            self._check(cell, {one: held[one] for one in ids[start : start + _CHECKED_AT_ONCE]}, doubts)
+            for cell, ids in by_home.items()
             for start in range(0, len(ids), _CHECKED_AT_ONCE)
         ]
 
-    def _check(self, epochs: dict[SessionId, int], doubts: int) -> Step:
+    def _check(self, home: Cell, epochs: dict[SessionId, int], doubts: int) -> Step:
         def apply(reply: Checked) -> Sequence[Step]:
             for session_id in reply.lost:
                 if self._epochs.get(session_id) == epochs[session_id]:
@@ -187,7 +238,7 @@ class SessionSteps:
             self._confirm(epochs, doubts)
             return ()
 
-        return Step(self._sessions.check(epochs), apply)
+        return Step(self._sessions.check(epochs, home), apply)
 
     def _confirm(self, session_ids: Iterable[SessionId], doubts: int) -> None:
         for session_id in session_ids:
@@ -207,6 +258,7 @@ class SessionSteps:
         self._opened.pop(session_id, None)
         self._epochs.pop(session_id, None)
         self._claims.pop(session_id, None)
+        self.guests.forget(session_id)
         self.on_lost(session_id)
 
     def ended(self, message: SessionEnded) -> Sequence[Step]:
@@ -223,4 +275,5 @@ class SessionSteps:
         def apply(_reply: Updated | Fenced) -> Sequence[Step]:
             return ()
 
-        return (Step(self._sessions.close(session_id, epoch), apply),)
+        guests = self.guests.left(session_id)
+        return (Step(self._sessions.close(session_id, epoch), apply), *guests)

@@ -7,7 +7,7 @@ It stops before the store does, and after everybody who could still send somethi
 import asyncio
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from actors.arrivals import Arrivals
@@ -15,7 +15,7 @@ from actors.directory import Directory
 from actors.elsewhere import PeerElsewhere
 from actors.lease import Lease
 from actors.link_actor import LinkActor, LinkPatience
-from actors.mailbox_actor import MailboxActor
+from actors.mailbox_actor import MailboxActor, NoteSource
 from actors.metrics import Gauge, Metrics
 from actors.peer_messages import PeerSuspected
 from actors.ports import Mailbox as ActorMailbox
@@ -39,7 +39,8 @@ class LinkParts:
     lease: Lease
     metrics: Metrics
     instances: InstanceRepository
-    mailbox: Mailbox
+    mailboxes: Callable[[], Sequence[Mailbox]]
+    """Makes one for each cell of the store; they know which those are once it has answered."""
     supervisor: Supervise
     lease_ms: int
     wall_ms: Callable[[], int]
@@ -80,7 +81,8 @@ class Links:
         self.elsewhere = PeerElsewhere(directory, _Edge(self._dialler), parts.metrics)
         directory.elsewhere = self.elsewhere
         self._links: list[ActorRef[LinkActor]] = []
-        self._mailbox: ActorRef[MailboxActor] | None = None
+        self._notes: Sequence[Mailbox] = ()
+        self._mailboxes: list[ActorRef[MailboxActor]] = []
         parts.metrics.watch(Gauge.LINKS, lambda: self.elsewhere.links)
 
     async def start(self) -> None:
@@ -109,22 +111,25 @@ class Links:
         """Begin to read notes and to send: the dispatcher is there."""
         self.elsewhere.on_suspicion = on_suspicion
         self.elsewhere.start_link = self._start_link
-        self.start_mailbox()
+        self._notes = self._parts.mailboxes()
+        for notes in self._notes:
+            self.start_mailbox(notes)
 
-    def start_mailbox(self) -> ActorRef[MailboxActor]:
+    def start_mailbox(self, notes: NoteSource) -> ActorRef[MailboxActor]:
         """Start to read notes, or again after a failure."""
-        self._mailbox = MailboxActor.start(
-            self._parts.mailbox, self._parts.directory, supervisor=self._parts.supervisor
-        )
-        return self._mailbox
+        ref = MailboxActor.start(notes, self._parts.directory, supervisor=self._parts.supervisor)
+        self._mailboxes = [*(one for one in self._mailboxes if one.is_alive()), ref]
+        return ref
 
     async def stop(self) -> None:
         """Let go of the others: nobody in, nobody out, no more notes."""
         self.elsewhere.start_link = None
         await self.server.close()
-        await self._parts.mailbox.close()
-        if self._mailbox is not None:
-            await self._mailbox.stop(block=False)
+        for notes in self._notes:
+            await notes.close()
+        for mailbox in self._mailboxes:
+            if mailbox.is_alive():
+                await mailbox.stop(block=False)
         for link in self._links:
             if link.is_alive():
                 await link.stop(block=False)

@@ -6,7 +6,7 @@ in the reverse order of their start.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -60,9 +60,11 @@ from gateway.metrics import PrometheusMetrics
 from gateway.reports import ReportSources, StoreReports
 from gateway.server import Bind, Gateway, Inside
 from protocol.ids import InstanceId
+from storage.cells import FIRST
 from storage.keys import SCHEMA
+from storage.layout import settle_cells
 from storage.mailbox import Mailbox as NoteMailbox
-from storage.replies import Incompatible
+from storage.replies import Alive, Incompatible
 from storage.store import StorageUnavailable, Store, open_executor, open_store
 
 _DRAIN_SLACK_SECONDS = 0.5
@@ -145,6 +147,7 @@ class Scheduler:
     async def start(self) -> None:
         """Take the lease, start the actors that there is one of, open the door."""
         self._loop_lag.start()
+        await settle_cells(self._store, self._settings.store.cells)
         await self._links.start()
         await self._first_beat()
         self._directory.dispatcher = self._start_dispatcher(self._make_steps())
@@ -197,18 +200,20 @@ class Scheduler:
         """Give the lease back: what is left here is cleared up at once, not after it lapses."""
         try:
             async with asyncio.timeout(_RETIRE_SECONDS):
-                await self._store.run([self._repositories.instances.beat(0)])
+                beat, cells = self._repositories.instances.beat, self._store.cells.all
+                await self._store.run([beat(0, cell) for cell in cells])
         except (StorageUnavailable, TimeoutError) as error:
             logger.warning("the lease was not given back", error=str(error))
 
     async def _first_beat(self) -> None:
         """Take the lease before anybody connects; a store that is away is waited for later."""
         lease_ms = self._settings.instance.instance_lease_ms
+        beat, cells = self._repositories.instances.beat, self._store.cells.all
         asked_at_ms = asyncio.get_running_loop().time() * 1000
         instances = self._repositories.instances
         try:
-            agreed, alive = await self._store.run(
-                [instances.agree_schema(), instances.beat(lease_ms)]
+            agreed, first, *_ = await self._store.run(
+                [instances.agree_schema(), *(instances.beat(lease_ms, cell) for cell in cells)]
             )
             if isinstance(agreed, Incompatible):
                 text = (
@@ -216,7 +221,8 @@ class Scheduler:
                 )
                 raise SettingsError(text)
             self._lease.renew(asked_at_ms, lease_ms)
-            self._lease.secret = alive.secret
+            if isinstance(first, Alive):
+                self._lease.secret = first.secret
         except StorageUnavailable as error:
             logger.warning("the store does not answer; not ready until it does", error=str(error))
 
@@ -247,14 +253,16 @@ class Scheduler:
         self._actors.append(ref)
         return ref
 
-    def _start_instance(self, data_id: str | None = None) -> ActorRef[InstanceActor]:
+    def _start_instance(
+        self, data_ids: Mapping[Cell, str] | None = None
+    ) -> ActorRef[InstanceActor]:
         ref = InstanceActor.start(
             self._store,
             self._repositories.instances,
             self._directory,
             self._settings.instance,
             self._lease,
-            data_id=data_id,
+            data_ids=data_ids,
             supervisor=self._supervisor,
         )
         self._actors.append(ref)
@@ -313,8 +321,8 @@ class Scheduler:
     def _restart_node(self, failure: ActorFailed) -> Mailbox | None:
         return self.reception.succeed_node(failure)
 
-    def _restart_mailbox(self, _failure: ActorFailed) -> ActorRef[MailboxActor]:
-        return self._links.start_mailbox()
+    def _restart_mailbox(self, failure: ActorFailed) -> ActorRef[MailboxActor]:
+        return self._links.start_mailbox(failure.estate)
 
     def _restart_instance(self, failure: ActorFailed) -> ActorRef[InstanceActor]:
         self._actors = [ref for ref in self._actors if ref is not failure.ref]
@@ -354,13 +362,26 @@ class Scheduler:
             lease=self._lease,
             metrics=self._metrics,
             instances=self._repositories.instances,
-            mailbox=NoteMailbox(open_executor(store_url), self._directory.instance_id),
+            mailboxes=lambda: self._mailboxes(store_url),
             supervisor=self._supervisor,
             lease_ms=self._settings.instance.instance_lease_ms,
             wall_ms=_wall_ms,
             version=project_version(),
         )
         return Links(self._settings.peer, parts)
+
+    def _mailboxes(self, store_url: str) -> list[NoteMailbox]:
+        """One for each cell, each with a connection of its own: reading waits."""
+        store, instance_id = self._store, self._directory.instance_id
+        return [
+            NoteMailbox(
+                open_executor(store_url, waits=True),
+                instance_id,
+                prefix=store.prefix_of(cell),
+                cell=cell,
+            )
+            for cell in store.cells.all
+        ]
 
     def _session_setup(self) -> SessionSetup:
         settings = self._settings

@@ -94,6 +94,8 @@ async def run_scheduler(
 async def _open_the_door(scheduler: Scheduler, settings: Settings) -> None:
     try:
         await scheduler.start()
+    except StoreUnusable as error:
+        raise SettingsError(str(error)) from error
     except OSError as error:
         where = f"{settings.gateway.host}:{settings.gateway.port}"
         raise SettingsError(f"cannot listen on {where}: {error.strerror or error}") from error

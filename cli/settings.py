@@ -36,6 +36,7 @@ from cli.logs import LogOptions
 from cli.settings_error import SettingsError, nearest
 from gateway.options import GatewayOptions
 from gateway.peer_options import PeerOptions
+from storage.cells import MAX_CELLS
 from storage.place import StorePlace
 from storage.server import StoreOptions
 
@@ -226,6 +227,8 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
             yield "redis_url", _STORE_URL
         if store.data_dir is not None:
             yield "data_dir", "absent when redis_url is given: that server keeps its own data"
+    if store.cells is not None and not 1 <= store.cells <= MAX_CELLS:
+        yield "cells", f"a number from 1 to {MAX_CELLS}"
     if name is not None and not _INSTANCE_ID.fullmatch(name):
         yield "instance_id", "1 to 64 letters, digits, dots, dashes or underscores"
     allowed = {role.strip() for role in gateway.allow_anonymous.split(",") if role.strip()}

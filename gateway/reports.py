@@ -78,6 +78,7 @@ class StoreReports:
             "node_id": record.node_id,
             "state": record.state,
             "instance_id": record.owner_instance,
+            "cell": record.cell,
             "slots": {"used": record.used_slots, "max": record.max_jobs},
             "asr_languages": _languages(record, "a"),
             "semantic_languages": _languages(record, "s"),

@@ -49,8 +49,5 @@ if not node then
   end
   return { 'NO_NODE' }
 end
-call('DEL', record) -- it was lent from here and comes back
-if new.turned then
-  call('HDEL', prefix .. 'turn:' .. new.slot, 'cell')
-end
+take_back()
 return create_assigned(new, node)

@@ -2,11 +2,14 @@
 -- KEYS prefix
 -- ARGV instance str
 -- ARGV job str
--- RETURNS OK state attempt node owner owner_is_alive trace | GONE
+-- RETURNS OK state attempt node owner owner_is_alive trace
+-- RETURNS LENT cell | GONE
 
 local at = redis.call('HMGET', prefix .. 'job:' .. job,
-  'state', 'attempt', 'node', 'owner', 'trace')
-if not at[1] then
+  'state', 'attempt', 'node', 'owner', 'trace', 'cell')
+if at[6] then
+  return { 'LENT', at[6] }
+elseif not at[1] then
   return { 'GONE' }
 end
 local is_alive = redis.call('EXISTS', prefix .. 'inst:' .. at[4])

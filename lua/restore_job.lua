@@ -27,6 +27,7 @@
 -- ARGV pending_ms int
 -- ARGV job_ms int
 -- ARGV turn_wait_ms int
+-- ARGV returns int
 -- RETURNS RESTORED
 -- RETURNS ASSIGNED job attempt node instance epoch due_ms handovers
 -- RETURNS QUEUED job attempt position wait_ms due_ms handovers
@@ -42,9 +43,12 @@
 -- INCLUDE lib/turn.lua
 -- INCLUDE lib/place.lua
 
-local reply = claim_request(false)
+local reply = claim_request(returns == 1)
 if reply then
   return reply
+end
+if returns == 1 then -- what was lent from here comes back
+  take_back()
 end
 local new = new_job(attempt)
 new.excluded = excluded

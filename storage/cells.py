@@ -8,7 +8,7 @@ id carries that of its session. A single server needs no more than one cell, whi
 import binascii
 from collections.abc import Iterable
 from functools import cache
-from typing import NewType
+from typing import NewType, Self
 
 from protocol.ids import JobId, NodeId, SessionId, place_of_job, place_of_session
 from storage.slots import SLOT_COUNT, key_slot
@@ -36,6 +36,13 @@ class Cells:
         else:
             self.prefixes = tuple(f"{prefix}{{{tag}}}:" for tag in cell_tags(count))
 
+    @classmethod
+    def of_cluster(cls, count: int) -> Self:
+        """Return the cells of a cluster: even a single one needs a tag there."""
+        if count > 1:
+            return cls(count)
+        return cls(1, f"{DEFAULT_PREFIX}{{{cell_tags(1)[0]}}}:")
+
     def __repr__(self) -> str:
         return f"<Cells {self.count}>"
 
@@ -50,6 +57,14 @@ class Cells:
     def referee(self, node_id: NodeId) -> Cell:
         """Return the cell that decides where a node registers that no cell knows."""
         return Cell(binascii.crc_hqx(node_id.encode(), 0) % self.count)
+
+    def of_room(self, code: str) -> Cell:
+        """Return the cell of a room; its members' sessions have their own."""
+        return Cell(binascii.crc_hqx(code.encode(), 0) % self.count)
+
+    def named(self, prefix: str) -> Cell:
+        """Return the cell whose keys begin like this."""
+        return Cell(self.prefixes.index(prefix))
 
     def others(self, cell: Cell) -> tuple[Cell, ...]:
         """Return all cells but this one, the next first."""

@@ -32,6 +32,8 @@ _KEY_OF_SCRIPT = 3
 """EVALSHA sha number key …"""
 _MAX_REDIRECTIONS = 5
 _HEAL_SECONDS = 0.1
+_ASK_SECONDS = 1.0
+"""How long one node may take to tell the map."""
 _REFUSED = (*NOT_READY, "TRYAGAIN")
 
 Replies = list[Any]
@@ -59,7 +61,7 @@ class ClusterExecutor:
         seeds: Iterable[Address],
         connect: Callable[[Address], WireExecutor],
         *,
-        patience_s: float = 0.5,
+        patience_s: float,
     ) -> None:
         self._seeds = tuple(seeds)
         self._connect = connect
@@ -250,7 +252,8 @@ class ClusterExecutor:
         master = self._masters.get(address)
         node = master or ClusterMaster(address, self._connect(address))
         try:
-            reply = await asyncio.wait_for(node.ask("CLUSTER", "SLOTS"), 2 * self._patience_s)
+            async with asyncio.timeout(_ASK_SECONDS):
+                reply = await node.ask("CLUSTER", "SLOTS")
         finally:
             if master is None:
                 await node.close()
@@ -277,7 +280,7 @@ class ClusterExecutor:
 
     async def _until_well(self) -> None:
         """Look for a fresh map, and for masters that answer again, until nothing is amiss."""
-        while True:
+        while not self._closed:
             with suppress(StorageUnavailable):
                 await self._learn()
             away = [master for master in self._masters.values() if master.away is not None]

@@ -120,6 +120,8 @@ class Restoration:
     running: bool = False
     excluded_nodes: tuple[NodeId, ...] = ()
     cell: Cell | None = None
+    returns: bool = False
+    """It comes from another cell: that it was lent from this one before does not count."""
 
 
 class JobRepository(JobReads):
@@ -228,10 +230,10 @@ class JobRepository(JobReads):
         )
         return Call(_SWEEP, (self._store.prefix_of(cell),), args, reader.swept)
 
-    def locate(self, job_id: JobId) -> Call[Located | Gone]:
+    def locate(self, job_id: JobId, cell: Cell | None = None) -> Call[Located | Lent | Gone]:
         """Say who drives a job, and where it stands."""
         args = _LOCATE.arguments(instance=self._instance_id, job=job_id)
-        return Call(_LOCATE, self._keys(job_id, None), args, reader.located)
+        return Call(_LOCATE, self._keys(job_id, cell), args, reader.located)
 
     def restore(
         self, restoration: Restoration
@@ -253,6 +255,7 @@ class JobRepository(JobReads):
             pending_ms=limits.pending_timeout_ms,
             job_ms=limits.job_timeout_ms,
             turn_wait_ms=limits.turn_wait_ms,
+            returns=int(restoration.returns),
         )
         return Call(_RESTORE, self._keys(spec.job_id, restoration.cell), args, reader.restored)
 
@@ -283,7 +286,7 @@ class JobRepository(JobReads):
         return Call(_LEND, self._keys(job_id, cell), args, reader.lent)
 
     def survey(self, requirement: str, cell: Cell) -> Call[Surveyed]:
-        """Ask how many nodes of a cell could take such a job now."""
+        """Ask how many such jobs a cell could take now."""
         args = _SURVEY.arguments(
             instance=self._instance_id, now=self._store.clock_ms(), requirement=requirement
         )

@@ -74,6 +74,7 @@ KEYS = (
     Key("gen", "string", Life.FOREVER, "id of this data set: another one means that data was lost"),
     Key("secret", "string", Life.FOREVER, "what instances show each other where none is set"),
     Key("schema", "string", Life.FOREVER, "layout of these keys, see `SCHEMA`"),
+    Key("cells", "string", Life.FOREVER, "how many cells the data set has; without a hash tag"),
     Key("seq", "string", Life.FOREVER, "numbers uses of nodes, and groups"),
 )
 

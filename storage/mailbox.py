@@ -10,9 +10,10 @@ from typing import Any
 
 from protocol.ids import InstanceId, JobId, NodeId, SessionId
 from storage import reader
+from storage.cells import DEFAULT_PREFIX, FIRST, Cell
 from storage.executor import Command, CommandRefused, Executor, refuse_if_not_ready
 from storage.replies import Assigned, Note, NoteKind, Released
-from storage.store import DEFAULT_PREFIX, ScriptError
+from storage.store import ScriptError
 
 _KINDS = {kind.value: kind for kind in NoteKind}
 _RELEASE = "release"
@@ -26,9 +27,16 @@ class Mailbox:
     """The notes for one instance, each handed out once and removed with the next read."""
 
     def __init__(
-        self, executor: Executor, instance_id: InstanceId, *, prefix: str = DEFAULT_PREFIX
+        self,
+        executor: Executor,
+        instance_id: InstanceId,
+        *,
+        prefix: str = DEFAULT_PREFIX,
+        cell: Cell = FIRST,
     ) -> None:
+        """Take an executor of its own, and the cell whose notes these are, with its prefix."""
         self._executor = executor
+        self._cell = cell
         self._key = f"{prefix}inst:{instance_id}:mbox"
         self._taken: list[str] = []
         """Entries that were handed out and stand in the stream still."""
@@ -51,7 +59,7 @@ class Mailbox:
                 raise ScriptError(f"the mailbox cannot be read: {reply}", 0)
         entries = _entries(replies[-1])
         self._taken = [entry for entry, _ in entries]
-        return [note for _, fields in entries if (note := _note(fields)) is not None]
+        return [note for _, fields in entries if (note := _note(fields, self._cell)) is not None]
 
     async def close(self) -> None:
         """Let go of the connection; who waits in `read` gets `StorageUnavailable`."""
@@ -66,7 +74,7 @@ def _entries(reply: Any) -> list[tuple[str, Any]]:
     return [(entry, fields) for entry, fields in streams[0] if fields]
 
 
-def _note(row: Any) -> Note | Released | None:
+def _note(row: Any, cell: Cell) -> Note | Released | None:
     """Return the note; None for a kind that this version does not know."""
     fields = reader.mapping(row)
     if fields.get("kind") == _RELEASE:
@@ -84,4 +92,5 @@ def _note(row: Any) -> Note | Released | None:
             int(fields["epoch"]),
             int(fields["due_ms"]),
         ),
+        cell,
     )

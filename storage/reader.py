@@ -222,21 +222,32 @@ def _removed(values: Raw) -> NodeRemoved:
     return NodeRemoved(_open_jobs(values[0]))
 
 
-def _claimed(values: Raw) -> Claimed:
+def claimed(home: Cell, raw: Raw) -> Claimed | Moved | Gone | Fenced:
+    """Read `claim_session` as it ran in the session's home."""
+    return _claimed(home, raw[1:]) if raw[0] == "OK" else _not_claimed(raw)
+
+
+def _claimed(home: Cell, values: Raw) -> Claimed:
     epoch, jobs, session_state, outcomes, guest_of = values
-    cells = tuple(Cell(int(cell)) for cell in guest_of.split())
     return Claimed(
-        int(epoch), _all_following(jobs), session_state, _recorded_outcomes(outcomes), cells
+        int(epoch),
+        _all_following(home, jobs),
+        session_state,
+        _recorded_outcomes(outcomes),
+        tuple(Cell(int(cell)) for cell in guest_of.split()),
     )
 
 
-def _claimed_guest(values: Raw) -> ClaimedGuest:
-    jobs, outcomes = values
-    return ClaimedGuest(_all_following(jobs), _recorded_outcomes(outcomes))
+def claimed_guest(cell: Cell, raw: Raw) -> ClaimedGuest | Moved | Fenced:
+    """Read `claim_guest` as it ran in this cell."""
+    if raw[0] != "OK":
+        return _no_guest(raw)
+    _, jobs, outcomes = raw
+    return ClaimedGuest(_all_following(cell, jobs), _recorded_outcomes(outcomes))
 
 
-def _all_following(rows: Iterable[Raw]) -> tuple[FollowingJob, ...]:
-    following = (_following(row) for row in rows)
+def _all_following(cell: Cell, rows: Iterable[Raw]) -> tuple[FollowingJob, ...]:
+    following = (_following(cell, row) for row in rows)
     return tuple(sorted(following, key=lambda job: job.utterance_index))
 
 
@@ -247,7 +258,7 @@ def _recorded_outcomes(rows: Iterable[Raw]) -> tuple[RecordedOutcome, ...]:
     )
 
 
-def _following(row: Raw) -> FollowingJob:
+def _following(cell: Cell, row: Raw) -> FollowingJob:
     job, _session, index, state, attempt, _owner, node, instance, stays, due_ms, deadline_ms = row
     return FollowingJob(
         JobId(job),
@@ -259,6 +270,7 @@ def _following(row: Raw) -> FollowingJob:
         bool(stays),
         due_ms,
         deadline_ms,
+        cell,
     )
 
 
@@ -360,21 +372,19 @@ changed: Callable[[Raw], Registered | Fenced] = by_word({"OK": _registered, "FEN
 slots_held: Callable[[Raw], SlotsHeld | Fenced] = by_word({"OK": _slots_held, "FENCED": _fenced})
 """Reads `list_slots`."""
 
-located: Callable[[Raw], Located | Gone] = by_word({"OK": _located, "GONE": _gone})
+located: Callable[[Raw], Located | Lent | Gone] = by_word(
+    {"OK": _located, "LENT": _lent, "GONE": _gone}
+)
 """Reads `locate_job`."""
 
 removed: Callable[[Raw], NodeRemoved | Fenced] = by_word({"OK": _removed, "FENCED": _fenced})
 """Reads `node_offline`."""
 
-claimed: Callable[[Raw], Claimed | Moved | Gone | Fenced] = by_word(
-    {"OK": _claimed, "MOVED": _moved, "GONE": _gone, "FENCED": _fenced}
+_not_claimed: Callable[[Raw], Moved | Gone | Fenced] = by_word(
+    {"MOVED": _moved, "GONE": _gone, "FENCED": _fenced}
 )
-"""Reads `claim_session`."""
 
-claimed_guest: Callable[[Raw], ClaimedGuest | Moved | Fenced] = by_word(
-    {"OK": _claimed_guest, "MOVED": _moved, "FENCED": _fenced}
-)
-"""Reads `claim_guest`."""
+_no_guest: Callable[[Raw], Moved | Fenced] = by_word({"MOVED": _moved, "FENCED": _fenced})
 
 agreed: Callable[[Raw], Updated | Incompatible] = by_word(
     {"OK": _updated, "INCOMPATIBLE": lambda values: Incompatible(values[0])}
@@ -403,6 +413,3 @@ lent: Callable[[Raw], LeftCell | Duplicate | Stale | Gone] = by_word(
     {"OK": _left_cell, "DUPLICATE": _duplicate, "STALE": _stale, "GONE": _gone}
 )
 """Reads `lend_job`."""
-
-guest_noted: Callable[[Raw], Updated | Fenced] = by_word({"OK": _updated, "FENCED": _fenced})
-"""Reads `note_guest`."""

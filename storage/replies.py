@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from protocol.ids import InstanceId, JobId, NodeId, SessionId
-from storage.cells import Cell
+from storage.cells import FIRST, Cell
 from storage.job import JobState
 from storage.room import Seat
 
@@ -226,6 +226,8 @@ class FollowingJob:
     """False: its node has left, or has come back since, and may know nothing of the job."""
     due_in_ms: int
     deadline_in_ms: int
+    cell: Cell = FIRST
+    """The part of the store that has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,6 +382,8 @@ class Note:
     kind: NoteKind
     job: Assigned
     """Where the job is, as of the note."""
+    cell: Cell = FIRST
+    """The part of the store that the job is in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,5 +437,5 @@ class NoNode:
 class Surveyed:
     """What a cell could take."""
 
-    free_nodes: int
-    """Capable nodes with a free slot, about."""
+    free_slots: int
+    """At capable nodes, about."""

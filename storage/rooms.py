@@ -37,7 +37,7 @@ class RoomRepository:
             session=seat.session_id,
             seat=seat.text(),
         )
-        return Call(_CREATE, (self._store.prefix,), args, room_reader.created)
+        return Call(_CREATE, self._keys(code), args, room_reader.created)
 
     def join(
         self, code: str, seat: Seat, max_members: int, restored: tuple[str, int] | None = None
@@ -61,7 +61,7 @@ class RoomRepository:
             session=seat.session_id,
             seat=seat.text(),
         )
-        return Call(_JOIN, (self._store.prefix,), args, room_reader.joined)
+        return Call(_JOIN, self._keys(code), args, room_reader.joined)
 
     def leave(self, code: str, session_id: SessionId) -> Call[RoomState | RoomGone]:
         """Give a seat of this instance up; one that has moved to another instance stays."""
@@ -71,7 +71,7 @@ class RoomRepository:
             code=code,
             session=session_id,
         )
-        return Call(_LEAVE, (self._store.prefix,), args, room_reader.left)
+        return Call(_LEAVE, self._keys(code), args, room_reader.left)
 
     def look(
         self, code: str, grace_ms: int, spoke_ago_ms: int | None = None
@@ -84,4 +84,8 @@ class RoomRepository:
             spoke_ago_ms=-1 if spoke_ago_ms is None else spoke_ago_ms,
             grace_ms=grace_ms,
         )
-        return Call(_LOOK, (self._store.prefix,), args, room_reader.looked)
+        return Call(_LOOK, self._keys(code), args, room_reader.looked)
+
+    def _keys(self, code: str) -> tuple[str]:
+        cells = self._store.cells
+        return (cells.prefixes[cells.of_room(code)],)

@@ -29,11 +29,13 @@ class SentinelExecutor:
         sentinels: Sequence[WireExecutor],
         master_name: str,
         address_of: Callable[[Address], ServerAddress],
+        *,
+        reply_timeout_s: float = 2.0,
     ) -> None:
         self._sentinels = list(sentinels)
         self._master_name = master_name
         self._address_of = address_of
-        self._wire = WireExecutor(ServerAddress(), find=self._find, reply_timeout_s=2.0)
+        self._wire = WireExecutor(ServerAddress(), find=self._find, reply_timeout_s=reply_timeout_s)
         self._watching: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -65,7 +67,8 @@ class SentinelExecutor:
         fault = "no sentinel is known"
         for sentinel in list(self._sentinels):
             try:
-                address = await asyncio.wait_for(self._told_by(sentinel), _PATIENCE_SECONDS)
+                async with asyncio.timeout(_PATIENCE_SECONDS):
+                    address = await self._told_by(sentinel)
             except (StorageUnavailable, TimeoutError) as error:
                 fault = f"sentinel {sentinel.address}: {error or 'no answer in time'}"
             else:
@@ -84,7 +87,7 @@ class SentinelExecutor:
 
     async def _watch(self) -> None:
         """Leave a master that is none any more."""
-        while True:
+        while not self._closed:
             await asyncio.sleep(_ASK_AGAIN_SECONDS)
             try:
                 found = await self._find()

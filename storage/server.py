@@ -31,6 +31,9 @@ class StoreOptions:
     """A Redis or Valkey server (redis://, rediss:// or unix://), a cluster
     (redis+cluster://host:port,host:port/) or a Sentinel set (redis+sentinel://host:port/master);
     absent: an embedded server."""
+    cells: int | None = None
+    """Into how many parts the data is cut, for the life of the data; absent: as it is, or 1 for a
+    single server and 3 per master of a cluster."""
     data_dir: str | None = None
     """Directory in which the embedded server keeps its data; absent: in memory only."""
 

@@ -5,6 +5,7 @@ A session lives in its home cell; in others it may be a guest, under the epoch o
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from protocol.ids import InstanceId, SessionId
 from storage import reader
@@ -87,7 +88,8 @@ class SessionRepository:
             profile=claim.profile,
             session_state=claim.session_state,
         )
-        return Call(_CLAIM, self._keys(claim.session_id), args, reader.claimed)
+        home = self._store.cells.home(claim.session_id)
+        return Call(_CLAIM, self._keys(claim.session_id), args, partial(reader.claimed, home))
 
     def find(self, session_id: SessionId) -> Call[FoundSession | UnknownSession]:
         """Return what it takes to judge who wants to resume the session."""
@@ -157,7 +159,7 @@ class SessionRepository:
             ttl_s=ttl_seconds,
             resumes=int(resumes),
         )
-        return Call(_CLAIM_GUEST, self._keys(session_id, cell), args, reader.claimed_guest)
+        return Call(_CLAIM_GUEST, self._keys(session_id, cell), args, partial(reader.claimed_guest, cell))
 
     def _keys(self, session_id: SessionId, cell: Cell | None = None) -> tuple[str]:
         cells = self._store.cells

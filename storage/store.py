@@ -66,7 +66,7 @@ class Store:
             on_script: Told the name of a script and how many calls of it were run.
             on_round_trip: Told the seconds of a round trip and how many commands it carried.
         """
-        self._executor = executor
+        self.executor = executor
         self.cells = Cells(prefix=prefix)
         """One, until the data set is known to have more."""
         self.clock_ms = clock_ms
@@ -139,7 +139,7 @@ class Store:
 
     async def close(self) -> None:
         """Close the connections; idempotent."""
-        await self._executor.close()
+        await self.executor.close()
 
     async def _run_loading(self, calls: Sequence[Call[Any]]) -> list[Any]:
         """Run calls behind those of their scripts that this server has not had from us."""
@@ -155,7 +155,7 @@ class Store:
     async def _execute(self, commands: Sequence[Command]) -> list[Any]:
         started = time.perf_counter()
         try:
-            replies = await self._executor.execute(commands)
+            replies = await self.executor.execute(commands)
         except StorageUnavailable:
             self._loaded.clear()  # who answers next may be another server
             raise

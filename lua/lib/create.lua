@@ -9,6 +9,12 @@ local function lent_to(id)
   return call('HGET', prefix .. 'job:' .. id, 'cell')
 end
 
+-- A job that may have been lent from here comes back.
+local function take_back()
+  call('HDEL', prefix .. 'job:' .. job, 'cell', 'along')
+  call('HDEL', prefix .. 'turn:' .. slot_of(session, turn, language), 'cell')
+end
+
 -- Binds the request to the proposed job, and keeps the state with which another instance could go on.
 -- Returns the reply that ends the script when the caller is fenced or the request is bound already.
 -- `returns`: what was lent may come back.

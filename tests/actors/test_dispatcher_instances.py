@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from actors.faults import InstanceExpired
 from actors.messages import (
     AssignJob,
-    InstanceExpired,
     JobDispatched,
     JobEnded,
     JobUndelivered,

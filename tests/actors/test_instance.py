@@ -1,20 +1,22 @@
 """The lease of this process, and what it notices while it renews it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
 from actors.directory import Directory
+from actors.faults import InstanceExpired
 from actors.instance import InstanceActor
 from actors.instance_options import InstanceOptions
 from actors.lease import Lease
-from actors.messages import InstanceExpired, NodeLost, StoreEmptied
+from actors.messages import NodeLost, StoreEmptied
 from actors.peer_messages import InstanceReaped, PeerSuspected
 from actors.runtime import tell
 from protocol.ids import InstanceId, NodeId, SessionId
+from storage.cells import Cell
 from storage.instances import InstanceRepository
 from storage.replies import Alive
 from storage.store import StorageUnavailable
@@ -57,7 +59,7 @@ class Bench:
         self._instances = InstanceRepository(world.store, InstanceId("i1"))
         self.start()
 
-    def start(self, data_id: str | None = None) -> None:
+    def start(self, data_ids: Mapping[Cell, str] | None = None) -> None:
         """Start the actor, or its successor."""
         self.ref = InstanceActor.start(
             self.beats,
@@ -65,7 +67,7 @@ class Bench:
             self.directory,
             InstanceOptions(),
             self.lease,
-            data_id=data_id,
+            data_ids=data_ids,
         )
 
     @property
@@ -133,17 +135,17 @@ def test_who_has_expired_is_cleared_up_after(any_world: World) -> None:
         dead, silent = InstanceId("i2"), (NodeId("n9"), 7)
         bench.beats.answer = replace(ALIVE, expired_instances=(dead,), expired_nodes=(silent,))
         await pass_time(1)
-        assert bench.told() == [NodeLost(*silent), InstanceExpired(dead)]
+        assert bench.told() == [NodeLost(*silent, Cell(0)), InstanceExpired(dead)]
 
     run(test, any_world)
 
 
 def test_a_successor_notices_data_that_was_lost_between_two_lives(any_world: World) -> None:
     async def test(bench: Bench) -> None:
-        data_id = bench.actor.leave(ValueError())
+        data_ids = bench.actor.leave(ValueError())
         await bench.ref.stop(block=False)
         bench.beats.answer = replace(ALIVE, data_id="d2")
-        bench.start(data_id)
+        bench.start(data_ids)
         await settle()
         assert bench.told() == [StoreEmptied()] * 3
 

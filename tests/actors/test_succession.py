@@ -256,14 +256,14 @@ def test_a_due_job_that_fails_costs_the_others_nothing(scene: Scene, monkeypatch
     """Nobody said anything: the failure is found out from the job that was decided on."""
     bench = scene.bench
     bench.node("other", slots=2)
-    sound = JobSteps._fail_over
+    sound = JobSteps.fail_over
 
     def fail_over(self: JobSteps, job: Any, reason: str) -> Any:
         if job is self.open_jobs.get(scene.bad.spec.job_id):
             raise BugError
         return sound(self, job, reason)
 
-    monkeypatch.setattr(JobSteps, "_fail_over", fail_over)
+    monkeypatch.setattr(JobSteps, "fail_over", fail_over)
     with pytest.raises(Exception, match="job-s-0") as failure:
         bench.pass_time(31_000)
     assert isinstance(failure.value, Exception)

@@ -79,7 +79,7 @@ def other_value(name: str) -> str:
     if setting.kind is bool:
         return str(not default).lower()
     if setting.kind is int:
-        return "0" if name == "port" else str(default + 1)
+        return "0" if name == "port" else str((default or 0) + 1)
     if setting.kind is float:
         return str(default / 2)
     return fitting.get(name, "other")

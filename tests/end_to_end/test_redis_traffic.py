@@ -25,6 +25,7 @@ WORDS = "xyzzy-unheard-of-words"
 
 PERMANENT = {
     "insts",
+    "cells",
     "gen",
     "seq",
     "secret",

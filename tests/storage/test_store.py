@@ -134,10 +134,10 @@ def test_measurements_are_told() -> None:
 
 
 def test_a_url_decides_the_client() -> None:
-    plain = open_store("redis://user:secret@example.org:7000/3")._executor
+    plain = open_store("redis://user:secret@example.org:7000/3").executor
     assert isinstance(plain, WireExecutor)
     assert "secret" not in repr(plain._address)
-    special = open_store("redis://example.org?client_name=x")._executor
+    special = open_store("redis://example.org?client_name=x").executor
     assert isinstance(special, RedisExecutor)
     with pytest.raises(ValueError, match="scheme"):
         open_store("http://example.org")

@@ -120,3 +120,9 @@ def _count(world: World) -> Call[Any]:
 @scenario("place_node", "OK")
 def _place(world: World) -> Call[Any]:
     return world.member().nodes.place(NodeId("n1"), Cell(0))
+
+
+@scenario("locate_job", "LENT")
+def _locate_lent(world: World) -> Call[Any]:
+    _lent(world)
+    return world.member().jobs.locate(_JOB)

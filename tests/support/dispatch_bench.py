@@ -33,6 +33,7 @@ from actors.reap_steps import ReapSteps
 from actors.runtime import ActorDeadError
 from actors.segmenter_options import SegmenterOptions
 from actors.session_steps import SessionSteps
+from actors.step import Step
 from actors.succession import Steps, inherit
 from actors.uplink_options import UplinkOptions
 from protocol.audio import AudioFormat
@@ -137,6 +138,15 @@ class DispatchBench:
         self.node_steps = nodes
         self.dispatcher = self.clock.hold(DispatcherActor(self.store, self.steps))
         self.dispatcher.on_start()
+
+    def deaf_to_deadlines(self) -> None:
+        """Let nobody act on what is due."""
+        sweep = self.jobs.sweep
+
+        def asked_only(now_ms: float) -> Sequence[Step]:
+            return [replace(step, apply=lambda _reply: ()) for step in sweep(now_ms)]
+
+        self.jobs.sweep = asked_only
 
     # ---- time and messages ------------------------------------------------------------------
 

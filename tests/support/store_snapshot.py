@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from storage.cells import FIRST, Cell
 from storage.keys import key_of
 from tests.support.storage_world import World
 
@@ -17,8 +18,12 @@ local read = {
 }
 local rows = {}
 for _, key in ipairs(redis.call('KEYS', '*')) do
-  local kind = redis.call('TYPE', key)['ok']
-  rows[#rows + 1] = { key, kind, redis.call('PTTL', key), read[kind](key) }
+  if string.sub(key, 1, #KEYS[1]) == KEYS[1] then
+    local kind = redis.call('TYPE', key)['ok']
+    rows[#rows + 1] = { key, kind, redis.call('PTTL', key), read[kind](key) }
+  else
+    rows[#rows + 1] = { key, '', 0, {} }
+  end
 end
 return rows
 """
@@ -42,20 +47,20 @@ class Snapshot:
     def __init__(self, entries: dict[str, Entry], foreign: list[str], now_ms: int) -> None:
         self.entries = entries
         self.foreign = foreign
-        """Names of keys with another prefix."""
+        """Names of keys that no cell has."""
         self.now_ms = now_ms
 
     @classmethod
-    def of(cls, world: World) -> "Snapshot":
-        """Read the whole store."""
-        [rows] = world.run(world.store.read([("EVAL", _DUMP, 0)]))
-        prefix = world.store.prefix
+    def of(cls, world: World, cell: Cell = FIRST) -> "Snapshot":
+        """Read the whole store, or of many cells this one."""
+        prefix = world.store.prefix_of(cell)
+        [rows] = world.run(world.store.read([("EVAL", _DUMP, 1, prefix)]))
         entries = {
             name.removeprefix(prefix): Entry(kind, ttl_ms, _value(kind, raw))
             for name, kind, ttl_ms, raw in rows
             if name.startswith(prefix)
         }
-        foreign = [name for name, *_ in rows if not name.startswith(prefix)]
+        foreign = [name for name, *_ in rows if not name.startswith(world.store.cells.prefixes)]
         return cls(entries, foreign, world.now_ms)
 
     def hash(self, name: str) -> Hash:
