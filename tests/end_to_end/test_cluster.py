@@ -166,6 +166,7 @@ async def test_two_instances_on_a_cluster_use_each_others_nodes(
             ]
             for _ in range(3):
                 await asyncio.gather(*(client.speak(tone(300)) for client in clients))
+                await asyncio.sleep(0.1)
             for client in clients:
                 results = [await client.result(seconds=30) for _ in range(3)]
                 assert [result["utterance_index"] for result in results] == [0, 1, 2]
