@@ -162,7 +162,7 @@ async def test_a_loss_whose_handling_fails_of_one_job_still_moves_the_others(
     break_it(
         monkeypatch,
         JobSteps,
-        "_fail_over",
+        "fail_over",
         lambda job, _reason: job.spec.utterance_index == 1,
     )
     async with (
@@ -319,7 +319,7 @@ async def test_a_failed_session_is_told_and_holds_nothing(monkeypatch: Patch) ->
 async def test_the_lease_goes_on_when_the_actor_that_renews_it_fails(monkeypatch: Patch) -> None:
     beats: list[Any] = []
 
-    def is_third(alive: Any) -> bool:
+    def is_third(_cell: Any, alive: Any) -> bool:
         beats.append(alive)
         return len(beats) == 3
 
