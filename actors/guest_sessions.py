@@ -1,8 +1,8 @@
 """GuestSessions: sessions in cells that are not their home, while some of their jobs are there.
 
-A guest cell knows the session under the epoch of its home, so who claimed it there last is its owner
-everywhere. The home cell remembers the guest cells before they know the session, so who takes the
-session over finds all of its jobs.
+A guest cell knows the session under the epoch of its home, so who claimed it there last is its
+owner everywhere. The home cell remembers the guest cells before they know the session, so who takes
+the session over finds all of its jobs.
 """
 
 from collections.abc import Callable, Sequence
@@ -61,15 +61,17 @@ class GuestSessions:
     def claimed_at_home(
         self, session_id: SessionId, home_epoch: int, cells: Sequence[Cell]
     ) -> Sequence[Step]:
-        """Its home names the cells that the session is a guest of, or has lost that with its data."""
+        """Its home names the cells it is a guest of, or has lost them with its data."""
         steps: list[Step] = []
         known = self.epochs.get(session_id, {})
         for cell in set(known) - set(cells):
             del known[cell]
             steps.extend(self.enter(session_id, home_epoch, cell, tuple, tuple))
-        for cell in set(cells) - set(known):
-            if not self._is_entering(session_id, cell, tuple, tuple):
-                steps.append(self._claim(session_id, home_epoch, cell))
+        steps.extend(
+            self._claim(session_id, home_epoch, cell)
+            for cell in set(cells) - set(known)
+            if not self._is_entering(session_id, cell, tuple, tuple)
+        )
         return steps
 
     def taken_over(self, session_id: SessionId, home_epoch: int, cells: Sequence[Cell]) -> None:
@@ -88,9 +90,7 @@ class GuestSessions:
         self.forget(session_id)
         return tuple(self._close(session_id, epoch, cell) for cell, epoch in epochs.items())
 
-    def _is_entering(
-        self, session_id: SessionId, cell: Cell, then: Then, otherwise: Then
-    ) -> bool:
+    def _is_entering(self, session_id: SessionId, cell: Cell, then: Then, otherwise: Then) -> bool:
         """Let what follows wait; return whether a claim is under way already."""
         waiting = self._waiting.setdefault(session_id, {}).setdefault(cell, [])
         waiting.append((then, otherwise))

@@ -189,9 +189,7 @@ class MoveSteps:
         step = Step(claim, apply, resume.expiry)
         return (step,)
 
-    def _begin(
-        self, resume: _Resume, moved: MovedSession, claimed: Claimed
-    ) -> Sequence[Step]:
+    def _begin(self, resume: _Resume, moved: MovedSession, claimed: Claimed) -> Sequence[Step]:
         """The session is ours: it lives here from now on, and so do its jobs."""
         message = resume.message
         self._sessions.lost(message.session_id)  # what was left of it here, if it was here before
@@ -216,9 +214,7 @@ class MoveSteps:
             cut = cuts.get(job_id)
             if cut is None:  # its outcome was heard before, or nobody knows what it is
                 reason = MissingReason.INSTANCE_LOST
-                steps.append(
-                    self._ends.end_unknown(job_id, job.attempt, reason, cell=job.cell)
-                )
+                steps.append(self._ends.end_unknown(job_id, job.attempt, reason, cell=job.cell))
             else:
                 spec, work = moved.job(cut, self._options)
                 steps.extend(self._jobs.adopt(session, spec, work, job, resume.asked_at_ms))

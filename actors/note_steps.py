@@ -41,11 +41,11 @@ class NoteSteps:
         match note.kind:
             case NoteKind.ASSIGNED:
                 is_news = job is None or job.attempt < at.attempt or _waits(job, at)
-                return self._jobs.handed_over((at,), message.note.cell) if is_news else ()
+                return self._jobs.handed_over((at,), note.cell) if is_news else ()
             case NoteKind.NODE_LOST:
                 if job is None or not _is_at(job, at):
                     return ()
-                return self._jobs.node_lost((at,), message.note.cell)
+                return self._jobs.node_lost((at,), note.cell)
             case NoteKind.NODE_MOVED:
                 if job is not None and _is_at(job, at):
                     self._follow(job, at)

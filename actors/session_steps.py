@@ -200,9 +200,7 @@ class SessionSteps:
         steps = list(self._claimed_as_guest(session_id, reply))
         return [*steps, *(step for one in claim.waiting for step in one.then())]
 
-    def _claimed_as_guest(
-        self, session_id: SessionId, reply: Claimed | Fenced
-    ) -> Sequence[Step]:
+    def _claimed_as_guest(self, session_id: SessionId, reply: Claimed | Fenced) -> Sequence[Step]:
         if isinstance(reply, Fenced):
             return ()
         return self.guests.claimed_at_home(session_id, reply.epoch, reply.guest_of)
@@ -210,7 +208,7 @@ class SessionSteps:
     # ---- from one instance to another -------------------------------------------------------
 
     def taken_over(self, opened: SessionOpened, claimed: Claimed) -> None:
-        """A session that began elsewhere lives here now, claimed at home and where it is a guest."""
+        """A session that began elsewhere lives here now, claimed wherever it has jobs."""
         self._opened[opened.session_id] = opened
         self._epochs[opened.session_id] = claimed.epoch
         self.guests.taken_over(opened.session_id, claimed.epoch, claimed.guest_of)
@@ -225,9 +223,9 @@ class SessionSteps:
         for one in held:
             by_home.setdefault(self._sessions.cells.home(one), []).append(one)
         return [
-            self._check(cell, {one: held[one] for one in ids[start : start + _CHECKED_AT_ONCE]}, doubts)
-            for cell, ids in by_home.items()
-            for start in range(0, len(ids), _CHECKED_AT_ONCE)
+            self._check(home, {one: held[one] for one in some}, doubts)
+            for home, ids in by_home.items()
+            for some in _in_parts(ids)
         ]
 
     def _check(self, home: Cell, epochs: dict[SessionId, int], doubts: int) -> Step:
@@ -277,3 +275,8 @@ class SessionSteps:
 
         guests = self.guests.left(session_id)
         return (Step(self._sessions.close(session_id, epoch), apply), *guests)
+
+
+def _in_parts(ids: list[SessionId]) -> Iterable[list[SessionId]]:
+    for start in range(0, len(ids), _CHECKED_AT_ONCE):
+        yield ids[start : start + _CHECKED_AT_ONCE]

@@ -49,30 +49,25 @@ from actors.supervisor import Policy, Rule, Supervisor
 from actors.transcoder import TranscoderActor
 from cli.arguments import project_version
 from cli.links import LinkParts, Links
-from cli.repositories import repositories
+from cli.membership import Membership
+from cli.repositories import Repositories, mailboxes
 from cli.rooms import Rooms
 from cli.session_setup import uplink_options
 from cli.settings import Settings
-from cli.settings_error import SettingsError
 from gateway.http import MetricsText
 from gateway.loop_lag import LoopLag
 from gateway.metrics import PrometheusMetrics
 from gateway.reports import ReportSources, StoreReports
 from gateway.server import Bind, Gateway, Inside
 from protocol.ids import InstanceId
-from storage.cells import FIRST
-from storage.keys import SCHEMA
+from storage.cells import Cell
 from storage.layout import settle_cells
-from storage.mailbox import Mailbox as NoteMailbox
-from storage.replies import Alive, Incompatible
-from storage.store import StorageUnavailable, Store, open_executor, open_store
+from storage.store import Store, open_store
 
 _DRAIN_SLACK_SECONDS = 0.5
 _RECONNECT_AFTER_MS = 1000
 _NODE_RESTARTS = 5
 """Successors that a node's actor gets at once in a minute; then the node's next words make one."""
-_RETIRE_SECONDS = 1.0
-"""For so long a shutdown waits for the store to take the lease back."""
 
 
 def _wall_ms() -> int:
@@ -112,7 +107,7 @@ class Scheduler:
             on_script=self._metrics.script_run,
             on_round_trip=self._metrics.round_trip,
         )
-        self._repositories = repositories(settings, self._store, instance_id)
+        self._repositories = Repositories.of(settings, self._store, instance_id)
         self._directory = Directory(instance_id)
         admission = settings.admission
         self._held = HeldAudio(admission.max_held_audio_bytes, admission.max_open_utterances)
@@ -120,6 +115,8 @@ class Scheduler:
         self._standing = Standing(settings.instance.instance_lease_ms)
         self._loop_lag.on_sample = self._standing.tick
         self._lease = Lease()
+        lease_ms, instances = settings.instance.instance_lease_ms, self._repositories.instances
+        self._membership = Membership(self._store, instances, self._lease, lease_ms)
         rooms = self._repositories.rooms
         self._rooms = Rooms(settings, self._directory, self._store, rooms, _wall_ms)
         self._supervisor = Supervisor(self._rules(), on_escalate, _monotonic_ms)
@@ -149,7 +146,7 @@ class Scheduler:
         self._loop_lag.start()
         await settle_cells(self._store, self._settings.store.cells)
         await self._links.start()
-        await self._first_beat()
+        await self._membership.join()
         self._directory.dispatcher = self._start_dispatcher(self._make_steps())
         self._standing.on_doubt = self._on_doubt
         self._start_instance()
@@ -170,7 +167,7 @@ class Scheduler:
             within_ms=drain_ms,
             reconnect_after_ms=_RECONNECT_AFTER_MS,
         )
-        if await self._others_are_alive():
+        if await self._membership.has_others():
             ask = LeaveRequested("shutdown", _RECONNECT_AFTER_MS, drain_ms)
         all_left = asyncio.Event()
         self._directory.on_last_session = all_left.set
@@ -186,45 +183,9 @@ class Scheduler:
         await self._links.stop()
         for ref in reversed(self._actors):
             await ref.stop(block=False)
-        await self._retire()
+        await self._membership.retire()
         await self._store.close()
         self._loop_lag.stop()
-
-    async def _others_are_alive(self) -> bool:
-        try:
-            return bool(await self._repositories.instances.others())
-        except StorageUnavailable:
-            return False
-
-    async def _retire(self) -> None:
-        """Give the lease back: what is left here is cleared up at once, not after it lapses."""
-        try:
-            async with asyncio.timeout(_RETIRE_SECONDS):
-                beat, cells = self._repositories.instances.beat, self._store.cells.all
-                await self._store.run([beat(0, cell) for cell in cells])
-        except (StorageUnavailable, TimeoutError) as error:
-            logger.warning("the lease was not given back", error=str(error))
-
-    async def _first_beat(self) -> None:
-        """Take the lease before anybody connects; a store that is away is waited for later."""
-        lease_ms = self._settings.instance.instance_lease_ms
-        beat, cells = self._repositories.instances.beat, self._store.cells.all
-        asked_at_ms = asyncio.get_running_loop().time() * 1000
-        instances = self._repositories.instances
-        try:
-            agreed, first, *_ = await self._store.run(
-                [instances.agree_schema(), *(instances.beat(lease_ms, cell) for cell in cells)]
-            )
-            if isinstance(agreed, Incompatible):
-                text = (
-                    f"the store holds keys of schema {agreed.schema}; this program needs {SCHEMA}"
-                )
-                raise SettingsError(text)
-            self._lease.renew(asked_at_ms, lease_ms)
-            if isinstance(first, Alive):
-                self._lease.secret = first.secret
-        except StorageUnavailable as error:
-            logger.warning("the store does not answer; not ready until it does", error=str(error))
 
     # ---- the actors that there is one of ----------------------------------------------------
 
@@ -362,26 +323,13 @@ class Scheduler:
             lease=self._lease,
             metrics=self._metrics,
             instances=self._repositories.instances,
-            mailboxes=lambda: self._mailboxes(store_url),
+            mailboxes=lambda: mailboxes(self._store, store_url, self._directory.instance_id),
             supervisor=self._supervisor,
             lease_ms=self._settings.instance.instance_lease_ms,
             wall_ms=_wall_ms,
             version=project_version(),
         )
         return Links(self._settings.peer, parts)
-
-    def _mailboxes(self, store_url: str) -> list[NoteMailbox]:
-        """One for each cell, each with a connection of its own: reading waits."""
-        store, instance_id = self._store, self._directory.instance_id
-        return [
-            NoteMailbox(
-                open_executor(store_url, waits=True),
-                instance_id,
-                prefix=store.prefix_of(cell),
-                cell=cell,
-            )
-            for cell in store.cells.all
-        ]
 
     def _session_setup(self) -> SessionSetup:
         settings = self._settings

@@ -15,16 +15,11 @@ from storage.replies import (
     Assigned,
     Beaten,
     Busy,
-    Checked,
-    Claimed,
-    ClaimedGuest,
     Completed,
     Counted,
     DueJob,
     Duplicate,
     Fenced,
-    FollowingJob,
-    FoundSession,
     GivenUp,
     Gone,
     Incompatible,
@@ -38,7 +33,6 @@ from storage.replies import (
     Placed,
     Queued,
     Reaped,
-    RecordedOutcome,
     Registered,
     Revived,
     SlotsHeld,
@@ -46,7 +40,6 @@ from storage.replies import (
     Superseded,
     Surveyed,
     Swept,
-    UnknownSession,
     Updated,
 )
 
@@ -81,11 +74,6 @@ def alive(raw: Raw) -> Alive:
         revived=bool(revived),
         secret=secret,
     )
-
-
-def checked(raw: Raw) -> Checked:
-    """Read `check_sessions`."""
-    return Checked(tuple(SessionId(session) for session in raw[1]))
 
 
 def counted(raw: Raw) -> Counted:
@@ -194,7 +182,8 @@ def _stale(values: Raw) -> Stale:
     return Stale(int(values[0]))
 
 
-def _gone(_: Raw) -> Gone:
+def gone(_: Raw) -> Gone:
+    """Read `GONE`."""
     return Gone()
 
 
@@ -202,11 +191,13 @@ def _busy(_: Raw) -> Busy:
     return Busy()
 
 
-def _fenced(_: Raw) -> Fenced:
+def fenced(_: Raw) -> Fenced:
+    """Read `FENCED`."""
     return Fenced()
 
 
-def _updated(_: Raw) -> Updated:
+def updated(_: Raw) -> Updated:
+    """Read `OK` with nothing else."""
     return Updated()
 
 
@@ -222,69 +213,9 @@ def _removed(values: Raw) -> NodeRemoved:
     return NodeRemoved(_open_jobs(values[0]))
 
 
-def claimed(home: Cell, raw: Raw) -> Claimed | Moved | Gone | Fenced:
-    """Read `claim_session` as it ran in the session's home."""
-    return _claimed(home, raw[1:]) if raw[0] == "OK" else _not_claimed(raw)
-
-
-def _claimed(home: Cell, values: Raw) -> Claimed:
-    epoch, jobs, session_state, outcomes, guest_of = values
-    return Claimed(
-        int(epoch),
-        _all_following(home, jobs),
-        session_state,
-        _recorded_outcomes(outcomes),
-        tuple(Cell(int(cell)) for cell in guest_of.split()),
-    )
-
-
-def claimed_guest(cell: Cell, raw: Raw) -> ClaimedGuest | Moved | Fenced:
-    """Read `claim_guest` as it ran in this cell."""
-    if raw[0] != "OK":
-        return _no_guest(raw)
-    _, jobs, outcomes = raw
-    return ClaimedGuest(_all_following(cell, jobs), _recorded_outcomes(outcomes))
-
-
-def _all_following(cell: Cell, rows: Iterable[Raw]) -> tuple[FollowingJob, ...]:
-    following = (_following(cell, row) for row in rows)
-    return tuple(sorted(following, key=lambda job: job.utterance_index))
-
-
-def _recorded_outcomes(rows: Iterable[Raw]) -> tuple[RecordedOutcome, ...]:
-    return tuple(
-        RecordedOutcome(int(cut), JobId(job), int(index), language, outcome)
-        for cut, job, index, language, outcome in rows
-    )
-
-
-def _following(cell: Cell, row: Raw) -> FollowingJob:
-    job, _session, index, state, attempt, _owner, node, instance, stays, due_ms, deadline_ms = row
-    return FollowingJob(
-        JobId(job),
-        int(index),
-        JobState(state),
-        int(attempt),
-        NodeId(node) if node else None,
-        InstanceId(instance) if instance else None,
-        bool(stays),
-        due_ms,
-        deadline_ms,
-        cell,
-    )
-
-
-def _moved(values: Raw) -> Moved:
+def moved(values: Raw) -> Moved:
+    """Read `MOVED`, with the owner where it is said."""
     return Moved(InstanceId(values[0]) if values else None)
-
-
-def _found(values: Raw) -> FoundSession:
-    epoch, owner, token_key, tokens_from, profile = values
-    return FoundSession(int(epoch), InstanceId(owner), token_key, tokens_from, profile)
-
-
-def _unknown(_: Raw) -> UnknownSession:
-    return UnknownSession()
 
 
 def _lent(values: Raw) -> Lent:
@@ -320,19 +251,19 @@ dispatched: Callable[[Raw], Assigned | Queued | Duplicate | Busy | Moved | Fence
         "QUEUED": _queued,
         "DUPLICATE": _duplicate,
         "BUSY": _busy,
-        "MOVED": _moved,
-        "FENCED": _fenced,
+        "MOVED": moved,
+        "FENCED": fenced,
     }
 )
 """Reads `dispatch_task`."""
 
 completed: Callable[[Raw], Completed | Duplicate | Stale | Gone] = by_word(
-    {"OK": _completed, "DUPLICATE": _duplicate, "STALE": _stale, "GONE": _gone}
+    {"OK": _completed, "DUPLICATE": _duplicate, "STALE": _stale, "GONE": gone}
 )
 """Reads `complete_task`."""
 
 progressed: Callable[[Raw], Updated | Duplicate | Stale | Gone] = by_word(
-    {"OK": _updated, "DUPLICATE": _duplicate, "STALE": _stale, "GONE": _gone}
+    {"OK": updated, "DUPLICATE": _duplicate, "STALE": _stale, "GONE": gone}
 )
 """Reads `update_job_status`."""
 
@@ -343,73 +274,61 @@ failed_over: Callable[[Raw], Assigned | Queued | GivenUp | Stale | Gone | Duplic
         "FAILED": _given_up,
         "DUPLICATE": _duplicate,
         "STALE": _stale,
-        "GONE": _gone,
+        "GONE": gone,
     }
 )
 """Reads `failover_job`."""
 
-restored: Callable[[Raw], Assigned | Queued | Duplicate | Updated | Moved | Fenced | Lent] = by_word(
-    {
-        "LENT": _lent,
-        "RESTORED": _updated,
-        "ASSIGNED": _assigned,
-        "QUEUED": _queued,
-        "DUPLICATE": _duplicate,
-        "MOVED": _moved,
-        "FENCED": _fenced,
-    }
+restored: Callable[[Raw], Assigned | Queued | Duplicate | Updated | Moved | Fenced | Lent] = (
+    by_word(
+        {
+            "LENT": _lent,
+            "RESTORED": updated,
+            "ASSIGNED": _assigned,
+            "QUEUED": _queued,
+            "DUPLICATE": _duplicate,
+            "MOVED": moved,
+            "FENCED": fenced,
+        }
+    )
 )
 """Reads `restore_job`."""
 
 registered: Callable[[Raw], Registered | Superseded | Fenced] = by_word(
-    {"OK": _registered, "SUPERSEDED": _superseded, "FENCED": _fenced}
+    {"OK": _registered, "SUPERSEDED": _superseded, "FENCED": fenced}
 )
 """Reads `register_node`."""
 
-changed: Callable[[Raw], Registered | Fenced] = by_word({"OK": _registered, "FENCED": _fenced})
+changed: Callable[[Raw], Registered | Fenced] = by_word({"OK": _registered, "FENCED": fenced})
 """Reads `update_node`."""
 
-slots_held: Callable[[Raw], SlotsHeld | Fenced] = by_word({"OK": _slots_held, "FENCED": _fenced})
+slots_held: Callable[[Raw], SlotsHeld | Fenced] = by_word({"OK": _slots_held, "FENCED": fenced})
 """Reads `list_slots`."""
 
 located: Callable[[Raw], Located | Lent | Gone] = by_word(
-    {"OK": _located, "LENT": _lent, "GONE": _gone}
+    {"OK": _located, "LENT": _lent, "GONE": gone}
 )
 """Reads `locate_job`."""
 
-removed: Callable[[Raw], NodeRemoved | Fenced] = by_word({"OK": _removed, "FENCED": _fenced})
+removed: Callable[[Raw], NodeRemoved | Fenced] = by_word({"OK": _removed, "FENCED": fenced})
 """Reads `node_offline`."""
 
-_not_claimed: Callable[[Raw], Moved | Gone | Fenced] = by_word(
-    {"MOVED": _moved, "GONE": _gone, "FENCED": _fenced}
-)
-
-_no_guest: Callable[[Raw], Moved | Fenced] = by_word({"MOVED": _moved, "FENCED": _fenced})
-
 agreed: Callable[[Raw], Updated | Incompatible] = by_word(
-    {"OK": _updated, "INCOMPATIBLE": lambda values: Incompatible(values[0])}
+    {"OK": updated, "INCOMPATIBLE": lambda values: Incompatible(values[0])}
 )
 """Reads `agree_schema`."""
 
-found: Callable[[Raw], FoundSession | UnknownSession] = by_word(
-    {"FOUND": _found, "UNKNOWN": _unknown}
-)
-"""Reads `find_session`."""
-
-closed: Callable[[Raw], Updated | Fenced] = by_word({"OK": _updated, "FENCED": _fenced})
-"""Reads `close_session`, `note_session` and `note_guest`."""
-
 reaped: Callable[[Raw], Reaped | Revived | Fenced] = by_word(
-    {"OK": _reaped, "REVIVED": _revived, "FENCED": _fenced}
+    {"OK": _reaped, "REVIVED": _revived, "FENCED": fenced}
 )
 """Reads `reap`."""
 
 borrowed: Callable[[Raw], Assigned | Duplicate | NoNode | Fenced] = by_word(
-    {"ASSIGNED": _assigned, "DUPLICATE": _duplicate, "NO_NODE": _no_node, "FENCED": _fenced}
+    {"ASSIGNED": _assigned, "DUPLICATE": _duplicate, "NO_NODE": _no_node, "FENCED": fenced}
 )
 """Reads `borrow_node`."""
 
 lent: Callable[[Raw], LeftCell | Duplicate | Stale | Gone] = by_word(
-    {"OK": _left_cell, "DUPLICATE": _duplicate, "STALE": _stale, "GONE": _gone}
+    {"OK": _left_cell, "DUPLICATE": _duplicate, "STALE": _stale, "GONE": gone}
 )
 """Reads `lend_job`."""

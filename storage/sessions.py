@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from protocol.ids import InstanceId, SessionId
-from storage import reader
+from storage import session_reader as reader
 from storage.call import Call
 from storage.cells import FIRST, Cell, Cells
 from storage.replies import (
@@ -159,7 +159,9 @@ class SessionRepository:
             ttl_s=ttl_seconds,
             resumes=int(resumes),
         )
-        return Call(_CLAIM_GUEST, self._keys(session_id, cell), args, partial(reader.claimed_guest, cell))
+        return Call(
+            _CLAIM_GUEST, self._keys(session_id, cell), args, partial(reader.claimed_guest, cell)
+        )
 
     def _keys(self, session_id: SessionId, cell: Cell | None = None) -> tuple[str]:
         cells = self._store.cells
