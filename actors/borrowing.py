@@ -29,6 +29,7 @@ from storage.replies import (
     Fenced,
     Gone,
     LeftCell,
+    Moved,
     NoNode,
     Stale,
     Surveyed,
@@ -177,11 +178,11 @@ class Borrowing:
             self._leaving.discard(job.spec.job_id)
             return again()
 
-        def apply(reply: Assigned | Duplicate | NoNode | Fenced) -> Sequence[Step]:
+        def apply(reply: Assigned | Duplicate | NoNode | Moved | Fenced) -> Sequence[Step]:
             match reply:
                 case NoNode():
                     return stay()
-                case Fenced():
+                case Moved() | Fenced():  # whose it is, its home knows
                     self._sessions.guests.lost(job.spec.session_id, target)
                     return stay()
                 case Duplicate() if reply.node_id is None or reply.state in FINAL_STATES:

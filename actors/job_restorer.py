@@ -104,9 +104,9 @@ class JobRestorer:
         match reply:
             case Assigned() | Queued():
                 return self._on_place(reply)
-            case Moved():
+            case Moved() if job.cell == self._jobs.cells.home(job.spec.session_id):
                 return self._sessions.lost(job.spec.session_id)
-            case Fenced():
+            case Moved() | Fenced():
                 return self._sessions.enter_again(job.spec.session_id, job.cell, again)
             case Lent() if reply.cell in path:  # it left the one and has not arrived in the other
                 return (self.bring(job),)

@@ -178,12 +178,12 @@ class JobSteps:
             case Busy():
                 self._ends.without_job(message, JobState.FAILED, MissingReason.QUEUE_FULL)
                 return ()
-            case Moved():
-                return self._sessions.lost(message.spec.session_id)
-            case Fenced() if len(path) > 1:
+            case Moved() | Fenced() if len(path) > 1:  # whose it is, its home knows
                 again = partial(self._dispatch, message, now_ms, path)
                 expiry = self._expiry(message, now_ms)
                 return self._sessions.enter_again(message.spec.session_id, cell, again, expiry)
+            case Moved():
+                return self._sessions.lost(message.spec.session_id)
             case Fenced():
                 return self._after_claim(message, now_ms)
 

@@ -6,6 +6,7 @@
 -- ARGV request str
 -- ARGV session str
 -- ARGV session_epoch str
+-- ARGV cut int
 -- ARGV index str
 -- ARGV language str
 -- ARGV source str
@@ -23,11 +24,12 @@
 -- ARGV job_ms int
 -- RETURNS ASSIGNED job attempt node instance epoch due_ms handovers
 -- RETURNS DUPLICATE job state attempt node instance epoch due_ms
--- RETURNS NO_NODE | FENCED
+-- RETURNS NO_NODE | MOVED | FENCED
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
 -- INCLUDE lib/slot.lua
 -- INCLUDE lib/job.lua
+local session_state = '' -- kept at home
 -- INCLUDE lib/create.lua
 -- INCLUDE lib/choice.lua
 -- INCLUDE lib/queue.lua

@@ -259,7 +259,9 @@ class JobRepository(JobReads):
         )
         return Call(_RESTORE, self._keys(spec.job_id, restoration.cell), args, reader.restored)
 
-    def borrow(self, restoration: Restoration) -> Call[Assigned | Duplicate | NoNode | Fenced]:
+    def borrow(
+        self, restoration: Restoration
+    ) -> Call[Assigned | Duplicate | NoNode | Moved | Fenced]:
         """Give a job that waits in another cell a slot in this one; it never waits here."""
         limits, spec = self._limits, restoration.spec
         args = _BORROW.arguments(

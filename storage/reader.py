@@ -323,8 +323,14 @@ reaped: Callable[[Raw], Reaped | Revived | Fenced] = by_word(
 )
 """Reads `reap`."""
 
-borrowed: Callable[[Raw], Assigned | Duplicate | NoNode | Fenced] = by_word(
-    {"ASSIGNED": _assigned, "DUPLICATE": _duplicate, "NO_NODE": _no_node, "FENCED": fenced}
+borrowed: Callable[[Raw], Assigned | Duplicate | NoNode | Moved | Fenced] = by_word(
+    {
+        "ASSIGNED": _assigned,
+        "DUPLICATE": _duplicate,
+        "NO_NODE": _no_node,
+        "MOVED": moved,
+        "FENCED": fenced,
+    }
 )
 """Reads `borrow_node`."""
 

@@ -94,6 +94,32 @@ def _borrow_fenced(world: World) -> Call[Any]:
     return _borrow(world, session_epoch=1)
 
 
+@scenario("borrow_node", "MOVED")
+def _borrow_moved(world: World) -> Call[Any]:
+    restoration: Restoration = world.restoration("s", 1)
+    world.beat("i2")
+    world.session("s", owner="i2")
+    return world.member().jobs.borrow(replace(restoration, attempt=2))
+
+
+@scenario("claim_guest", "OK")
+def _claim_guest(world: World) -> Call[Any]:
+    _lent(world)
+    epoch = world.session("s")
+    return world.member().sessions.claim_guest(SessionId("s"), epoch, Cell(0), resumes=True)
+
+
+@scenario("claim_guest", "MOVED")
+def _claim_guest_moved(world: World) -> Call[Any]:
+    epoch = world.session("s")
+    return world.member().sessions.claim_guest(SessionId("s"), epoch - 1, Cell(0))
+
+
+@scenario("claim_guest", "FENCED")
+def _claim_guest_fenced(world: World) -> Call[Any]:
+    return world.member("i2").sessions.claim_guest(SessionId("s"), 1, Cell(0))
+
+
 @scenario("survey", "OK")
 def _survey(world: World) -> Call[Any]:
     world.node("n1")
