@@ -11,7 +11,7 @@ from actors.open_jobs import OpenJob, OpenJobs
 from actors.ports import Mailbox
 from actors.step import Step
 from storage.job import JobSpec
-from storage.replies import FollowingJob
+from storage.session_replies import FollowingJob
 
 
 class JobAdoption:

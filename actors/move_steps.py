@@ -31,16 +31,8 @@ from actors.uplink_options import UplinkOptions
 from protocol.errors import CloseCode, ErrorCode, MissingReason
 from protocol.ids import SessionId
 from storage.cells import Cell
-from storage.replies import (
-    Claimed,
-    ClaimedGuest,
-    Fenced,
-    FoundSession,
-    Gone,
-    Moved,
-    UnknownSession,
-    Updated,
-)
+from storage.replies import Fenced, Gone, Moved, Updated
+from storage.session_replies import Claimed, ClaimedGuest, FoundSession, UnknownSession
 from storage.sessions import Claim, SessionRepository
 
 RESUME_WAIT_MS = 5_000

@@ -18,7 +18,7 @@ from actors.uplink_options import UplinkOptions
 from protocol.errors import MissingReason
 from protocol.ids import JobId
 from storage.job import JobSpec
-from storage.replies import Claimed, FollowingJob
+from storage.session_replies import Claimed, FollowingJob
 
 _UNRECORDED = 1000
 """So many outcomes beyond those recorded a client may have heard while the store was away."""

@@ -138,7 +138,8 @@ class Reception:
         ref = self._directory.sessions.get(session_id)
         credential, last_seq = tenant_id or ANONYMOUS, init.last_delivery_seq or 0
         is_here = resumption is not None and ref is not None and not resumption.is_behind(token)
-        if asker is not None and session_id and token and not is_here:
+        is_over = resumption is None and ref is not None  # its grace, but not all of its words
+        if asker is not None and session_id and token and not is_here and not is_over:
             wish = ResumeRequested(asker, session_id, token, credential, outbox, last_seq)
             self._directory.dispatcher.tell(wish)
             return Pending(session_id)

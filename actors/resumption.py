@@ -70,6 +70,11 @@ class Resumption:
         """Whether a client is on its way back."""
         return self._claims > 0
 
+    @property
+    def beyond(self) -> TokenNumber:
+        """The number from which on no token was made."""
+        return TokenNumber(self._newest.epoch, self._newest.serial + 1)
+
     def admits(self, token: str, credential: str) -> bool:
         """Tell whether this is a valid token, from a caller like the one who opened the session."""
         return self._match(token) is not None and credential == self.credential

@@ -370,7 +370,7 @@ class SessionActor(SessionEnds):
         if self._phase is Phase.DETACHED:
             if self._resumption is not None and self._resumption.is_claimed:
                 return  # its client is back in time: it comes with one of the next messages
-            self._setup.presence.withdraw(self._profile.session_id)
+            self._end_offer()
             self._on_close_requested(CloseRequested("grace", acknowledge=False))
         elif self._phase is Phase.CLOSING:
             for utterance in list(self._uplink.open):

@@ -171,6 +171,13 @@ class SessionMemory(SessionWork):
         if number is not None:
             self._tokens_from = str(number)
 
+    def _end_offer(self) -> None:
+        """The grace is over: nobody may come back any more, here or elsewhere."""
+        self._setup.presence.withdraw(self._profile.session_id)
+        if self._resumption is not None:
+            self._tokens_from = str(self._resumption.beyond)
+            self._note()  # before anything says that the session closes
+
     # ---- what becomes of cuts ---------------------------------------------------------------
 
     def _on_known(self, utterance: Utterance) -> None:

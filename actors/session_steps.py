@@ -16,7 +16,8 @@ from actors.step import Deadline, Step
 from protocol.ids import SessionId
 from storage.cells import Cell
 from storage.job import JobSpec
-from storage.replies import Checked, Claimed, Fenced, Gone, Moved, Updated
+from storage.replies import Fenced, Gone, Moved, Updated
+from storage.session_replies import Checked, Claimed
 from storage.sessions import Claim, SessionRepository
 
 _CHECKED_AT_ONCE = 100

@@ -6,18 +6,15 @@ from protocol.ids import InstanceId, JobId, NodeId, SessionId
 from storage.cells import Cell
 from storage.job import JobState
 from storage.reader import Raw, by_word, fenced, gone, moved, updated
-from storage.replies import (
+from storage.replies import Fenced, Gone, Moved, Updated
+from storage.session_replies import (
     Checked,
     Claimed,
     ClaimedGuest,
-    Fenced,
     FollowingJob,
     FoundSession,
-    Gone,
-    Moved,
     RecordedOutcome,
     UnknownSession,
-    Updated,
 )
 
 

@@ -11,18 +11,9 @@ from protocol.ids import InstanceId, SessionId
 from storage import session_reader as reader
 from storage.call import Call
 from storage.cells import FIRST, Cell, Cells
-from storage.replies import (
-    Checked,
-    Claimed,
-    ClaimedGuest,
-    Fenced,
-    FoundSession,
-    Gone,
-    Moved,
-    UnknownSession,
-    Updated,
-)
+from storage.replies import Fenced, Gone, Moved, Updated
 from storage.scripts import load_script
+from storage.session_replies import Checked, Claimed, ClaimedGuest, FoundSession, UnknownSession
 from storage.store import Store
 
 _CHECK = load_script("check_sessions")

@@ -28,7 +28,7 @@ from protocol.errors import CloseCode, ErrorCode, MissingReason
 from protocol.ids import JobId, SessionId, TraceId, TurnId
 from storage.executor import RedisExecutor
 from storage.job import JobState
-from storage.replies import Claimed
+from storage.session_replies import Claimed
 from storage.sessions import Claim
 from tests.support.dispatch_bench import DispatchBench, DyingRef
 from tests.support.recording import RecordingOutbox, RecordingRef

@@ -17,7 +17,7 @@ from actors.moved_session import MovedSession
 from actors.resume_token import TokenMint, TokenNumber
 from protocol.ids import JobId, NodeId
 from storage.job import JobState
-from storage.replies import Claimed, FollowingJob, RecordedOutcome
+from storage.session_replies import Claimed, FollowingJob, RecordedOutcome
 from tests.support.resume_bench import ResumeBench
 from tests.support.speaker import opus
 

@@ -7,7 +7,8 @@ import pytest
 
 from protocol.ids import InstanceId, SessionId
 from storage.mailbox import Mailbox
-from storage.replies import Claimed, Note, NoteKind, Released
+from storage.replies import Note, NoteKind, Released
+from storage.session_replies import Claimed
 from storage.store import StorageUnavailable
 from tests.storage.conftest import connect
 from tests.support.storage_world import World

@@ -2,7 +2,8 @@
 
 from protocol.ids import InstanceId, NodeId, SessionId
 from storage.job import JobState
-from storage.replies import Claimed, Fenced, FoundSession, Gone, Moved, UnknownSession, Updated
+from storage.replies import Fenced, Gone, Moved, Updated
+from storage.session_replies import Claimed, FoundSession, UnknownSession
 from storage.sessions import Claim
 from tests.support.storage_world import LEASE_MS, START_MS, World
 
