@@ -53,10 +53,16 @@ class Cluster:
 @contextmanager
 def instances(count: int, *flags: str) -> Iterator[Cluster]:
     """Start a store and so many instances on it; they end in order and have logged no error."""
-    with real_server() as url:
-        cluster = Cluster(url, flags)
-        with cluster._stack:
-            for _ in range(count):
-                cluster.start()
-            yield cluster
-            cluster.close()
+    with real_server() as url, instances_on(url, count, *flags) as cluster:
+        yield cluster
+
+
+@contextmanager
+def instances_on(url: str, count: int, *flags: str) -> Iterator[Cluster]:
+    """Start so many instances on this store; they end in order and have logged no error."""
+    cluster = Cluster(url, flags)
+    with cluster._stack:
+        for _ in range(count):
+            cluster.start()
+        yield cluster
+        cluster.close()
