@@ -358,6 +358,11 @@ def test_what_a_stopped_node_hears_late_was_sent_in_time() -> None:
     assert found == []
 
 
+def test_a_silent_node_may_answer_before_its_jobs_have_moved() -> None:
+    silent = JobWithdrawn(at=1.2, node="n", job_id=FIRST.job_id, of_silent_node=True)
+    assert breaches(story_with(4, FIRST, silent)) == []
+
+
 # ---- time -------------------------------------------------------------------------------------
 
 

@@ -164,6 +164,8 @@ class JobWithdrawn(NodeEvent):
     """`job_cancel` came."""
 
     job_id: str
+    of_silent_node: bool = False
+    """The node was silent: its jobs are to move, and what it answers before they do counts."""
 
 
 # ---- the run ----------------------------------------------------------------------------------

@@ -206,7 +206,12 @@ class ChaosNode:
             case "job_assign":
                 self._assigned(message, wire)
             case "job_cancel":
-                self.world.log(JobWithdrawn, node=self.name, job_id=message["job_id"])
+                self.world.log(
+                    JobWithdrawn,
+                    node=self.name,
+                    job_id=message["job_id"],
+                    of_silent_node=message["reason"] == "node_silent",
+                )
             case "error":
                 self.world.log(Complaint, text=f"{self.name} hears {message}")
 

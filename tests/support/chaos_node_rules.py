@@ -194,7 +194,7 @@ class AttemptRule:
         match event:
             case JobHeard():
                 yield from self._node_heard(event)
-            case JobWithdrawn():
+            case JobWithdrawn() if not event.of_silent_node:
                 self._withdrawn.add((event.node, event.job_id))
             case JobAnswered():
                 self._node_answered(event)
