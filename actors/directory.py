@@ -25,6 +25,9 @@ class Elsewhere(Protocol):
     def dispatcher(self, instance_id: InstanceId) -> Mailbox | None:
         """Return the way to an instance's dispatcher; None if there is none."""
 
+    def flush(self, asker: Mailbox) -> int:
+        """Have each link answer `Flushed` when all it was told has arrived; return how many."""
+
 
 class Directory:
     """The actors by their ids. Whoever replaces an actor registers the successor here."""
@@ -41,6 +44,8 @@ class Directory:
         self._dispatcher: Mailbox | None = None
         self.on_last_session: Callable[[], object] = lambda: None
         """Called whenever the last session has left: a shutdown waits for it."""
+        self.on_last_node: Callable[[], object] = lambda: None
+        """The same for nodes."""
 
     def __repr__(self) -> str:
         return f"<Directory sessions={len(self.sessions)} nodes={len(self.nodes)}>"
@@ -91,7 +96,10 @@ class Directory:
 
     def remove_node(self, node_id: NodeId, ref: Mailbox) -> bool:
         """Remove a node's actor, unless another one holds the id by now."""
-        return _remove(self.nodes, node_id, ref)
+        removed = _remove(self.nodes, node_id, ref)
+        if removed and not self.nodes:
+            self.on_last_node()
+        return removed
 
 
 def _register(actors: dict[K, Mailbox], key: K, ref: Mailbox) -> Mailbox | None:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from loguru import logger
 
+from actors.drain_messages import NodeDraining
 from actors.faults import InstanceExpired, JobAbandoned
 from actors.ledger import Ledger
 from actors.messages import (
@@ -188,6 +189,8 @@ class DispatcherActor(LoopActor):
                 return self._nodes.changed(message)
             case NodeLost():
                 return self._nodes.lost(message)
+            case NodeDraining():
+                return self._nodes.draining(message)
             case StoreEmptied():
                 return self._jobs.restore_all()
             case SessionOpened():

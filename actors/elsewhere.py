@@ -13,7 +13,7 @@ from actors.directory import Directory
 from actors.link import UnderWay
 from actors.messages import AssignJob, JobUndelivered, ResultArrived
 from actors.metrics import Metrics
-from actors.peer_messages import Crossing, LinkBeat, PeerSuspected, PeerUnreachable
+from actors.peer_messages import Crossing, FlushAsked, LinkBeat, PeerSuspected, PeerUnreachable
 from actors.ports import Mailbox
 from actors.runtime import tell
 from protocol.ids import InstanceId, NodeId, SessionId
@@ -88,6 +88,10 @@ class PeerElsewhere:
                 return None
             link = self._links[instance_id] = self.start_link(instance_id)
         return _Way(link, address)
+
+    def flush(self, asker: Mailbox) -> int:
+        """Have each link answer `Flushed` when all it was told has arrived; return how many."""
+        return sum(tell(link, FlushAsked(asker)) for link in list(self._links.values()))
 
     # ---- what links say ---------------------------------------------------------------------
 

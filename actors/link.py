@@ -58,9 +58,19 @@ class OutgoingLink:
         bounds = self._bounds
         return len(self._under_way) >= bounds.max_messages or self._bytes >= bounds.max_bytes
 
+    @property
+    def acknowledged(self) -> int:
+        """The number of the last message that has arrived."""
+        return self._acknowledged
+
+    @property
+    def last(self) -> int:
+        """The number of the last message that was added."""
+        return self._acknowledged + len(self._under_way)
+
     def add(self, address: Address, message: Any, size: int) -> UnderWay:
         """Number a message and keep it."""
-        entry = UnderWay(self._acknowledged + len(self._under_way) + 1, address, message, size)
+        entry = UnderWay(self.last + 1, address, message, size)
         self._under_way.append(entry)
         self._bytes += size
         return entry
@@ -71,7 +81,7 @@ class OutgoingLink:
         Raises:
             LinkBrokenError: More is said to have arrived than was sent.
         """
-        if seq > self._acknowledged + len(self._under_way):
+        if seq > self.last:
             message = f"{seq} is said to have arrived, and was not sent"
             raise LinkBrokenError(message)
         arrived = 0

@@ -19,6 +19,8 @@ from actors.link import LinkBounds, LinkBrokenError, OutgoingLink, UnderWay
 from actors.metrics import Metrics
 from actors.peer_messages import (
     Crossing,
+    FlushAsked,
+    Flushed,
     LinkAcknowledged,
     LinkBeat,
     LinkFailed,
@@ -27,7 +29,7 @@ from actors.peer_messages import (
     PeerSuspected,
 )
 from actors.ports import Mailbox
-from actors.runtime import LoopActor
+from actors.runtime import LoopActor, tell
 from protocol.ids import InstanceId
 from protocol.peer import DISPATCHER, Address, Hello, Parcel, pack_message
 
@@ -99,6 +101,8 @@ class LinkActor(LoopActor):
         self._is_gone = False
         self._sent = 0
         """The last number that was ever written."""
+        self._flushes: list[tuple[int, Mailbox]] = []
+        """Who wants to know when that number has arrived; earlier ones first."""
         self._log = logger.bind(peer=peer)
 
     def __repr__(self) -> str:
@@ -112,6 +116,9 @@ class LinkActor(LoopActor):
                 self._on_crossing(message)
             case LinkAcknowledged():
                 self._on_acknowledged(message)
+            case FlushAsked():
+                self._flushes.append((self._link.last, message.asker))
+                self._answer_flushes()
             case LinkOpened():
                 self._on_opened(message)
             case LinkFailed():
@@ -136,7 +143,7 @@ class LinkActor(LoopActor):
     def on_failure(self, *_exception: object) -> None:
         """A bug ended this actor: hand back what was under way; the next message begins anew."""
         self._drop_wire()
-        self._home.hand_back(self._link.give_up())
+        self._hand_back(self._link.give_up())
         self._home.reachable(self._peer, is_reachable=True)
         self._home.link_ended(self._peer, self.actor_ref)
 
@@ -175,10 +182,23 @@ class LinkActor(LoopActor):
         try:
             if self._link.acknowledge(message.seq):
                 self._heard_at_ms = self.now_ms()
+                self._answer_flushes()
             if not self._link:
                 self._arm()
         except LinkBrokenError as error:
             self._begin_anew(str(error))
+
+    def _answer_flushes(self) -> None:
+        while self._flushes and self._flushes[0][0] <= self._link.acknowledged:
+            _, asker = self._flushes.pop(0)
+            tell(asker, Flushed())
+
+    def _hand_back(self, left: Sequence[UnderWay]) -> None:
+        """It cannot arrive by this link; nobody waits for that any longer."""
+        self._home.hand_back(left)
+        flushes, self._flushes = self._flushes, []
+        for _, asker in flushes:
+            tell(asker, Flushed())
 
     # ---- connection -------------------------------------------------------------------------
 
@@ -213,6 +233,7 @@ class LinkActor(LoopActor):
         self._log.info("linked to another instance")
         for entry in to_send:
             self._write(message.wire, entry)
+        self._answer_flushes()
         self._arm()
 
     def _on_failed(self, message: LinkFailed) -> None:
@@ -240,14 +261,13 @@ class LinkActor(LoopActor):
         self._arm()
 
     def _give_up(self, *, is_reachable: bool = False) -> None:
-        left = self._link.give_up()
-        self._link = OutgoingLink(self._patience.bounds)
+        left, self._link = self._link.give_up(), OutgoingLink(self._patience.bounds)
         self._name = _new_name()
         self._sent = 0
         if not is_reachable and not self._given_up:
             self._given_up = True
             self._home.reachable(self._peer, is_reachable=False)
-        self._home.hand_back(left)
+        self._hand_back(left)
 
     def _drop_wire(self) -> None:
         wire, self._wire = self._wire, None
@@ -259,7 +279,7 @@ class LinkActor(LoopActor):
         if not self._is_gone:
             self._is_gone = True
             self._log.info("another instance is gone", reason=message.reason)
-            self._home.hand_back(self._link.give_up())
+            self._hand_back(self._link.give_up())
             self._home.reachable(self._peer, is_reachable=True)
             self._home.link_ended(self._peer, self.actor_ref)
         if len(self.actor_inbox):

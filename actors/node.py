@@ -13,6 +13,7 @@ from typing import Any
 from loguru import logger
 
 from actors.directory import Directory
+from actors.drain_messages import DrainNode, NodeDrained
 from actors.faults import NodeRefused
 from actors.messages import (
     AssignJob,
@@ -31,12 +32,14 @@ from actors.messages import (
     WithdrawJob,
 )
 from actors.node_desk import NodeDesk
+from actors.node_leave import NodeLeave
 from actors.node_load import Languages, is_overloaded, languages
 from actors.node_options import NodeOptions
 from actors.node_succession import NodeEstate, refusal
-from actors.peer_messages import InstanceReaped, KeepJob, NodeSuperseded, SlotsListed
+from actors.peer_messages import Flushed, InstanceReaped, KeepJob, NodeSuperseded, SlotsListed
 from actors.ports import Outbox
 from actors.runtime import LoopActor, tell
+from protocol.errors import CloseCode
 from protocol.ids import NodeId
 from protocol.node_inbound import NodeHeartbeat, NodeRegister
 from protocol.node_outbound import NodeRegisterAck
@@ -84,6 +87,7 @@ class NodeActor(LoopActor):
         self._connections = 0
         self._ack_owed = False
         self._desk = NodeDesk(node_id, directory, self._send, options.max_jobs_per_node)
+        self._leave = NodeLeave(node_id, directory, self._let_go)
         self._estate = estate
         self._log = logger.bind(node_id=node_id)
 
@@ -110,12 +114,14 @@ class NodeActor(LoopActor):
         match message:
             case NodeSaid():
                 self._desk.said(message.message)
+                self._leave.ended(self._epoch, len(self._desk))
             case AssignJob():
                 self._on_assign(message)
             case NodeHeartbeatArrived():
                 self._on_heartbeat(message.message)
             case WithdrawJob():
                 self._desk.withdraw(message)
+                self._leave.ended(self._epoch, len(self._desk))
             case NodeRegistering():
                 self._on_register(message)
             case NodeAccepted():
@@ -148,6 +154,14 @@ class NodeActor(LoopActor):
                 self._desk.give_back()
             case NodeSuperseded():
                 self._on_superseded()
+            case DrainNode():
+                self._leave.begin(self._epoch if self._phase is _Phase.ONLINE else 0)
+            case NodeDrained() if message.epoch == self._epoch:
+                self._leave.drained(self.actor_ref, len(self._desk))
+            case NodeDrained():
+                pass  # it was registered again since, and is drained again
+            case Flushed():
+                self._leave.flushed(len(self._desk))
             case _:
                 raise TypeError(f"{self!r} cannot handle {type(message).__name__}")
 
@@ -193,6 +207,7 @@ class NodeActor(LoopActor):
         else:
             self._phase = _Phase.ONLINE
             self._tell_languages()
+            self._leave.registered(self._epoch)
         if self._ack_owed and self._outbox is not None:
             self._ack_owed = False
             self._expect_beat()
@@ -257,6 +272,11 @@ class NodeActor(LoopActor):
         self._directory.remove_node(self.node_id, self.actor_ref)
         self._log.info("node left")
         self.stop()
+
+    def _let_go(self) -> None:
+        if self._outbox is not None:
+            self._log.info("node has finished here; it may go to another instance")
+            self._outbox.close(CloseCode.SERVICE_RESTART, "the service restarts")
 
     def _lose(self) -> None:
         self._phase = _Phase.SILENT

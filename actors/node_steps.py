@@ -6,6 +6,7 @@ from functools import partial
 from loguru import logger
 
 from actors.directory import Directory
+from actors.drain_messages import NodeDrained, NodeDraining
 from actors.job_steps import JobSteps
 from actors.messages import (
     NodeAccepted,
@@ -104,6 +105,21 @@ class NodeSteps:
         def apply(reply: Registered | Fenced) -> Sequence[Step]:
             if isinstance(reply, Fenced):
                 self._unknown(message.node_id, message.epoch)
+            return ()
+
+        return (Step(call, apply),)
+
+    def draining(self, message: NodeDraining) -> Sequence[Step]:
+        """The node finishes what it has; who it belongs to hears when nothing new comes."""
+        cell = self.finder.cell(message.node_id)
+        if cell is None:
+            return ()  # it is not registered: there is nothing it could get
+        call = self._nodes.update(message.node_id, message.epoch, draining=True, cell=cell)
+
+        def apply(reply: Registered | Fenced) -> Sequence[Step]:
+            node = self._directory.nodes.get(message.node_id)
+            if isinstance(reply, Registered) and node is not None:
+                tell(node, NodeDrained(message.epoch))
             return ()
 
         return (Step(call, apply),)

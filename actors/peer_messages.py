@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from actors.messages import Work
+from actors.ports import Mailbox
 from protocol.ids import InstanceId, JobId, NodeId
 from protocol.peer import Address
 from storage.job import JobSpec
@@ -44,6 +45,18 @@ class Crossing:
 @dataclass(frozen=True, slots=True)
 class LinkBeat:
     """Nothing was said for a while: is anybody there?"""
+
+
+@dataclass(frozen=True, slots=True)
+class FlushAsked:
+    """To a link: answer `Flushed` when all that it was told before has arrived, or cannot."""
+
+    asker: Mailbox
+
+
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """One link has nothing under way of what it was told before the question."""
 
 
 # ---- gateway → LinkActor --------------------------------------------------------------------

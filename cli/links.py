@@ -8,7 +8,9 @@ import asyncio
 import os
 import platform
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from actors.arrivals import Arrivals
 from actors.directory import Directory
@@ -58,6 +60,20 @@ class _Edge:
 
     def pack(self, address: Address, message: object) -> Parcel:
         return pack(address, message)
+
+
+class _FlushAsker:
+    """Counts the links that have answered."""
+
+    def __init__(self) -> None:
+        self.awaited = 0
+        self.is_done = asyncio.Event()
+
+    def tell(self, _message: Any) -> None:
+        """Take an answer."""
+        self.awaited -= 1
+        if self.awaited == 0:
+            self.is_done.set()
 
 
 class Links:
@@ -120,6 +136,14 @@ class Links:
         ref = MailboxActor.start(notes, self._parts.directory, supervisor=self._parts.supervisor)
         self._mailboxes = [*(one for one in self._mailboxes if one.is_alive()), ref]
         return ref
+
+    async def flush(self, within_seconds: float) -> None:
+        """Wait until others have what they were told, not for ever."""
+        asker = _FlushAsker()
+        asker.awaited = self.elsewhere.flush(asker)
+        if asker.awaited:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asker.is_done.wait(), within_seconds)
 
     async def stop(self) -> None:
         """Let go of the others: nobody in, nobody out, no more notes."""

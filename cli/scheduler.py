@@ -18,6 +18,7 @@ from actors.dead_letter import Grave
 from actors.directory import Directory
 from actors.dispatcher import DispatcherActor
 from actors.downlink import DownlinkOptions
+from actors.drain_messages import DrainNode
 from actors.instance import InstanceActor
 from actors.job_ends import JobEnds
 from actors.job_steps import JobSteps
@@ -86,6 +87,18 @@ class Placement:
     metrics_text: MetricsText
     shares_port: bool = False
     """Other processes of ours listen there, too."""
+
+
+async def _ask_all(
+    refs: Mapping[Any, Mailbox], ask: Any, all_left: asyncio.Event, within_ms: float
+) -> None:
+    if not refs:
+        return
+    for ref in list(refs.values()):
+        tell(ref, ask)
+    with suppress(TimeoutError):
+        seconds = max(0.0, within_ms / 1000) + _DRAIN_SLACK_SECONDS
+        await asyncio.wait_for(all_left.wait(), seconds)
 
 
 class Scheduler:
@@ -158,23 +171,32 @@ class Scheduler:
     async def drain(self) -> None:
         """Take nobody new and let what is open finish, for `drain_seconds` at most."""
         self.reception.draining = True
-        drain_ms = 0 if self._is_crippled else self._settings.gateway.drain_seconds * 1000
-        if not self._directory.sessions:
-            return
+        drain_ms = 0.0 if self._is_crippled else self._settings.gateway.drain_seconds * 1000
+        ends_at_ms = _monotonic_ms() + drain_ms
+        has_others = await self._membership.has_others()
+        await self._let_sessions_go(drain_ms, has_others=has_others)
+        if has_others and not self._is_crippled:
+            await self._let_nodes_go(ends_at_ms - _monotonic_ms())
+            await self._links.flush(_DRAIN_SLACK_SECONDS)
+
+    async def _let_sessions_go(self, within_ms: float, *, has_others: bool) -> None:
         ask: CloseRequested | LeaveRequested = CloseRequested(
             "shutdown",
             acknowledge=False,
-            within_ms=drain_ms,
+            within_ms=within_ms,
             reconnect_after_ms=_RECONNECT_AFTER_MS,
         )
-        if await self._membership.has_others():
-            ask = LeaveRequested("shutdown", _RECONNECT_AFTER_MS, drain_ms)
+        if has_others:
+            ask = LeaveRequested("shutdown", _RECONNECT_AFTER_MS, within_ms)
         all_left = asyncio.Event()
         self._directory.on_last_session = all_left.set
-        for session in list(self._directory.sessions.values()):
-            tell(session, ask)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(all_left.wait(), drain_ms / 1000 + _DRAIN_SLACK_SECONDS)
+        await _ask_all(self._directory.sessions, ask, all_left, within_ms)
+
+    async def _let_nodes_go(self, within_ms: float) -> None:
+        """Nodes finish what they have for sessions elsewhere; each goes when it has nothing."""
+        all_left = asyncio.Event()
+        self._directory.on_last_node = all_left.set
+        await _ask_all(self._directory.nodes, DrainNode(), all_left, within_ms)
 
     async def stop(self) -> None:
         """Close the door, stop the actors, let go of the store."""

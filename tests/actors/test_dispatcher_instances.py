@@ -26,6 +26,7 @@ from actors.peer_messages import (
     SlotsListed,
     SlotsWanted,
 )
+from actors.ports import Mailbox
 from protocol.ids import InstanceId, JobId, NodeId, SessionId
 from storage.job import JobState
 from storage.replies import Assigned, Note, NoteKind, Released
@@ -54,6 +55,9 @@ class Far:
     def dispatcher(self, instance_id: InstanceId) -> RecordingRef | None:
         assert instance_id != HERE
         return self.dispatchers if self.is_reachable else None
+
+    def flush(self, _asker: Mailbox) -> int:
+        return 0
 
 
 @pytest.fixture

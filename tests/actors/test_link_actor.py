@@ -11,6 +11,8 @@ from actors.link_actor import LinkActor, LinkPatience
 from actors.metrics import NullMetrics
 from actors.peer_messages import (
     Crossing,
+    FlushAsked,
+    Flushed,
     LinkAcknowledged,
     LinkFailed,
     LinkOpened,
@@ -335,3 +337,57 @@ def test_at_the_end_of_the_process_the_connection_ends(bench: Bench) -> None:
 def test_an_unknown_message_is_a_bug(bench: Bench) -> None:
     with pytest.raises(TypeError):
         bench.link.on_receive(RecordingRef())
+
+
+# ---- whether all has arrived -----------------------------------------------------------------
+
+
+def flushes(bench: Bench) -> RecordingRef:
+    asker = RecordingRef("asker")
+    bench.link.on_receive(FlushAsked(asker))
+    return asker
+
+
+def test_where_nothing_is_under_way_all_has_arrived(bench: Bench) -> None:
+    assert flushes(bench).only(Flushed)
+
+
+def test_all_has_arrived_when_what_was_said_before_is_acknowledged(bench: Bench) -> None:
+    bench.send("one", "two")
+    early = flushes(bench)
+    wire = bench.open()
+    bench.send("three")
+    late = flushes(bench)
+    bench.acknowledge(wire, 1)
+    assert early.messages == []
+    bench.acknowledge(wire, 2)
+    assert early.only(Flushed)
+    assert late.messages == []
+    bench.acknowledge(wire, 3)
+    assert late.only(Flushed)
+
+
+def test_what_a_new_connection_says_has_arrived_counts(bench: Bench) -> None:
+    bench.send("one")
+    wire = bench.open()
+    asker = flushes(bench)
+    bench.fail(wire)
+    bench.pass_time(60)
+    bench.open(received=1)
+    assert asker.only(Flushed)
+
+
+def test_nobody_waits_for_what_was_handed_back(bench: Bench) -> None:
+    bench.send("one")
+    bench.open()
+    asker = flushes(bench)
+    bench.pass_time(SILENCE_MS)
+    assert bench.home.back == ["one"]
+    assert asker.only(Flushed)
+
+
+def test_nobody_waits_for_an_instance_that_is_gone(bench: Bench) -> None:
+    bench.send("one")
+    asker = flushes(bench)
+    bench.fail(is_gone=True)
+    assert asker.only(Flushed)

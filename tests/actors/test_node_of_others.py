@@ -29,6 +29,7 @@ from actors.peer_messages import (
     SlotsListed,
     SlotsWanted,
 )
+from actors.ports import Mailbox
 from protocol.ids import InstanceId, JobId, NodeId, NodeJobId, SessionId
 from protocol.node_inbound import (
     JobAck,
@@ -63,6 +64,9 @@ class Far:
     def dispatcher(self, instance_id: InstanceId) -> RecordingRef | None:
         assert instance_id == THERE
         return self.dispatcher_ref if self.is_reachable else None
+
+    def flush(self, _asker: Mailbox) -> int:
+        return 0
 
 
 class Bench:
