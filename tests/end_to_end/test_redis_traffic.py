@@ -175,7 +175,9 @@ def _nothing_is_left(server: str) -> None:
     try:
         deadline = time.monotonic() + 5
         while left := _left(eyes):
-            assert time.monotonic() < deadline, left
+            nodes = [key for key in eyes.all_keys() if key.startswith("lingua:v1:node:")]
+            records = [eyes.ask("HGETALL", key) for key in nodes]
+            assert time.monotonic() < deadline, (left, records)
             time.sleep(0.05)
     finally:
         eyes.close()
