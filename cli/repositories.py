@@ -32,6 +32,7 @@ class Repositories:
         """Return the repositories of an instance."""
         dispatch = settings.dispatch
         grace_ms = int(settings.session.session_grace_seconds * 1000)
+        record_ttl_ms = grace_ms + _RECORD_BEYOND_GRACE_MS
         limits = JobLimits(
             pending_timeout_ms=dispatch.pending_timeout_ms,
             job_timeout_ms=dispatch.job_timeout_ms,
@@ -39,12 +40,12 @@ class Repositories:
             max_attempts=dispatch.max_attempts,
             max_queued_jobs=dispatch.max_queued_jobs,
             max_queued_per_session=dispatch.max_queued_per_session,
-            record_outcomes_ttl_ms=grace_ms + _RECORD_BEYOND_GRACE_MS,
+            record_outcomes_ttl_ms=record_ttl_ms,
         )
         return cls(
             JobRepository(store, instance_id, limits),
             NodeRepository(store, instance_id),
-            SessionRepository(store, instance_id),
+            SessionRepository(store, instance_id, record_ttl_ms),
             InstanceRepository(store, instance_id, grace_ms),
             RoomRepository(store, instance_id),
         )

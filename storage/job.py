@@ -63,7 +63,8 @@ class JobSpec:
     is_recorded: bool = True
     """Its outcome is kept among those of its session; False: others hear it, in a room."""
     cut: int = 0
-    """Number of the cut in its session, from 1; 0 where nobody can resume the session."""
+    """Number of the cut in its session, from 1; 0 where nobody can resume the session; below 0 for
+    what only others hear."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,11 @@ class Seat:
     """False while nobody could hear: no jobs are made for it."""
     wants_pcm16: bool = False
     """Speech comes as PCM16, not as the node sent it."""
+    resumes: bool = False
+    """Its session may go on at another instance, and says what of others' words it has."""
+    epoch: int = 0
+    """Under which its instance claimed the session, if it came from another one: who has moved has
+    another place, even where instances are named alike."""
 
     def text(self) -> str:
         """Return it as the store keeps it: `instance json`."""
@@ -39,6 +44,8 @@ class Seat:
             "raw": dict(self.raw_voice),
             "listens": self.is_listening,
             "pcm16": self.wants_pcm16,
+            "resumes": self.resumes,
+            "epoch": self.epoch,
         }
         return f"{self.instance_id} {json.dumps(fields, ensure_ascii=False, sort_keys=True)}"
 
@@ -57,4 +64,6 @@ class Seat:
             raw_voice=fields["raw"],
             is_listening=fields["listens"],
             wants_pcm16=fields["pcm16"],
+            resumes=fields.get("resumes", False),
+            epoch=fields.get("epoch", 0),
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from protocol.ids import InstanceId, JobId, NodeId, SessionId
+from protocol.ids import InstanceId, JobId, NodeId, RequestId, SessionId
 from storage.cells import Cell
 from storage.job import JobState
 from storage.reader import Raw, by_word, fenced, gone, moved, updated
@@ -54,8 +54,10 @@ def _all_following(cell: Cell, rows: Iterable[Raw]) -> tuple[FollowingJob, ...]:
 
 def _recorded_outcomes(rows: Iterable[Raw]) -> tuple[RecordedOutcome, ...]:
     return tuple(
-        RecordedOutcome(int(cut), JobId(job), int(index), language, outcome)
-        for cut, job, index, language, outcome in rows
+        RecordedOutcome(
+            int(cut), JobId(job), int(index), language, outcome, RequestId(words) if words else None
+        )
+        for cut, job, index, language, outcome, words in rows
     )
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from protocol.ids import InstanceId, JobId, NodeId, SessionId
+from protocol.ids import InstanceId, JobId, NodeId, RequestId, SessionId
 from storage.cells import FIRST, Cell
 from storage.job import JobState
 
@@ -31,12 +31,15 @@ class RecordedOutcome:
     """What became of an utterance, as the store keeps it: words, no speech."""
 
     cut: int
-    """Number of the cut in its session, from 1; 0 for a session that cannot be resumed."""
+    """Number of the cut in its session, from 1; 0 for a session that cannot be resumed. Below 0 for
+    what only others hear, in a room."""
     job_id: JobId
     utterance_index: int
     language: str
     outcome: str
-    """JSON text."""
+    """JSON text; empty where it was told, and is not kept."""
+    words: RequestId | None = None
+    """Set for what another member of its room said, which has no job of its own."""
 
 
 @dataclass(frozen=True, slots=True)

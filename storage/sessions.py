@@ -3,11 +3,11 @@
 A session lives in its home cell; in others it may be a guest, under the epoch of its home.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from protocol.ids import InstanceId, SessionId
+from protocol.ids import InstanceId, RequestId, SessionId
 from storage import session_reader as reader
 from storage.call import Call
 from storage.cells import FIRST, Cell, Cells
@@ -44,6 +44,20 @@ class Claim:
     session_state: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class HeardWords:
+    """What a session was told of another member of its room, as it is kept for another instance."""
+
+    number: int
+    """Its place among the session's own cuts."""
+    key: RequestId
+    """The speaker's."""
+    index: int
+    """The listener's own."""
+    outcome: str
+    """JSON text, without speech; empty: it is not kept."""
+
+
 class SessionRepository:
     """Sessions as one instance claims and closes them.
 
@@ -51,9 +65,13 @@ class SessionRepository:
     record from expiring.
     """
 
-    def __init__(self, store: Store, instance_id: InstanceId) -> None:
+    def __init__(
+        self, store: Store, instance_id: InstanceId, record_outcomes_ttl_ms: int = 90_000
+    ) -> None:
+        """`record_outcomes_ttl_ms`: as of `JobLimits`."""
         self._store = store
         self._instance_id = instance_id
+        self._outcome_ttl_ms = record_outcomes_ttl_ms
 
     @property
     def cells(self) -> Cells:
@@ -97,11 +115,21 @@ class SessionRepository:
         return Call(_CHECK, (self._store.prefix_of(cell),), args, reader.checked)
 
     def note(
-        self, session_id: SessionId, epoch: int, session_state: str, tokens_from: str = ""
+        self,
+        session_id: SessionId,
+        epoch: int,
+        session_state: str,
+        tokens_from: str = "",
+        heard: Iterable[HeardWords] = (),
     ) -> Call[Updated | Fenced]:
         """Keep what another instance would need.
 
-        `tokens_from` is the lowest token that is valid; empty: as before.
+        Args:
+            session_id: Whose it is.
+            epoch: Under which it is this instance's.
+            session_state: What its owner wrote.
+            tokens_from: The lowest token that is valid; empty: as before.
+            heard: What it was told of others in its room since the last note.
         """
         args = _NOTE.arguments(
             instance=self._instance_id,
@@ -109,6 +137,8 @@ class SessionRepository:
             epoch=epoch,
             session_state=session_state,
             tokens_from=tokens_from,
+            outcome_ttl_ms=self._outcome_ttl_ms,
+            heard=[word for one in heard for word in (one.number, one.key, one.index, one.outcome)],
         )
         return Call(_NOTE, self._keys(session_id), args, reader.closed)
 

@@ -49,7 +49,7 @@ local function recorded_outcomes()
       fields[entry[2][n]] = entry[2][n + 1]
     end
     outcomes[#outcomes + 1] = { fields.cut or '0', fields.job, fields.index, fields.language,
-      fields.outcome }
+      fields.outcome, fields.words or '' }
   end
   return outcomes
 end

@@ -32,18 +32,6 @@ local function open_room(id, expiry_ms)
   return { id = id, left_ms = expiry_ms, is_over = false }
 end
 
--- The session's record says which room it is in: whoever claims it elsewhere takes the seat along.
-local function note_room(session, where)
-  local key = prefix .. 'session:' .. session
-  if call('EXISTS', key) == 0 then
-    return
-  elseif where then
-    call('HSET', key, 'room', where)
-  else
-    call('HDEL', key, 'room')
-  end
-end
-
 -- Gives the session this seat, or another one.
 local function seat_at(room, session, seat)
   if call('HGET', seats_key, session) ~= seat then
@@ -51,7 +39,6 @@ local function seat_at(room, session, seat)
     call('HINCRBY', room_key, 'version', 1)
   end
   call('HDEL', room_key, 'lost:' .. session)
-  note_room(session, code)
   keep(room.left_ms)
 end
 
@@ -59,7 +46,6 @@ local function clear(session)
   call('HDEL', seats_key, session)
   call('HDEL', room_key, 'lost:' .. session)
   call('HINCRBY', room_key, 'version', 1)
-  note_room(session, nil)
 end
 
 local function data_id()

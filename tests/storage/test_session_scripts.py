@@ -1,10 +1,10 @@
 """claim_session and close_session: one owner at a time, fenced by an epoch."""
 
-from protocol.ids import InstanceId, NodeId, SessionId
+from protocol.ids import InstanceId, NodeId, RequestId, SessionId
 from storage.job import JobState
 from storage.replies import Fenced, Gone, Moved, Updated
 from storage.session_replies import Claimed, FoundSession, UnknownSession
-from storage.sessions import Claim
+from storage.sessions import Claim, HeardWords
 from tests.support.storage_world import LEASE_MS, START_MS, World
 
 
@@ -88,6 +88,37 @@ def test_who_takes_a_session_over_gets_what_the_former_owner_left(world: World) 
     assert (job.job_id, job.state, job.attempt) == ("job-s-1-es", JobState.ASSIGNED, 1)
     assert (job.node_id, job.node_instance, job.node_stays) == ("n1", "i1", True)
     assert (job.due_in_ms, job.deadline_in_ms) == (29_000, 99_000)
+
+
+def test_what_a_session_heard_of_others_stands_among_its_own_outcomes(world: World) -> None:
+    world.beat("i2")
+    world.node("n1")
+    epoch = world.resumable("s")
+    world.do(world.member().jobs.dispatch(world.spec("s", 0, cut=1), '{"number":1}'))
+    world.complete("job-s-0-es", "n1", outcome='{"text":"hola"}')
+    heard = [
+        HeardWords(2, RequestId("other:7:es"), 1, '{"text":"adiós"}'),
+        HeardWords(3, RequestId("other:8:es"), 2, ""),
+    ]
+    note = world.member().sessions.note(SessionId("s"), epoch, '{"number":3}', heard=heard)
+    assert world.do(note) == Updated()
+    reply = world.take_over("s", "i2")
+    assert isinstance(reply, Claimed)
+    assert reply.session_state == '{"number":3}'
+    own, first, second = reply.outcomes
+    assert (own.cut, own.words) == (1, None)
+    assert (first.cut, first.words, first.utterance_index) == (2, "other:7:es", 1)
+    assert first.outcome == '{"text":"adiós"}'
+    assert (second.cut, second.words, second.outcome) == (3, "other:8:es", "")
+    assert 0 < world.command("PTTL", "out:s") <= 90_000
+
+
+def test_who_does_not_own_the_session_notes_nothing_of_what_it_heard(world: World) -> None:
+    epoch = world.resumable("s")
+    heard = [HeardWords(1, RequestId("other:7:es"), 0, "{}")]
+    note = world.member().sessions.note(SessionId("s"), epoch - 1, "{}", heard=heard)
+    assert world.do(note) == Fenced()
+    assert world.command("EXISTS", "out:s") == 0
 
 
 def test_a_live_former_owner_gets_a_note(world: World) -> None:
