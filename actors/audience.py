@@ -26,6 +26,8 @@ class Listener:
     instance_id: InstanceId
     language: str
     wants_pcm16: bool
+    resumes: bool = False
+    """It may move, and says when it has what it hears."""
 
 
 class Readers:
@@ -34,9 +36,10 @@ class Readers:
     Shared by the jobs of one utterance. Life: until they are served, or the last job has ended.
     """
 
-    __slots__ = ("jobs_left", "waiting")
+    __slots__ = ("all", "jobs_left", "waiting")
 
     def __init__(self, listeners: tuple[Listener, ...], jobs: int) -> None:
+        self.all = listeners
         self.waiting = listeners
         self.jobs_left = jobs
 
@@ -76,7 +79,9 @@ class Audience:
 
 def listener_of(seat: Seat) -> Listener:
     """Return a member as one who hears."""
-    return Listener(seat.session_id, seat.instance_id, seat.language, seat.wants_pcm16)
+    return Listener(
+        seat.session_id, seat.instance_id, seat.language, seat.wants_pcm16, seat.resumes
+    )
 
 
 def audience(

@@ -12,6 +12,36 @@ from actors.saved_session import SavedCut, SavedEnd
 from protocol.ids import RequestId
 
 
+class SaidLedger:
+    """Cuts that only others hear, in a room, until all of them have the outcome."""
+
+    def __init__(self, count: int = 0) -> None:
+        self.count = count
+        """How many there were."""
+        self._cuts: dict[int, list[bytes]] = {}
+        """By utterance index: one for each language."""
+
+    def __repr__(self) -> str:
+        return f"<SaidLedger {self.count} cuts, of {len(self._cuts)} utterances kept>"
+
+    def next_number(self) -> int:
+        """Return the number of the next cut: below 0, for it has no place among the others."""
+        self.count += 1
+        return -self.count
+
+    def add(self, cut: SavedCut) -> None:
+        """Remember a cut."""
+        self._cuts.setdefault(cut.index, []).append(cut.text())
+
+    def settle(self, utterance_index: int) -> None:
+        """All who hear it have what became of it."""
+        self._cuts.pop(utterance_index, None)
+
+    def texts(self) -> list[bytes]:
+        """Return the cuts as they are written."""
+        return [text for texts in self._cuts.values() for text in texts]
+
+
 class CutLedger:
     """Numbers the cuts of a session from 1 and remembers those that are not settled."""
 

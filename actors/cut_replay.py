@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class _Span:
-    """The audio of one cut; with `wanted` it is collected, without it is only passed over."""
+    """The audio of one utterance; with `wanted` it is collected, else it is only passed over."""
 
-    number: int
+    index: int
     first_seq: int
     last_seq: int
     wanted: bool
@@ -21,9 +21,9 @@ class _Span:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """The audio of a cut is here, as it was cut."""
+    """The audio of an utterance is here, as it was cut."""
 
-    number: int
+    utterance_index: int
     audio: bytes
 
 
@@ -44,9 +44,13 @@ class CutReplay:
     def __repr__(self) -> str:
         return f"<CutReplay before {self._end_seq}, {len(self._spans)} cuts>"
 
-    def add(self, number: int, seqs: tuple[int, int], *, wanted: bool) -> None:
-        """Expect the audio of a cut from its first to its last `seq`."""
-        self._spans.append(_Span(number, *seqs, wanted))
+    def add(self, index: int, seqs: tuple[int, int], *, wanted: bool) -> None:
+        """Expect the audio of an utterance from its first to its last `seq`."""
+        for span in self._spans:
+            if span.index == index:
+                span.wanted = span.wanted or wanted
+                return
+        self._spans.append(_Span(index, *seqs, wanted))
 
     def covers(self, seq: int) -> bool:
         """Tell whether this was cut before, or made nothing: it is not to be cut again."""
@@ -66,12 +70,12 @@ class CutReplay:
             return None
         self._spans.remove(span)
         self.held_bytes -= sum(map(len, span.pieces))
-        return Restored(span.number, b"".join(span.pieces)) if span.wanted else None
+        return Restored(span.index, b"".join(span.pieces)) if span.wanted else None
 
-    def forget(self, number: int) -> None:
-        """This cut has its outcome: its audio is only passed over."""
+    def forget(self, index: int) -> None:
+        """This utterance has its outcome: its audio is only passed over."""
         for span in self._spans:
-            if span.number == number:
+            if span.index == index:
                 self.held_bytes -= sum(map(len, span.pieces))
                 span.wanted = False
                 span.pieces.clear()

@@ -14,7 +14,6 @@ from math import inf
 from actors.delivery_order import DeliveryOrder
 from actors.grouping import Grouping, GroupPart
 from actors.messages import JobEnded, PlaybackEnded, ResultReplaced
-from actors.moved_session import KnownOutcome, MovedSession
 from actors.outcome import (
     Outcome,
     Sayable,
@@ -22,7 +21,6 @@ from actors.outcome import (
     Words,
     asr_partial,
     is_failure,
-    known_outcome,
     ui_event,
     wire_outcome,
     without_speech,
@@ -39,8 +37,6 @@ from protocol.session_outbound import MissingResult, TranslationResult, UiEventK
 from protocol.wire import WireMessage
 from storage.job import JobState
 
-_GATE_MS = 500.0
-"""How long outcomes out of order wait for the store to know of it."""
 _REPLAY_PAUSE_MS = 20.0
 """How long a replay waits before it looks again whether its client has read on."""
 
@@ -76,15 +72,11 @@ class Downlink:
         """Told of each outcome once it is kept for a resume; None: the client cannot resume."""
         self.order = DeliveryOrder()
         """Exceptions from the order of cuts, for another instance."""
-        self.wants_note = False
-        """An exception is to be stored before what it concerns is sent."""
-        self.next_number: Callable[[], int] = lambda: 0
-        """Numbers what others say among the cuts: both go out in the order of these numbers."""
         self._numbers: dict[RequestId, int] = {}
-        """Those of what is expected; only where the client can resume."""
+        """The places of what is expected; only where the client can resume."""
         self._gate_ends_ms: float | None = None
         self._gated: list[WireOutcome] = []
-        """What waits until an exception is stored."""
+        """What waits until the store knows of it."""
         self._replayed_seq: int | None = None
         """While a replay goes on: the last delivery that it has sent."""
         self._replay_at_ms = inf
@@ -191,56 +183,6 @@ class Downlink:
         if self._on_delivered is not None:
             self._numbers[utterance.spec.request_id] = utterance.spec.cut
 
-    def restore(self, moved: MovedSession, opened: dict[int, Utterance], now_ms: float) -> None:
-        """Begin where another instance ended.
-
-        What was delivered there, and what can be, is remembered for the replay that follows.
-        """
-        self.order = moved.order
-        sequence = self.order.sequence(moved.count)
-        is_waiting = False
-        for number, seq in sequence.items():
-            known = moved.outcomes.get(number)
-            utterance = opened.get(number)
-            if known is None and utterance is None:
-                if is_waiting:
-                    self.order.pass_over(number)  # words of others, lost with their place
-                continue  # too long ago, or told without a record: the client has heard it
-            if not is_waiting:
-                self._sequencer.go_on(seq)
-            is_waiting = is_waiting or known is None
-            if known is not None:
-                self._restore_known(moved, known, now_ms)
-            elif utterance is not None:
-                self.expect(utterance)
-        if not is_waiting:
-            self._sequencer.go_on(max([moved.last_delivery_seq, *sequence.values()]) + 1)
-        for number in sorted(self.order.passed):
-            known, utterance = moved.outcomes.get(number), opened.get(number)
-            if utterance is not None:
-                self._expect_late(utterance)
-            elif known is not None:
-                self._restore_known(moved, known, now_ms, is_passed=True)
-
-    def _restore_known(
-        self, moved: MovedSession, known: KnownOutcome, now_ms: float, *, is_passed: bool = False
-    ) -> None:
-        """Deliver an outcome that is recorded; its speech is gone."""
-        outcome = known_outcome(moved.profile, moved.epoch, known)
-        key = outcome.utterance.spec.request_id
-        if is_passed:
-            self._expect_late(outcome.utterance)
-        else:
-            self.expect(outcome.utterance)
-        self._deliver(self._sequencer.ready(key, outcome, now_ms) or [], now_ms)
-
-    def _expect_late(self, utterance: Utterance) -> None:
-        """Expect an utterance that later ones went out before, elsewhere."""
-        spec = utterance.spec
-        self._sequencer.pass_over(spec.request_id)
-        self._expected[spec.request_id] = spec.turn_id
-        self._numbers[spec.request_id] = spec.cut
-
     def ended(self, utterance: Utterance, ended: JobEnded, now_ms: float) -> None:
         """Take the end of an utterance's job; deliver it when its turn has come."""
         outcome = Outcome(utterance, ended)
@@ -262,8 +204,6 @@ class Downlink:
     def expect_words(self, key: RequestId) -> None:
         """Give what another member said its place among all that the client hears."""
         self._sequencer.expect(key)
-        if self._on_delivered is not None:
-            self._numbers[key] = self.next_number()
 
     def words(self, key: RequestId, words: Words, now_ms: float) -> None:
         """Take what became of another member's words; deliver it when its turn has come."""
@@ -328,8 +268,8 @@ class Downlink:
         return self._grouping.assign(result.text_asr, result.text_translated, now_ms, told)
 
     def _deliver(self, deliveries: list[Delivery[RequestId, Sayable]], now_ms: float) -> None:
-        if deliveries and self._on_delivered is not None:
-            self._note_exceptions(deliveries, now_ms)
+        if deliveries:
+            self._on_order(deliveries, now_ms)
         for delivery in deliveries:
             said = delivery.outcome
             is_kept = self._on_delivered is not None
@@ -340,6 +280,8 @@ class Downlink:
             message = self._message(delivery, now_ms)
             if is_kept:
                 self._remember(delivery, message)
+            if isinstance(said, Words):
+                self._on_words_told(delivery.key, message)
             if self._gate_ends_ms is not None:
                 self._gated.append(message)
             elif self._replayed_seq is None:
@@ -348,6 +290,12 @@ class Downlink:
                 self._on_delivered(delivery.key)
             if isinstance(message, MissingResult):
                 self.hang_up(message.reason.value)
+
+    def _on_order(self, deliveries: list[Delivery[RequestId, Sayable]], now_ms: float) -> None:
+        """Note what of this order another instance could not foresee."""
+
+    def _on_words_told(self, key: RequestId, message: WireOutcome) -> None:
+        """Note what the client hears of another member."""
 
     def _message(self, delivery: Delivery[RequestId, Sayable], now_ms: float) -> WireOutcome:
         said = delivery.outcome
@@ -364,24 +312,6 @@ class Downlink:
         """End the wait of a client that understands a closed socket and no other refusal."""
         if self.knows_results_only and self.outbox is not None and not self._expected:
             self.outbox.close(CloseCode.INTERNAL_ERROR, f"no translation: {why}")
-
-    def _note_exceptions(
-        self, deliveries: list[Delivery[RequestId, Sayable]], now_ms: float
-    ) -> None:
-        """Another order than that of the cuts has to be known elsewhere before it is heard.
-
-        Should the store be away, it is sent all the same after a moment.
-        """
-        passed = self._sequencer.take_passed()
-        for key in passed:
-            self.order.pass_over(self._numbers[key])
-        for delivery in deliveries:
-            number = self._numbers.pop(delivery.key)
-            if delivery.late:
-                self.order.deliver_late(number, delivery.delivery_seq)
-        if passed or any(delivery.late for delivery in deliveries):
-            self.wants_note = True
-            self._gate_ends_ms = now_ms + _GATE_MS
 
     def open_gate(self) -> None:
         """Send what waited for its exception to be stored."""

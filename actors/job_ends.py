@@ -57,7 +57,7 @@ class JobEnds:
         """Told each job that has its outcome, after it was removed."""
         self._jobs = jobs
         self._directory = directory
-        self._record_outcomes = record_outcomes
+        self.record_outcomes = record_outcomes
         self._inherited: frozenset[JobId] = frozenset()
 
     def end(self, job: OpenJob, state: JobState, reason: MissingReason) -> Sequence[Step]:
@@ -96,7 +96,7 @@ class JobEnds:
         self, spec: JobSpec, reason: MissingReason | None, result: JobResult | None = None
     ) -> str | None:
         """Return the outcome as the store keeps it for another instance; None: it does not."""
-        is_kept = self._record_outcomes and spec.is_recorded
+        is_kept = self.record_outcomes and spec.is_recorded
         return recorded_outcome(spec, reason, result) if is_kept else None
 
     def _completed(
@@ -273,7 +273,7 @@ class JobEnds:
         """The job's owner is dead: free the slot, and keep the words for whoever resumes."""
         state, reason = judge_orphan(answer.result)
         outcome = None
-        if self._record_outcomes:
+        if self.record_outcomes:
             outcome = recorded_outcome_of(at.trace_id, reason, answer.result)
         completion = Completion(
             answer.job_id,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from actors.ports import Mailbox, Outbox
 from protocol.errors import CloseCode, ErrorCode
 from protocol.ids import SessionId
+from storage.sessions import HeardWords
 
 # ---- SessionActor → DispatcherActor ---------------------------------------------------------
 
@@ -23,6 +24,10 @@ class NoteSession:
     tokens_from: str = ""
     """The lowest token that is valid; empty: as before."""
     end_seq: int = 0
+    serial: int = 0
+    """Counts the session's notes."""
+    heard: tuple[HeardWords, ...] = ()
+    """What it is about to tell its client of others, in a room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,8 @@ class SessionNoted:
 
     end_seq: int
     """From `NoteSession`: audio before it will not be asked for again."""
+    serial: int = 0
+    """From `NoteSession`: so are all before it."""
 
 
 @dataclass(frozen=True, slots=True)

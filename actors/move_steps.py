@@ -134,8 +134,14 @@ class MoveSteps:
         found_epoch: int,
     ) -> Step:
         def begin(claimed: Claimed) -> Sequence[Step]:
-            heard = resume.message.last_delivery_seq
-            return self._begin(resume, MovedSession.of(profile, token, claimed, heard), claimed)
+            moved = MovedSession.of(
+                profile,
+                token,
+                claimed,
+                resume.message.last_delivery_seq,
+                are_recorded=self._ends.record_outcomes,
+            )
+            return self._begin(resume, moved, claimed)
 
         def apply(reply: Claimed | Moved | Gone | Fenced) -> Sequence[Step]:
             match reply:
@@ -200,7 +206,8 @@ class MoveSteps:
             outcomes=len(moved.outcomes),
         )
         ended = moved.outcomes.keys() | moved.heard()
-        cuts = {cut.job_id: cut for cut in moved.saved.cuts if cut.number not in ended}
+        saved = (*moved.saved.cuts, *moved.saved.said)
+        cuts = {cut.job_id: cut for cut in saved if cut.number not in ended}
         steps: list[Step] = []
         for job_id, job in moved.jobs.items():
             cut = cuts.get(job_id)
@@ -224,11 +231,15 @@ class MoveSteps:
 
         def apply(reply: Updated | Fenced) -> Sequence[Step]:
             if isinstance(reply, Updated):
-                tell(message.session, SessionNoted(message.end_seq))
+                tell(message.session, SessionNoted(message.end_seq, message.serial))
                 return ()
             return self._sessions.claim(session_id)  # lost with the store's data, or another's
 
-        call = self._repository.note(session_id, epoch, message.session_state, message.tokens_from)
+        heard = message.heard
+        if not self._ends.record_outcomes:
+            heard = tuple(replace(one, outcome="") for one in heard)
+        state, tokens_from = message.session_state, message.tokens_from
+        call = self._repository.note(session_id, epoch, state, tokens_from, heard)
         return (Step(call, apply),) if session_id in self._sessions else ()
 
     # ---- going ------------------------------------------------------------------------------

@@ -13,10 +13,11 @@ from actors.delivery_order import DeliveryOrder
 from actors.messages import Work
 from actors.profile import Numbers, Request, SessionProfile, asked_by, spec_of, work_of
 from actors.resume_token import TokenMint, TokenNumber
+from actors.saved_room import SavedWords
 from actors.saved_session import SavedCut, SavedSession, cut_of
 from actors.uplink_options import UplinkOptions
 from protocol.errors import MissingReason
-from protocol.ids import JobId
+from protocol.ids import JobId, RequestId
 from storage.job import JobSpec
 from storage.session_replies import Claimed, FollowingJob
 
@@ -38,6 +39,15 @@ class KnownOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownWords:
+    """What another member of its room said, as it was told: no speech."""
+
+    key: RequestId
+    said: dict[str, Any] | None
+    """The message; None: it was told, and is not kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class MovedSession:
     """What it takes to go on with a session."""
 
@@ -48,9 +58,13 @@ class MovedSession:
     saved: SavedSession
     outcomes: dict[int, KnownOutcome]
     """By number of the cut."""
+    words: dict[int, KnownWords]
+    """What others said in its room and it was told, by number."""
     jobs: dict[JobId, FollowingJob]
     last_delivery_seq: int
     """The last outcome that the client has."""
+    are_recorded: bool = True
+    """Outcomes are recorded: what has neither a job nor a record has not begun."""
 
     @classmethod
     def of(
@@ -59,6 +73,8 @@ class MovedSession:
         token: tuple[TokenMint, TokenNumber],
         claimed: Claimed,
         last_delivery_seq: int,
+        *,
+        are_recorded: bool = True,
     ) -> "MovedSession":
         """Put together what the store returned."""
         saved = SavedSession.of(claimed.session_state)
@@ -68,8 +84,14 @@ class MovedSession:
             claimed.epoch,
             saved,
             _outcomes(saved, claimed),
+            {
+                each.cut: KnownWords(each.words, from_json(each.outcome) if each.outcome else None)
+                for each in claimed.outcomes
+                if each.words is not None
+            },
             {job.job_id: job for job in claimed.jobs},
             min(last_delivery_seq, saved.number + _UNRECORDED),
+            are_recorded,
         )
 
     def job(self, saved: SavedCut, options: UplinkOptions) -> tuple[JobSpec, Work]:
@@ -80,7 +102,9 @@ class MovedSession:
         job = self.jobs.get(saved.job_id)
         left_ms = options.job_lifetime_ms if job is None else job.deadline_in_ms
         numbers = Numbers(saved.job_id, saved.index, self.epoch, saved.number)
-        return spec_of(self.profile, request, cut, numbers, left_ms), work_of(request, cut)
+        heard_by = saved.heard_by
+        further = None if heard_by is None else heard_by.further_language
+        return spec_of(self.profile, request, cut, numbers, left_ms), work_of(request, cut, further)
 
     @property
     def order(self) -> DeliveryOrder:
@@ -97,6 +121,22 @@ class MovedSession:
         sequence = self.order.sequence(self.count)
         return {number for number, seq in sequence.items() if seq <= self.last_delivery_seq}
 
+    def open_words(self) -> dict[int, SavedWords]:
+        """Return what others said and the client was not told, by number."""
+        told = self.words.keys() | self.heard()
+        return {one.number: one for one in self.saved.words if one.number not in told}
+
+    def is_open(self, cut: SavedCut, told_before_ms: int) -> bool:
+        """Return whether a cut that only others hear has no outcome yet.
+
+        Its job goes on, or there never was one: had it ended, that would be recorded. What was cut
+        before `told_before_ms` (Unix ms) ended long ago.
+        """
+        if cut.number in self.outcomes or cut.heard_by is None:
+            return False
+        is_young = cut.heard_by.cut_at_ms >= told_before_ms
+        return cut.job_id in self.jobs or (self.are_recorded and is_young)
+
 
 def _outcomes(saved: SavedSession, claimed: Claimed) -> dict[int, KnownOutcome]:
     known = {
@@ -106,6 +146,8 @@ def _outcomes(saved: SavedSession, claimed: Claimed) -> dict[int, KnownOutcome]:
         for end in saved.ends
     }
     for each in claimed.outcomes:
+        if each.words is not None:
+            continue
         said = from_json(each.outcome)
         reason = said.get("reason")
         if each.cut:

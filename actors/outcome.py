@@ -93,14 +93,19 @@ def known_outcome(profile: SessionProfile, epoch: int, known: KnownOutcome) -> O
     spec = spec_of(profile, request, cut, numbers, 0)
     work = work_of(request, cut)
     utterance = Utterance(spec, work, cut.reason, None, begun_at_ms=0.0, cut_at_ms=0.0)
+    return outcome_of(utterance, known)
+
+
+def outcome_of(utterance: Utterance, known: KnownOutcome) -> Outcome:
+    """Return the outcome of an utterance that was restored."""
     if known.reason is not None:
         ended = JobEnded(known.job_id, JobState.FAILED, known.reason, None, 0, None)
         return Outcome(utterance, ended)
     result = JobResult.model_validate(
-        {**said, "job_id": known.job_id, "success": True, "tts_audio": ""}
+        {**known.said, "job_id": known.job_id, "success": True, "tts_audio": ""}
     )
     ended = JobEnded(known.job_id, JobState.DONE, None, result, 0, None)
-    return Outcome(utterance, ended, lost_speech=said.get("spoken") is True)
+    return Outcome(utterance, ended, lost_speech=known.said.get("spoken") is True)
 
 
 def wire_outcome(
@@ -153,7 +158,7 @@ def _wire_words(
 ) -> WireOutcome:
     numbers: dict[str, object] = {
         "delivery_seq": delivery.delivery_seq,
-        "late": delivery.late or None,
+        "late": delivery.late or words.outcome.late,
     }
     if part is not None:
         numbers |= {"group_id": part.group_id, "part_index": part.part_index}

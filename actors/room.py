@@ -16,6 +16,7 @@ from loguru import logger
 
 from actors.messages import StoreEmptied
 from actors.room_messages import (
+    AWAY_TOO_LONG,
     ChangeSeat,
     LeaveSeat,
     MemberSpoke,
@@ -28,6 +29,7 @@ from actors.room_messages import (
     SeatRefused,
     SeatTaken,
     TakeSeat,
+    VacateSeat,
 )
 from actors.room_setup import RoomSetup
 from actors.room_view import RoomView
@@ -71,8 +73,10 @@ class RoomActor(LoopActor):
         self._noted_ms = 0.0
         self._leaving: dict[SessionId, None] = {}
         """Who has left here while the store was away."""
-        self._reclaiming: dict[SessionId, None] = {}
+        self._reclaiming: dict[SessionId, ReclaimSeat] = {}
         """Who wants its seat back, while the store is away."""
+        self._vacated: set[SessionId] = set()
+        """Whose session goes on elsewhere; the seat follows, which is not ours to give up."""
         self._look_ms: float | None = None
 
     def __repr__(self) -> str:
@@ -87,7 +91,9 @@ class RoomActor(LoopActor):
             case ChangeSeat():
                 await self._change_seat(message.seat)
             case ReclaimSeat():
-                await self._reclaim(message.session_id)
+                await self._reclaim(message)
+            case VacateSeat():
+                await self._vacate(message.session_id)
             case LeaveSeat():
                 await self._leave(message.session_id)
             case MemberSpoke():
@@ -106,14 +112,15 @@ class RoomActor(LoopActor):
         for session_id in list(self._leaving):
             await self._leave(session_id)
         reclaiming, self._reclaiming = self._reclaiming, {}
-        for session_id in reclaiming:
-            await self._reclaim(session_id)
+        for wanted in reclaiming.values():
+            await self._reclaim(wanted)
         await self._look()
         self._settle()
 
     # ---- coming and going -------------------------------------------------------------------
 
     async def _take_seat(self, seat: Seat) -> None:
+        self._vacated.discard(seat.session_id)
         reply = await (self._create(seat) if self._code is None else self._join(seat))
         if isinstance(reply, RoomState):
             self._enter(seat, reply)
@@ -154,32 +161,43 @@ class RoomActor(LoopActor):
         self._adopt(state, is_own_change=True)
 
     async def _change_seat(self, seat: Seat) -> None:
+        if seat.session_id in self._vacated:
+            return
         reply = await self._join(seat)
         if isinstance(reply, RoomState):
             self._adopt(reply, is_own_change=True)
         else:
             self._look_at(self.now_ms() + (_RETRY_MS if reply is None else 0))
 
-    async def _reclaim(self, session_id: SessionId) -> None:
-        """Find the seat of a session that is here now; where it has none, the room is over."""
-        code = self._code or ""
+    async def _reclaim(self, wanted: ReclaimSeat) -> None:
+        """Find the seat of a session that is here now; where it has none, it is out."""
+        code, session_id = self._code or "", wanted.session_id
+        self._vacated.discard(session_id)
         state = await self._ask(self._setup.rooms.look(code, self._setup.grace_ms))
         seats = state.seats if isinstance(state, RoomState) else ()
         for seat in seats:
             if seat.session_id == session_id:
-                mine = replace(seat, instance_id=self._mine)
+                mine = replace(seat, instance_id=self._mine, epoch=wanted.epoch)
                 self._tell(session_id, SeatReclaimed(code, mine))
                 await self._change_seat(mine)
                 return
         if state is not None:
-            self._tell(session_id, RoomOver(code))
+            self._tell(session_id, RoomOver(code, AWAY_TOO_LONG))
         else:
-            self._reclaiming[session_id] = None
+            self._reclaiming[session_id] = wanted
             self._look_at(self.now_ms() + _RETRY_MS)
 
+    async def _vacate(self, session_id: SessionId) -> None:
+        """Forget a member whose session goes on elsewhere; the others shall not notice."""
+        self._reclaiming.pop(session_id, None)
+        if self._code is not None:
+            self._vacated.add(session_id)
+            await self._look()
+
     async def _leave(self, session_id: SessionId) -> None:
-        if self._code is None:
+        if self._code is None or session_id in self._vacated:
             return
+        self._reclaiming.pop(session_id, None)
         self._leaving[session_id] = None
         reply = await self._ask(self._setup.rooms.leave(self._code, session_id))
         if isinstance(reply, RoomState):
@@ -264,6 +282,7 @@ class RoomActor(LoopActor):
 
     def _adopt(self, state: RoomState, *, is_own_change: bool = False) -> None:
         """Take the store's word for the room."""
+        self._vacated &= {seat.session_id for seat in state.seats if seat.instance_id == self._mine}
         self._data_id = state.data_id
         self._expires_ms = self.now_ms() + state.left_ms
         seats = [seat for seat in state.seats if seat.session_id not in self._leaving]
@@ -297,7 +316,11 @@ class RoomActor(LoopActor):
             self._tell(session_id, RoomSeen(view))
 
     def _here(self, view: RoomView) -> list[Seat]:
-        return [seat for seat in view.seats if seat.instance_id == self._mine]
+        return [
+            seat
+            for seat in view.seats
+            if seat.instance_id == self._mine and seat.session_id not in self._vacated
+        ]
 
     def _tell(self, session_id: SessionId, message: Any) -> None:
         """Tell a member here; one whose session has ended leaves."""

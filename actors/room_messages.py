@@ -15,6 +15,9 @@ from protocol.session_outbound import MissingResult, TranslationResult
 from protocol.webrtc import WebrtcSignal
 from storage.room import Seat
 
+NOBODY_SPOKE = "nobody has spoken in this room for a long time: it is closed"
+AWAY_TOO_LONG = "away for too long: the room goes on without you"
+
 
 class RoomMessage:
     """Everything about rooms that a session's actor is told."""
@@ -67,7 +70,19 @@ class LeaveSeat:
 
 @dataclass(frozen=True, slots=True)
 class ReclaimSeat:
-    """A member came from another instance: its seat comes along; answered by `SeatReclaimed`."""
+    """A member came from another instance: its seat comes along.
+
+    Answered by `SeatReclaimed`, or by `RoomOver` where it has none any more.
+    """
+
+    session_id: SessionId
+    epoch: int
+    """Under which the session is here."""
+
+
+@dataclass(frozen=True, slots=True)
+class VacateSeat:
+    """A member goes on at another instance, which takes its seat along: it is none of ours."""
 
     session_id: SessionId
 
@@ -120,9 +135,11 @@ class RoomSeen(RoomMessage):
 
 @dataclass(frozen=True, slots=True)
 class RoomOver(RoomMessage):
-    """Nobody spoke for too long."""
+    """The session is in the room no more."""
 
     code: str
+    why: str = NOBODY_SPOKE
+    """For people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +155,10 @@ class RoomChanged(RoomMessage):
 
 @dataclass(frozen=True, slots=True)
 class WordsCut(RoomMessage):
-    """Crosses instances. A member said something that this one will hear: keep its place."""
+    """Crosses instances. A member said something that this one will hear: keep its place.
+
+    Told again, with what became of it, to a listener that has moved and may not have heard it.
+    """
 
     key: RequestId
     """The speaker's: `session:index:language`."""
@@ -152,7 +172,7 @@ class WordsCut(RoomMessage):
 
 @dataclass(frozen=True, slots=True)
 class WordsReady(RoomMessage):
-    """Crosses instances. What became of them, once for each `WordsCut`."""
+    """Crosses instances. What became of them, after each `WordsCut`."""
 
     key: RequestId
     outcome: TranslationResult | MissingResult
@@ -165,6 +185,14 @@ class WordsCorrected(RoomMessage):
 
     key: RequestId
     outcome: TranslationResult
+
+
+@dataclass(frozen=True, slots=True)
+class WordsTaken(RoomMessage):
+    """Crosses instances. This listener has the outcome, wherever it goes: let go of it."""
+
+    key: RequestId
+    listener: SessionId
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from actors.room_messages import (
     SeatRefused,
     SeatTaken,
     TakeSeat,
+    VacateSeat,
 )
 from actors.room_setup import RoomSetup
 from actors.room_view import RoomView
@@ -56,6 +57,7 @@ class RoomSeat:
         "_setup",
         "_waiting",
         "code",
+        "is_unsaved",
         "on_leave",
         "view",
     )
@@ -63,6 +65,8 @@ class RoomSeat:
     def __init__(self, profile: SessionProfile, setup: RoomSetup, downlink: Downlink) -> None:
         self.code: str | None = None
         """Of the room that it is in, or has asked to enter."""
+        self.is_unsaved = False
+        """Another instance would look for it in another room, or in none."""
         self.view: RoomView | None = None
         """The room as it is; None outside."""
         self._profile = profile
@@ -129,6 +133,7 @@ class RoomSeat:
             display_name=request.display_name,
             preferred_lang=request.preferred_lang,
             wants_pcm16=self._profile.wants_pcm16,
+            resumes=self._profile.is_resumable,
         )
         room = self._setup.new() if self.code is None else self._setup.at(self.code)
         tell(room, TakeSeat(self._seat))
@@ -161,10 +166,28 @@ class RoomSeat:
         if self.view is not None and self.code is not None:
             tell(self._setup.at(self.code), StoreEmptied())
 
-    def reclaim(self, code: str) -> None:
+    def reclaim(self, code: str, epoch: int) -> None:
         """The session came from another instance, and its seat in this room comes along."""
         self.code = code
-        tell(self._setup.at(code), ReclaimSeat(self._profile.session_id))
+        self._expect_speech()
+        tell(self._setup.at(code), ReclaimSeat(self._profile.session_id, epoch))
+
+    def vacate(self) -> None:
+        """The session goes on at another instance, and its seat goes along."""
+        if self.code is not None:
+            tell(self._setup.at(self.code), VacateSeat(self._profile.session_id))
+        self._asking = None  # should a new room be on its way, it is left when it comes
+        self.step_out()
+
+    @property
+    def is_reclaiming(self) -> bool:
+        """Whether its seat is on the way from another instance."""
+        return self.code is not None and self._asking is None and self.view is None
+
+    @property
+    def saved_code(self) -> str | None:
+        """The room that it is in, as another instance has to know."""
+        return None if self._asking is not None else self.code
 
     # ---- what the room says -----------------------------------------------------------------
 
@@ -176,14 +199,20 @@ class RoomSeat:
         if isinstance(self._asking, RoomJoin) and self._attempts is not None:
             self._attempts.forgive()
         self._asking, self.code = None, message.code
-        speech = None
-        if self._profile.wants_pcm16:
-            speech = "opus" if self._setup.transcoder is None else "pcm16"
-        if speech == "pcm16" and self._setup.transcoder is not None:
-            tell(self._setup.transcoder, ListenerCame())
+        self.is_unsaved = True
+        speech = self._expect_speech()
         ack = RoomCreateAck(room_code=message.code, room_id=message.room_id, tts_format=speech)
         self._downlink.send(ack)
         self._go_on(now_ms)
+
+    def _expect_speech(self) -> str | None:
+        """Return how speech will come to a client that wants PCM16; None: as nodes speak."""
+        if not self._profile.wants_pcm16:
+            return None
+        if self._setup.transcoder is None:
+            return "opus"
+        tell(self._setup.transcoder, ListenerCame())
+        return "pcm16"
 
     def reclaimed(self, message: SeatReclaimed) -> None:
         """The session has its seat back, on this instance."""
@@ -242,6 +271,7 @@ class RoomSeat:
 
     def step_out(self) -> None:
         """Be in no room."""
+        self.is_unsaved = True
         self.code = self._seat = self.view = None
 
     def _refuse(self, code: ErrorCode, text: str) -> None:

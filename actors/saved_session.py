@@ -5,7 +5,7 @@ the client keeps that and sends it again, and the boundaries here cut it where i
 What became of the cuts is in the recorded outcomes and in the jobs themselves.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, Self
@@ -14,6 +14,7 @@ from pydantic_core import from_json, to_json
 
 from actors.cut import Cut, CutReason
 from actors.profile import Numbers
+from actors.saved_room import SavedAudience, SavedRoom, SavedWords
 from protocol.audio import AudioFormat
 from protocol.ids import JobId, TurnId
 
@@ -23,7 +24,8 @@ class SavedCut:
     """One cut: which audio it took, and what it was."""
 
     number: int
-    """Counts the cuts of the session from 1; in a regular session its `delivery_seq`."""
+    """Counts the cuts of the session from 1; in a regular session its `delivery_seq`. What only
+    others hear, in a room, counts down from -1: it has no place among them."""
     index: int
     job_id: JobId
     reason: CutReason
@@ -38,6 +40,8 @@ class SavedCut:
     closing: bool = False
     request: str | None = None
     """What its message asked for, as JSON; None: what the session asks for."""
+    heard_by: SavedAudience | None = None
+    """Set in a room; None: its speaker alone."""
 
     def text(self) -> bytes:
         """Return it as JSON."""
@@ -56,6 +60,8 @@ class SavedCut:
         }
         if self.closing or self.request is not None:
             said |= {"closing": self.closing, "request": self.request}
+        if self.heard_by is not None:
+            said["heard_by"] = self.heard_by.said()
         return to_json(said)
 
     @classmethod
@@ -64,6 +70,8 @@ class SavedCut:
         known = {name: data[name] for name in _names(cls) if name in data}
         known["reason"] = CutReason(data["reason"])
         known["audio_format"] = AudioFormat(data["audio_format"])
+        if heard_by := known.get("heard_by"):
+            known["heard_by"] = SavedAudience.of(heard_by)
         return cls(**known)
 
 
@@ -111,13 +119,23 @@ class SavedSession:
     """Nothing more is taken; with the last outcome the session is over."""
     acknowledge: bool = False
     """The client asked for the end and waits for `session_close_ack`."""
+    room: SavedRoom | None = None
+    """The room that it is in."""
+    words: tuple[SavedWords, ...] = ()
+    """What others said there and it was not told."""
+    said_number: int = 0
+    """How many cuts were made that only others hear."""
     cuts: tuple[SavedCut, ...] = ()
     """Those whose audio may have to be sent again, in order, without a gap."""
+    said: tuple[SavedCut, ...] = ()
+    """Those that only others hear, until all of them have the outcome."""
 
-    def text(self, cuts: list[bytes]) -> str:
+    def text(self, cuts: list[bytes], said: Sequence[bytes] = ()) -> str:
         """Return it as JSON, with cuts that were written before."""
-        head = to_json(_said(self, _HEAD_FIELDS))
-        return (head[:-1] + b',"cuts":[' + b",".join(cuts) + b"]}").decode()
+        parts = [to_json(_said(self, _HEAD_FIELDS))[:-1], b',"cuts":[', b",".join(cuts), b"]"]
+        if said:
+            parts += [b',"said":[', b",".join(said), b"]"]
+        return b"".join((*parts, b"}")).decode()
 
     @classmethod
     def of(cls, text: str) -> Self:
@@ -135,11 +153,17 @@ class SavedSession:
         known["ends"] = tuple(
             SavedEnd(**{name: end[name] for name in _names(SavedEnd)}) for end in ends
         )
-        known["cuts"] = tuple(SavedCut.of(cut) for cut in known.get("cuts", ()))
+        for name in ("cuts", "said"):
+            known[name] = tuple(SavedCut.of(cut) for cut in known.get(name, ()))
+        if room := known.get("room"):
+            known["room"] = SavedRoom(room["code"], room.get("first_language"))
+        known["words"] = tuple(SavedWords.of(one) for one in known.get("words", ()))
         return cls(**known)
 
 
-def saved_cut(cut: Cut, numbers: Numbers, request: str | None) -> SavedCut:
+def saved_cut(
+    cut: Cut, numbers: Numbers, request: str | None, heard_by: SavedAudience | None = None
+) -> SavedCut:
     """Return what is kept of a cut."""
     return SavedCut(
         number=numbers.cut,
@@ -155,6 +179,7 @@ def saved_cut(cut: Cut, numbers: Numbers, request: str | None) -> SavedCut:
         last_seq=cut.last_seq,
         closing=cut.closing,
         request=request,
+        heard_by=heard_by,
     )
 
 
@@ -191,4 +216,6 @@ def _said(record: Any, defaults: Mapping[str, Any]) -> dict[str, Any]:
     return said
 
 
-_HEAD_FIELDS = {each.name: each.default for each in fields(SavedSession) if each.name != "cuts"}
+_HEAD_FIELDS = {each.name: each.default for each in fields(SavedSession)}
+for _name in ("cuts", "said"):
+    del _HEAD_FIELDS[_name]

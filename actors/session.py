@@ -52,6 +52,7 @@ from actors.profile import SessionProfile
 from actors.resumption import SocketResumed
 from actors.room_messages import RoomAsked, RoomMessage, SignalSaid
 from actors.session_ends import ENDING, OPEN, Phase, SessionEnds, SessionUnservedError
+from actors.session_memory import STORE_WAIT_MS
 from actors.session_work import SessionSetup
 from protocol.errors import ErrorCode, MissingReason, ProtocolError
 from protocol.session_outbound import Reconnect
@@ -61,10 +62,6 @@ __all__ = ["SessionActor", "SessionSetup"]
 
 _SAID = (ChunkArrived, UtteranceArrived, ClientBeat, PlaybackStarted, PlaybackEnded)
 """What only a client says that has read its acknowledgement."""
-
-
-_STORE_WAIT_MS = 250.0
-"""A store that does not answer in this time is away; sessions begin without it all the same."""
 
 
 class SessionActor(SessionEnds):
@@ -110,7 +107,7 @@ class SessionActor(SessionEnds):
         if self._resumption is None:
             self._welcome(resumed=False)
         else:
-            self._welcome_at_ms = self.now_ms() + _STORE_WAIT_MS
+            self._welcome_at_ms = self.now_ms() + STORE_WAIT_MS
             self._arm()
         self._log.info("session opened", platform=self._profile.platform)
 
@@ -251,7 +248,9 @@ class SessionActor(SessionEnds):
 
     def _on_resumed(self, message: SocketResumed) -> None:
         """Speak with the client on this socket: the ack, what it has missed, then what comes."""
-        if self._resumption is None or not self._resumption.meet():
+        if self._waits_for_room(message) or self._resumption is None:
+            return
+        if not self._resumption.meet():
             return  # a later resume is on its way
         now_ms = self.now_ms()
         self._downlink.connect(message.outbox)
@@ -321,7 +320,6 @@ class SessionActor(SessionEnds):
         self._farewell = Reconnect(after_ms=message.reconnect_after_ms, reason=message.reason)
         self._downlink.send(self._farewell)
         self._setup.presence.leave(self._profile.session_id)
-        self._leave_room()
         self._finish_if_done()
 
     def _finish_if_done(self) -> None:
@@ -356,7 +354,7 @@ class SessionActor(SessionEnds):
         if self._room is not None:
             self._room.poll(now_ms)
         if self._welcome_at_ms is not None and now_ms >= self._welcome_at_ms:
-            self._welcome(resumed=False)
+            self._wait_no_longer()
         for utterance in self._uplink.overdue(now_ms):
             self._log.warning("an outcome is overdue", job_id=utterance.spec.job_id)
             self._end_everywhere(utterance, JobState.FAILED, MissingReason.JOB_TIMEOUT)
@@ -391,7 +389,7 @@ class SessionActor(SessionEnds):
             self._phase_ends_ms,
             self._welcome_at_ms,
             self._acknowledge_audio(),
-            None if self._room is None else self._room.deadline_ms,
+            None if self._room is None else self._room.deadline_ms(self.now_ms()),
         )
         self.wake_at(min((at_ms for at_ms in deadlines if at_ms is not None), default=None))
         if self._resumption is not None:

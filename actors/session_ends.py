@@ -104,7 +104,8 @@ class SessionEnds(SessionMemory):
         self._downlink.disconnect()
         if outbox is not None:
             outbox.close(code, reason)
-        self._abandon_room()
+        if self._room is not None:
+            self._room.vacate()
         self._uplink.drop_all()
         self._withdraw()
         self.stop()

@@ -14,16 +14,17 @@ from actors.moved_session import MovedSession
 from actors.ports import Outbox
 from actors.profile import SessionProfile
 from actors.resume_token import TokenMint, new_token_key
-from actors.resumption import Resumption
+from actors.resumption import Resumption, SocketResumed
+from actors.room_messages import RoomMessage, RoomOver, RoomSeen
 from actors.saved_session import SavedEnd
+from actors.session_room import SessionRoom
 from actors.session_work import SessionSetup, SessionWork
 from actors.utterances import Utterance
 from protocol.ids import RequestId
-from storage.sessions import Claim
+from storage.sessions import Claim, HeardWords
 
-_NUMBERS_UNTOLD = 500
-"""So much may be heard from others in a room before the store is told how far their numbers are:
-well below what another instance believes a client."""
+STORE_WAIT_MS = 250.0
+"""A store that does not answer in this time is away; sessions begin without it all the same."""
 
 
 class SessionMemory(SessionWork):
@@ -42,10 +43,13 @@ class SessionMemory(SessionWork):
         """While a note is on its way: up to where it tells of cuts."""
         self._tokens_from = ""
         """To be noted: the lowest token that is valid."""
-        self._told_number = 0
-        """How many outcomes were numbered when the store was told last."""
+        self._note_serial = 0
+        self._unconfirmed: dict[int, tuple[HeardWords, ...]] = {}
+        """Words of others by the note that tells of them, until the store has it."""
         self._welcome_at_ms: float | None = None
         """Until when the acknowledgement waits for the store."""
+        self._resumed: SocketResumed | None = None
+        """A client that is back, and hears so once it is known who else is in its room."""
         self._is_token_fresh = False
         """The client has not spoken since it was given its token."""
         self._is_closing = False
@@ -63,11 +67,31 @@ class SessionMemory(SessionWork):
 
     def _restore(self, moved: MovedSession) -> None:
         """Go on where another instance ended; what was delivered there waits for its replay."""
-        now_ms = self.now_ms()
+        now_ms, rooms, saved = self.now_ms(), self._setup.rooms, moved.saved
+        room = None
+        if rooms is not None and (saved.room is not None or saved.words or saved.said):
+            room = self._make_room(rooms)
+            room.restore(moved, now_ms)
         opened = self._uplink.restore(moved, now_ms)
         self._downlink.restore(moved, opened, now_ms)
-        self._is_closing, self._acknowledge = moved.saved.closing, moved.saved.acknowledge
+        self._is_closing, self._acknowledge = saved.closing, saved.acknowledge
+        if room is not None:
+            self._restore_said(room, moved)
+            room.go_on(moved, now_ms)
         self._send_filled()
+
+    def _restore_said(self, room: SessionRoom, moved: MovedSession) -> None:
+        """Tell the others again what they may not have heard: once it is seen where they are."""
+        code = "" if moved.saved.room is None else moved.saved.room.code
+        said: set[int] = set()
+        restored = self._uplink.take_restored(moved)
+        for utterance, _ in restored:
+            index = utterance.spec.utterance_index
+            room.cut_elsewhere(utterance, code, is_first=index not in said)
+            said.add(index)
+        for _, ended in restored:
+            if ended is not None:
+                room.ended(ended)
 
     def _welcome(self, *, resumed: bool) -> None:
         """Acknowledge `session_init`; a client that may resume is told how and from where."""
@@ -84,6 +108,34 @@ class SessionMemory(SessionWork):
                 extensions["message"] = "session resumed"
             ack = ack.model_copy(update=extensions)
         self._downlink.send(ack)
+
+    # ---- who hears what comes next ----------------------------------------------------------
+
+    def _on_resumed(self, message: SocketResumed) -> None:
+        """Speak with the client on this socket."""
+        raise NotImplementedError
+
+    def _waits_for_room(self, message: SocketResumed) -> bool:
+        """Whether the client is answered later: what it says next is for those in its room."""
+        earlier, self._resumed = self._resumed, None
+        if earlier is not None and earlier is not message and self._resumption is not None:
+            self._resumption.meet()
+        if earlier is message or self._room is None or not self._room.is_reclaiming:
+            return False
+        self._resumed = message
+        self._welcome_at_ms = self.now_ms() + STORE_WAIT_MS
+        return True
+
+    def _wait_no_longer(self) -> None:
+        if self._resumed is None:
+            self._welcome(resumed=False)
+        else:
+            self._on_resumed(self._resumed)
+
+    def _on_room(self, message: RoomMessage) -> None:
+        if self._resumed is not None and isinstance(message, RoomSeen | RoomOver):
+            self._on_resumed(self._resumed)
+        super()._on_room(message)
 
     # ---- what the store is told -------------------------------------------------------------
 
@@ -107,9 +159,8 @@ class SessionMemory(SessionWork):
         ledger = self._uplink.ledger
         if ledger is None:
             return ""
-        order = self._downlink.order
+        order, room = self._downlink.order, self._room
         saved = self._uplink.saved()
-        self._told_number = saved.number
         if order.passed or order.late or self._is_closing:
             saved = replace(
                 saved,
@@ -118,7 +169,9 @@ class SessionMemory(SessionWork):
                 closing=self._is_closing,
                 acknowledge=self._acknowledge,
             )
-        return saved.text(ledger.texts())
+        if room is not None:
+            saved = replace(saved, room=room.saved, words=room.saved_words)
+        return saved.text(ledger.texts(), self._uplink.said.texts())
 
     def _state_with(self, utterance: Utterance) -> str:
         if self._uplink.progress is None:
@@ -132,6 +185,10 @@ class SessionMemory(SessionWork):
         if progress is None:
             return
         self._noting_seq = progress.end_seq
+        self._note_serial += 1
+        heard, self._downlink.heard = tuple(self._downlink.heard), []
+        if heard:
+            self._unconfirmed[self._note_serial] = heard
         self._setup.directory.dispatcher.tell(
             NoteSession(
                 self.actor_ref,
@@ -139,6 +196,8 @@ class SessionMemory(SessionWork):
                 self._state(),
                 self._tokens_from,
                 self._noting_seq,
+                self._note_serial,
+                heard,
             )
         )
         self._tokens_from = ""
@@ -148,22 +207,28 @@ class SessionMemory(SessionWork):
         progress = self._uplink.progress
         if progress is None:
             return
-        is_far = self._uplink.number - self._told_number >= _NUMBERS_UNTOLD
-        lags = (progress.lags or is_far) and self._noting_seq is None
-        if self._downlink.wants_note or self._tokens_from or lags:
+        lags = progress.lags and self._noting_seq is None
+        is_elsewhere = self._room is not None and self._room.take_unsaved()
+        if self._downlink.wants_note or self._tokens_from or lags or is_elsewhere:
             progress.lags = self._downlink.wants_note = False
             self._note()
 
     def _on_noted(self, message: SessionNoted) -> None:
-        if self._noting_seq is not None and message.end_seq >= self._noting_seq:
+        if message.serial == self._note_serial:
             self._noting_seq = None
             self._downlink.open_gate()
+        for serial in [one for one in self._unconfirmed if one <= message.serial]:
+            for heard in self._unconfirmed.pop(serial):
+                if self._room is not None:
+                    self._room.kept(heard.key)
         if self._uplink.progress is not None:
             self._uplink.progress.stored(message.end_seq)
 
     def _on_claimed(self, message: SessionClaimed) -> None:
         self._uplink.epoch = message.epoch
         self._noting_seq = None  # should its note be lost, the next one says it as well
+        lost, self._unconfirmed = self._unconfirmed, {}
+        self._downlink.note_again(one for heard in lost.values() for one in heard)
 
     def _settle_token(self) -> None:
         """The client has spoken: it knows its newest token, and the store shall, too."""

@@ -8,7 +8,8 @@ for a room. Must not: decide when the session ends.
 from collections.abc import Callable
 
 from actors.audience import Audience, Track, audience, listener_of
-from actors.downlink import Downlink
+from actors.downlink_memory import DownlinkMemory
+from actors.moved_session import MovedSession
 from actors.outcome import Outcome, WireOutcome, Words, wire_outcome
 from actors.profile import Request, SessionProfile
 from actors.room_hearing import RoomHearing
@@ -28,15 +29,17 @@ from actors.room_messages import (
     WordsCorrected,
     WordsCut,
     WordsReady,
+    WordsTaken,
 )
 from actors.room_seat import RoomSeat
 from actors.room_setup import RoomSetup
 from actors.room_speech import RoomSpeech
 from actors.runtime import tell
+from actors.saved_room import SavedRoom, SavedWords
 from actors.sequencer import Delivery
 from actors.signal_desk import SignalDesk
 from actors.utterances import Utterance
-from protocol.ids import JobId, RequestId
+from protocol.ids import JobId, RequestId, session_of
 from protocol.rooms import RoomExpired
 from protocol.session_outbound import TranslationResult
 from storage.job import JobState
@@ -50,18 +53,19 @@ class SessionRoom:
         "_downlink",
         "_first_language",
         "_hearing",
+        "_owed",
         "_profile",
         "_seat",
         "_setup",
-        "_speech",
         "_take_index",
+        "speech",
     )
 
     def __init__(
         self,
         profile: SessionProfile,
         setup: RoomSetup,
-        downlink: Downlink,
+        downlink: DownlinkMemory,
         take_index: Callable[[], int],
         overdue_ms: float,
     ) -> None:
@@ -73,16 +77,20 @@ class SessionRoom:
         self._seat = RoomSeat(profile, setup, downlink)
         self._seat.on_leave = self.leave
         self._hearing = RoomHearing(overdue_ms)
-        self._speech = RoomSpeech(profile.session_id, setup)
+        self._owed: list[RequestId] = []
+        """Words whose speakers are told that it has them, once it is seen where they are."""
+        self.speech = RoomSpeech(profile.session_id, setup)
+        """What it says to the others, until they have it."""
         self._desk = SignalDesk(profile.session_id, setup, downlink)
 
-    @property
-    def deadline_ms(self) -> float | None:
-        """When `poll` has something to do."""
-        hearing_ms, desk_ms = self._hearing.deadline_ms, self._desk.deadline_ms
-        if hearing_ms is None or desk_ms is None:
-            return desk_ms if hearing_ms is None else hearing_ms
-        return min(hearing_ms, desk_ms)
+    def deadline_ms(self, now_ms: float) -> float | None:
+        """Return when `poll` has something to do."""
+        deadlines = (
+            self._hearing.deadline_ms,
+            self._desk.deadline_ms,
+            self.speech.deadline_ms(now_ms),
+        )
+        return min((at_ms for at_ms in deadlines if at_ms is not None), default=None)
 
     def on(self, message: RoomMessage, now_ms: float) -> None:
         """Handle one message."""
@@ -95,6 +103,8 @@ class SessionRoom:
                 self._desk.relayed(message.sender, message.signal, self._seat.view, now_ms)
             case WordsCut():
                 self._on_words_cut(message, now_ms)
+            case WordsTaken():
+                self.speech.taken(message.key, message.listener)
             case WordsReady():
                 self._hear(message.key, self._hearing.ready(message.key, message.outcome), now_ms)
             case WordsCorrected():
@@ -106,7 +116,7 @@ class SessionRoom:
             case SeatRefused():
                 self._seat.refused(message, now_ms)
             case RoomSeen():
-                self._on_seen(message)
+                self._on_seen(message, now_ms)
             case RoomChanged():
                 if message.code in self._setup.actors:
                     tell(self._setup.at(message.code), RoomTold(message.version))
@@ -116,7 +126,8 @@ class SessionRoom:
                 raise TypeError(f"a session's room cannot handle {type(message).__name__}")
 
     def poll(self, now_ms: float) -> None:
-        """Do what is due: candidates that waited, words that nobody will bring any more."""
+        """Do what is due: candidates that waited, words that got lost or that nobody will bring."""
+        self.speech.poll(now_ms)
         self._desk.poll(self._seat.view, now_ms)
         for key, words in self._hearing.overdue(now_ms, self._setup.wall_ms()):
             self._hear(key, words, now_ms)
@@ -127,6 +138,7 @@ class SessionRoom:
         """Leave the room; what was said and not heard yet ends here."""
         if self._seat.leave():
             self._fall_silent(now_ms)
+            self.speech.left()
 
     def close(self, now_ms: float) -> None:
         """The session ends."""
@@ -137,24 +149,90 @@ class SessionRoom:
         """The client came or went: no jobs are made for one that could not hear them."""
         self._seat.listen(is_listening=is_listening)
 
-    def reclaim(self, code: str) -> None:
-        """The session came from another instance, and its seat in this room comes along."""
-        self._seat.reclaim(code)
+    # ---- from one instance to another -------------------------------------------------------
+
+    @property
+    def is_reclaiming(self) -> bool:
+        """Whether it came from another instance, and has not seen its room yet."""
+        return self._seat.is_reclaiming
+
+    @property
+    def saved(self) -> SavedRoom | None:
+        """Which room it is in, for another instance."""
+        code = self._seat.saved_code
+        return None if code is None else SavedRoom(code, self._first_language)
+
+    @property
+    def saved_words(self) -> tuple[SavedWords, ...]:
+        """What others said and its client was not told."""
+        return self._hearing.saved(self._downlink.number_of)
+
+    def take_unsaved(self) -> bool:
+        """Return whether the room is another one than the store was told, once."""
+        is_unsaved, self._seat.is_unsaved = self._seat.is_unsaved, False
+        return is_unsaved
+
+    def restore(self, moved: MovedSession, now_ms: float) -> None:
+        """Begin where another instance stopped: what others said has its place already."""
+        room = moved.saved.room
+        heard = moved.heard()
+        had = [one.key for one in moved.saved.words if one.number in heard]
+        had += [one.key for one in moved.words.values()]
+        code = "" if room is None else room.code
+        self._hearing.restore(moved.open_words().values(), had, code, now_ms)
+        self._first_language = None if room is None else room.first_language
+
+    def go_on(self, moved: MovedSession, now_ms: float) -> None:
+        """Have its seat here from now on; without one nobody tells it anything any more."""
+        room = moved.saved.room
+        if room is None:
+            self._fall_silent(now_ms)
+        else:
+            self._seat.reclaim(room.code, moved.epoch)
+
+    def vacate(self) -> None:
+        """The session goes on elsewhere, and its seat goes along."""
+        self._seat.vacate()
+
+    def kept(self, key: RequestId) -> None:
+        """The store has what another member said: the client hears it, wherever it goes."""
+        self._hearing.told(key)
+        self._took(key)
+
+    def _took(self, key: RequestId) -> None:
+        """Tell the speaker to let go of it."""
+        speaker, view = session_of(key), self._seat.view
+        if view is None:
+            self._owed.append(key)
+            return
+        seat = view.seat(speaker)
+        if seat is None:
+            return  # it has left, and keeps nothing for others
+        there = self._setup.directory.session_at(seat.instance_id, speaker)
+        if there is not None:
+            tell(there, WordsTaken(key, self._profile.session_id))
 
     def store_emptied(self) -> None:
         """The store has lost its data, and the room with it."""
         self._seat.store_emptied()
 
-    def _on_seen(self, message: RoomSeen) -> None:
+    def _on_seen(self, message: RoomSeen, now_ms: float) -> None:
         self._seat.seen(message.view)
         if self._seat.view is message.view:
-            self._desk.keep_only({seat.session_id for seat in message.view.seats})
+            present = {seat.session_id for seat in message.view.seats}
+            self._desk.keep_only(present)
+            self.speech.seen(message.view)
+            owed, self._owed = self._owed, []
+            for key in owed:
+                self._took(key)
+            for key, words in self._hearing.orphaned(present, self._setup.wall_ms()):
+                self._hear(key, words, now_ms)
 
     def _on_over(self, message: RoomOver, now_ms: float) -> None:
         if self._seat.over(message.code):
-            text = "nobody has spoken in this room for a long time: it is closed"
-            self._downlink.send(RoomExpired(room_code=message.code, message=text))
+            self._downlink.send(RoomExpired(room_code=message.code, message=message.why))
             self._fall_silent(now_ms)
+            self.speech.left()
 
     def _fall_silent(self, now_ms: float) -> None:
         self._desk.keep_only(set())
@@ -186,23 +264,27 @@ class SessionRoom:
         """Tell who will hear it that something was said."""
         if self._seat.code is not None and is_first:
             tell(self._setup.at(self._seat.code), MemberSpoke())
-        self._speech.cut(utterance, self._seat.code or "", is_first=is_first)
+        self.speech.cut(utterance, self._seat.code or "", is_first=is_first)
+
+    def cut_elsewhere(self, utterance: Utterance, code: str, *, is_first: bool) -> None:
+        """Go on with what was said while the session was on another instance."""
+        self.speech.cut(utterance, code, is_first=is_first)
 
     def ended(self, outcome: Outcome) -> None:
         """Bring the outcome of a job to those who hear it."""
         ended = outcome.ended
         is_empty = ended.state is JobState.EMPTY and ended.result is not None
-        self._speech.ended(outcome.utterance, self._unnumbered(outcome), is_empty=is_empty)
+        self.speech.ended(outcome.utterance, self._unnumbered(outcome), is_empty=is_empty)
 
     def replaced(self, outcome: Outcome) -> None:
         """A full result came after an empty one."""
         full = self._unnumbered(outcome)
         if isinstance(full, TranslationResult):
-            self._speech.corrected(outcome.utterance, full)
+            self.speech.corrected(outcome.utterance, full)
 
     def take_empty(self, job_id: JobId) -> Utterance | None:
         """Return the utterance whose job ended empty a moment ago, once."""
-        return self._speech.empty(job_id)
+        return self.speech.empty(job_id)
 
     def _unnumbered(self, outcome: Outcome) -> WireOutcome:
         key = outcome.utterance.spec.request_id
@@ -212,8 +294,11 @@ class SessionRoom:
     # ---- hearing ----------------------------------------------------------------------------
 
     def _on_words_cut(self, message: WordsCut, now_ms: float) -> None:
-        if message.room_code == self._seat.code:
-            self._hearing.cut(message, self._take_index(), now_ms)
+        if self._hearing.has_had(message.key):
+            self._took(message.key)
+        elif message.room_code == self._seat.code and self._hearing.cut(
+            message, self._take_index, now_ms
+        ):
             self._downlink.expect_words(message.key)
 
     def _on_words_corrected(self, message: WordsCorrected) -> None:
@@ -222,5 +307,8 @@ class SessionRoom:
             self._downlink.correct_words(message.key, heard)
 
     def _hear(self, key: RequestId, words: Words | None, now_ms: float) -> None:
-        if words is not None:
-            self._downlink.words(key, words, now_ms)
+        if words is None:
+            return
+        self._downlink.words(key, words, now_ms)
+        if not self._profile.is_resumable:
+            self._hearing.told(key)  # nobody else has to know when

@@ -11,7 +11,8 @@ from loguru import logger
 
 from actors.admission import HeldAudio
 from actors.directory import Directory
-from actors.downlink import Downlink, DownlinkOptions
+from actors.downlink import DownlinkOptions
+from actors.downlink_memory import DownlinkMemory
 from actors.messages import (
     ChunkArrived,
     ClientBeat,
@@ -76,13 +77,14 @@ class SessionWork(LoopActor):
         self._profile = profile
         self._setup = setup
         self._uplink = Uplink(profile, setup.uplink, setup.held)
-        self._downlink = Downlink(
+        self._downlink = DownlinkMemory(
             profile.session_id,
             setup.downlink,
             setup.wall_ms,
             self._on_delivered if profile.is_resumable else None,
         )
         self._downlink.outbox = outbox
+        self._uplink.wall_ms = setup.wall_ms
         self._downlink.next_number = self._uplink.next_number
         self._downlink.knows_results_only = profile.is_gateway
         self._room: SessionRoom | None = None
@@ -273,33 +275,25 @@ class SessionWork(LoopActor):
     # ---- the room ---------------------------------------------------------------------------
 
     def _on_room(self, message: RoomMessage) -> None:
-        rooms, profile, uplink = self._setup.rooms, self._profile, self._setup.uplink
-        if rooms is None:
+        if self._setup.rooms is None:
             text = "rooms and voice links are not offered here"
             self._refuse(ProtocolError(ErrorCode.UNSUPPORTED_FEATURE, text))
             return
-        if self._room is None:
-            overdue_ms = uplink.job_lifetime_ms + uplink.overdue_ms
-            self._room = SessionRoom(
-                profile, rooms, self._downlink, self._uplink.take_index, overdue_ms
-            )
-            self._uplink.audience = self._room.audience
-        self._room.on(message, self.now_ms())
+        room = self._room or self._make_room(self._setup.rooms)
+        room.on(message, self.now_ms())
+
+    def _make_room(self, rooms: RoomSetup) -> SessionRoom:
+        overdue_ms = self._setup.uplink.job_lifetime_ms + self._setup.uplink.overdue_ms
+        take_index = self._uplink.take_index
+        room = SessionRoom(self._profile, rooms, self._downlink, take_index, overdue_ms)
+        self._room = room
+        self._uplink.audience = room.audience
+        room.speech.on_settled = self._uplink.said_settled
+        return room
 
     def _leave_room(self) -> None:
         if self._room is not None:
             self._room.close(self.now_ms())
-
-    def _abandon_room(self) -> None:
-        """The session goes on elsewhere without its room: nobody there waits for it in vain."""
-        if self._room is None:
-            return
-        for utterance in self._uplink.open:
-            if utterance.track is not None:
-                job_id, reason = utterance.spec.job_id, MissingReason.INSTANCE_LOST
-                ended = JobEnded(job_id, JobState.FAILED, reason, None, 0, None)
-                self._room.ended(Outcome(utterance, ended))
-        self._leave_room()
 
     # ---- what a client that may resume hears beside it --------------------------------------
 

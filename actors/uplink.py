@@ -147,10 +147,11 @@ class Uplink(UplinkMemory):
         utterance = self.open.close(job_id)
         if utterance is not None:
             spec = utterance.spec
-            if utterance.track is None or not self.open.has_said(spec.utterance_index):
+            is_last = not self.open.has_said(spec.utterance_index)
+            if utterance.track is None or is_last:
                 self._segmenter.turn_segment_closed(utterance.work.turn_id, spec.turn_part)
-            if utterance.awaits_replay and self._replay is not None:
-                self._replay.forget(spec.cut)
+            if utterance.awaits_replay and self._replay is not None and is_last:
+                self._replay.forget(spec.utterance_index)
             self._account()
         return utterance
 
@@ -244,9 +245,10 @@ class Uplink(UplinkMemory):
             request = in_language(request, track)
         is_own = track is None or track.for_speaker
         job_id = new_job_id(self._profile.session_id)
-        numbers = Numbers(job_id, index, self.epoch, self.next_number() if is_own else 0)
+        number = self.next_number() if is_own else self.next_said_number()
+        numbers = Numbers(job_id, index, self.epoch, number)
         spec = spec_of(self._profile, request, cut, numbers, self._options.job_lifetime_ms)
-        if not is_own:
+        if not (is_own or number):
             spec = replace(spec, is_recorded=False)
         return Utterance(
             spec=spec,

@@ -4,16 +4,18 @@ It says what another instance needs to go on, and goes on where another one stop
 there is open here, and its audio comes again. Must not: decide what is cut.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from actors.admission import HeldAudio
 from actors.audio_progress import AudioProgress
 from actors.cut import Cut
-from actors.cut_ledger import CutLedger
+from actors.cut_ledger import CutLedger, SaidLedger
 from actors.cut_replay import CutReplay
-from actors.messages import ChunkArrived
+from actors.messages import ChunkArrived, JobEnded
 from actors.moved_session import MovedSession
+from actors.outcome import Outcome, outcome_of
 from actors.profile import Numbers, Request, SessionProfile, in_language
+from actors.saved_room import SavedAudience, restored_readers, saved_audience
 from actors.saved_session import SavedCut, SavedSession, SavedTurn, saved_cut
 from actors.segmenter import CLOSING_SILENCE_MS, Segmenter
 from actors.turn import Turn
@@ -21,7 +23,9 @@ from actors.uplink_options import UplinkOptions
 from actors.used_indexes import UsedIndexes
 from actors.utterances import OpenUtterances, Utterance
 from protocol.audio import silence
+from protocol.errors import MissingReason
 from protocol.ids import RequestId, TurnId
+from storage.job import JobState
 
 
 class UplinkMemory:
@@ -50,9 +54,13 @@ class UplinkMemory:
         """What has arrived and what may be forgotten; None unless the client may resume."""
         self.ledger: CutLedger | None = None
         """What another instance would have to know of the cuts; None as above."""
+        self.said = SaidLedger()
+        """The same of those that only others hear, in a room."""
+        self.wall_ms: Callable[[], int] = lambda: 0
         self._replay: CutReplay | None = None
         """For audio that was cut elsewhere and comes again."""
         self._filled: list[Utterance] = []
+        self._restored: list[tuple[Utterance, SavedCut]] = []
         if profile.is_resumable:
             self.progress = AudioProgress(options.audio_ack_interval_ms)
             self.ledger = CutLedger()
@@ -60,14 +68,18 @@ class UplinkMemory:
     def _remember(
         self, cut: Cut, utterance: Utterance, request: Request, *, is_message: bool
     ) -> None:
-        """Note where it was cut, once: what only others hear does not go on elsewhere."""
+        """Note where it was cut, and who hears it."""
         spec, track = utterance.spec, utterance.track
         if self.ledger is None or not spec.cut:
             return
         own = request if track is None else in_language(request, track)
         asked = own.text() if is_message or own != request else None
         numbers = Numbers(spec.job_id, spec.utterance_index, spec.session_epoch, spec.cut)
-        self.ledger.add(spec.request_id, saved_cut(cut, numbers, asked))
+        saved = saved_cut(cut, numbers, asked, saved_audience(utterance, self.wall_ms()))
+        if spec.cut > 0:
+            self.ledger.add(spec.request_id, saved)
+        else:
+            self.said.add(saved)
 
     @property
     def number(self) -> int:
@@ -77,6 +89,15 @@ class UplinkMemory:
     def next_number(self) -> int:
         """Return the number of what the client hears next in order; 0 if it cannot resume."""
         return 0 if self.ledger is None else self.ledger.next_number()
+
+    def next_said_number(self) -> int:
+        """Return the number of what only others hear; 0 if the session cannot be resumed."""
+        return 0 if self.ledger is None else self.said.next_number()
+
+    def said_settled(self, utterance_index: int) -> None:
+        """Those who hear an utterance have it, in whichever language has ended."""
+        if not self.open.has_said(utterance_index):
+            self.said.settle(utterance_index)
 
     def saved(self) -> SavedSession:
         """Return what another instance needs besides the cuts."""
@@ -90,6 +111,7 @@ class UplinkMemory:
             sample_rate_hz=segmenter.sample_rate_hz,
             turn=None if turn is None else SavedTurn(turn.turn_id, turn.next_part, turn.ticks),
             ends=() if ledger is None else ledger.ends,
+            said_number=self.said.count,
         )
 
     def restore(self, moved: MovedSession, now_ms: float) -> dict[int, Utterance]:
@@ -116,11 +138,18 @@ class UplinkMemory:
             elif opened:
                 ledger.keep(cut)
             if cut.first_seq is not None and cut.last_seq is not None:
-                replay.add(cut.number, (cut.first_seq, cut.last_seq), wanted=is_open)
+                replay.add(cut.index, (cut.first_seq, cut.last_seq), wanted=is_open)
                 if is_open:
                     next_seq = min(next_seq, cut.first_seq)
+        for cut in saved.said:
+            if cut.first_seq is not None and cut.last_seq is not None:
+                is_open = moved.is_open(cut, self._told_before_ms)
+                replay.add(cut.index, (cut.first_seq, cut.last_seq), wanted=is_open)
+                if is_open:
+                    next_seq = min(next_seq, cut.first_seq)
+        self._restore_heard(moved, opened, now_ms)
         if saved.turn is not None:
-            turn, parts = saved.turn, _parts_of(saved.turn.turn_id, opened.values())
+            turn, parts = saved.turn, _parts_of(saved.turn.turn_id, self.open)
             again = Turn.restored(turn.turn_id, turn.next_part, turn.ticks, parts)
             self._segmenter.restore(again, now_ms)
         if self.progress is not None:
@@ -128,10 +157,71 @@ class UplinkMemory:
         self.detached(now_ms)
         return opened
 
+    def _restore_heard(
+        self, moved: MovedSession, opened: dict[int, Utterance], now_ms: float
+    ) -> None:
+        """Go on with what others hear: what has a job is open, the rest is told again."""
+        self.said = SaidLedger(moved.saved.said_number)
+        by_index: dict[int, list[tuple[SavedCut, SavedAudience]]] = {}
+        for cut in (*moved.saved.cuts, *moved.saved.said):
+            if cut.heard_by is not None:
+                by_index.setdefault(cut.index, []).append((cut, cut.heard_by))
+        for cuts in by_index.values():
+            readers = restored_readers([heard_by for _, heard_by in cuts])
+            for cut, _ in cuts:
+                utterance = opened.get(cut.number)
+                is_said = cut.number < 0 and moved.is_open(cut, self._told_before_ms)
+                if utterance is None and is_said:
+                    utterance = self._reopen(cut, moved, now_ms)
+                elif utterance is None:
+                    utterance = self._rebuilt(cut, moved, now_ms)
+                    if cut.number < 0:
+                        self.said.add(cut)
+                utterance.readers = readers
+                self._restored.append((utterance, cut))
+
+    @property
+    def _told_before_ms(self) -> int:
+        """What was cut before that (Unix ms) everybody has been told."""
+        options = self._options
+        return self.wall_ms() - options.job_lifetime_ms - int(options.overdue_ms)
+
+    def take_restored(self, moved: MovedSession) -> list[tuple[Utterance, Outcome | None]]:
+        """Return, once, what others hear, with the outcome of what is not open."""
+        restored, self._restored = self._restored, []
+        found: list[tuple[Utterance, Outcome | None]] = []
+        for utterance, cut in restored:
+            known = moved.outcomes.get(cut.number)
+            if self.open.get(cut.job_id) is not None:
+                found.append((utterance, None))
+            elif cut.heard_by is None or cut.heard_by.cut_at_ms < self._told_before_ms:
+                self.said.settle(cut.index)
+            elif known is not None:
+                found.append((utterance, outcome_of(utterance, known)))
+            else:
+                lost = MissingReason.INSTANCE_LOST
+                ended = JobEnded(cut.job_id, JobState.FAILED, lost, None, 0, None)
+                found.append((utterance, Outcome(utterance, ended)))
+        return found
+
     def _reopen(self, saved: SavedCut, moved: MovedSession, now_ms: float) -> Utterance:
         """Return an utterance that was cut elsewhere; what it consists of comes again."""
+        utterance = self._rebuilt(saved, moved, now_ms)
+        self.open.add(utterance)
+        if self.ledger is not None and self.progress is not None:
+            if saved.number > 0:
+                self.ledger.add(utterance.spec.request_id, saved)
+            else:
+                self.said.add(saved)
+            self.progress.cut(utterance.spec.request_id, saved.first_seq)
+        if saved.closing and saved.first_seq is None:
+            self._fill(utterance, b"")
+        return utterance
+
+    def _rebuilt(self, saved: SavedCut, moved: MovedSession, now_ms: float) -> Utterance:
         spec, work = moved.job(saved, self._options)
-        utterance = Utterance(
+        heard_by = saved.heard_by
+        return Utterance(
             spec=spec,
             work=work,
             reason=saved.reason,
@@ -141,14 +231,8 @@ class UplinkMemory:
             is_repeatable=saved.request is not None,
             awaits_replay=True,
             has_job=saved.job_id in moved.jobs,
+            track=None if heard_by is None else heard_by.track(spec.language),
         )
-        self.open.add(utterance)
-        if self.ledger is not None and self.progress is not None:
-            self.ledger.add(utterance.spec.request_id, saved)
-            self.progress.cut(utterance.spec.request_id, saved.first_seq)
-        if saved.closing and saved.first_seq is None:
-            self._fill(utterance, b"")
-        return utterance
 
     def chunk_again(self, message: ChunkArrived) -> None:
         """Take audio only if it was cut before: nothing else counts any more."""
@@ -162,10 +246,10 @@ class UplinkMemory:
         """Take audio that was cut elsewhere: the boundaries decide what it belongs to."""
         restored = replay.take(message.seq, message.audio)
         if restored is not None:
-            for utterance in self.open:
-                if utterance.spec.cut == restored.number and utterance.awaits_replay:
+            for utterance in list(self.open):
+                is_it = utterance.spec.utterance_index == restored.utterance_index
+                if is_it and utterance.awaits_replay:
                     self._fill(utterance, restored.audio)
-                    break
         self._account()
 
     def _fill_repeated(self, key: RequestId, audio: bytes) -> None:

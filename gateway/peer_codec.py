@@ -28,6 +28,7 @@ from actors.room_messages import (
     WordsCorrected,
     WordsCut,
     WordsReady,
+    WordsTaken,
 )
 from protocol.ids import InstanceId, SessionId
 from protocol.peer import Address, Parcel, PeerProtocolError
@@ -39,7 +40,7 @@ SessionWay = Callable[[InstanceId, SessionId], Mailbox | None]
 _CROSSING = (
     *(WithdrawJob, KeepJob, LinkBeat),
     *(ResultArrived, JobAccepted, JobUndelivered, PartialArrived),
-    *(RoomChanged, WordsCut, WordsReady, WordsCorrected, SignalRelayed),
+    *(RoomChanged, WordsCut, WordsReady, WordsCorrected, WordsTaken, SignalRelayed),
 )
 """Messages that cross as they are. An assignment crosses without its session's mailbox."""
 

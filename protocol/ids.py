@@ -64,3 +64,8 @@ def new_trace_id() -> TraceId:
 def request_id(session_id: SessionId, utterance_index: int, language: str) -> RequestId:
     """Return the id under which a repetition of this request is recognised."""
     return RequestId(f"{session_id}:{utterance_index}:{language}")
+
+
+def session_of(request: RequestId) -> SessionId:
+    """Return the session that a request id begins with."""
+    return SessionId(request.rsplit(":", 2)[0])

@@ -152,7 +152,7 @@ class ResumeBench:
         notes = self.dispatcher.of(NoteSession)
         for note in notes[self._notes_answered :]:
             self._notes_answered += 1
-            self.actor.on_receive(SessionNoted(note.end_seq))
+            self.actor.on_receive(SessionNoted(note.end_seq, note.serial))
 
     def advance_to(self, now_ms: float) -> None:
         """Let time pass."""

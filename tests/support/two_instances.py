@@ -20,13 +20,14 @@ from actors.room_messages import (
     WordsCorrected,
     WordsCut,
     WordsReady,
+    WordsTaken,
 )
 from cli.scheduler import Scheduler
 from cli.settings import Settings
 from gateway.options import GatewayOptions
 from protocol.ids import InstanceId, NodeId, SessionId
 
-_CROSSING = (RoomChanged, WordsCut, WordsReady, WordsCorrected, SignalRelayed)
+_CROSSING = (RoomChanged, WordsCut, WordsReady, WordsCorrected, WordsTaken, SignalRelayed)
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in _CROSSING}
 
 
