@@ -36,6 +36,8 @@ QUICK: Final = BenchOptions(
     crowd=200,
     overload_seconds=2.0,
     least_goodput_kept=0.0,
+    rounds=1,
+    worker_load=0.2,
     warm_up_seconds=0.5,
     seconds=1.5,
 )
@@ -68,6 +70,22 @@ _LINES: Final = (
     ("outcomes", "outcomes", ",.0f"),
     ("most_open_at_a_node", "most open at node", ".0f"),
     ("load_behind_ms", "load behind ms", ".0f"),
+    ("workers", "workers", ".0f"),
+    ("utterances_offered_per_second", "utterances/s, each", ",.0f"),
+    ("one_us_per_utterance", "µs/utterance, one", ",.0f"),
+    ("many_us_per_utterance", "µs/utterance, several", ",.0f"),
+    ("utterance_cpu_ratio", "CPU/utterance, ratio", ".2f"),
+    ("utterance_store_cpu_ratio", "store, ratio", ".2f"),
+    ("utterance_trips_ratio", "trips, ratio", ".2f"),
+    ("utterances_crossed_percent", "crossed %", ".0f"),
+    ("ingest_chunks_per_second", "chunks/s, each", ",.0f"),
+    ("one_us_per_chunk", "µs/chunk, one", ",.1f"),
+    ("many_us_per_chunk", "µs/chunk, several", ",.1f"),
+    ("chunk_cpu_ratio", "CPU/chunk, ratio", ".2f"),
+    ("ingest_crossed_percent", "crossed % (ingest)", ".0f"),
+    ("busiest_worker_percent", "busiest worker's %", ".0f"),
+    ("ingest_ratio", "ingest, ratio", ".2f"),
+    ("projected_ingest_ratio", "ingest, projected", ".2f"),
 )
 """Name of a figure, how a reader calls it, and its layout."""
 
@@ -94,6 +112,8 @@ def main(argv: Sequence[str]) -> int:
     for table in tables_of(rows):
         console.print(table)
     console.print(_CAPTION, style="dim", highlight=False)
+    for note in (f"{row.scenario}: {note}" for row in rows for note in row.notes):
+        console.print(note, highlight=False)
     for name, value in ratios.items():
         console.print(f"{name.replace('_', ' ')}: {value:.2f}")
     if arguments.json is not None:
@@ -111,6 +131,7 @@ def options_from(arguments: argparse.Namespace) -> BenchOptions:
     names = (
         *("sessions", "nodes", "node_capacity", "result_bytes", "active", "idle", "burst"),
         *("crowd", "saturation", "overload_factor", "overload_seconds"),
+        *("workers", "worker_load", "rounds"),
         *("seconds", "warm_up_seconds", "redis_url"),
     )
     given = {name: getattr(arguments, name) for name in names}
@@ -215,6 +236,9 @@ def json_document(
             "crowd": options.crowd,
             "overload_factor": options.overload_factor,
             "overload_seconds": options.overload_seconds,
+            "workers": options.workers,
+            "worker_load": options.worker_load,
+            "rounds": options.rounds,
             "chunks_per_second": options.pace.chunks_per_second,
             "seconds": options.seconds,
             "store": "redis-url" if options.redis_url else "embedded",
@@ -224,6 +248,7 @@ def json_document(
                 "scenario": str(row.scenario),
                 "figures": row.figures,
                 "scripts": dict(row.scripts),
+                "notes": row.notes,
                 "problems": row.problems,
             }
             for row in rows
@@ -264,6 +289,9 @@ def parser() -> argparse.ArgumentParser:
     add("--saturation", type=float, help="utterances/s known to be the peak: do not look for it")
     add("--overload-factor", type=float, help="what is offered, as a multiple of the peak (1.3)")
     add("--overload-seconds", type=float, help="how long (30)")
+    add("--workers", type=_positive, help="workers that are compared with one (2)")
+    add("--worker-load", type=float, help="how busy one is under what both are offered (0.5)")
+    add("--rounds", type=_positive, help="how often one and several take turns (5)")
     add("--seconds", type=float, help="length of a measured window (5)")
     add("--warm-up-seconds", type=float, help="load before a window (2)")
     add("--redis-url", help="a Redis to use instead of the scheduler's embedded store")

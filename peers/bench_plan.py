@@ -47,6 +47,8 @@ class Scenario(StrEnum):
     """Two instances, sessions on one and nodes on the other."""
     OVERLOAD = "overload"
     """More than the scheduler can do, for a while: what is left of its best rate."""
+    WORKERS = "workers"
+    """Several workers behind one port beside one, in turn under the same load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,12 @@ class BenchOptions:
     overload_seconds: float = 30.0
     least_goodput_kept: float = 0.8
     """Share of the best goodput that an overload may not fall below."""
+    workers: int = 2
+    """How many are compared with one."""
+    worker_load: float = 0.5
+    """How busy one worker is to be under what both sides are offered, as a share of a core."""
+    rounds: int = 5
+    """How often each side has its turn."""
     warm_up_seconds: float = 2.0
     seconds: float = 5.0
     """Length of the measured window."""
@@ -86,6 +94,11 @@ class BenchOptions:
     cwd: Path = ROOT
     """Where the scheduler's command is run."""
 
+    @property
+    def utterances_per_second(self) -> float:
+        """What the sessions of the ingest scenarios say together."""
+        return self.active * self.pace.chunks_per_second / self.pace.utterance_chunks
+
 
 @dataclass(slots=True)
 class Row:
@@ -97,6 +110,8 @@ class Row:
     scripts: Mapping[str, float] = field(default_factory=dict)
     """Script runs per utterance, by script."""
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What one has to know to read the figures."""
 
 
 def scheduler_command(options: BenchOptions) -> tuple[str, ...]:
@@ -110,6 +125,16 @@ def split_cores(cores: Sequence[int]) -> tuple[list[int], list[int]]:
     return ([cores[0]], list(cores[1:])) if len(cores) > 1 else ([], [])
 
 
+def cores_for_workers(cores: Sequence[int], workers: int) -> tuple[list[int], list[int]]:
+    """Return the cores of several workers and everybody else's: one each where there are enough.
+
+    Where there are fewer they share the core that one worker would have to itself.
+    """
+    if len(cores) < workers + CORES_SHARED_BY_THE_LOAD:
+        return split_cores(cores)
+    return list(cores[:workers]), list(cores[workers:])
+
+
 def worker_specs(
     scenario: Scenario, options: BenchOptions, port: int, cores: int
 ) -> list[WorkerSpec]:
@@ -119,9 +144,10 @@ def worker_specs(
     nodes come first, in a process of their own, and the clients are spread over several.
     """
     node = NodeShape(capacity=options.node_capacity, result_bytes=options.result_bytes)
-    is_paced = scenario in (Scenario.INGEST_JSON, Scenario.INGEST_BINARY, Scenario.OVERLOAD)
+    is_crowd = scenario in (Scenario.OVERLOAD, Scenario.WORKERS)
+    is_paced = is_crowd or scenario in (Scenario.INGEST_JSON, Scenario.INGEST_BINARY)
     sessions = options.active if is_paced else options.sessions
-    if scenario is Scenario.OVERLOAD:
+    if is_crowd:
         sessions = options.crowd
     spec = WorkerSpec(
         host=HOST,

@@ -32,6 +32,7 @@ from peers.bench_plan import (
 )
 from peers.bench_server import HOST, BenchError, Metrics, running_server
 from peers.bench_worker import RhythmName, WorkerSpec
+from peers.bench_workers import run_workers
 from peers.simulated_node import NodeShape
 
 BURST_NODE_DELAY_MS: Final = 10
@@ -58,6 +59,8 @@ async def run_scenario(scenario: Scenario, options: BenchOptions) -> Row:
             return await _run_pair(scenario, options)
         case Scenario.OVERLOAD:
             return await run_overload(options)
+        case Scenario.WORKERS:
+            return await run_workers(options)
 
 
 async def _run_steady(scenario: Scenario, options: BenchOptions) -> Row:

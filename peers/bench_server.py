@@ -7,14 +7,15 @@ It ends the process it started and nothing else.
 import asyncio
 import contextlib
 import http.client
+import json
 import os
 import re
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from peers import process_usage
 
@@ -23,6 +24,8 @@ START_TIMEOUT_SECONDS: Final = 15.0
 STOP_TIMEOUT_SECONDS: Final = 10.0
 REQUEST_TIMEOUT_SECONDS: Final = 5.0
 POLL_SECONDS: Final = 0.05
+STORE_PROGRAMS: Final = frozenset({"valkey-server", "redis-server"})
+"""What an embedded store runs; everything else that the server starts is the server's own."""
 _STDERR_SHOWN: Final = 800
 
 _SAMPLE: Final = re.compile(r"^(\w+)(\{.*\})? (\S+)")
@@ -39,11 +42,25 @@ class Usage:
     at_seconds: float
     """Monotonic clock."""
     server_cpu_seconds: float | None
+    """Of all its processes but the store: workers, and whoever keeps them running."""
     store_cpu_seconds: float | None
-    """All child processes together; None without any."""
+    """None without a store of its own."""
     resident_kb: int | None
     server_waiting_seconds: float | None = None
     """Ready to run while something else had the core."""
+    process_cpu_seconds: Mapping[int, float] = field(default_factory=dict)
+    """Of each of its processes but the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One instance of the scheduler, as it tells itself."""
+
+    pid: int
+    sessions: int
+    """That live there."""
+    nodes: int
+    """That are connected there."""
 
 
 class Metrics:
@@ -89,22 +106,43 @@ class ServerUnderTest:
         return self._process.returncode is None
 
     def usage(self) -> Usage:
-        """Read what the server and its children have cost so far."""
-        store = [process_usage.cpu_seconds(pid) for pid in process_usage.children(self.pid)]
-        known = [seconds for seconds in store if seconds is not None]
+        """Read what the server and its store have cost so far."""
+        own, store = self._processes()
+        each = {pid: process_usage.cpu_seconds(pid) for pid in own}
+        known = {pid: seconds for pid, seconds in each.items() if seconds is not None}
         return Usage(
             at_seconds=asyncio.get_running_loop().time(),
-            server_cpu_seconds=process_usage.cpu_seconds(self.pid),
-            store_cpu_seconds=sum(known) if known else None,
-            resident_kb=process_usage.resident_kb(self.pid),
-            server_waiting_seconds=process_usage.waiting_seconds(self.pid),
+            server_cpu_seconds=sum(known.values()) if self.pid in known else None,
+            store_cpu_seconds=_sum(process_usage.cpu_seconds(pid) for pid in store),
+            resident_kb=_sum(process_usage.resident_kb(pid) for pid in own),
+            server_waiting_seconds=_sum(process_usage.waiting_seconds(pid) for pid in own),
+            process_cpu_seconds=known,
         )
 
     def pin(self, server_cores: list[int], other_cores: list[int]) -> None:
-        """Give the server its own cores, and its children (the store) the others."""
-        process_usage.pin(self.pid, server_cores)
-        for child in process_usage.children(self.pid):
-            process_usage.pin(child, other_cores)
+        """Give the server its own cores, and its store the others."""
+        own, store = self._processes()
+        for pid in own:
+            process_usage.pin(pid, server_cores)
+        for pid in store:
+            process_usage.pin(pid, other_cores)
+
+    def _processes(self) -> tuple[list[int], list[int]]:
+        """Return the server's own processes, and its store's."""
+        started = process_usage.descendants(self.pid)
+        store = [pid for pid in started if process_usage.program(pid) in STORE_PROGRAMS]
+        return [self.pid, *(pid for pid in started if pid not in store)], store
+
+    async def instances(self) -> list[Instance]:
+        """Ask the server which instances it consists of, in the order of their processes.
+
+        Raises:
+            BenchError: it did not answer.
+        """
+        told = json.loads(await self._read("/api/v1/cluster"))["instances"]
+        alive = [one for one in told if one["is_online"]]
+        found = [Instance(one["pid"], one["sessions_owned"], one["nodes_owned"]) for one in alive]
+        return sorted(found, key=lambda instance: instance.pid)
 
     async def metrics(self) -> Metrics:
         """Read `/metrics`.
@@ -112,13 +150,16 @@ class ServerUnderTest:
         Raises:
             BenchError: it did not answer.
         """
+        return Metrics(await self._read("/metrics"))
+
+    async def _read(self, path: str) -> str:
         try:
-            status, body = await asyncio.to_thread(_get, self.port, "/metrics")
+            status, body = await asyncio.to_thread(_get, self.port, path)
         except (OSError, http.client.HTTPException) as error:
-            raise BenchError(f"/metrics did not answer: {error}") from error
+            raise BenchError(f"{path} did not answer: {error}") from error
         if status != http.client.OK:
-            raise BenchError(f"/metrics answered with status {status}")
-        return Metrics(body)
+            raise BenchError(f"{path} answered with status {status}")
+        return body
 
     async def is_ready(self) -> bool:
         """Tell whether `/ready` answers with 200."""
@@ -182,6 +223,15 @@ async def running_server(command: Sequence[str], cwd: Path) -> AsyncIterator[Ser
             yield server
         finally:
             await server.stop()
+
+
+_Number = TypeVar("_Number", int, float)
+
+
+def _sum(values: Iterable[_Number | None]) -> _Number | None:
+    """Return the sum of what is known; None when nothing is."""
+    known = [value for value in values if value is not None]
+    return sum(known[1:], known[0]) if known else None
 
 
 def _environment() -> dict[str, str]:

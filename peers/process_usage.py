@@ -1,4 +1,4 @@
-"""What a process costs, read from /proc: processor time, resident memory, children, cores.
+"""What a process costs, read from /proc: processor time, memory, descendants, cores.
 
 Linux only; elsewhere every figure is None and pinning does nothing. Reads and pins processes that
 the caller started and nothing else.
@@ -53,17 +53,27 @@ def resident_kb(pid: int) -> int | None:
     return pages * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
-def children(pid: int) -> list[int]:
-    """Return the processes whose parent is `pid`."""
+def descendants(pid: int) -> list[int]:
+    """Return the processes that `pid` started, those that they started, and so on."""
     if not _PROC.is_dir():
         return []
-    found = []
+    started_by: dict[int, list[int]] = {}
     for entry in _PROC.iterdir():
-        if entry.name.isdigit():
-            fields = _stat_fields(int(entry.name))
-            if fields is not None and int(fields[1]) == pid:
-                found.append(int(entry.name))
+        fields = _stat_fields(int(entry.name)) if entry.name.isdigit() else None
+        if fields is not None:
+            started_by.setdefault(int(fields[1]), []).append(int(entry.name))
+    found = list(started_by.get(pid, ()))
+    for process in found:  # grows while it is walked
+        found += started_by.get(process, ())
     return found
+
+
+def program(pid: int) -> str:
+    """Return the file name of the program that the process runs; empty where it is not told."""
+    try:
+        return (_PROC / str(pid) / "exe").readlink().name.removesuffix(" (deleted)")
+    except OSError:
+        return ""
 
 
 def _stat_fields(pid: int) -> list[str] | None:

@@ -1,0 +1,177 @@
+"""The workers scenario: one worker and several behind one port, under the same load in turn.
+
+Two schedulers run, each with a store of its own. Round after round the same load is offered to the
+one and to the other, over connections made anew, since the kernel deals them out to the workers
+differently each time. First one-chunk utterances, then audio of many sessions, at a rate that keeps
+one worker busy for a part of the time only: so the cost per utterance and per chunk is compared at
+equal load. What both can take at most is looked for only where every process has a core.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import Final
+
+from peers import process_usage
+from peers.bench_figures import audio_problems, outcome_problems
+from peers.bench_load import running_load
+from peers.bench_overload import Offer, Overload
+from peers.bench_plan import (
+    BenchOptions,
+    Row,
+    Scenario,
+    cores_for_workers,
+    scheduler_command,
+    worker_specs,
+)
+from peers.bench_server import BenchError, ServerUnderTest, running_server
+from peers.bench_workers_figures import (
+    Comparison,
+    Window,
+    chunk_us,
+    comparison_notes,
+    cores_needed,
+    cores_note,
+    offered_for,
+    utterance_us,
+    window_of,
+    workers_figures,
+)
+from peers.rhythm import Pace
+
+FIRST_SHARE: Final = 0.25
+"""Of the ingest scenarios' rate: low enough for any machine that can run them."""
+SATURATION_ROUNDS: Final = 2
+ALL_READY_SECONDS: Final = 15.0
+_POLL_SECONDS: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A scheduler and how many workers it has."""
+
+    server: ServerUnderTest
+    workers: int
+    other_cores: list[int]
+    cores: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Both that are compared."""
+
+    one: Side
+    many: Side
+
+    def in_turn(self, round_number: int) -> tuple[Side, Side]:
+        """Return both; each comes first in every other round."""
+        return (self.one, self.many) if round_number % 2 == 0 else (self.many, self.one)
+
+
+async def run_workers(options: BenchOptions) -> Row:
+    """Compare several workers with one.
+
+    Raises:
+        BenchError: a server or the load could not be started, or broke off.
+    """
+    row = Row(Scenario.WORKERS)
+    first = FIRST_SHARE * options.utterances_per_second
+    utterance_load = replace(options, crowd=options.sessions, pace=Pace(utterance_chunks=1))
+    ingest_load = replace(options, crowd=options.active)
+    async with running_sides(options) as sides:
+        utterances = await _compare(sides, utterance_load, first, row)
+        ingest = await _compare(sides, ingest_load, first, row)
+        row.figures = workers_figures(utterances, ingest) | {"workers": float(options.workers)}
+        row.notes += comparison_notes("utterances", utterances, utterance_us)
+        row.notes += comparison_notes("ingest", ingest, chunk_us)
+        if sides.many.cores >= cores_needed(options.workers):
+            row.figures["ingest_ratio"] = await _saturated_ratio(sides, ingest_load, row)
+        else:
+            row.notes.append(cores_note(options.workers, sides.many.cores))
+    if options.redis_url is not None:
+        row.notes.append("each side had a store of its own: on one store they would be one system")
+    return row
+
+
+async def _compare(sides: Sides, options: BenchOptions, first: float, row: Row) -> Comparison:
+    """Offer the same to both in turn, as often as there are rounds.
+
+    `first` is a low rate in utterances per second: by what it costs the rate to compare at is set.
+    """
+    async with _loaded(sides.one, options, "first") as bench:
+        step = await bench.offer(first, options.seconds)
+        row.problems += await _problems(bench, step)
+    offered = offered_for(options.worker_load, step.offered, step.reading)
+    if offered is None:
+        raise BenchError("this machine does not tell the processor time of processes")
+    comparison = Comparison()
+    for number in range(options.rounds):
+        for side in sides.in_turn(number):
+            window = await _window(side, options, f"round-{number}", offered, row)
+            (comparison.one if side is sides.one else comparison.many).append(window)
+    return comparison
+
+
+async def _window(side: Side, options: BenchOptions, name: str, offered: float, row: Row) -> Window:
+    async with _loaded(side, options, name) as bench:
+        offer = await bench.offer(offered, options.seconds)
+        instances = await side.server.instances()
+        row.problems += await _problems(bench, offer)
+    if len(instances) != side.workers:
+        row.problems.append(f"{len(instances)} instances were there of {side.workers}")
+    return window_of(offered, offer.tally, offer.reading, instances)
+
+
+async def _saturated_ratio(sides: Sides, options: BenchOptions, row: Row) -> float | None:
+    """Return the best ingest of several workers beside that of one."""
+    peaks: dict[int, list[float]] = {side.workers: [] for side in (sides.one, sides.many)}
+    for number in range(SATURATION_ROUNDS):
+        for side in sides.in_turn(number):
+            async with _loaded(side, options, f"limit-{number}") as bench:
+                peaks[side.workers].append(await bench.peak())
+                row.problems += await bench.load.close()
+    one, many = (median(peaks[side.workers]) for side in (sides.one, sides.many))
+    return many / one if one else None
+
+
+async def _problems(bench: Overload, offer: Offer) -> list[str]:
+    """Close the sessions; return what went wrong until then."""
+    problems = outcome_problems(offer.tally) + await bench.load.close()
+    return problems + audio_problems(offer.reading.metrics_after)
+
+
+@asynccontextmanager
+async def _loaded(side: Side, options: BenchOptions, name: str) -> AsyncIterator[Overload]:
+    """Connect nodes and sessions; node names are the round's own."""
+    specs = worker_specs(Scenario.WORKERS, options, side.server.port, side.cores)
+    named = [replace(spec, name=name) for spec in specs]
+    async with running_load(named, side.other_cores) as load:
+        yield Overload(side.server, load, options)
+
+
+@asynccontextmanager
+async def running_sides(options: BenchOptions) -> AsyncIterator[Sides]:
+    """Start both schedulers, on the same cores, and give them while the context is open."""
+    cores = process_usage.available_cores()
+    server_cores, other_cores = cores_for_workers(cores, options.workers)
+    sides = []
+    async with AsyncExitStack() as stack:
+        for workers in (1, options.workers):
+            flags = (*options.server_args, "--workers", str(workers))
+            own = replace(options, server_args=flags, redis_url=None)
+            running = running_server(scheduler_command(own), options.cwd)
+            server = await stack.enter_async_context(running)
+            await _all_ready(server, workers)
+            server.pin(server_cores, other_cores)
+            sides.append(Side(server, workers, other_cores, len(cores)))
+        yield Sides(*sides)
+
+
+async def _all_ready(server: ServerUnderTest, workers: int) -> None:
+    for _ in range(int(ALL_READY_SECONDS / _POLL_SECONDS)):
+        if len(await server.instances()) == workers:
+            return
+        await asyncio.sleep(_POLL_SECONDS)
+    raise BenchError(f"there were not {workers} workers within {ALL_READY_SECONDS:.0f} s")

@@ -1,0 +1,216 @@
+"""What several workers cost beside one: windows of both sides, compared. Pure.
+
+The two sides take turns, so that what else the machine does hits both; of all windows of a side the
+median counts. CPU is the scheduler's: its workers and their supervisor, without the store.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Final
+
+from peers.bench_figures import Reading, steady_figures
+from peers.bench_server import Instance
+from peers.tally import Tally
+
+LINK_FRAMES: Final = "lingua_link_frames_total"
+FRAMES_PER_CROSSING: Final = 2
+"""A job there and its result back; beats of a silent link are rare."""
+CORES_BESIDE_WORKERS: Final = 2
+"""One for the store and one for the load."""
+FOLLOWS: Final = 0.95
+"""A share of what was offered that is answered; below it, costs are not those of that load."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One measured window of one side. Costs are None where the machine does not tell."""
+
+    offered: float
+    """Utterances per second."""
+    answered: float
+    """Outcomes per second."""
+    chunks: float
+    """Per second."""
+    utterance_us: float | None
+    """CPU per utterance."""
+    chunk_us: float | None
+    """CPU per chunk, all that follows from it included."""
+    busiest_share: float | None
+    """Of the server's CPU, what its busiest process spent."""
+    store_us: float | None
+    """The store's CPU per utterance."""
+    round_trips: float | None
+    """To the store, per utterance."""
+    crossed: float | None
+    """Share of the utterances that went to a node of another worker."""
+    sessions: tuple[int, ...]
+    """By worker."""
+    nodes: tuple[int, ...]
+    """By worker."""
+
+    @property
+    def busiest_chunk_us(self) -> float | None:
+        """CPU of the busiest process per chunk of the whole server."""
+        if self.chunk_us is None or self.busiest_share is None:
+            return None
+        return self.chunk_us * self.busiest_share
+
+
+Figure = Callable[[Window], float | None]
+
+
+@dataclass(slots=True)
+class Comparison:
+    """The windows of both sides under one kind of load; window n of one belongs to n of many."""
+
+    one: list[Window] = field(default_factory=list)
+    """With one worker."""
+    many: list[Window] = field(default_factory=list)
+    """With several."""
+
+    def ratio(self, figure: Figure) -> float | None:
+        """Return the median with several beside that with one."""
+        one, many = median_of(self.one, figure), median_of(self.many, figure)
+        return many / one if one and many is not None else None
+
+    def extremes(self, figure: Figure) -> tuple[float, float] | None:
+        """Return the least and the largest ratio of two windows that belong together."""
+        pairs = [(figure(a), figure(b)) for a, b in zip(self.one, self.many, strict=True)]
+        ratios = [many / one for one, many in pairs if one and many is not None]
+        return (min(ratios), max(ratios)) if ratios else None
+
+    def projected_ratio(self) -> float | None:
+        """Return how much more several workers could take if each had a core.
+
+        The busiest one sets the limit: one worker's CPU per chunk beside the busiest's.
+        """
+        one = median_of(self.one, lambda window: window.chunk_us)
+        busiest = median_of(self.many, lambda window: window.busiest_chunk_us)
+        return one / busiest if one is not None and busiest else None
+
+
+def median_of(windows: Sequence[Window], figure: Figure) -> float | None:
+    """Return the median of what is known; None when nothing is."""
+    known = [value for window in windows if (value := figure(window)) is not None]
+    return median(known) if known else None
+
+
+def utterance_us(window: Window) -> float | None:
+    """Return its CPU per utterance."""
+    return window.utterance_us
+
+
+def chunk_us(window: Window) -> float | None:
+    """Return its CPU per chunk."""
+    return window.chunk_us
+
+
+def window_of(
+    offered: float, tally: Tally, reading: Reading, instances: Sequence[Instance]
+) -> Window:
+    """Return what a window says."""
+    figures = steady_figures(tally, reading)
+    return Window(
+        offered=offered,
+        answered=figures["utterances_per_second"] or 0.0,
+        chunks=figures["chunks_per_second"] or 0.0,
+        utterance_us=figures["server_cpu_us_per_utterance"],
+        chunk_us=figures["server_cpu_us_per_chunk"],
+        busiest_share=busiest_share(
+            reading.before.process_cpu_seconds, reading.after.process_cpu_seconds
+        ),
+        store_us=figures["store_cpu_us_per_utterance"],
+        round_trips=figures["round_trips_per_utterance"],
+        crossed=crossed_share(tally, reading),
+        sessions=tuple(instance.sessions for instance in instances),
+        nodes=tuple(instance.nodes for instance in instances),
+    )
+
+
+def busiest_share(before: Mapping[int, float], after: Mapping[int, float]) -> float | None:
+    """Return the share of the busiest process in what all have spent; None where nothing was."""
+    spent = [seconds - before.get(pid, 0.0) for pid, seconds in after.items()]
+    total = sum(spent)
+    return max(spent) / total if total > 0 else None
+
+
+def crossed_share(tally: Tally, reading: Reading) -> float | None:
+    """Return the share of utterances that crossed between instances, over the whole run."""
+    before = reading.metrics_before.by_label(LINK_FRAMES, "what").get("sent")
+    after = reading.metrics_after.by_label(LINK_FRAMES, "what").get("sent")
+    if before is None or after is None or not tally.utterances:
+        return None
+    return (after - before) / FRAMES_PER_CROSSING / tally.utterances
+
+
+def offered_for(share: float, offered: float, reading: Reading) -> float | None:
+    """Return the rate that keeps one core busy for `share` of the time, by a lower rate's cost."""
+    before, after = reading.before.server_cpu_seconds, reading.after.server_cpu_seconds
+    if before is None or after is None or after <= before:
+        return None
+    busy = (after - before) / (reading.after.at_seconds - reading.before.at_seconds)
+    return share * offered / busy
+
+
+def workers_figures(utterances: Comparison, ingest: Comparison) -> dict[str, float | None]:
+    """Return the figures of both loads: ratios of medians, and the medians that they come from."""
+    return {
+        "utterances_offered_per_second": median_of(utterances.one, lambda window: window.offered),
+        "one_us_per_utterance": median_of(utterances.one, utterance_us),
+        "many_us_per_utterance": median_of(utterances.many, utterance_us),
+        "utterance_cpu_ratio": utterances.ratio(utterance_us),
+        "utterance_store_cpu_ratio": utterances.ratio(lambda window: window.store_us),
+        "utterance_trips_ratio": utterances.ratio(lambda window: window.round_trips),
+        "utterances_crossed_percent": _percent(utterances.many, lambda window: window.crossed),
+        "ingest_chunks_per_second": median_of(ingest.one, lambda window: window.chunks),
+        "one_us_per_chunk": median_of(ingest.one, chunk_us),
+        "many_us_per_chunk": median_of(ingest.many, chunk_us),
+        "chunk_cpu_ratio": ingest.ratio(chunk_us),
+        "ingest_crossed_percent": _percent(ingest.many, lambda window: window.crossed),
+        "busiest_worker_percent": _percent(ingest.many, lambda window: window.busiest_share),
+        "projected_ingest_ratio": ingest.projected_ratio(),
+    }
+
+
+def comparison_notes(load: str, comparison: Comparison, figure: Figure) -> list[str]:
+    """Return the sentences about how far the windows differ, and who had which connections."""
+    notes = []
+    extremes = comparison.extremes(figure)
+    if extremes is not None:
+        least, largest = extremes
+        notes.append(f"{load}: CPU beside one worker, by round: {least:.2f} to {largest:.2f}")
+    sessions = ", ".join(_spread(window.sessions) for window in comparison.many)
+    nodes = ", ".join(_spread(window.nodes) for window in comparison.many)
+    notes.append(f"{load}: sessions by worker {sessions}; nodes {nodes}")
+    for name, windows in (("one worker", comparison.one), ("several workers", comparison.many)):
+        left = [window for window in windows if window.answered < FOLLOWS * window.offered]
+        if left:
+            notes.append(
+                f"{load}: {name} answered less than was offered in {len(left)} of"
+                f" {len(windows)} windows: their cost is not that of this load"
+            )
+    return notes
+
+
+def cores_needed(workers: int) -> int:
+    """Return how many cores it takes to see several workers at their limit."""
+    return workers + CORES_BESIDE_WORKERS
+
+
+def cores_note(workers: int, cores: int) -> str:
+    """Say why there is no measured ratio of saturated ingest."""
+    return (
+        f"{cores} cores, and {cores_needed(workers)} are needed ({workers} workers, the store, the"
+        f" load): ingest is not measured at its limit. The projected ratio is arithmetic: CPU per"
+        f" chunk of one worker beside that of the busiest of {workers}, as if each had a core"
+    )
+
+
+def _percent(windows: Sequence[Window], figure: Figure) -> float | None:
+    share = median_of(windows, figure)
+    return None if share is None else 100 * share
+
+
+def _spread(counts: Sequence[int]) -> str:
+    return "+".join(str(count) for count in counts)
