@@ -59,6 +59,8 @@ class BenchOptions:
     """Sessions of the closed loops."""
     nodes: int = 10
     node_capacity: int = 4
+    node_delay_ms: int = 0
+    """How long a node takes for a job; 0: an answer at once, so that no node is ever busy."""
     result_bytes: int = 11_000
     active: int = 1000
     """Sessions that send chunks in the ingest scenarios."""
@@ -143,7 +145,7 @@ def worker_specs(
     One process holds nodes and clients where they share one core anyway; with more cores the
     nodes come first, in a process of their own, and the clients are spread over several.
     """
-    node = NodeShape(capacity=options.node_capacity, result_bytes=options.result_bytes)
+    node = NodeShape(options.node_capacity, options.node_delay_ms, options.result_bytes)
     is_crowd = scenario in (Scenario.OVERLOAD, Scenario.WORKERS)
     is_paced = is_crowd or scenario in (Scenario.INGEST_JSON, Scenario.INGEST_BINARY)
     sessions = options.active if is_paced else options.sessions

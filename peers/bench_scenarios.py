@@ -103,7 +103,7 @@ async def _run_pair(scenario: Scenario, options: BenchOptions) -> Row:
         command=scheduler_command(options),
         cwd=options.cwd,
         cores=split_cores(process_usage.available_cores()),
-        node=NodeShape(capacity=options.node_capacity, result_bytes=options.result_bytes),
+        node=NodeShape(options.node_capacity, options.node_delay_ms, options.result_bytes),
         nodes=options.nodes,
         warm_up_seconds=options.warm_up_seconds,
         seconds=options.seconds,

@@ -4,7 +4,8 @@ Two schedulers run, each with a store of its own. Round after round the same loa
 one and to the other, over connections made anew, since the kernel deals them out to the workers
 differently each time. First one-chunk utterances, then audio of many sessions, at a rate that keeps
 one worker busy for a part of the time only: so the cost per utterance and per chunk is compared at
-equal load. What both can take at most is looked for only where every process has a core.
+equal load; and beside one worker that is as busy as each of several. What both can take at most is
+looked for only where every process has a core.
 """
 
 import asyncio
@@ -67,9 +68,9 @@ class Sides:
     one: Side
     many: Side
 
-    def in_turn(self, round_number: int) -> tuple[Side, Side]:
+    def in_turn(self, number: int) -> tuple[Side, Side]:
         """Return both; each comes first in every other round."""
-        return (self.one, self.many) if round_number % 2 == 0 else (self.many, self.one)
+        return (self.one, self.many) if number % 2 == 0 else (self.many, self.one)
 
 
 async def run_workers(options: BenchOptions) -> Row:
@@ -109,10 +110,18 @@ async def _compare(sides: Sides, options: BenchOptions, first: float, row: Row) 
     if offered is None:
         raise BenchError("this machine does not tell the processor time of processes")
     comparison = Comparison()
+    turns = [
+        (sides.one, offered, comparison.one),
+        (sides.many, offered, comparison.many),
+        (sides.one, offered / sides.many.workers, comparison.part),
+    ]
     for number in range(options.rounds):
-        for side in sides.in_turn(number):
-            window = await _window(side, options, f"round-{number}", offered, row)
-            (comparison.one if side is sides.one else comparison.many).append(window)
+        for turn in range(len(turns)):
+            side, rate, windows = turns[
+                (turn + number) % len(turns)
+            ]  # each comes first in its turn
+            name = f"round-{number}-{turn}"
+            windows.append(await _window(side, options, name, rate, row))
     return comparison
 
 

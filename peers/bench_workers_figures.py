@@ -2,6 +2,11 @@
 
 The two sides take turns, so that what else the machine does hits both; of all windows of a side the
 median counts. CPU is the scheduler's: its workers and their supervisor, without the store.
+
+An utterance costs a process less the busier it is: what waits is read, sent and asked of the store
+together. Of the same load each of several workers has a part, so an utterance costs more with
+several, but not because they are several. What is left of that beside one worker which is offered
+such a part alone is the price of being several.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -68,11 +73,18 @@ class Comparison:
     """With one worker."""
     many: list[Window] = field(default_factory=list)
     """With several."""
+    part: list[Window] = field(default_factory=list)
+    """With one worker that carries no more than each of several does; may be empty."""
 
     def ratio(self, figure: Figure) -> float | None:
         """Return the median with several beside that with one."""
         one, many = median_of(self.one, figure), median_of(self.many, figure)
         return many / one if one and many is not None else None
+
+    def ratio_to_part(self, figure: Figure) -> float | None:
+        """Return the same beside one worker that is no busier than each of several."""
+        part, many = median_of(self.part, figure), median_of(self.many, figure)
+        return many / part if part and many is not None else None
 
     def extremes(self, figure: Figure) -> tuple[float, float] | None:
         """Return the least and the largest ratio of two windows that belong together."""
@@ -104,6 +116,11 @@ def utterance_us(window: Window) -> float | None:
 def chunk_us(window: Window) -> float | None:
     """Return its CPU per chunk."""
     return window.chunk_us
+
+
+def trips(window: Window) -> float | None:
+    """Return its round trips to the store, per utterance."""
+    return window.round_trips
 
 
 def window_of(
@@ -159,14 +176,19 @@ def workers_figures(utterances: Comparison, ingest: Comparison) -> dict[str, flo
         "utterances_offered_per_second": median_of(utterances.one, lambda window: window.offered),
         "one_us_per_utterance": median_of(utterances.one, utterance_us),
         "many_us_per_utterance": median_of(utterances.many, utterance_us),
+        "part_us_per_utterance": median_of(utterances.part, utterance_us),
         "utterance_cpu_ratio": utterances.ratio(utterance_us),
+        "utterance_cpu_ratio_as_busy": utterances.ratio_to_part(utterance_us),
         "utterance_store_cpu_ratio": utterances.ratio(lambda window: window.store_us),
-        "utterance_trips_ratio": utterances.ratio(lambda window: window.round_trips),
+        "one_trips_per_utterance": median_of(utterances.one, trips),
+        "part_trips_per_utterance": median_of(utterances.part, trips),
+        "many_trips_per_utterance": median_of(utterances.many, trips),
         "utterances_crossed_percent": _percent(utterances.many, lambda window: window.crossed),
         "ingest_chunks_per_second": median_of(ingest.one, lambda window: window.chunks),
         "one_us_per_chunk": median_of(ingest.one, chunk_us),
         "many_us_per_chunk": median_of(ingest.many, chunk_us),
         "chunk_cpu_ratio": ingest.ratio(chunk_us),
+        "chunk_cpu_ratio_as_busy": ingest.ratio_to_part(chunk_us),
         "ingest_crossed_percent": _percent(ingest.many, lambda window: window.crossed),
         "busiest_worker_percent": _percent(ingest.many, lambda window: window.busiest_share),
         "projected_ingest_ratio": ingest.projected_ratio(),
@@ -183,7 +205,11 @@ def comparison_notes(load: str, comparison: Comparison, figure: Figure) -> list[
     sessions = ", ".join(_spread(window.sessions) for window in comparison.many)
     nodes = ", ".join(_spread(window.nodes) for window in comparison.many)
     notes.append(f"{load}: sessions by worker {sessions}; nodes {nodes}")
-    for name, windows in (("one worker", comparison.one), ("several workers", comparison.many)):
+    for name, windows in (
+        ("one worker", comparison.one),
+        ("one worker with a part", comparison.part),
+        ("several workers", comparison.many),
+    ):
         left = [window for window in windows if window.answered < FOLLOWS * window.offered]
         if left:
             notes.append(

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from cli.bench import QUICK, json_document, main, options_from, parser, relay_ratios, tables_of
+from cli.bench import QUICK, json_document, main, options_from, parser, relay_ratios
 from cli.bench import run_scenarios as run_all
+from cli.bench_table import tables_of
 from peers.bench_plan import BenchOptions, Row, Scenario
 from peers.event_loop import run
 
@@ -139,3 +140,7 @@ def test_every_scenario_runs_against_the_scheduler_and_holds(tmp_path: Path) -> 
     burst = rows["burst"]["figures"]
     assert (burst["outcomes"], burst["most_open_at_a_node"]) == (200, 4)
     assert written["ratios"]["rate_beside_bare_relay"] > 0
+    workers = rows["workers"]
+    assert workers["figures"]["utterance_cpu_ratio"] > 0
+    assert workers["figures"]["projected_ingest_ratio"] > 0
+    assert workers["notes"]
