@@ -106,13 +106,18 @@ local function write_record(new, state, node_id, since)
   call('ZADD', prefix .. 'jobs:' .. state, now_text, job)
 end
 
--- The session's last node, while it has a free slot and nothing speaks against it.
+-- The session's last node, while it has a free slot and nothing speaks against it. One elsewhere is
+-- not looked for again where there are nodes at home: each job there and back crosses.
 local function usual_node(excluded)
   local id = session_record[2]
   if not id or is_excluded(id, excluded) then
     return nil
   end
   local node = load_node(id)
+  if node and node.owner ~= instance
+    and call('EXISTS', prefix .. 'inst:' .. instance .. ':nodes') == 1 then
+    return nil
+  end
   if node and node.state == 'online' and not is_marked(node) and can_serve(node, requirement) then
     node.used = used_slots(node)
     return node.used < node.max and node or nil

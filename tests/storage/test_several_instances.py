@@ -104,6 +104,26 @@ def test_at_home_the_least_recently_used_is_chosen(world: World) -> None:
     assert [chosen(world, f"s{n}", "i1") for n in range(2)] == ["a1", "a2"]
 
 
+def test_who_had_to_go_elsewhere_comes_home_as_soon_as_it_is_as_good_there(world: World) -> None:
+    spread(world, a1="i1", b1="i2")
+    assert chosen(world, "busy", "i1") == "a1"
+    assert chosen(world, "s1", "i1") == "b1"
+    world.complete("job-busy-1-es", "a1")
+    world.complete("job-s1-1-es", "b1")
+    reply = world.dispatch("s1", 2)
+    assert isinstance(reply, Assigned)
+    assert reply.node_id == "a1"
+
+
+def test_without_a_node_at_home_a_session_stays_with_its_usual_one(world: World) -> None:
+    spread(world, b1="i2", b2="i2")
+    first = chosen(world, "s1", "i1")
+    world.complete("job-s1-1-es", first)
+    reply = world.dispatch("s1", 2)
+    assert isinstance(reply, Assigned)
+    assert reply.node_id == first
+
+
 def test_the_preferred_voice_matters_more_than_the_own_instance(world: World) -> None:
     two_instances(world)
     world.node_owners = {"a1": "i1", "b1": "i2"}
