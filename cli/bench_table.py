@@ -45,6 +45,8 @@ _LINES: Final = (
     ("one_trips_per_utterance", "trips/utterance, one", ".2f"),
     ("part_trips_per_utterance", "trips, part", ".2f"),
     ("many_trips_per_utterance", "trips, several", ".2f"),
+    ("one_waiting_percent", "waiting %, one", ".0f"),
+    ("many_waiting_percent", "waiting %, several", ".0f"),
     ("utterances_crossed_percent", "crossed %", ".0f"),
     ("ingest_chunks_per_second", "chunks/s, each", ",.0f"),
     ("one_us_per_chunk", "µs/chunk, one", ",.1f"),

@@ -16,7 +16,7 @@ from statistics import median
 from typing import Final
 
 from peers import process_usage
-from peers.bench_figures import audio_problems, outcome_problems
+from peers.bench_figures import audio_problems
 from peers.bench_load import running_load
 from peers.bench_overload import Offer, Overload
 from peers.bench_plan import (
@@ -35,6 +35,7 @@ from peers.bench_workers_figures import (
     comparison_notes,
     cores_needed,
     cores_note,
+    follows,
     offered_for,
     utterance_us,
     window_of,
@@ -44,6 +45,7 @@ from peers.rhythm import Pace
 
 FIRST_SHARE: Final = 0.25
 """Of the ingest scenarios' rate: low enough for any machine that can run them."""
+FIRST_ATTEMPTS: Final = 5
 PATIENCE: Final = ("--overload-lag-ms", "60000")
 """A core that others use, too, is not mistaken for an overload: sessions are opened every round."""
 SATURATION_ROUNDS: Final = 2
@@ -86,7 +88,9 @@ async def run_workers(options: BenchOptions) -> Row:
     async with running_sides(options) as sides:
         utterances = await _compare(sides, utterance_load, first, row)
         ingest = await _compare(sides, ingest_load, first, row)
-        row.figures = workers_figures(utterances, ingest) | {"workers": float(options.workers)}
+        row.figures = workers_figures(utterances.followed(), ingest.followed()) | {
+            "workers": float(options.workers)
+        }
         row.notes += comparison_notes("utterances", utterances, utterance_us)
         row.notes += comparison_notes("ingest", ingest, chunk_us)
         if sides.many.cores >= cores_needed(options.workers):
@@ -103,12 +107,7 @@ async def _compare(sides: Sides, options: BenchOptions, first: float, row: Row) 
 
     `first` is a low rate in utterances per second: by what it costs the rate to compare at is set.
     """
-    async with _loaded(sides.one, options, "first") as bench:
-        step = await bench.offer(first, options.seconds)
-        row.problems += await _problems(bench, step)
-    offered = offered_for(options.worker_load, step.offered, step.reading)
-    if offered is None:
-        raise BenchError("this machine does not tell the processor time of processes")
+    offered = await _offered(sides.one, options, first, row)
     comparison = Comparison()
     turns = [
         (sides.one, offered, comparison.one),
@@ -123,6 +122,20 @@ async def _compare(sides: Sides, options: BenchOptions, first: float, row: Row) 
             name = f"round-{number}-{turn}"
             windows.append(await _window(side, options, name, rate, row))
     return comparison
+
+
+async def _offered(side: Side, options: BenchOptions, first: float, row: Row) -> float:
+    """Return the rate to compare at."""
+    for number in range(FIRST_ATTEMPTS):
+        async with _loaded(side, options, f"first-{number}") as bench:
+            step = await bench.offer(first, options.seconds)
+            row.problems += await _problems(bench, step)
+        offered = offered_for(options.worker_load, step.offered, step.reading)
+        if offered is None:
+            raise BenchError("this machine does not tell the processor time of processes")
+        if follows(first, step.tally):
+            return offered
+    raise BenchError(f"one worker did not keep up with {first:.0f} utterances/s: others are busy")
 
 
 async def _window(side: Side, options: BenchOptions, name: str, offered: float, row: Row) -> Window:
@@ -149,7 +162,9 @@ async def _saturated_ratio(sides: Sides, options: BenchOptions, row: Row) -> flo
 
 async def _problems(bench: Overload, offer: Offer) -> list[str]:
     """Close the sessions; return what went wrong until then."""
-    problems = outcome_problems(offer.tally) + await bench.load.close()
+    left = offer.tally.open_utterances
+    problems = [f"{left} utterances got no outcome"] if left else []
+    problems += await bench.load.close()
     return problems + audio_problems(offer.reading.metrics_after)
 
 
