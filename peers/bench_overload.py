@@ -30,7 +30,7 @@ from peers.bench_plan import (
     split_cores,
     worker_specs,
 )
-from peers.bench_server import ServerUnderTest, running_server
+from peers.bench_server import ServerUnderTest, Usage, running_server
 from peers.tally import Tally
 
 FIRST_CHUNKS_PER_SECOND: Final = 4000.0
@@ -74,15 +74,20 @@ class Overload:
         metrics_before = await server.metrics()
         await load.ask("start")
         await asyncio.sleep(options.warm_up_seconds)
-        await load.ask("mark")
-        before, load_before = server.usage(), load.cpu_seconds()
-        await asyncio.sleep(seconds)
-        after, load_after = server.usage(), load.cpu_seconds()
+        before, after, spent = await self.measure(seconds)
         tally = await load.stop()
-        spent = None if load_before is None else (load_after or 0.0) - load_before
         reading = Reading(before, after, spent, metrics_before, await metrics_when_freed(server))
         goodput = tally.window_results * 1e9 / tally.window_ns if tally.window_ns else 0.0
         return Offer(utterances_per_second, goodput, tally, reading)
+
+    async def measure(self, seconds: float) -> tuple[Usage, Usage, float | None]:
+        """Be the window: return the server's cost before and after it, and what the load spent."""
+        await self.load.ask("mark")
+        before, load_before = self.server.usage(), self.load.cpu_seconds()
+        await asyncio.sleep(seconds)
+        after, load_after = self.server.usage(), self.load.cpu_seconds()
+        spent = None if load_before is None else (load_after or 0.0) - load_before
+        return before, after, spent
 
     async def peak(self) -> float:
         """Raise what is offered until it is too much; return the best goodput on the way."""

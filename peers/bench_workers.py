@@ -17,7 +17,7 @@ from typing import Final
 
 from peers import process_usage
 from peers.bench_figures import audio_problems
-from peers.bench_load import running_load
+from peers.bench_load import Load, running_load
 from peers.bench_overload import Offer, Overload
 from peers.bench_plan import (
     BenchOptions,
@@ -27,7 +27,7 @@ from peers.bench_plan import (
     scheduler_command,
     worker_specs,
 )
-from peers.bench_server import BenchError, ServerUnderTest, running_server
+from peers.bench_server import BenchError, Metrics, ServerUnderTest, Usage, running_server
 from peers.bench_workers_figures import (
     Comparison,
     Window,
@@ -61,6 +61,25 @@ class Side:
     workers: int
     other_cores: list[int]
     cores: int
+
+
+class WatchedLoad(Overload):
+    """What is offered, with the metrics of the window alone.
+
+    Over the whole run they would count the end, too, when all who still speak are cut at once: more
+    than the nodes can take, so that who waits goes wherever a slot comes free.
+    """
+
+    def __init__(self, server: ServerUnderTest, load: Load, options: BenchOptions) -> None:
+        super().__init__(server, load, options)
+        self.metrics = (Metrics(""), Metrics(""))
+
+    async def measure(self, seconds: float) -> tuple[Usage, Usage, float | None]:
+        """Be the window."""
+        before = await self.server.metrics()
+        measured = await super().measure(seconds)
+        self.metrics = (before, await self.server.metrics())
+        return measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +164,10 @@ async def _window(side: Side, options: BenchOptions, name: str, offered: float, 
         row.problems += await _problems(bench, offer)
     if len(instances) != side.workers:
         row.problems.append(f"{len(instances)} instances were there of {side.workers}")
-    return window_of(offered, offer.tally, offer.reading, instances)
+    in_window = replace(
+        offer.reading, metrics_before=bench.metrics[0], metrics_after=bench.metrics[1]
+    )
+    return window_of(offered, offer.tally, in_window, instances)
 
 
 async def _saturated_ratio(sides: Sides, options: BenchOptions, row: Row) -> float | None:
@@ -169,12 +191,12 @@ async def _problems(bench: Overload, offer: Offer) -> list[str]:
 
 
 @asynccontextmanager
-async def _loaded(side: Side, options: BenchOptions, name: str) -> AsyncIterator[Overload]:
+async def _loaded(side: Side, options: BenchOptions, name: str) -> AsyncIterator[WatchedLoad]:
     """Connect nodes and sessions; node names are the round's own."""
     specs = worker_specs(Scenario.WORKERS, options, side.server.port, side.cores)
     named = [replace(spec, name=name) for spec in specs]
     async with running_load(named, side.other_cores) as load:
-        yield Overload(side.server, load, options)
+        yield WatchedLoad(side.server, load, options)
 
 
 @asynccontextmanager

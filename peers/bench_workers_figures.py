@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Final
 
-from peers.bench_figures import Reading, steady_figures
+from peers.bench_figures import ROUND_TRIPS, Reading, steady_figures
 from peers.bench_server import Instance
 from peers.tally import Tally
 
+JOBS: Final = "lingua_jobs_total"
 LINK_FRAMES: Final = "lingua_link_frames_total"
 FRAMES_PER_CROSSING: Final = 2
 """A job there and its result back; beats of a silent link are rare."""
@@ -137,7 +138,7 @@ def trips(window: Window) -> float | None:
 def window_of(
     offered: float, tally: Tally, reading: Reading, instances: Sequence[Instance]
 ) -> Window:
-    """Return what a window says."""
+    """Return what a window says; the reading's metrics are those of its beginning and end."""
     figures = steady_figures(tally, reading)
     waiting_percent = figures["server_kept_waiting_percent"]
     return Window(
@@ -150,9 +151,9 @@ def window_of(
             reading.before.process_cpu_seconds, reading.after.process_cpu_seconds
         ),
         store_us=figures["store_cpu_us_per_utterance"],
-        round_trips=figures["round_trips_per_utterance"],
+        round_trips=trips_per_job(reading),
         waiting=None if waiting_percent is None else waiting_percent / 100,
-        crossed=crossed_share(tally, reading),
+        crossed=crossed_share(reading),
         sessions=tuple(instance.sessions for instance in instances),
         nodes=tuple(instance.nodes for instance in instances),
     )
@@ -171,13 +172,28 @@ def busiest_share(before: Mapping[int, float], after: Mapping[int, float]) -> fl
     return max(spent) / total if total > 0 else None
 
 
-def crossed_share(tally: Tally, reading: Reading) -> float | None:
-    """Return the share of utterances that crossed between instances, over the whole run."""
+def crossed_share(reading: Reading) -> float | None:
+    """Return the share of utterances that crossed between instances, by the window's metrics."""
     before = reading.metrics_before.by_label(LINK_FRAMES, "what").get("sent")
     after = reading.metrics_after.by_label(LINK_FRAMES, "what").get("sent")
-    if before is None or after is None or not tally.utterances:
+    if before is None or after is None:
         return None
-    return (after - before) / FRAMES_PER_CROSSING / tally.utterances
+    frames = _per_job(reading, after - before)
+    return None if frames is None else frames / FRAMES_PER_CROSSING
+
+
+def trips_per_job(reading: Reading) -> float | None:
+    """Return the round trips to the store per utterance, by the window's metrics."""
+    before, after = (
+        metrics.total(ROUND_TRIPS) for metrics in (reading.metrics_before, reading.metrics_after)
+    )
+    return None if before is None or after is None else _per_job(reading, after - before)
+
+
+def _per_job(reading: Reading, count: float) -> float | None:
+    before = reading.metrics_before.total(JOBS) or 0.0
+    jobs = (reading.metrics_after.total(JOBS) or 0.0) - before
+    return count / jobs if jobs > 0 else None
 
 
 def offered_for(share: float, offered: float, reading: Reading) -> float | None:

@@ -24,6 +24,7 @@ from peers.bench_workers_figures import (
     crossed_share,
     follows,
     offered_for,
+    trips_per_job,
     utterance_us,
     window_of,
     workers_figures,
@@ -70,7 +71,13 @@ def several(utterance: float, chunk: float = 77.0, share: float = 0.5) -> Window
 
 
 def reading(before: Usage, after: Usage, frames: tuple[float, float] | None = None) -> Reading:
-    texts = [f'lingua_link_frames_total{{what="sent"}} {count}' for count in frames or ()]
+    """A window of 200 jobs, in which so many frames crossed and half as many trips were made."""
+    texts = [
+        f'lingua_link_frames_total{{what="sent"}} {count}\n'
+        f'lingua_jobs_total{{outcome="completed"}} {jobs}\n'
+        f"lingua_store_round_trips_total {count / 2}"
+        for count, jobs in zip(frames or (), (10, 210), strict=False)
+    ]
     one, two = (Metrics(text) for text in texts or ("", ""))
     return Reading(before, after, None, one, two)
 
@@ -122,10 +129,10 @@ def test_the_busiest_share_counts_what_was_spent_in_the_window() -> None:
 
 def test_an_utterance_that_crosses_is_two_frames() -> None:
     usage = Usage(0.0, None, None, None)
-    crossing = reading(usage, usage, (40.0, 140.0))
-    assert crossed_share(Tally(utterances=100), crossing) == 0.5
-    assert crossed_share(Tally(), crossing) is None
-    assert crossed_share(Tally(utterances=100), reading(usage, usage)) is None
+    assert crossed_share(reading(usage, usage, (40.0, 240.0))) == 0.5
+    assert trips_per_job(reading(usage, usage, (40.0, 240.0))) == 0.5
+    assert crossed_share(reading(usage, usage)) is None
+    assert trips_per_job(reading(usage, usage)) is None
 
 
 def test_the_offered_rate_follows_from_what_a_lower_one_costs() -> None:
