@@ -57,6 +57,7 @@ _LINES: Final = (
     ("busiest_worker_percent", "busiest worker's %", ".0f"),
     ("ingest_ratio", "ingest, ratio", ".2f"),
     ("projected_ingest_ratio", "ingest, projected", ".2f"),
+    ("projected_ingest_ratio_here", "projected, this load", ".2f"),
 )
 """Name of a figure, how a reader calls it, and its layout."""
 

@@ -107,11 +107,20 @@ class Comparison:
     def projected_ratio(self) -> float | None:
         """Return how much more several workers could take if each had a core.
 
-        The busiest one sets the limit: one worker's CPU per chunk beside the busiest's.
+        The busiest one sets the limit. At the limit each is as busy as one alone would be, so its
+        CPU per chunk stands beside that of one worker as busy as each of several is here.
         """
-        one = median_of(self.one, lambda window: window.chunk_us)
-        busiest = median_of(self.many, lambda window: window.busiest_chunk_us)
-        return one / busiest if one is not None and busiest else None
+        return _beside_busiest(self.part, self.many)
+
+    def projected_ratio_here(self) -> float | None:
+        """Return the same beside one worker under all of this load: it gains from being busier."""
+        return _beside_busiest(self.one, self.many)
+
+
+def _beside_busiest(alone: Sequence[Window], many: Sequence[Window]) -> float | None:
+    cost = median_of(alone, lambda window: window.chunk_us)
+    busiest = median_of(many, lambda window: window.busiest_chunk_us)
+    return cost / busiest if cost is not None and busiest else None
 
 
 def median_of(windows: Sequence[Window], figure: Figure) -> float | None:
@@ -229,6 +238,7 @@ def workers_figures(utterances: Comparison, ingest: Comparison) -> dict[str, flo
         "ingest_crossed_percent": _percent(ingest.many, lambda window: window.crossed),
         "busiest_worker_percent": _percent(ingest.many, lambda window: window.busiest_share),
         "projected_ingest_ratio": ingest.projected_ratio(),
+        "projected_ingest_ratio_here": ingest.projected_ratio_here(),
     }
 
 
@@ -261,8 +271,9 @@ def cores_note(workers: int, cores: int) -> str:
     """Say why there is no measured ratio of saturated ingest."""
     return (
         f"{cores} cores, and {cores_needed(workers)} are needed ({workers} workers, the store, the"
-        f" load): ingest is not measured at its limit. The projected ratio is arithmetic: CPU per"
-        f" chunk of one worker beside that of the busiest of {workers}, as if each had a core"
+        " load): ingest is not measured at its limit. The projected ratio is arithmetic, as if each"
+        f" had a core: CPU per chunk of one worker, as busy as each of {workers}, beside the"
+        " busiest's; at this load: beside one worker under all of it"
     )
 
 

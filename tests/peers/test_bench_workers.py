@@ -92,10 +92,12 @@ def test_the_ratio_is_that_of_the_medians_and_one_bad_window_does_not_move_it() 
 
 
 def test_the_busiest_worker_sets_the_projected_ingest() -> None:
-    even = Comparison([window(chunk=70.0)], [several(300.0, chunk=70.0, share=0.5)])
-    assert even.projected_ratio() == 2.0
-    costly = Comparison([window(chunk=70.0)], [several(300.0, chunk=77.0, share=0.6)])
-    assert costly.projected_ratio() == pytest.approx(70 / (77 * 0.6))
+    even = several(300.0, chunk=70.0, share=0.5)
+    costly = several(300.0, chunk=77.0, share=0.6)
+    alone, part = [window(chunk=63.0)], [window(chunk=70.0)]
+    assert Comparison(alone, [even], part).projected_ratio() == 2.0
+    assert Comparison(alone, [even], part).projected_ratio_here() == pytest.approx(1.8)
+    assert Comparison(alone, [costly], part).projected_ratio() == pytest.approx(70 / (77 * 0.6))
 
 
 def test_what_the_machine_does_not_tell_is_no_ratio() -> None:
