@@ -38,6 +38,7 @@ from gateway.framing import (
 )
 from gateway.turnstile import Turnstile
 from gateway.upgrade import EdgeOwner, SocketHandler, Upgrade
+from gateway.whole_frames import frame_of, take_messages
 from protocol.errors import CloseCode
 
 _wire_log = logging.getLogger("gateway.edge")
@@ -123,26 +124,22 @@ class EdgeConnection(asyncio.Protocol):
         What is sent in one turn of the loop leaves in one piece, unless it is very much: a write
         costs more than a frame.
         """
-        if not self.is_open:
-            return False
-        self._ws.send_text(data)
-        self._flush_soon(len(data) + 1)
-        return True
+        return self._send(Opcode.TEXT, data)
 
     def send_binary(self, data: bytes) -> bool:
         """Write one binary message, as `send_text` does."""
+        return self._send(Opcode.BINARY, data)
+
+    def _send(self, opcode: Opcode, data: bytes) -> bool:
         if not self.is_open:
             return False
-        self._ws.send_binary(data)
-        self._flush_soon(len(data) + 1)
-        return True
-
-    def _flush_soon(self, added_bytes: int) -> None:
+        self._ws.writes.append(frame_of(opcode, data))
         if not self._unflushed_bytes:
             self._loop.call_soon(self._flush)
-        self._unflushed_bytes += added_bytes
+        self._unflushed_bytes += len(data) + 1
         if self._unflushed_bytes > _MOST_JOINED_BYTES:
             self._flush()
+        return True
 
     def ping(self) -> None:
         """Ask the peer for a sign of life."""
@@ -255,19 +252,22 @@ class EdgeConnection(asyncio.Protocol):
 
     def _take(self, data: bytes) -> None:
         """Answer control frames, hand over whole messages."""
-        ws = self._ws
-        ws.receive_data(data)
-        events = ws.events_received()
-        self._flush()
-        if ws.close_expected():
-            self._await_end()
-        for event in events:
+        events, rest = take_messages(self._ws, data)
+        for event in (*events, *self._parse(rest)) if rest else events:
             if not self._paused:
                 self._process(event)
             elif self._held is None:
                 self._held = deque((event,))
             else:
                 self._held.append(event)
+
+    def _parse(self, data: bytes) -> list[Event]:
+        """Let the library look at what is more than whole messages."""
+        self._ws.receive_data(data)
+        self._flush()
+        if self._ws.close_expected():
+            self._await_end()
+        return self._ws.events_received()
 
     def eof_received(self) -> None:
         """Take the end of the peer's stream; the transport closes itself after this."""
