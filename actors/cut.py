@@ -3,11 +3,11 @@
 Values only. Must not: decide when to cut (`actors.segmenter` does).
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from protocol.audio import AudioFormat
 from protocol.ids import TurnId
+from protocol.value import value
 
 
 class CutReason(StrEnum):
@@ -43,7 +43,7 @@ _MANUAL = frozenset({CutReason.UTTERANCE, CutReason.MANUAL, CutReason.SESSION_CL
 _TIMEOUT = frozenset({CutReason.PAUSE, CutReason.MAX_LENGTH, CutReason.MAX_TURN})
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Cut:
     """One utterance, ready for a node."""
 

@@ -6,9 +6,9 @@ they last: what their job was told, their result carries. Pure. Must not: send a
 """
 
 import unicodedata
-from dataclasses import dataclass
 
 from protocol.ids import SessionId
+from protocol.value import value
 
 GROUP_WINDOW_MS = 2_000
 """Words or a result later than this after the group's beginning, or after its last speech was
@@ -17,7 +17,7 @@ MAX_CONTEXT_PARTS = 8
 MAX_CONTEXT_CHARACTERS = 800
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GroupPart:
     """Where a result stands."""
 
@@ -26,7 +26,7 @@ class GroupPart:
     """From 0 within the group."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GroupContext:
     """What a job about to be dispatched is told."""
 

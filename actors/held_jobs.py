@@ -5,10 +5,11 @@ It owns which slots they take here and which ids are used up. It tells nobody an
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from actors.ports import Mailbox
 from protocol.ids import InstanceId, JobId, NodeJobId
+from protocol.value import value
 from storage.job import JobSpec
 
 _PAST_KEPT = 64
@@ -23,7 +24,7 @@ def slot_of(spec: JobSpec) -> Slot:
     return (spec.session_id, spec.turn_id, spec.language)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Held:
     """One attempt of a job that the node was given."""
 

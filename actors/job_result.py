@@ -5,7 +5,6 @@ another one absorbed says so, and a long turn's middle segments come with text b
 translation, because the node keeps the words for the segment that ends the turn.
 """
 
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from pydantic_core import to_json
@@ -13,6 +12,7 @@ from pydantic_core import to_json
 from actors.messages import Work
 from protocol.errors import ErrorCode, MissingReason
 from protocol.node_inbound import JobResult
+from protocol.value import value
 from storage.job import JobSpec, JobState
 
 _RECORDED = (
@@ -41,7 +41,7 @@ class Follow(Enum):
     """This node cannot do it: another one shall."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Verdict:
     """An answer, judged."""
 

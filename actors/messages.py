@@ -4,8 +4,6 @@ Commands stand in the imperative (`AssignJob`), facts in the past tense (`ChunkA
 values only and never change. Audio is the session's, and travels in `UtteranceCut` and `AssignJob`.
 """
 
-from dataclasses import dataclass
-
 from actors.node_load import Languages
 from actors.ports import Mailbox, Outbox
 from protocol.audio import AudioFormat
@@ -14,6 +12,7 @@ from protocol.ids import NO_INSTANCE, InstanceId, JobId, NodeId, SessionId, Trac
 from protocol.node_inbound import JobResult, NodeHeartbeat, NodeRegister
 from protocol.session_inbound import Utterance
 from protocol.shared import Features, Pipeline
+from protocol.value import value
 from protocol.wire import WireMessage
 from storage.cells import Cell
 from storage.job import JobSpec, JobState
@@ -22,7 +21,7 @@ from storage.sessions import Claim
 # ---- gateway → SessionActor -----------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ChunkArrived:
     """A piece of uplink audio, or the end-of-utterance mark."""
 
@@ -33,14 +32,14 @@ class ChunkArrived:
     client_timestamp_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class UtteranceArrived:
     """A whole utterance in one message."""
 
     message: Utterance
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ClientBeat:
     """`client_heartbeat`."""
 
@@ -48,14 +47,14 @@ class ClientBeat:
     last_delivery_seq: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PlaybackStarted:
     """The client began to play speech: its microphone is off."""
 
     group_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PlaybackEnded:
     """The client stopped playing speech."""
 
@@ -64,7 +63,7 @@ class PlaybackEnded:
     """The client's clock, Unix ms."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CloseRequested:
     """End the session: cut what was said so far, flush, free everything."""
 
@@ -77,7 +76,7 @@ class CloseRequested:
     """Set on shutdown: the client is told to come back."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SocketLost:
     """The session's socket is gone; the grace period begins."""
 
@@ -85,7 +84,7 @@ class SocketLost:
     """Which one: a session that moved to another socket is not detached by its old one's end."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SocketAttached:
     """A socket without a session of its own took over a detached session."""
 
@@ -95,7 +94,7 @@ class SocketAttached:
 # ---- SessionActor → DispatcherActor ---------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Work:
     """What a node is told of an utterance besides ids and audio (`job_assign` on the wire)."""
 
@@ -125,7 +124,7 @@ class Work:
     """Set on the second and later languages of one utterance: nodes see it in their ids."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SessionOpened:
     """A session lives on this instance now."""
 
@@ -135,7 +134,7 @@ class SessionOpened:
     claim: Claim | None = None  # None: nobody can resume the session
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class UtteranceCut:
     """An utterance wants a node: for the first time, or again with the audio asked for."""
 
@@ -148,7 +147,7 @@ class UtteranceCut:
     session_state: str = ""  # with a new one: for another instance, see `SavedSession`
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EndJob:
     """The owner ends a job without a result (session closed, cancelled by an operator)."""
 
@@ -157,7 +156,7 @@ class EndJob:
     reason: MissingReason
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SessionEnded:
     """The session is over; every job it had has its outcome."""
 
@@ -167,14 +166,14 @@ class SessionEnded:
 # ---- DispatcherActor → SessionActor ---------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SessionClaimed:
     """The store knows this instance as the session's owner."""
 
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JobQueued:
     """No node is free: the job waits."""
 
@@ -182,7 +181,7 @@ class JobQueued:
     wait_ms_estimate: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JobDispatched:
     """The job was handed to a node."""
 
@@ -191,7 +190,7 @@ class JobDispatched:
     node_id: NodeId
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JobProgressed:
     """The node says that it took the job or began with it."""
 
@@ -199,7 +198,7 @@ class JobProgressed:
     node_id: NodeId
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class UtteranceWanted:
     """A job goes to a node later or again: send its audio once more."""
 
@@ -207,7 +206,7 @@ class UtteranceWanted:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JobEnded:
     """The job is final in the store: this is its one outcome."""
 
@@ -223,7 +222,7 @@ class JobEnded:
 # ---- DispatcherActor ↔ NodeActor → SessionActor ---------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AssignJob:
     """Write this job to the node's socket; let go of the audio with it."""
 
@@ -238,7 +237,7 @@ class AssignJob:
     owner: InstanceId = NO_INSTANCE  # drives the job; empty: this one
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ResultReplaced:
     """A full result came after an empty one of the same attempt."""
 
@@ -246,7 +245,7 @@ class ResultReplaced:
     result: JobResult
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class WithdrawJob:
     """The node need not go on with this attempt."""
 
@@ -256,21 +255,21 @@ class WithdrawJob:
     """None: it owes no answer any more; it is not told, only forgotten."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NodeAccepted:
     """The store registered the node under this epoch."""
 
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NodeUnknown:
     """The store does not know the node any more (lost data, lapsed lease): register again."""
 
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NodeArrived:
     """A node wants to register, or to register anew with what changed."""
 
@@ -284,7 +283,7 @@ class NodeArrived:
     known_epoch: int = 0  # see `NodeRegistration`
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NodeChanged:
     """A heartbeat carried other languages than before."""
 
@@ -293,7 +292,7 @@ class NodeChanged:
     languages: Languages
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NodeBeat:
     """A node is alive; its load decides whether others are preferred."""
 
@@ -302,7 +301,7 @@ class NodeBeat:
     overloaded: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NodeLost:
     """The node's socket closed, or it was silent for too long."""
 
@@ -312,7 +311,7 @@ class NodeLost:
     """The part of the store that it is registered in, where the sender knows it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JobAccepted:
     """The node acknowledged or began a job."""
 
@@ -322,7 +321,7 @@ class JobAccepted:
     started: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ResultArrived:
     """A node answered a job; whether it still counts, the store decides."""
 
@@ -332,7 +331,7 @@ class ResultArrived:
     result: JobResult
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JobUndelivered:
     """The assignment could not be written to the node's socket."""
 
@@ -341,7 +340,7 @@ class JobUndelivered:
     node_id: NodeId
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PartialArrived:
     """Recognised text so far."""
 
@@ -354,7 +353,7 @@ class PartialArrived:
 # ---- gateway → NodeActor --------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NodeRegistering:
     """`node_register` on this socket."""
 
@@ -362,21 +361,21 @@ class NodeRegistering:
     outbox: Outbox
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NodeHeartbeatArrived:
     """`node_heartbeat`."""
 
     message: NodeHeartbeat
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NodeSaid:
     """Any other message of the node: results, partial texts, acknowledgements, errors."""
 
     message: WireMessage
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NodeSocketLost:
     """The node's socket is gone."""
 
@@ -386,11 +385,11 @@ class NodeSocketLost:
 # ---- life of the process --------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DispatcherRestarted:
     """A dispatcher took over: sessions tell it again what is open."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StoreEmptied:
     """The store has lost its data: who has something in it puts it there again."""

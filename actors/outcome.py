@@ -4,7 +4,7 @@ One `Outcome` per utterance, recipient and language: a `translation_result` or a
 The `ui_event`s around it only show progress.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 from actors.cut import Cut, CutReason
@@ -26,6 +26,7 @@ from protocol.session_outbound import (
     UiEventKind,
 )
 from protocol.shared import NetworkTimings, ServiceTimings
+from protocol.value import value
 from storage.job import JobState
 
 _SPEECH_DEFAULT_FORMAT = "pcm16"
@@ -44,7 +45,7 @@ _ERROR_CODES = {
 """Reasons that are failures; silence and merging are not."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outcome:
     """The end of one utterance, before it is its turn to be sent."""
 
@@ -57,7 +58,7 @@ class Outcome:
 WireOutcome: TypeAlias = TranslationResult | MissingResult
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Words:
     """What another member of the room said, before it is its turn to be sent."""
 

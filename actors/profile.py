@@ -13,6 +13,7 @@ from protocol.ids import JobId, SessionId, TraceId, request_id
 from protocol.session_inbound import SessionInit, Utterance
 from protocol.session_outbound import SessionInitAck
 from protocol.shared import FULL_PIPELINE, Features, Pipeline
+from protocol.value import value
 from storage.capability import preference, requirement
 from storage.job import JobSpec
 
@@ -124,7 +125,7 @@ def _wants_pcm16(init: SessionInit) -> bool:
     return init.room_tts_format is AudioFormat.PCM16
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Request:
     """One utterance of the session, as it is asked of the nodes."""
 

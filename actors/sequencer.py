@@ -11,6 +11,8 @@ from typing import Annotated, Generic, TypeVar
 
 from annotated_types import Ge
 
+from protocol.value import value
+
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
@@ -23,7 +25,7 @@ class SequencerOptions:
     """Milliseconds for which a ready outcome waits for an earlier one, at most."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Delivery(Generic[K, T]):
     """An outcome whose turn it is. Send deliveries in the order in which they are returned."""
 

@@ -1,10 +1,11 @@
 """Step: one script to run and what its reply means. Decide, then do."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol, Self, TypeVar
 
 from protocol.ids import JobId
+from protocol.value import value
 from storage.call import Call
 
 
@@ -37,7 +38,7 @@ class Deadline(Protocol):
         """Called once, when the step has waited too long; returns what stands in its place."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Expiry:
     """A deadline that is known from the start; a step without a meaning of its own just ends."""
 
@@ -45,7 +46,7 @@ class Expiry:
     give_up: Callable[[], Sequence["Step"]] = tuple
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Step:
     """A call on the store with its continuation.
 

@@ -5,15 +5,15 @@ a call does no I/O, so the dispatcher can collect the calls of a whole mailbox i
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from protocol.value import value
 from storage.scripts import Script
 
 T_co = TypeVar("T_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Call(Generic[T_co]):
     """A script with its arguments and the reader of its reply. All scripts are idempotent."""
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from protocol.ids import InstanceId, JobId, NodeId, RequestId, SessionId
+from protocol.value import value
 
 
 class JobState(StrEnum):
@@ -30,7 +31,7 @@ class JobStep(StrEnum):
 FINAL_STATES = frozenset({JobState.DONE, JobState.EMPTY, JobState.FAILED, JobState.CANCELLED})
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JobSpec:
     """What a dispatch needs to know of a job. All times are durations in ms from now."""
 

@@ -8,6 +8,7 @@ named.
 from dataclasses import dataclass
 
 from protocol.ids import NO_INSTANCE, InstanceId, JobId, NodeId
+from protocol.value import value
 from storage import reader
 from storage.call import Call
 from storage.cells import FIRST, Cell, Cells
@@ -64,7 +65,7 @@ class JobLimits:
     """How long recorded outcomes outlive the last one."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Completion:
     """The end of a job."""
 

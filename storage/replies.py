@@ -3,16 +3,17 @@
 One frozen dataclass per word of a script's RETURNS line. Refusals are values, never exceptions.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from protocol.ids import InstanceId, JobId, NodeId, SessionId
+from protocol.value import value
 from storage.cells import FIRST, Cell
 from storage.job import JobState
 from storage.room import Seat
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Assigned:
     """The job has a slot on a node (from a dispatch, a fail-over or a hand-over)."""
 
@@ -27,7 +28,7 @@ class Assigned:
     """Of a fail-over or a dispatch: other jobs of the calling instance that got a slot with it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Queued:
     """No capable node has a free slot: the job waits in the store."""
 
@@ -43,7 +44,7 @@ class Queued:
     """After a fail-over: waiting jobs of the calling instance that got the slot it left."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Duplicate:
     """The request or the step was done before; nothing changed.
 
@@ -59,17 +60,17 @@ class Duplicate:
     due_in_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Busy:
     """A queue bound is reached (`max_queued_jobs` or `max_queued_per_session`); no job was made."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Fenced:
     """The caller no longer owns what it wanted to change (instance, session or node epoch)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Completed:
     """The job is final now and its slot is free."""
 
@@ -78,7 +79,7 @@ class Completed:
     """Waiting jobs of the calling instance that got the freed slot."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GivenUp:
     """A fail-over found no attempt left; the job is final (`failed`)."""
 
@@ -86,24 +87,24 @@ class GivenUp:
     handovers: tuple[Assigned, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Stale:
     """The attempt or the node is not the job's current one; nothing changed."""
 
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Gone:
     """The store does not know this job."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Updated:
     """The job's progress or the record is noted."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Registered:
     """The node is on-line under a fresh epoch; jobs that waited for it come with it."""
 
@@ -111,7 +112,7 @@ class Registered:
     handovers: tuple[Assigned, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Superseded:
     """The node is registered with another instance, later than the caller knew it."""
 
@@ -119,7 +120,7 @@ class Superseded:
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Located:
     """Where a job is: who drives it, and at which node in which attempt."""
 
@@ -132,14 +133,14 @@ class Located:
     trace_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SlotsHeld:
     """The jobs that hold a node's slots."""
 
     jobs: frozenset[JobId]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Beaten:
     """A batch of node heartbeats was applied."""
 
@@ -149,7 +150,7 @@ class Beaten:
     """Jobs of the calling instance that a lapsed penalty or a repaired wake-up gave a slot."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class OpenJob:
     """A job that is not final, as the store sees it."""
 
@@ -162,7 +163,7 @@ class OpenJob:
     owner_instance: InstanceId
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NodeRemoved:
     """The node is off-line; its open jobs keep their state until their owners drive them on."""
 
@@ -171,7 +172,7 @@ class NodeRemoved:
     their mailbox; the caller drives on its own."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DueJob:
     """A job whose due time has passed."""
 
@@ -182,7 +183,7 @@ class DueJob:
     """`turn_wait`, `pending`, `job_timeout` or `deadline`."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Swept:
     """What is due for one instance."""
 
@@ -193,7 +194,7 @@ class Swept:
     """Until the earliest due time still in the index; None when nothing is open."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Alive:
     """The instance's lease is renewed."""
 
@@ -211,14 +212,14 @@ class Alive:
     """What instances on this store show each other, unless they are given one."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Moved:
     """The session belongs to another instance by now: it is over for the caller."""
 
     owner: InstanceId | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reaped:
     """One step of clearing up after a dead instance is done."""
 
@@ -231,19 +232,19 @@ class Reaped:
     handovers: tuple[Assigned, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Incompatible:
     """The store holds keys in another layout than this program's."""
 
     schema: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Revived:
     """The instance to reap has renewed its lease; nothing changed."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RoomState:
     """A room as it is now."""
 
@@ -258,22 +259,22 @@ class RoomState:
     """By the time of joining; none: the last member has left and the room is gone."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RoomTaken:
     """Another room has the code."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RoomFull:
     """As many as may be are in the room."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RoomExpired:
     """Nobody spoke for too long: the room was ended just now."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RoomGone:
     """There is no such room."""
 
@@ -292,7 +293,7 @@ class NoteKind(StrEnum):
     """Its node is connected to another instance now, and goes on with it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Note:
     """A note in this instance's mailbox."""
 
@@ -303,7 +304,7 @@ class Note:
     """The part of the store that the job is in."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Released:
     """A note in this instance's mailbox: another one has claimed a session that was ours."""
 
@@ -312,7 +313,7 @@ class Released:
     """Under which it is claimed."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Counted:
     """The nodes of one cell, as far as a node that registers wants to know."""
 
@@ -323,21 +324,21 @@ class Counted:
     online: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Placed:
     """Where a node that no cell knows is to be registered."""
 
     cell: Cell
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Lent:
     """Another cell has the job: ask there."""
 
     cell: Cell
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LeftCell:
     """The job has left its queue for another cell."""
 
@@ -345,12 +346,12 @@ class LeftCell:
     """Waiting segments of its turn that left with it, in order; the caller brings them over."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NoNode:
     """No capable node has a free slot here, and the job does not wait here."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Surveyed:
     """What a cell could take."""
 
