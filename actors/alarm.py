@@ -16,6 +16,15 @@ SLACK_MS = 1.0
 """A loop may fire a timer this much early: uvloop counts whole milliseconds."""
 
 
+def earliest(*times_ms: float | None) -> float | None:
+    """Return the first of several moments that may never come; None if none does."""
+    first_ms: float | None = None
+    for at_ms in times_ms:
+        if at_ms is not None and (first_ms is None or at_ms < first_ms):
+            first_ms = at_ms
+    return first_ms
+
+
 class Alarm:
     """A deadline that can be moved at any time. Times are the loop's, in milliseconds."""
 

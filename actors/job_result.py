@@ -112,7 +112,6 @@ def recorded_outcome_of(
     if reason is not None:
         outcome["reason"] = reason.value
     elif result is not None:
-        said = ((name, getattr(result, name)) for name in _RECORDED)
-        outcome.update((name, value) for name, value in said if value)
+        outcome |= {name: said for name in _RECORDED if (said := getattr(result, name))}
         outcome["spoken"] = bool(result.tts_audio)
     return to_json(outcome).decode()

@@ -177,7 +177,10 @@ class OpenJobs:
 
     def earlier_in_turn(self, job: OpenJob) -> list[OpenJob]:
         """Return the open jobs of the same turn and language cut before this one, in order."""
-        return [other for other in self.in_slot(job) if other.spec.turn_part < job.spec.turn_part]
+        part = job.spec.turn_part
+        if not part:
+            return []
+        return [other for other in self.in_slot(job) if other.spec.turn_part < part]
 
     def later_in_turn(self, job: OpenJob) -> list[OpenJob]:
         """Return the open jobs of the same turn and language cut after this one, in order."""

@@ -19,6 +19,7 @@ A resume that reception has let in always finds the session: it is told so by a 
 
 from typing import Any
 
+from actors.alarm import earliest
 from actors.faults import SessionRefused
 from actors.messages import (
     ChunkArrived,
@@ -382,7 +383,7 @@ class SessionActor(SessionEnds):
             self._notice_cut()
         if self._phase is Phase.OVER or self._doubts != self._setup.standing.doubts:
             return
-        deadlines = (
+        due_ms = earliest(
             self._uplink.deadline_ms,
             self._uplink.overdue_at_ms,
             self._downlink.deadline_ms,
@@ -391,6 +392,6 @@ class SessionActor(SessionEnds):
             self._acknowledge_audio(),
             None if self._room is None else self._room.deadline_ms(self.now_ms()),
         )
-        self.wake_at(min((at_ms for at_ms in deadlines if at_ms is not None), default=None))
+        self.wake_at(due_ms)
         if self._resumption is not None:
             self._note_if_needed()

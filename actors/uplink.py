@@ -203,11 +203,9 @@ class Uplink(UplinkMemory):
         return ticks_to_ms(ticks) < self._options.tiny_utterance_ms
 
     def _utterances(self, cuts: list[Cut], now_ms: float) -> list[Utterance]:
-        cut_now = [
-            utterance
-            for cut in cuts
-            for utterance in self._said(cut, self.take_index(), None, now_ms)
-        ]
+        cut_now: list[Utterance] = []
+        for cut in cuts:
+            cut_now += self._said(cut, self.take_index(), None, now_ms)
         if self.progress is not None:
             self.progress.segment(self._segmenter.first_seq)
         if not cuts:

@@ -297,8 +297,10 @@ class UplinkMemory:
         elif change < 0:
             self._held.give_back(-change)
         self._accounted_bytes = holds
-        self._held.count(len(self.open) - self._accounted_open)
-        self._accounted_open = len(self.open)
+        now_open = len(self.open)
+        if now_open != self._accounted_open:
+            self._held.count(now_open - self._accounted_open)
+            self._accounted_open = now_open
 
 
 def _parts_of(turn_id: TurnId, opened: Iterable[Utterance]) -> set[int]:
