@@ -66,7 +66,8 @@ class Ledger:
 
     def owe(self, steps: Iterable[Step], message: Any = None) -> None:
         """Note steps that were decided on because of this message."""
-        self.decided.extend([Owed(step, message) for step in steps])
+        for step in steps:
+            self.decided.append(Owed(step, message))
 
     def enter(self, *, first: bool = False) -> bool:
         """Put what was decided on in its place; return whether something is for later."""

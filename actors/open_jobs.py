@@ -145,11 +145,12 @@ class OpenJobs:
 
         A node takes a session's utterances in their order only: what comes later is not translated.
         """
-        return any(
+        awaiting = self._awaiting.get(job.spec.session_id)
+        return awaiting is not None and any(
             other.awaits_audio
             and other.node_id == job.node_id
             and other.spec.utterance_index < job.spec.utterance_index
-            for other in self._awaiting.get(job.spec.session_id, ())
+            for other in awaiting
         )
 
     def is_behind(self, job: OpenJob) -> bool:

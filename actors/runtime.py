@@ -64,7 +64,13 @@ if not isinstance(ActorRegistry._actor_refs, RefList):  # noqa: SLF001 - see act
 def tell(ref: Mailbox, message: Any) -> bool:
     """Leave a message; False if the actor is dead (the message is counted as a dead letter)."""
     try:
-        ref.tell(message)
+        if type(ref) is not ActorRef:
+            ref.tell(message)
+        elif not ref.actor_stopped.is_set():  # what its `tell` does in four calls
+            ref.actor_inbox.put(Envelope(message))
+        else:
+            bury(str(ref), message)
+            return False
     except (ActorDeadError, InboxClosedError):
         bury(str(ref), message)
         return False

@@ -94,7 +94,7 @@ class OpenUtterances:
         return utterance
 
     def _look_who_waits(self) -> None:
-        since = (utterance.turn_cut_at_ms for utterance in self)
+        since = [utterance.turn_cut_at_ms for utterance in self._by_job.values()]
         self.waiting_since_ms = min(since, default=None)
 
     def fill(self, utterance: Utterance, audio: bytes) -> None:
