@@ -13,6 +13,8 @@ from storage.session_replies import (
     ClaimedGuest,
     FollowingJob,
     FoundSession,
+    LocatedSession,
+    LostSession,
     RecordedOutcome,
     UnknownSession,
 )
@@ -86,6 +88,16 @@ def _unknown(_: Raw) -> UnknownSession:
     return UnknownSession()
 
 
+def _located(values: Raw) -> LocatedSession:
+    owner, peer_url = values
+    return LocatedSession(InstanceId(owner), peer_url)
+
+
+def _lost(values: Raw) -> LostSession:
+    [others] = values
+    return LostSession(others)
+
+
 _not_claimed: Callable[[Raw], Moved | Gone | Fenced] = by_word(
     {"MOVED": moved, "GONE": gone, "FENCED": fenced}
 )
@@ -96,6 +108,11 @@ found: Callable[[Raw], FoundSession | UnknownSession] = by_word(
     {"FOUND": _found, "UNKNOWN": _unknown}
 )
 """Reads `find_session`."""
+
+located: Callable[[Raw], LocatedSession | LostSession] = by_word(
+    {"FOUND": _located, "UNKNOWN": _lost}
+)
+"""Reads `locate_session`."""
 
 closed: Callable[[Raw], Updated | Fenced] = by_word({"OK": updated, "FENCED": fenced})
 """Reads `close_session`, `note_session` and `note_guest`."""

@@ -91,3 +91,20 @@ class Checked:
 @dataclass(frozen=True, slots=True)
 class UnknownSession:
     """There is no such session, or none that may be resumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedSession:
+    """An instance has the session, whoever may speak for it; it may be slow, or dying."""
+
+    owner: InstanceId
+    peer_url: str
+    """Where other instances reach that one; empty: it has not said so."""
+
+
+@dataclass(frozen=True, slots=True)
+class LostSession:
+    """No instance has the session, or it went with one."""
+
+    others: int
+    """Other instances that may be about to enter it; 0: none that could have it."""

@@ -13,13 +13,22 @@ from storage.call import Call
 from storage.cells import FIRST, Cell, Cells
 from storage.replies import Fenced, Gone, Moved, Updated
 from storage.scripts import load_script
-from storage.session_replies import Checked, Claimed, ClaimedGuest, FoundSession, UnknownSession
+from storage.session_replies import (
+    Checked,
+    Claimed,
+    ClaimedGuest,
+    FoundSession,
+    LocatedSession,
+    LostSession,
+    UnknownSession,
+)
 from storage.store import Store
 
 _CHECK = load_script("check_sessions")
 _CLAIM = load_script("claim_session")
 _CLOSE = load_script("close_session")
 _FIND = load_script("find_session")
+_LOCATE = load_script("locate_session")
 _NOTE = load_script("note_session")
 _CLAIM_GUEST = load_script("claim_guest")
 _NOTE_GUEST = load_script("note_guest")
@@ -104,6 +113,11 @@ class SessionRepository:
         """Return what it takes to judge who wants to resume the session."""
         args = _FIND.arguments(instance=self._instance_id, session=session_id)
         return Call(_FIND, self._keys(session_id), args, reader.found)
+
+    def locate(self, session_id: SessionId) -> Call[LocatedSession | LostSession]:
+        """Return which instance has the session, and where that is reached."""
+        args = _LOCATE.arguments(instance=self._instance_id, session=session_id)
+        return Call(_LOCATE, self._keys(session_id), args, reader.located)
 
     def check(self, epochs: Mapping[SessionId, int], cell: Cell = FIRST) -> Call[Checked]:
         """Return which of these are not this instance's under these epochs any more.

@@ -3,7 +3,13 @@
 from protocol.ids import InstanceId, NodeId, RequestId, SessionId
 from storage.job import JobState
 from storage.replies import Fenced, Gone, Moved, Updated
-from storage.session_replies import Claimed, FoundSession, UnknownSession
+from storage.session_replies import (
+    Claimed,
+    FoundSession,
+    LocatedSession,
+    LostSession,
+    UnknownSession,
+)
 from storage.sessions import Claim, HeardWords
 from tests.support.storage_world import LEASE_MS, START_MS, World
 
@@ -240,3 +246,43 @@ def test_an_instance_learns_which_sessions_it_has_lost(world: World) -> None:
     world.do(world.member().sessions.close(SessionId("over"), epochs[SessionId("over")]))
     check = world.member().sessions.check(epochs)
     assert world.do(check).lost == (SessionId("taken"), SessionId("over"))
+
+
+# ---- where a session is -------------------------------------------------------------------------
+
+
+def test_any_instance_is_told_which_other_one_has_a_session(world: World) -> None:
+    world.member("i2").instances.about = {"peer_url": "ws://there:1/ws/peer"}
+    world.beat("i2")
+    world.session("s", owner="i2")
+    located = world.do(world.member().sessions.locate(SessionId("s")))
+    assert located == LocatedSession(InstanceId("i2"), "ws://there:1/ws/peer")
+
+
+def test_a_session_that_can_be_resumed_is_located_like_any_other(world: World) -> None:
+    world.resumable("s")
+    located = world.do(world.member("i2").sessions.locate(SessionId("s")))
+    assert located == LocatedSession(InstanceId("i1"), "")
+
+
+def test_a_session_is_lost_once_its_instance_was_cleared_up_after(world: World) -> None:
+    """Until then that one may only have been too slow to renew its lease."""
+    world.beat("i2")
+    world.session("s", owner="i2")
+    locate = world.member().sessions.locate(SessionId("s"))
+    world.wait(LEASE_MS)
+    assert world.do(locate) == LocatedSession(InstanceId("i2"), "")
+    world.beat()
+    world.reap("i2")
+    assert world.command("EXISTS", "session:s") == 1
+    assert world.do(locate) == LostSession(others=0)
+
+
+def test_who_misses_a_session_hears_how_many_others_could_have_it(world: World) -> None:
+    locate = world.member().sessions.locate(SessionId("s"))
+    assert world.do(locate) == LostSession(others=0)
+    world.beat("i2")
+    world.beat("i3")
+    assert world.do(locate) == LostSession(others=2)
+    stranger = world.member("i4").sessions.locate(SessionId("s"))
+    assert world.do(stranger) == LostSession(others=3)

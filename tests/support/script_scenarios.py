@@ -406,6 +406,18 @@ def _find_unknown(world: World) -> Call[Any]:
     return world.member().sessions.find(SessionId("s"))
 
 
+@scenario("locate_session", "FOUND")
+def _locate_found(world: World) -> Call[Any]:
+    world.session("s")
+    return world.member("i2").sessions.locate(SessionId("s"))
+
+
+@scenario("locate_session", "UNKNOWN")
+def _locate_unknown(world: World) -> Call[Any]:
+    world.beat("i2")
+    return world.member().sessions.locate(SessionId("s"))
+
+
 @scenario("note_session", "OK")
 def _note_ok(world: World) -> Call[Any]:
     return world.member().sessions.note(SessionId("s"), world.resumable("s"), "{}", "1.2")
