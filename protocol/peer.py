@@ -121,6 +121,18 @@ LINK_HEADER = "X-Lingua-Link"
 VERSION_HEADER = "X-Lingua-Version"
 
 
+def calling_headers(
+    secret: str, caller: InstanceId, callee: InstanceId, version: int = PEER_VERSION
+) -> dict[str, str]:
+    """Return what every request to another instance carries."""
+    return {
+        "Authorization": f"Bearer {secret}",
+        CALLER_HEADER: caller,
+        CALLEE_HEADER: callee,
+        VERSION_HEADER: str(version),
+    }
+
+
 def pack_message(seq: int, parcel: Parcel) -> bytes:
     """Return the frame of a message."""
     address, kind = parcel.address.encode(), parcel.kind.encode()
