@@ -39,6 +39,7 @@ from actors.move_messages import (
     ReleaseSession,
     ResumeRequested,
     SessionLeft,
+    SessionSought,
 )
 from actors.peer_messages import NoteArrived, PeerUnreachable, SlotsWanted
 from actors.runtime import LoopActor
@@ -201,6 +202,7 @@ class DispatcherActor(LoopActor):
             case (
                 NoteSession()
                 | ResumeRequested()
+                | SessionSought()
                 | SessionLeft()
                 | ReleaseSession()
                 | OwnershipDoubted()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from actors.ports import Mailbox, Outbox
 from protocol.errors import CloseCode, ErrorCode
-from protocol.ids import SessionId
+from protocol.ids import InstanceId, SessionId
 from storage.sessions import HeardWords
 
 # ---- SessionActor → DispatcherActor ---------------------------------------------------------
@@ -117,3 +117,46 @@ class ResumeAnswered:
     """Why not, without a session."""
     message: str = ""
     close_code: CloseCode | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSought:
+    """A socket names a session that is not here; answered by `SessionLocated`."""
+
+    asker: Mailbox
+    session_id: SessionId
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLocated:
+    """Where a session is that a socket has named."""
+
+    session_id: SessionId
+    owner: InstanceId | None = None
+    """None: nowhere, or nobody knows."""
+    peer_url: str = ""
+    """Where other instances reach its owner."""
+    is_store_away: bool = False
+    """Nobody knows: the store does not answer."""
+
+
+# ---- presence → gateway ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFreed:
+    """A session that somebody waits for has lost its socket, or has ended."""
+
+    session_id: SessionId
+
+
+# ---- gateway → SessionActor -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SocketLeaves:
+    """The instance that relays this socket goes away; the session does not."""
+
+    outbox: Outbox
+    reason: str
+    reconnect_after_ms: int

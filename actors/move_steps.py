@@ -20,11 +20,13 @@ from actors.move_messages import (
     ResumeRequested,
     SessionLeft,
     SessionNoted,
+    SessionSought,
 )
 from actors.moved_session import MovedSession
 from actors.profile import SessionProfile
 from actors.resume_token import TokenMint, TokenNumber
 from actors.runtime import tell
+from actors.seek_steps import seek
 from actors.session_steps import SessionSteps
 from actors.step import Expiry, Step
 from actors.uplink_options import UplinkOptions
@@ -75,7 +77,12 @@ class MoveSteps:
 
     def plan(
         self,
-        message: NoteSession | ResumeRequested | ReleaseSession | SessionLeft | OwnershipDoubted,
+        message: NoteSession
+        | ResumeRequested
+        | SessionSought
+        | ReleaseSession
+        | SessionLeft
+        | OwnershipDoubted,
         now_ms: float,
     ) -> Sequence[Step]:
         """Return what follows a message."""
@@ -84,6 +91,8 @@ class MoveSteps:
                 return self.note(message)
             case ResumeRequested():
                 return self.resume(message, now_ms)
+            case SessionSought():
+                return seek(self._repository, message, now_ms)
             case ReleaseSession():
                 return self.release(message)
             case SessionLeft():

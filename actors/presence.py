@@ -3,7 +3,10 @@
 Kept by sessions, read by reception.
 """
 
+from actors.move_messages import SessionFreed
+from actors.ports import Mailbox
 from actors.resumption import Resumption
+from actors.runtime import tell
 from protocol.ids import SessionId
 
 
@@ -17,6 +20,9 @@ class Presence:
         self._attached: set[SessionId] = set()
         self._detached: dict[SessionId, str | None] = {}
         self._resumptions: dict[SessionId, Resumption] = {}
+        self._relayed: set[SessionId] = set()
+        """Those of the attached whose sockets are on other instances."""
+        self._waiting: dict[SessionId, list[Mailbox]] = {}
 
     @property
     def attached(self) -> int:
@@ -36,16 +42,51 @@ class Presence:
     def detach(self, session_id: SessionId, tenant_id: str | None) -> None:
         """The session has lost its socket; one of the same tenant (None: nobody) may name it."""
         self._attached.discard(session_id)
+        self._relayed.discard(session_id)
         self._detached[session_id] = tenant_id
+        self._tell_waiting(session_id)
 
     def leave(self, session_id: SessionId) -> None:
         """The session is over, or takes nothing more."""
         self._attached.discard(session_id)
+        self._relayed.discard(session_id)
         self._detached.pop(session_id, None)
+        self._tell_waiting(session_id)
 
     def detached_tenant(self, session_id: SessionId) -> str | None:
         """Return the tenant whose sockets may name the session; None when nobody may."""
         return self._detached.get(session_id)
+
+    # ---- sockets of other instances ---------------------------------------------------------
+
+    def note_relayed(self, session_id: SessionId) -> None:
+        """The session's socket is on another instance."""
+        self._relayed.add(session_id)
+
+    def may_be_left(self, session_id: SessionId, *, asker_is_relayed: bool) -> bool:
+        """Return whether the session's socket may be gone without our having heard of it yet.
+
+        Who is connected here is heard in order. An end that is told by another instance may come
+        after the same client's next beginning, or the beginning before an end here.
+        """
+        is_nameable = session_id in self._attached and session_id not in self._resumptions
+        return is_nameable and (asker_is_relayed or session_id in self._relayed)
+
+    def await_freed(self, session_id: SessionId, asker: Mailbox) -> None:
+        """Tell `asker` `SessionFreed`, once, when the session has lost its socket."""
+        self._waiting.setdefault(session_id, []).append(asker)
+
+    def stop_waiting(self, session_id: SessionId, asker: Mailbox) -> None:
+        """Tell it no more."""
+        waiting = [one for one in self._waiting.pop(session_id, ()) if one is not asker]
+        if waiting:
+            self._waiting[session_id] = waiting
+
+    def _tell_waiting(self, session_id: SessionId) -> None:
+        for asker in self._waiting.pop(session_id, ()):
+            tell(asker, SessionFreed(session_id))
+
+    # ---- sessions that can be resumed -------------------------------------------------------
 
     def offer(self, session_id: SessionId, resumption: Resumption) -> None:
         """A client may come back to the session, whether it has a socket or not."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from actors.admission import AdmissionOptions, Refusal, admit_session
 from actors.directory import Directory
 from actors.messages import NodeRegistering, SocketAttached
-from actors.move_messages import ResumeAnswered, ResumeRequested
+from actors.move_messages import ResumeAnswered, ResumeRequested, SessionSought
 from actors.move_steps import CANNOT_RESUME
 from actors.moved_session import MovedSession
 from actors.node import NodeActor
@@ -22,11 +22,19 @@ from actors.resumption import SocketResumed
 from actors.runtime import ActorFailed, ActorRef, Supervise, tell
 from actors.session import SessionActor, SessionSetup
 from protocol.errors import CloseCode, ErrorCode
-from protocol.ids import NodeId, SessionId, new_node_id, new_session_id, new_trace_id
+from protocol.ids import (
+    NodeId,
+    SessionId,
+    could_be_session_id,
+    new_node_id,
+    new_session_id,
+    new_trace_id,
+)
 from protocol.node_inbound import NodeRegister
 from protocol.session_inbound import SessionInit
 
 _OWNERS_KEPT = 64
+NOTHING_WAITS = "no such session waits for a socket"
 _REFUSAL_TEXT = {
     Refusal.DRAINING: "the service is shutting down",
     Refusal.MAX_SESSIONS: "as many sessions as this instance takes are open",
@@ -47,7 +55,11 @@ class OpenedSession:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The session is asked for in the store; `ResumeAnswered` says what became of it."""
+    """The session is asked for in the store, or may be free in a moment.
+
+    `ResumeAnswered` says what became of it, `SessionLocated` where a socket has but named it, and
+    `SessionFreed` if what is waited for is the end of the session's socket.
+    """
 
     session_id: SessionId
 
@@ -120,6 +132,8 @@ class Reception:
         ref = SessionActor.start(profile, self._setup, outbox, supervisor=self._supervisor)
         self._directory.register_session(session_id, ref)
         self._setup.presence.attach(session_id)  # it counts before its actor has run
+        if outbox.is_relayed:
+            self._setup.presence.note_relayed(session_id)
         return OpenedSession(session_id, ref, profile.use_binary_frame)
 
     def _resume_session(
@@ -139,7 +153,8 @@ class Reception:
         credential, last_seq = tenant_id or ANONYMOUS, init.last_delivery_seq or 0
         is_here = resumption is not None and ref is not None and not resumption.is_behind(token)
         is_over = resumption is None and ref is not None  # its grace, but not all of its words
-        if asker is not None and session_id and token and not is_here and not is_over:
+        is_elsewhere = not is_here and not is_over and could_be_session_id(session_id)
+        if asker is not None and token and is_elsewhere:
             wish = ResumeRequested(asker, session_id, token, credential, outbox, last_seq)
             self._directory.dispatcher.tell(wish)
             return Pending(session_id)
@@ -168,16 +183,42 @@ class Reception:
         return ResumeAnswered(session_id, ref, resumption.use_binary_frame)
 
     def attach_session(
-        self, session_id: SessionId, outbox: Outbox, tenant_id: str | None
-    ) -> OpenedSession | Refused:
-        """Let a socket without a session speak for a detached one of the same tenant."""
-        owner = self._setup.presence.detached_tenant(session_id)
+        self,
+        session_id: SessionId,
+        outbox: Outbox,
+        tenant_id: str | None,
+        asker: Mailbox | None = None,
+    ) -> OpenedSession | Refused | Pending:
+        """Let a socket without a session speak for a detached one of the same tenant.
+
+        `asker` is told `SessionLocated` where the session is not here, or `SessionFreed` when it
+        is, and its socket may turn out to be gone: for so long it is `stop_waiting`'s to end.
+        """
+        presence = self._setup.presence
         ref = self._directory.sessions.get(session_id)
-        if owner is None or ref is None or (tenant_id or ANONYMOUS) != owner:
-            return Refused(ErrorCode.INVALID_SESSION, "no such session waits for a socket")
-        self._setup.presence.attach(session_id)  # at once: of two sockets the first gets it
-        tell(ref, SocketAttached(outbox))
-        return OpenedSession(session_id, ref, use_binary_frame=False)
+        if ref is not None and (tenant_id or ANONYMOUS) == presence.detached_tenant(session_id):
+            presence.attach(session_id)  # at once: of two sockets the first gets it
+            if outbox.is_relayed:
+                presence.note_relayed(session_id)
+            tell(ref, SocketAttached(outbox))
+            return OpenedSession(session_id, ref, use_binary_frame=False)
+        if asker is not None and ref is None and could_be_session_id(session_id):
+            self._directory.dispatcher.tell(SessionSought(asker, session_id))
+            return Pending(session_id)
+        if asker is not None and presence.may_be_left(
+            session_id, asker_is_relayed=outbox.is_relayed
+        ):
+            presence.await_freed(session_id, asker)
+            return Pending(session_id)
+        return Refused(ErrorCode.INVALID_SESSION, NOTHING_WAITS)
+
+    def stop_waiting(self, session_id: SessionId, asker: Mailbox) -> None:
+        """Let `asker` wait no longer for a session's socket to be gone."""
+        self._setup.presence.stop_waiting(session_id, asker)
+
+    def has_session(self, session_id: SessionId) -> bool:
+        """Return whether the session is here."""
+        return session_id in self._directory.sessions
 
     def register_node(
         self, message: NodeRegister, outbox: Outbox, principal: str | None

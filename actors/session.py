@@ -46,6 +46,7 @@ from actors.move_messages import (
     OwnershipConfirmed,
     SessionNoted,
     SessionReleased,
+    SocketLeaves,
 )
 from actors.moved_session import MovedSession
 from actors.ports import Outbox
@@ -207,6 +208,8 @@ class SessionActor(SessionEnds):
                 pass  # it was not in doubt, or has heard of it before
             case LeaveRequested():
                 self._on_leave_requested(message)
+            case SocketLeaves():
+                self._on_socket_leaves(message)
             case _:
                 raise TypeError(f"{self!r} cannot handle {type(message).__name__}")
 
@@ -306,10 +309,6 @@ class SessionActor(SessionEnds):
 
     # ---- to another instance ----------------------------------------------------------------
 
-    def _on_chunk_again(self, message: ChunkArrived) -> None:
-        self._uplink.chunk_again(message)
-        self._send_filled()
-
     def _on_leave_requested(self, message: LeaveRequested) -> None:
         """This instance goes away: take nothing more, finish what is open, leave the rest."""
         if self._resumption is None or self._phase not in OPEN:
@@ -326,6 +325,7 @@ class SessionActor(SessionEnds):
     def _finish_if_done(self) -> None:
         """End a closing session that has nothing open, once its client has heard all it can."""
         if self._phase not in ENDING or len(self._uplink.open):
+            self._let_socket_go()
             return
         self._downlink.flush(self.now_ms())
         if self._downlink.is_cut:

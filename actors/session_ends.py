@@ -14,6 +14,7 @@ from actors.move_messages import (
     OwnershipDoubted,
     SessionLeft,
     SessionReleased,
+    SocketLeaves,
 )
 from actors.moved_session import MovedSession
 from actors.ports import Outbox
@@ -23,7 +24,7 @@ from actors.session_memory import SessionMemory
 from actors.session_work import SessionSetup
 from actors.utterances import Utterance
 from protocol.errors import CloseCode, ErrorCode, MissingReason
-from protocol.session_outbound import SessionCloseAck, error_message
+from protocol.session_outbound import Reconnect, SessionCloseAck, error_message
 from storage.job import JobState
 
 
@@ -59,6 +60,8 @@ class SessionEnds(SessionMemory):
         super().__init__(profile, setup, outbox, moved)
         self._phase = Phase.ACTIVE
         self._phase_ends_ms: float | None = None
+        self._leaving: Outbox | None = None
+        """A socket that goes with the instance that relays it, once what is open has its end."""
         self._doubts = setup.standing.doubts
         self._put_off: list[Any] = []
         """Messages that wait until the store has said whose the session is."""
@@ -84,6 +87,23 @@ class SessionEnds(SessionMemory):
                 )
             case _:
                 self._put_off.append(message)
+
+    def _on_socket_leaves(self, message: SocketLeaves) -> None:
+        """Tell the client to come back on another socket; what it said so far is answered first."""
+        if message.outbox is not self._downlink.outbox:
+            return
+        after_ms = message.reconnect_after_ms
+        self._downlink.send(Reconnect(after_ms=after_ms, reason=message.reason))
+        if self._phase is Phase.ACTIVE:
+            self._leaving = message.outbox
+            self._dispatch(self._uplink.flush(self.now_ms()))
+            self._let_socket_go()
+
+    def _let_socket_go(self) -> None:
+        leaving = self._leaving
+        if leaving is not None and not len(self._uplink.open):
+            self._leaving = None
+            leaving.close(CloseCode.GOING_AWAY, "the service restarts")
 
     def _leave(self) -> None:
         """What is in the store is enough to go on elsewhere."""
@@ -128,6 +148,7 @@ class SessionEnds(SessionMemory):
         if self._acknowledge:
             self._downlink.send(SessionCloseAck(session_id=session_id))
         self._uplink.drop_all()
+        self._let_socket_go()
         self._setup.presence.withdraw(session_id)
         self._setup.directory.dispatcher.tell(SessionEnded(session_id))
         self._setup.directory.remove_session(session_id, self.actor_ref)

@@ -8,7 +8,7 @@ know when the session begins, pauses or ends.
 from dataclasses import replace
 from typing import Any
 
-from actors.messages import JobEnded, SessionClaimed, SessionOpened, UtteranceWanted
+from actors.messages import ChunkArrived, JobEnded, SessionClaimed, SessionOpened, UtteranceWanted
 from actors.move_messages import NoteSession, SessionNoted
 from actors.moved_session import MovedSession
 from actors.ports import Outbox
@@ -275,6 +275,10 @@ class SessionMemory(SessionWork):
             utterance.wanted_attempt = message.attempt
         else:
             super()._on_wanted(message)
+
+    def _on_chunk_again(self, message: ChunkArrived) -> None:
+        self._uplink.chunk_again(message)
+        self._send_filled()
 
     def _send_filled(self) -> None:
         """What was cut elsewhere is whole again: a node waits for it, or it never was a job."""

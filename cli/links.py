@@ -27,6 +27,7 @@ from gateway.peer_codec import pack
 from gateway.peer_dialler import PeerDialler
 from gateway.peer_options import PeerOptions
 from gateway.peer_server import PeerInside, PeerServer
+from gateway.relays import PeerIdentity
 from protocol.ids import InstanceId
 from protocol.peer import Address, Hello, Parcel
 from storage.instances import InstanceRepository
@@ -88,6 +89,7 @@ class Links:
         def secret() -> str:
             return options.cluster_secret or lease.secret
 
+        self.identity = PeerIdentity(directory.instance_id, secret)
         arrivals = Arrivals(directory, lease, parts.metrics, lambda: loop.time() * 1000)
         inside = PeerInside(
             directory.instance_id, arrivals, directory.session_at, parts.metrics, secret

@@ -61,12 +61,14 @@ from gateway.metrics import PrometheusMetrics
 from gateway.reports import ReportSources, StoreReports
 from gateway.server import Bind, Gateway, Inside
 from protocol.ids import InstanceId
+from protocol.relay import Leaving
 from storage.cells import Cell
 from storage.layout import settle_cells
 from storage.store import Store, open_store
 
 _DRAIN_SLACK_SECONDS = 0.5
 _RECONNECT_AFTER_MS = 1000
+_SHUTDOWN = "shutdown"
 _NODE_RESTARTS = 5
 """Successors that a node's actor gets at once in a minute; then the node's next words make one."""
 
@@ -166,6 +168,7 @@ class Scheduler:
         self._rooms.start(self._supervisor)
         self._links.open(self._suspect)
         await self.gateway.start()
+        self._links.server.let_guests_in(self.gateway.guests)
         self._loop_lag.watch = self.gateway.note_lag
 
     async def drain(self) -> None:
@@ -174,20 +177,28 @@ class Scheduler:
         drain_ms = 0.0 if self._is_crippled else self._settings.gateway.drain_seconds * 1000
         ends_at_ms = _monotonic_ms() + drain_ms
         has_others = await self._membership.has_others()
-        await self._let_sessions_go(drain_ms, has_others=has_others)
+        await asyncio.gather(
+            self._let_sessions_go(drain_ms, has_others=has_others), self._let_relays_go(drain_ms)
+        )
         if has_others and not self._is_crippled:
             await self._let_nodes_go(ends_at_ms - _monotonic_ms())
             await self._links.flush(_DRAIN_SLACK_SECONDS)
 
+    async def _let_relays_go(self, within_ms: float) -> None:
+        """Clients whose sessions are elsewhere hear what they have said, and go."""
+        if self.gateway.relays is not None:
+            leaving = Leaving(_RECONNECT_AFTER_MS, _SHUTDOWN)
+            await self.gateway.relays.leave(leaving, within_ms / 1000 + _DRAIN_SLACK_SECONDS)
+
     async def _let_sessions_go(self, within_ms: float, *, has_others: bool) -> None:
         ask: CloseRequested | LeaveRequested = CloseRequested(
-            "shutdown",
+            _SHUTDOWN,
             acknowledge=False,
             within_ms=within_ms,
             reconnect_after_ms=_RECONNECT_AFTER_MS,
         )
         if has_others:
-            ask = LeaveRequested("shutdown", _RECONNECT_AFTER_MS, within_ms)
+            ask = LeaveRequested(_SHUTDOWN, _RECONNECT_AFTER_MS, within_ms)
         all_left = asyncio.Event()
         self._directory.on_last_session = all_left.set
         await _ask_all(self._directory.sessions, ask, all_left, within_ms)
@@ -335,6 +346,7 @@ class Scheduler:
             settings.admission,
             overload,
             settings.room,
+            self._links.identity,
         )
         door = replace(settings.gateway, port=placement.port)
         return Gateway(door, inside, Bind(reuse_port=placement.shares_port))

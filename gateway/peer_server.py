@@ -40,6 +40,7 @@ from protocol.peer import (
     pack_welcome,
     unpack,
 )
+from protocol.relay import RELAY_PATH
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 """Well above the longest message of a node with its envelope."""
@@ -67,6 +68,27 @@ class PeerInside:
     """What a caller must show; empty while it is not known: then nobody gets in."""
 
 
+class GuestDoor(Protocol):
+    """Takes clients that other instances bring, for sessions here."""
+
+    @property
+    def reading(self) -> Turnstile:
+        """Where what they send waits for its turn."""
+
+    @property
+    def policy(self) -> SocketPolicy:
+        """What their sockets may do."""
+
+    def answer(self, request: Request) -> Answer:
+        """Decide about one of them; who brings it has been let in."""
+
+    def watch(self, connection: EdgeConnection) -> None:
+        """It is a WebSocket now: see that its end is noticed."""
+
+    def forget(self, connection: EdgeConnection) -> None:
+        """It is gone."""
+
+
 class PeerServer:
     """Life: made, `start`ed, `close`d. Implements `EdgeOwner`."""
 
@@ -78,6 +100,8 @@ class PeerServer:
         self._inside = inside
         self._server: asyncio.Server | None = None
         self._connections: set[EdgeConnection] = set()
+        self._guests: set[EdgeConnection] = set()
+        self._guest_door: GuestDoor | None = None
         self._links: OrderedDict[InstanceId, IncomingLink] = OrderedDict()
         self._sockets: dict[InstanceId, Connection] = {}
         self.door: Turnstile
@@ -85,7 +109,7 @@ class PeerServer:
         self._policy = SocketPolicy(MAX_FRAME_BYTES, strict_text=False, keepalive=False)
 
     def __repr__(self) -> str:
-        return f"<PeerServer {self.url} callers={len(self._sockets)}>"
+        return f"<PeerServer {self.url} callers={len(self._sockets)} guests={len(self._guests)}>"
 
     @property
     def url(self) -> str:
@@ -113,11 +137,21 @@ class PeerServer:
             lambda: EdgeConnection(self, loop), self._options.peer_host, self._options.peer_port
         )
 
+    def let_guests_in(self, door: GuestDoor) -> None:
+        """Take clients of other instances from now on."""
+        self._guest_door = door
+        self.reading = door.reading
+
     async def close(self) -> None:
-        """Let nobody in any more, and go without a word: what is under way is sent elsewhere."""
+        """Let nobody in any more, and go without a word: what is under way is sent elsewhere.
+
+        Clients whom others have brought are told to come again, as our own are.
+        """
         if self._server is None:
             return
         self._server.close()
+        for guest in list(self._guests):
+            guest.close(CloseCode.GOING_AWAY, "the service restarts")
         for connection in list(self._connections):
             connection.abort()
         with suppress(TimeoutError):
@@ -134,7 +168,8 @@ class PeerServer:
 
     def answer(self, request: Request) -> Answer:
         """Decide about a request."""
-        if request.path.partition("?")[0] != PEER_PATH:
+        path = request.path.partition("?")[0]
+        if path not in (PEER_PATH, RELAY_PATH):
             return refuse(HTTPStatus.NOT_FOUND, "no such path")
         headers = request.headers
         if not self._is_one_of_us(headers.get("Authorization", "")):
@@ -143,10 +178,19 @@ class PeerServer:
         if headers.get(VERSION_HEADER) != str(PEER_VERSION):
             return refuse(HTTPStatus.UPGRADE_REQUIRED, f"links of version {PEER_VERSION} only")
         caller, link = headers.get(CALLER_HEADER), headers.get(LINK_HEADER)
-        if headers.get(CALLEE_HEADER) != self._inside.instance_id or not caller or not link:
+        if headers.get(CALLEE_HEADER) != self._inside.instance_id or not caller:
             return refuse(HTTPStatus.MISDIRECTED_REQUEST, "this is another instance")
+        if path == RELAY_PATH:
+            return self._answer_guest(request)
+        if not link:
+            return refuse(HTTPStatus.BAD_REQUEST, "a link has a name")
         sender = InstanceId(caller)
         return Upgrade(self._policy, lambda connection: self._open(connection, sender, link))
+
+    def _answer_guest(self, request: Request) -> Answer:
+        if self._guest_door is None or self._server is None or not self._server.is_serving():
+            return refuse(HTTPStatus.SERVICE_UNAVAILABLE, "no sessions here now")
+        return self._guest_door.answer(request)
 
     def _is_one_of_us(self, credential: str) -> bool:
         secret = self._inside.secret()
@@ -159,12 +203,19 @@ class PeerServer:
 
     def upgraded(self, connection: EdgeConnection, policy: SocketPolicy) -> None:
         """It is a WebSocket now."""
-        del policy  # there is one only
-        connection.probe()
+        door = self._guest_door
+        if door is not None and policy is door.policy:
+            self._guests.add(connection)
+            door.watch(connection)
+        else:
+            connection.probe()
 
     def disconnected(self, connection: EdgeConnection) -> None:
         """It is gone."""
         self._connections.discard(connection)
+        if connection in self._guests and self._guest_door is not None:
+            self._guests.discard(connection)
+            self._guest_door.forget(connection)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """No answer here takes a while."""

@@ -30,9 +30,24 @@ class Reception(Protocol):
         """
 
     def attach_session(
-        self, session_id: SessionId, outbox: Outbox, tenant_id: str | None
-    ) -> OpenedSession | Refused:
-        """Give a detached session this socket; tells it `SocketAttached`."""
+        self,
+        session_id: SessionId,
+        outbox: Outbox,
+        tenant_id: str | None,
+        asker: Mailbox | None = None,
+    ) -> OpenedSession | Refused | Pending:
+        """Give a detached session this socket; tells it `SocketAttached`.
+
+        `Pending`: it is not here; `asker` is told `SessionLocated` within a bounded time. Or its
+        socket may be gone; `asker` is told `SessionFreed` when it is. Without an asker only what is
+        the case now counts.
+        """
+
+    def stop_waiting(self, session_id: SessionId, asker: Mailbox) -> None:
+        """Wait no longer for `SessionFreed`."""
+
+    def has_session(self, session_id: SessionId) -> bool:
+        """Tell whether the session is here."""
 
     def register_node(
         self, message: NodeRegister, outbox: Outbox, principal: str | None
@@ -51,6 +66,8 @@ class Caller:
     """Overrides what `session_init` says."""
     principal: str | None = None
     """The name that a node's token belongs to."""
+    is_relayed: bool = False
+    """It is connected to another instance, which passes everything through."""
 
 
 ANONYMOUS = Caller()

@@ -15,7 +15,7 @@ from gateway.upgrade import Connection
 class Reader:
     """Pauses its connection while any reason holds and resumes it with the last one's end."""
 
-    __slots__ = ("_connection", "_inbox", "_loop", "_timer", "_waits_for_room")
+    __slots__ = ("_connection", "_inbox", "_is_held", "_loop", "_timer", "_waits_for_room")
 
     def __init__(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
         self._connection = connection
@@ -23,9 +23,11 @@ class Reader:
         self._inbox: LoopInbox[Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._waits_for_room = False
+        self._is_held = False
 
     def __repr__(self) -> str:
         why = [" inbox is full"] * self._waits_for_room + [" rests"] * (self._timer is not None)
+        why += [" is held"] * self._is_held
         return f"<Reader{','.join(why)}>"
 
     def watch(self, ref: Mailbox) -> None:
@@ -47,6 +49,16 @@ class Reader:
         self._timer = self._loop.call_later(wait_ms / 1000, self._on_rested)
         self._connection.pause()
 
+    def hold(self) -> None:
+        """Stop reading until `let_go`."""
+        self._is_held = True
+        self._connection.pause()
+
+    def let_go(self) -> None:
+        """Read on, if nothing else is against it."""
+        self._is_held = False
+        self._go_on()
+
     def close(self) -> None:
         """The connection is gone: nothing has to be resumed."""
         self._inbox = None
@@ -63,5 +75,5 @@ class Reader:
         self._go_on()
 
     def _go_on(self) -> None:
-        if not self._waits_for_room and self._timer is None:
+        if not self._waits_for_room and self._timer is None and not self._is_held:
             self._connection.resume()

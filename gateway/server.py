@@ -27,6 +27,8 @@ from gateway.keepalive import Keepalive
 from gateway.node_socket import NodeSocket
 from gateway.options import GatewayOptions
 from gateway.ports import ANONYMOUS, Reception, Reports
+from gateway.relay_door import RelayDoor
+from gateway.relays import PeerIdentity, Relays
 from gateway.session_socket import SessionSocket
 from gateway.socket_context import SocketContext
 from gateway.turnstile import Turnstile
@@ -68,6 +70,8 @@ class Inside:
     overload: Overload = field(default_factory=lambda: Overload(AdmissionOptions()))
     """Shared with reception; the gateway feeds it."""
     rooms: RoomOptions = field(default_factory=RoomOptions)
+    identity: PeerIdentity | None = None
+    """Who we are to other instances; None: none can be reached."""
 
 
 class Gateway:
@@ -88,6 +92,10 @@ class Gateway:
         self._upgrades: dict[str, Upgrade] = {}
         self.door: Turnstile
         self.reading: Turnstile
+        self.relays: Relays | None = None
+        """Of clients here whose sessions are on other instances."""
+        self.guests: RelayDoor
+        """Of clients on other instances whose sessions are here."""
         self._session_policy = SocketPolicy(
             options.session_max_message_bytes, strict_text=True, keepalive=True, queues=True
         )
@@ -132,12 +140,17 @@ class Gateway:
         self.door, self.reading = Turnstile(loop, all_wait=True), Turnstile(loop)
         inside.metrics.watch(Gauge.OVERLOAD_LEVEL, lambda: inside.overload.level)
         inside.metrics.watch(Gauge.SOCKETS_WAITING, lambda: len(self.reading))
-        self._keepalive = Keepalive(
+        self._keepalive = keepalive = Keepalive(
             loop, options.ping_interval_ms / 1000, options.ping_timeout_ms / 1000
         )
+        if inside.identity is not None:
+            self.relays = Relays(inside.identity, keepalive, options.max_outbox_bytes)
+            inside.metrics.watch(Gauge.SOCKETS_RELAYED, self.relays.__len__)
         context = SocketContext(
-            loop, options, inside.admission, inside.rooms, inside.reception, inside.metrics
+            *(loop, options, inside.admission, inside.rooms, inside.reception, inside.metrics),
+            relays=self.relays,
         )
+        self.guests = RelayDoor(context, self.reading, keepalive)
 
         def open_session(connection: Connection) -> SocketHandler:
             return SessionSocket(connection, context, ANONYMOUS)
@@ -175,6 +188,8 @@ class Gateway:
         await asyncio.gather(*self._answers, return_exceptions=True)
         for connection in list(self._connections):
             connection.abort()
+        if self.relays is not None:
+            await self.relays.close()
         await self._wait_until(lambda: not self._connections)
         self._server = None
 

@@ -13,6 +13,8 @@ The rules, as a table of state and message:
   that is refused changes nothing.
 - A `session_init` may have to wait for the store, when the session lives on another instance: until
   that answers nothing else is taken.
+- A session that is named may live on another instance, too: then the socket is not read until that
+  one has let it in, and from there on everything passes through to it (`gateway.relay`).
 - What names another session is refused and changes nothing. What cannot be read is refused too;
   too much of that in a row closes the socket, not the session.
 """
@@ -38,10 +40,12 @@ from actors.ports import Mailbox
 from actors.reception import OpenedSession, Pending, Refused
 from actors.room_messages import RoomAsked, SignalSaid
 from actors.runtime import is_alive, tell
+from gateway.attaching import Attaching
 from gateway.ingest_meter import IngestMeter
 from gateway.outbox import SocketOutbox
 from gateway.ports import Caller
 from gateway.reader import Reader
+from gateway.relay import Relay
 from gateway.socket_context import SocketContext
 from gateway.upgrade import Connection
 from protocol.codec import parse_session_message
@@ -75,26 +79,32 @@ class SessionSocket:
     __slots__ = (
         "_asked",
         "_attachable",
+        "_attaching",
         "_attempts",
         "_bad_in_a_row",
         "_caller",
         "_closing",
+        "_connection",
         "_context",
         "_former",
+        "_heard",
         "_hears_pauses",
         "_meter",
         "_noticed_ms",
         "_outbox",
         "_reader",
         "_ref",
+        "_relay",
         "_session_id",
         "_table",
     )
 
     def __init__(self, connection: Connection, context: SocketContext, caller: Caller) -> None:
+        self._connection = connection
         self._context = context
         self._caller = caller
-        self._outbox = SocketOutbox(connection, context.options.max_outbox_bytes)
+        max_bytes = context.options.max_outbox_bytes
+        self._outbox = SocketOutbox(connection, max_bytes, is_relayed=caller.is_relayed)
         self._reader = Reader(connection, context.loop)
         self._meter: IngestMeter | None = None
         self._ref: Mailbox | None = None
@@ -111,6 +121,12 @@ class SessionSocket:
         self._hears_pauses = False
         self._noticed_ms = -inf
         self._bad_in_a_row = 0
+        self._heard = b""
+        """The text message that is being handled, as it came."""
+        self._attaching: Attaching | None = None
+        """While the session that was named is looked for, and as long as it is elsewhere."""
+        self._relay: Relay | None = None
+        """The way to the other instance; it is taken in the place of all that stands here."""
 
     def __repr__(self) -> str:
         return f"<SessionSocket {self._session_id} {self._reader!r} {self._outbox!r}>"
@@ -119,16 +135,24 @@ class SessionSocket:
 
     def text_received(self, data: bytes) -> None:
         """Take a JSON message."""
+        if self._relay is not None:
+            self._relay.text(data)
+            return
         try:
             message = parse_session_message(data)
         except ProtocolError as error:
             self._on_bad(error)
             return
         self._bad_in_a_row = 0
+        self._heard = data
         self._table[type(message)](self, message)
+        self._heard = b""
 
     def binary_received(self, data: bytes) -> None:
         """Take a binary frame: audio without JSON."""
+        if self._relay is not None:
+            self._relay.binary(data)
+            return
         try:
             frame = parse_frame(data)
         except ProtocolError as error:
@@ -143,6 +167,8 @@ class SessionSocket:
 
     def connection_lost(self) -> None:
         """Detach the session."""
+        if self._attaching is not None:
+            self._attaching.cancel()
         self._reader.close()
         self._asked = None
         for session in (self._ref, self._former):
@@ -210,15 +236,32 @@ class SessionSocket:
         if not self._attachable:
             self._on_homeless(message)
             return
-        opened = self._context.reception.attach_session(
-            message.session_id, self._outbox, self._caller.tenant_id
-        )
-        if isinstance(opened, Refused):
-            self._on_refused(opened)
-            return
+        self._seek(message.session_id, self._heard)
+
+    def _seek(self, session_id: SessionId, first: bytes) -> None:
+        attaching = Attaching(self, self._outbox, self._connection, self._caller)
+        if attaching.ask(session_id, first, self._context):
+            self._attaching = attaching
+            self._reader.hold()
+
+    def attached(self, opened: OpenedSession, first: bytes) -> None:
+        """Speak for a session, beginning with the message that named it."""
+        self._attaching = None
         self._enter(opened)
         self._meter = self._context.meter(None, None)
-        self._table[type(message)](self, message)
+        if first:
+            self.text_received(first)
+        self._reader.let_go()
+
+    def relayed(self, relay: Relay) -> None:
+        """Pass everything on from now on; the relay says when this socket is read."""
+        self._relay = relay
+
+    def not_attached(self, refused: Refused) -> None:
+        """Stay without a session."""
+        self._attaching = None
+        self._on_refused(refused)
+        self._reader.let_go()
 
     def _enter(self, opened: OpenedSession) -> None:
         self._ref = opened.ref

@@ -9,6 +9,7 @@ from actors.room_options import RoomOptions
 from gateway.ingest_meter import IngestMeter
 from gateway.options import GatewayOptions
 from gateway.ports import Reception
+from gateway.relays import Relays
 from protocol.audio import AudioFormat
 
 
@@ -22,6 +23,8 @@ class SocketContext:
     rooms: RoomOptions
     reception: Reception
     metrics: Metrics
+    relays: Relays | None = None
+    """To the sessions of other instances; None: there are none."""
 
     def now_ms(self) -> float:
         """Return the loop's monotonic time in milliseconds."""

@@ -19,6 +19,7 @@ NodeJobId = NewType("NodeJobId", str)
 NO_INSTANCE = InstanceId("")
 """Stands for this instance, or for none."""
 
+_LONGEST_SESSION_ID = 64
 _unique = random.Random(secrets.randbits(256))  # noqa: S311 - for ids that open no door
 """Unique, not secret: two ids per utterance from the system's source would cost 6 µs."""
 
@@ -26,6 +27,15 @@ _unique = random.Random(secrets.randbits(256))  # noqa: S311 - for ids that open
 def new_session_id() -> SessionId:
     """Return an id nobody can guess: 128 random bits."""
     return SessionId(f"s-{secrets.token_hex(16)}")
+
+
+def could_be_session_id(text: str) -> bool:
+    """Return whether a session could be called so: who made it up is not looked for in the store.
+
+    Ids of ours are letters, digits and a hyphen; another one could be the name of something else.
+    """
+    is_short = len(text) <= _LONGEST_SESSION_ID
+    return is_short and text.isascii() and text.replace("-", "").isalnum()
 
 
 def new_job_id(session_id: SessionId) -> JobId:

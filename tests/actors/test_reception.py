@@ -9,10 +9,11 @@ from actors.directory import Directory
 from actors.downlink import DownlinkOptions
 from actors.messages import CloseRequested, NodeArrived, NodeSocketLost, SessionEnded, SocketLost
 from actors.metrics import NullMetrics
+from actors.move_messages import SessionFreed, SessionSought
 from actors.node_options import NodeOptions
 from actors.overload import Overload, OverloadLevel
 from actors.presence import Presence
-from actors.reception import OpenedNode, OpenedSession, Reception, Refused
+from actors.reception import OpenedNode, OpenedSession, Pending, Reception, Refused
 from actors.runtime import ActorFailed, tell
 from actors.segmenter import SegmenterOptions
 from actors.sequencer import SequencerOptions
@@ -76,7 +77,9 @@ class Door:
         return opened.session_id
 
     def attach(self, session_id: SessionId, tenant: str | None = None) -> OpenedSession | Refused:
-        return self.reception.attach_session(session_id, RecordingOutbox(), tenant)
+        opened = self.reception.attach_session(session_id, RecordingOutbox(), tenant)
+        assert not isinstance(opened, Pending)
+        return opened
 
     def register(
         self, name: str | None = "n", principal: str | None = None
@@ -271,3 +274,78 @@ async def test_whose_nodes_they_were_is_forgotten_when_they_left(door: Door) -> 
         tell(opened.ref, NodeSocketLost(outbox))
         await settle()
     assert len(door.reception._owners) < 100
+
+
+# ---- sockets that name a session --------------------------------------------------------------
+
+
+@at_the_door
+async def test_a_session_that_is_not_here_is_looked_for(door: Door) -> None:
+    asker, name = RecordingRef("asker"), SessionId("s-1")
+    asked = door.reception.attach_session(name, RecordingOutbox(), None, asker)
+    assert asked == Pending(name)
+    assert door.dispatcher.only(SessionSought) == SessionSought(asker, name)
+
+
+@at_the_door
+async def test_what_no_session_can_be_called_is_not_looked_for(door: Door) -> None:
+    for name in ("", "s:jobs", "s-1 ", "ü", "s" * 65):
+        asked = door.reception.attach_session(
+            SessionId(name), RecordingOutbox(), None, RecordingRef()
+        )
+        assert isinstance(asked, Refused)
+        resume = {"resume": True, "session_id": name, "resume_token": "1.1.x"}
+        outbox, asker = RecordingOutbox(), RecordingRef()
+        wish = INIT.model_copy(update=resume)
+        assert isinstance(door.reception.open_session(wish, outbox, None, asker), Refused)
+    assert door.dispatcher.messages == []
+
+
+@at_the_door
+async def test_a_socket_that_is_relayed_may_be_gone_before_that_is_heard_of(door: Door) -> None:
+    session_id = await door.detached("t")
+    relayed = RecordingOutbox(is_relayed=True)
+    door.reception.attach_session(session_id, relayed, "t")
+    ref = door.directory.sessions[session_id]
+    askers = [RecordingRef(str(number)) for number in range(3)]
+    for asker in askers:
+        asked = door.reception.attach_session(session_id, RecordingOutbox(), "t", asker)
+        assert asked == Pending(session_id)
+    door.reception.stop_waiting(session_id, askers[0])
+    await settle()
+    tell(ref, SocketLost(relayed))
+    await settle()
+    assert [asker.messages for asker in askers] == [[], *[[SessionFreed(session_id)]] * 2]
+    assert isinstance(door.attach(session_id, "t"), OpenedSession)
+    assert isinstance(door.attach(session_id, "t"), Refused), "both sockets are here now"
+
+
+@at_the_door
+async def test_who_comes_by_a_relay_waits_for_the_end_of_a_socket_here(door: Door) -> None:
+    opened = door.open()
+    relayed, asker = RecordingOutbox(is_relayed=True), RecordingRef()
+    asked = door.reception.attach_session(opened.session_id, relayed, None, asker)
+    assert asked == Pending(opened.session_id)
+    tell(opened.ref, CloseRequested("bye", acknowledge=False))
+    await settle()
+    assert asker.messages == [SessionFreed(opened.session_id)]
+
+
+@at_the_door
+async def test_nobody_waits_for_a_session_that_can_be_resumed(door: Door) -> None:
+    opened = door.open(resume=True)
+    relayed = RecordingOutbox(is_relayed=True)
+    asked = door.reception.attach_session(opened.session_id, relayed, None, RecordingRef())
+    assert isinstance(asked, Refused)
+    session_id = await door.detached(resume=True)
+    asked = door.reception.attach_session(session_id, relayed, None, RecordingRef())
+    assert isinstance(asked, Refused)
+
+
+@at_the_door
+async def test_a_relayed_socket_of_another_tenant_gets_nothing(door: Door) -> None:
+    session_id = await door.detached("t")
+    relayed = RecordingOutbox(is_relayed=True)
+    for tenant in ("another", None):
+        asked = door.reception.attach_session(session_id, relayed, tenant, RecordingRef())
+        assert isinstance(asked, Refused)

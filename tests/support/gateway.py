@@ -22,6 +22,7 @@ from gateway.loop_lag import LoopLag
 from gateway.metrics import PrometheusMetrics
 from gateway.options import GatewayOptions
 from gateway.ports import JobMoment, JobReport, Readiness
+from gateway.relays import PeerIdentity
 from gateway.server import Bind, Gateway, Inside
 from protocol.errors import CloseCode, ErrorCode
 from protocol.ids import JobId, NodeId, SessionId
@@ -98,6 +99,8 @@ class FakeReception:
     is_fetching: bool = False
     """Sessions to resume are elsewhere: `askers` are to be answered."""
     askers: list[tuple[Mailbox | None, Outbox]] = field(default_factory=list)
+    stopped: list[tuple[str, Mailbox]] = field(default_factory=list)
+    """Who waits no longer."""
 
     def open_session(
         self, init: SessionInit, outbox: Outbox, tenant_id: str | None, asker: Mailbox | None
@@ -116,14 +119,27 @@ class FakeReception:
         return OpenedSession(session_id, self.refs[session_id], use_binary_frame=False)
 
     def attach_session(
-        self, session_id: SessionId, outbox: Outbox, tenant_id: str | None
-    ) -> OpenedSession | Refused:
+        self,
+        session_id: SessionId,
+        outbox: Outbox,
+        tenant_id: str | None,
+        asker: Mailbox | None = None,
+    ) -> OpenedSession | Refused | Pending:
         self.tenants.append(tenant_id)
+        if self.is_fetching and asker is not None:
+            self.askers.append((asker, outbox))
+            return Pending(session_id)
         if session_id not in self.detached:
             return Refused(ErrorCode.INVALID_SESSION, "no such session waits for a socket")
         self.start(session_id, lambda: None)
         tell(self.refs[session_id], SocketAttached(outbox))
         return OpenedSession(session_id, self.refs[session_id], use_binary_frame=False)
+
+    def stop_waiting(self, session_id: SessionId, asker: Mailbox) -> None:
+        self.stopped.append((session_id, asker))
+
+    def has_session(self, session_id: SessionId) -> bool:
+        return session_id in self.detached or session_id in self.refs
 
     def register_node(
         self, message: NodeRegister, outbox: Outbox, principal: str | None
@@ -270,13 +286,16 @@ async def open_house(
     *,
     admission: AdmissionOptions | None = None,
     bind: Bind | None = None,
+    identity: PeerIdentity | None = None,
 ) -> AsyncIterator[House]:
     """A gateway for the time of a block; afterwards nothing of it may be left."""
     reception, reports = FakeReception(), FakeReports()
     metrics = PrometheusMetrics(LoopLag(asyncio.get_running_loop()))
     overload = Overload(AdmissionOptions(overload_lag_ms=100, overload_after_ms=500))
     admission = admission or AdmissionOptions()
-    inside = Inside(reception, reports, metrics, metrics.text, admission, overload)
+    inside = Inside(
+        *(reception, reports, metrics, metrics.text, admission, overload), identity=identity
+    )
     gateway = Gateway(options or GatewayOptions(port=0), inside, bind or Bind(close_timeout_s=0.3))
     await gateway.start()
     house = House(gateway, reception, reports, metrics)
