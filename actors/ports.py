@@ -23,10 +23,6 @@ class Outbox(Protocol):
     def is_unread(self) -> bool:
         """True while what the peer has sent waits to be read: its silence means nothing then."""
 
-    @property
-    def is_relayed(self) -> bool:
-        """True if the peer is connected to another instance: its end is heard of a little later."""
-
     def send(self, message: WireMessage) -> bool:
         """Write a wire message; False when the socket is gone or closing."""
 

@@ -20,8 +20,6 @@ class Presence:
         self._attached: set[SessionId] = set()
         self._detached: dict[SessionId, str | None] = {}
         self._resumptions: dict[SessionId, Resumption] = {}
-        self._relayed: set[SessionId] = set()
-        """Those of the attached whose sockets are on other instances."""
         self._waiting: dict[SessionId, list[Mailbox]] = {}
 
     @property
@@ -42,14 +40,12 @@ class Presence:
     def detach(self, session_id: SessionId, tenant_id: str | None) -> None:
         """The session has lost its socket; one of the same tenant (None: nobody) may name it."""
         self._attached.discard(session_id)
-        self._relayed.discard(session_id)
         self._detached[session_id] = tenant_id
         self._tell_waiting(session_id)
 
     def leave(self, session_id: SessionId) -> None:
         """The session is over, or takes nothing more."""
         self._attached.discard(session_id)
-        self._relayed.discard(session_id)
         self._detached.pop(session_id, None)
         self._tell_waiting(session_id)
 
@@ -57,20 +53,15 @@ class Presence:
         """Return the tenant whose sockets may name the session; None when nobody may."""
         return self._detached.get(session_id)
 
-    # ---- sockets of other instances ---------------------------------------------------------
+    # ---- sessions whose sockets may be gone -------------------------------------------------
 
-    def note_relayed(self, session_id: SessionId) -> None:
-        """The session's socket is on another instance."""
-        self._relayed.add(session_id)
-
-    def may_be_left(self, session_id: SessionId, *, asker_is_relayed: bool) -> bool:
+    def may_be_left(self, session_id: SessionId) -> bool:
         """Return whether the session's socket may be gone without our having heard of it yet.
 
-        Who is connected here is heard in order. An end that is told by another instance may come
-        after the same client's next beginning, or the beginning before an end here.
+        Of a client that comes again at once the end is heard a turn of the loop after its next
+        beginning, now and then, and where one of the two is on another instance often.
         """
-        is_nameable = session_id in self._attached and session_id not in self._resumptions
-        return is_nameable and (asker_is_relayed or session_id in self._relayed)
+        return session_id in self._attached and session_id not in self._resumptions
 
     def await_freed(self, session_id: SessionId, asker: Mailbox) -> None:
         """Tell `asker` `SessionFreed`, once, when the session has lost its socket."""

@@ -132,8 +132,6 @@ class Reception:
         ref = SessionActor.start(profile, self._setup, outbox, supervisor=self._supervisor)
         self._directory.register_session(session_id, ref)
         self._setup.presence.attach(session_id)  # it counts before its actor has run
-        if outbox.is_relayed:
-            self._setup.presence.note_relayed(session_id)
         return OpenedSession(session_id, ref, profile.use_binary_frame)
 
     def _resume_session(
@@ -198,16 +196,12 @@ class Reception:
         ref = self._directory.sessions.get(session_id)
         if ref is not None and (tenant_id or ANONYMOUS) == presence.detached_tenant(session_id):
             presence.attach(session_id)  # at once: of two sockets the first gets it
-            if outbox.is_relayed:
-                presence.note_relayed(session_id)
             tell(ref, SocketAttached(outbox))
             return OpenedSession(session_id, ref, use_binary_frame=False)
         if asker is not None and ref is None and could_be_session_id(session_id):
             self._directory.dispatcher.tell(SessionSought(asker, session_id))
             return Pending(session_id)
-        if asker is not None and presence.may_be_left(
-            session_id, asker_is_relayed=outbox.is_relayed
-        ):
+        if asker is not None and presence.may_be_left(session_id):
             presence.await_freed(session_id, asker)
             return Pending(session_id)
         return Refused(ErrorCode.INVALID_SESSION, NOTHING_WAITS)

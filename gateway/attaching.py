@@ -20,7 +20,7 @@ from protocol.ids import SessionId
 from protocol.relay import Guest
 
 FREED_WAIT_SECONDS = 1.0
-"""For so long the end of a former socket may take from another instance to here."""
+"""For so long the end of a former socket may take until it is heard of here."""
 _STORE_AWAY = "the store does not answer: come back in a moment"
 _SECOND_INSTANCE = "the session is on another instance: name it on another socket"
 

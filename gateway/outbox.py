@@ -18,11 +18,9 @@ _MOST_KEPT_ERRORS = 20
 class SocketOutbox:
     """Implements `Outbox` on a socket. Outlives it: then it takes nothing. Never raises."""
 
-    __slots__ = ("_connection", "_first_is_due", "_kept", "_max_bytes", "is_relayed")
+    __slots__ = ("_connection", "_first_is_due", "_kept", "_max_bytes")
 
-    def __init__(self, connection: Connection, max_bytes: int, *, is_relayed: bool = False) -> None:
-        self.is_relayed = is_relayed
-        """The peer is connected to another instance."""
+    def __init__(self, connection: Connection, max_bytes: int) -> None:
         self._connection = connection
         self._max_bytes = max_bytes
         self._first_is_due = False

@@ -103,8 +103,7 @@ class SessionSocket:
         self._connection = connection
         self._context = context
         self._caller = caller
-        max_bytes = context.options.max_outbox_bytes
-        self._outbox = SocketOutbox(connection, max_bytes, is_relayed=caller.is_relayed)
+        self._outbox = SocketOutbox(connection, context.options.max_outbox_bytes)
         self._reader = Reader(connection, context.loop)
         self._meter: IngestMeter | None = None
         self._ref: Mailbox | None = None

@@ -45,7 +45,6 @@ class Peer:
 
     is_backed_up = False
     is_unread = False
-    is_relayed = False
 
     def send(self, message: WireMessage) -> bool:
         """Take a message as a socket would."""

@@ -61,9 +61,8 @@ class Door:
         )
 
     def open(self, tenant: str | None = None, **said: Any) -> OpenedSession:
-        opened = self.reception.open_session(
-            INIT.model_copy(update=said), RecordingOutbox(), tenant
-        )
+        self.outbox = RecordingOutbox()
+        opened = self.reception.open_session(INIT.model_copy(update=said), self.outbox, tenant)
         assert isinstance(opened, OpenedSession)
         return opened
 
@@ -302,30 +301,25 @@ async def test_what_no_session_can_be_called_is_not_looked_for(door: Door) -> No
 
 
 @at_the_door
-async def test_a_socket_that_is_relayed_may_be_gone_before_that_is_heard_of(door: Door) -> None:
-    session_id = await door.detached("t")
-    relayed = RecordingOutbox(is_relayed=True)
-    door.reception.attach_session(session_id, relayed, "t")
-    ref = door.directory.sessions[session_id]
+async def test_a_socket_may_be_gone_before_that_is_heard_of(door: Door) -> None:
+    opened = door.open("t")
     askers = [RecordingRef(str(number)) for number in range(3)]
     for asker in askers:
-        asked = door.reception.attach_session(session_id, RecordingOutbox(), "t", asker)
-        assert asked == Pending(session_id)
-    door.reception.stop_waiting(session_id, askers[0])
+        asked = door.reception.attach_session(opened.session_id, RecordingOutbox(), "t", asker)
+        assert asked == Pending(opened.session_id)
+    door.reception.stop_waiting(opened.session_id, askers[0])
+    tell(opened.ref, SocketLost(door.outbox))
     await settle()
-    tell(ref, SocketLost(relayed))
-    await settle()
-    assert [asker.messages for asker in askers] == [[], *[[SessionFreed(session_id)]] * 2]
-    assert isinstance(door.attach(session_id, "t"), OpenedSession)
-    assert isinstance(door.attach(session_id, "t"), Refused), "both sockets are here now"
+    freed = [SessionFreed(opened.session_id)]
+    assert [asker.messages for asker in askers] == [[], freed, freed]
+    assert isinstance(door.attach(opened.session_id, "t"), OpenedSession)
+    assert isinstance(door.attach(opened.session_id, "t"), Refused)
 
 
 @at_the_door
-async def test_who_comes_by_a_relay_waits_for_the_end_of_a_socket_here(door: Door) -> None:
-    opened = door.open()
-    relayed, asker = RecordingOutbox(is_relayed=True), RecordingRef()
-    asked = door.reception.attach_session(opened.session_id, relayed, None, asker)
-    assert asked == Pending(opened.session_id)
+async def test_who_waits_for_a_socket_to_go_hears_that_the_session_went(door: Door) -> None:
+    opened, asker = door.open(), RecordingRef()
+    door.reception.attach_session(opened.session_id, RecordingOutbox(), None, asker)
     tell(opened.ref, CloseRequested("bye", acknowledge=False))
     await settle()
     assert asker.messages == [SessionFreed(opened.session_id)]
@@ -333,19 +327,14 @@ async def test_who_comes_by_a_relay_waits_for_the_end_of_a_socket_here(door: Doo
 
 @at_the_door
 async def test_nobody_waits_for_a_session_that_can_be_resumed(door: Door) -> None:
-    opened = door.open(resume=True)
-    relayed = RecordingOutbox(is_relayed=True)
-    asked = door.reception.attach_session(opened.session_id, relayed, None, RecordingRef())
-    assert isinstance(asked, Refused)
-    session_id = await door.detached(resume=True)
-    asked = door.reception.attach_session(session_id, relayed, None, RecordingRef())
-    assert isinstance(asked, Refused)
+    for session_id in (door.open(resume=True).session_id, await door.detached(resume=True)):
+        asked = door.reception.attach_session(session_id, RecordingOutbox(), None, RecordingRef())
+        assert isinstance(asked, Refused)
 
 
 @at_the_door
-async def test_a_relayed_socket_of_another_tenant_gets_nothing(door: Door) -> None:
+async def test_nobody_waits_for_a_detached_session_of_another_tenant(door: Door) -> None:
     session_id = await door.detached("t")
-    relayed = RecordingOutbox(is_relayed=True)
     for tenant in ("another", None):
-        asked = door.reception.attach_session(session_id, relayed, tenant, RecordingRef())
+        asked = door.reception.attach_session(session_id, RecordingOutbox(), tenant, RecordingRef())
         assert isinstance(asked, Refused)

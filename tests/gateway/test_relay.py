@@ -289,6 +289,24 @@ async def test_a_session_is_waited_for_and_then_had(two: Two) -> None:
 
 
 @between
+async def test_a_session_whose_socket_stays_is_not_waited_for_for_ever(two: Two) -> None:
+    """Nor does anything that is said meanwhile get lost."""
+    peer, _ = await two.attached()
+    two.there.reception.is_fetching = True
+    other = await two.there.connect("/ws/session")
+    for timestamp in (1, 2):
+        other.say(beat(timestamp))
+    begun = asyncio.get_running_loop().time()
+    two.there.reception.detached.clear()
+    assert (await other.hear())["code"] == "INVALID_SESSION"
+    assert 0.9 < asyncio.get_running_loop().time() - begun < 3
+    [(_, asker)] = two.there.reception.stopped
+    assert asker is two.there.reception.askers[0][0]
+    assert (await other.hear())["code"] == "INVALID_SESSION"
+    peer.abort()
+
+
+@between
 async def test_a_relayed_socket_is_not_passed_on_to_a_third_instance(two: Two) -> None:
     peer, actor = await two.attached()
     await actor.next()

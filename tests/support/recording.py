@@ -54,7 +54,6 @@ class RecordingOutbox:
     closed_with: tuple[int, str] | None = None
     is_backed_up: bool = False
     is_unread: bool = False
-    is_relayed: bool = False
 
     def send(self, message: BaseModel) -> bool:
         """Keep the message, unless the socket is gone."""
