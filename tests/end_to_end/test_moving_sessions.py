@@ -6,6 +6,7 @@ by byte, exactly one outcome per utterance, and `delivery_seq` without a gap or 
 
 import asyncio
 import signal
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -61,6 +62,18 @@ def crash(member: SchedulerProcess, cluster: Cluster) -> None:
     """End a process as a power cut would."""
     member.kill()
     cluster.members.remove(member)
+
+
+def wait_until_noted(cluster: Cluster, session_id: str, seconds: float = 5) -> None:
+    """Return when the store knows that older tokens are not good any more."""
+    eyes = RedisEyes(cluster.url)
+    try:
+        deadline = time.monotonic() + seconds
+        while not eyes.ask("HGET", f"lingua:v1:session:{session_id}", "tokens_from"):
+            assert time.monotonic() < deadline, "the store was not told"
+            time.sleep(0.01)
+    finally:
+        eyes.close()
 
 
 # ---- crash --------------------------------------------------------------------------------------
@@ -266,6 +279,7 @@ async def test_a_token_is_good_elsewhere_until_its_successor_was_used(
     oldest = await opened(first, pair)
     older = await oldest.resume()
     await older.fence()  # it has read its token
+    await asyncio.to_thread(wait_until_noted, cluster, older.session_id)
     client = older
     client.url = second.session_url
     for wrong in (oldest.token, "guess", "9.9.9", older.token[:-1] + "A"):
