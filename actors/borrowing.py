@@ -75,6 +75,7 @@ class Borrowing:
         self._now_ms = 0.0
         """Lately."""
         self._turn = 0
+        ends.on_freed = self.freed
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -98,6 +99,27 @@ class Borrowing:
         retried = islice(self._waiting.values(), _RETRIED_AT_ONCE)
         return [step for job in list(retried) for step in self._seek(job, tuple)]
 
+    def freed(self, cell: Cell, requirement: str) -> Sequence[Step]:
+        """A node of a cell has a slot to spare: who has waited longest elsewhere may take it."""
+        if not self._waiting:
+            return ()
+        over: list[JobId] = []
+        found: OpenJob | None = None
+        passed_over = 0
+        for job_id, job in self._waiting.items():
+            if not self._waits(job):
+                over.append(job_id)
+            elif job.cell != cell and job.spec.requirement == requirement and self._may_go(job):
+                found = job
+                break
+            elif (passed_over := passed_over + 1) == _RETRIED_AT_ONCE:
+                break
+        for job_id in over:
+            del self._waiting[job_id]
+        if found is None:
+            return ()
+        return self._try(found, found.cell, _Survey(0, {cell: 1}), tuple, 1)
+
     def is_leaving(self, job_id: JobId) -> bool:
         """Return whether a slot elsewhere waits for the job to leave its cell."""
         return job_id in self._leaving
@@ -105,7 +127,7 @@ class Borrowing:
     # ---- which cell -------------------------------------------------------------------------
 
     def _seek(self, job: OpenJob, otherwise: Then) -> Sequence[Step]:
-        if not self._may_leave(job) or job.spec.job_id in self._leaving:
+        if not self._may_go(job):
             return otherwise()
         key = (job.cell, job.spec.requirement)
         survey = self._surveys.get(key)
@@ -143,6 +165,9 @@ class Borrowing:
         # Asking makes sense now only: nothing is kept for a store that is away.
         return Step(self._jobs.survey(key[1], cell), apply, Expiry(0.0, lambda: told(0)))
 
+    def _may_go(self, job: OpenJob) -> bool:
+        return self._may_leave(job) and job.spec.job_id not in self._leaving
+
     def _may_leave(self, job: OpenJob) -> bool:
         """Whether the job waits, with nothing of its turn before it that stands or waits."""
         return self._waits(job) and self._ends.open_jobs.in_slot(job)[0] is job
@@ -155,7 +180,7 @@ class Borrowing:
     def _try(
         self, job: OpenJob, origin: Cell, survey: _Survey, otherwise: Then, tries: int
     ) -> Sequence[Step]:
-        if not self._may_leave(job) or job.cell != origin or job.spec.job_id in self._leaving:
+        if not self._may_go(job) or job.cell != origin:
             return otherwise()
         target = max(survey.free, key=lambda cell: survey.free[cell], default=None)
         if target is None or tries == 0:
@@ -169,7 +194,7 @@ class Borrowing:
         )
 
     def _borrow(self, job: OpenJob, target: Cell, again: Then) -> Sequence[Step]:
-        if not self._may_leave(job) or job.spec.job_id in self._leaving:
+        if not self._may_go(job):
             return again()
         origin, attempt = job.cell, job.attempt
         self._leaving.add(job.spec.job_id)

@@ -55,6 +55,8 @@ class JobEnds:
         self.metrics = metrics
         self.on_ended: Callable[[OpenJob], None] = lambda _job: None
         """Told each job that has its outcome, after it was removed."""
+        self.on_freed: Callable[[Cell, str], Sequence[Step]] = lambda _cell, _requirement: ()
+        """Told where a node that can do this has a slot that nobody in its cell waits for."""
         self._jobs = jobs
         self._directory = directory
         self.record_outcomes = record_outcomes
@@ -110,8 +112,10 @@ class JobEnds:
             return self.end(job, ended.state, ended.reason or MissingReason.PROCESSING_ERROR)
         if isinstance(reply, Gone):
             logger.warning("the store lost a job; its outcome is delivered", job_id=ended.job_id)
-        if ended.job_id in self.open_jobs:
+        if job is not None:
             self._tell(ended)
+            if isinstance(reply, Completed) and not reply.handovers and job.node_id is not None:
+                return self.on_freed(cell, job.spec.requirement)
         else:  # it ended by another answer in the same batch
             self.replace_empty(ended.job_id, ended.attempt, ended.node_id, ended.result)
         return ()

@@ -114,6 +114,20 @@ def test_who_waits_gets_a_node_that_becomes_free_elsewhere(bench: CellBench) -> 
     assert bench.assigned("far") == [(cuts[1].spec.job_id, 1)]
 
 
+def test_a_slot_that_becomes_free_elsewhere_is_taken_at_once_and_in_order(
+    bench: CellBench,
+) -> None:
+    bench.node_in(B, "far")
+    name, _ = bench.session_of(A)
+    cuts = [bench.cut(name, index) for index in range(6)]
+    bench.tell(*cuts)
+    for number, cut in enumerate(cuts):
+        given = [job_id for job_id, _ in bench.assigned("far")]
+        assert given == [earlier.spec.job_id for earlier in cuts[: number + 1]]
+        bench.tell(bench.result(cut, "far"))
+    assert bench.ends_of(name) == [(index, JobState.DONE, None) for index in range(6)]
+
+
 def test_who_gets_a_node_at_home_meanwhile_gives_the_borrowed_one_back(bench: CellBench) -> None:
     """The answer of the near node frees its slot between the two halves of borrowing."""
     bench.node_in(A, "near")
