@@ -4,10 +4,12 @@ A plain object for the loop's thread. It finds an actor by its id in constant ti
 registry does not. It starts, stops and watches nobody.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
 
+from actors.messages.room import Listener, WordsCorrected, WordsCut, WordsReady
 from actors.ports import Mailbox
+from actors.runtime.actor import tell
 from protocol.ids import NO_INSTANCE, InstanceId, NodeId, SessionId
 
 K = TypeVar("K")
@@ -113,3 +115,15 @@ def _remove(actors: dict[K, Mailbox], key: K, ref: Mailbox) -> bool:
         return False
     del actors[key]
     return True
+
+
+def bring(
+    directory: Directory,
+    listeners: Iterable[Listener],
+    message: WordsCut | WordsReady | WordsCorrected,
+) -> None:
+    """Tell each listener, wherever its session is; who is gone does not hear it."""
+    for listener in listeners:
+        session = directory.session_at(listener.instance_id, listener.session_id)
+        if session is not None:
+            tell(session, message)

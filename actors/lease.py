@@ -5,6 +5,9 @@ gave away what it held. What it does to nodes for others, it does only under a l
 its own clock.
 """
 
+from collections.abc import Callable
+from math import inf
+
 
 class Lease:
     """The end of this instance's lease, by the monotonic clock; never later than the store's."""
@@ -21,3 +24,32 @@ class Lease:
     def holds(self, now_ms: float) -> bool:
         """Return whether nobody can have taken this instance for dead yet."""
         return now_ms < self._until_ms
+
+
+class Standing:
+    """Counts the times at which the process may have been taken for dead."""
+
+    def __init__(self, limit_ms: float = inf) -> None:
+        self.doubts = 0
+        """How often it stood still for longer than the limit."""
+        self.on_doubt: Callable[[int], object] = lambda _doubts: None
+        """Called with that number each time it grows: somebody shall ask the store."""
+        self._limit_ms = limit_ms
+        self._ticked_at_ms: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<Standing {self.doubts} doubts>"
+
+    def tick(self, now_ms: float) -> None:
+        """The process runs; to be told several times within the limit."""
+        self.check(now_ms)
+        self._ticked_at_ms = now_ms
+
+    def check(self, now_ms: float) -> int:
+        """Return the number of doubts, this moment's included."""
+        ticked_at_ms = self._ticked_at_ms
+        if ticked_at_ms is not None and now_ms - ticked_at_ms > self._limit_ms:
+            self._ticked_at_ms = now_ms
+            self.doubts += 1
+            self.on_doubt(self.doubts)
+        return self.doubts

@@ -8,19 +8,24 @@ from dataclasses import dataclass
 
 from actors.admission import AdmissionOptions, Refusal, admit_session
 from actors.directory import Directory
-from actors.messages import NodeRegistering, SocketAttached
-from actors.move_messages import ResumeAnswered, ResumeRequested, SessionSought
-from actors.move_steps import CANNOT_RESUME
-from actors.moved_session import MovedSession
-from actors.node import NodeActor
-from actors.node_options import NodeOptions
-from actors.node_succession import NodeEstate, estate_of
+from actors.messages.node import NodeRegistering
+from actors.messages.session import SocketAttached
+from actors.messages.takeover import (
+    CANNOT_RESUME,
+    ResumeAnswered,
+    ResumeRequested,
+    SessionSought,
+    SocketResumed,
+)
+from actors.node.actor import NodeActor
+from actors.node.options import NodeOptions
+from actors.node.succession import NodeEstate, estate_of
 from actors.overload import Overload, OverloadLevel
 from actors.ports import Mailbox, Outbox
-from actors.profile import ANONYMOUS, SessionProfile
-from actors.resumption import SocketResumed
-from actors.runtime import ActorFailed, ActorRef, Supervise, tell
-from actors.session import SessionActor, SessionSetup
+from actors.runtime.actor import ActorFailed, ActorRef, Supervise, tell
+from actors.session.actor import SessionActor, SessionSetup
+from actors.session.profile import ANONYMOUS, SessionProfile
+from actors.session.record.moved import MovedSession
 from protocol.errors import CloseCode, ErrorCode
 from protocol.ids import (
     NodeId,

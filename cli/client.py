@@ -19,14 +19,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from cli.utterance_view import utterance_view
-from peers.client import CannotConnectError, ClientEvent, SessionLostError, SpeechClient
-from peers.client_options import ClientOptions
-from peers.client_speech import SpeechFormatError, spoken_pcm
+from peers.client.client import CannotConnectError, ClientEvent, SessionLostError, SpeechClient
+from peers.client.microphone import recorded, standard_input
+from peers.client.options import ClientOptions
+from peers.client.speech import SpeechFormatError, spoken_pcm
+from peers.client.timeline import UtteranceRecord
 from peers.engines import opus
-from peers.microphone import recorded, standard_input
 from peers.pcm import duration_ms, silence
 from peers.socket_url import SESSION_PATH, UrlError, socket_url
-from peers.timeline import UtteranceRecord
 from peers.wav import WavError, read_wav, write_wav
 from protocol.audio import AudioFormat
 from protocol.session_outbound import (

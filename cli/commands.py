@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cli.settings_error import SettingsError, nearest
+from cli.settings.error import SettingsError, nearest
 
 PROCESS_STARTED_SECONDS = time.monotonic()
 """Monotonic clock, read before anything slow is imported."""
@@ -34,12 +34,14 @@ class Command:
 
 DEFAULT = "serve"
 COMMANDS = {
-    DEFAULT: Command("cli.serve:main", "run the scheduler (without a command, too)"),
+    DEFAULT: Command("cli.serve.command:main", "run the scheduler (without a command, too)"),
     "node": Command("cli.node:main", "offer this machine's speech engines to a scheduler"),
     "client": Command("cli.client:main", "send a recording to a scheduler, get it translated"),
     "demo": Command("cli.demo:main", "scheduler, node and client on recorded speech, all in one"),
-    "bench": Command("cli.bench:main", "measure a scheduler under simulated load"),
-    "simulate": Command("cli.simulate:main", "play the decisions for very many nodes and sessions"),
+    "bench": Command("cli.bench.command:main", "measure a scheduler under simulated load"),
+    "simulate": Command(
+        "cli.simulation.command:main", "play the decisions for very many nodes and sessions"
+    ),
 }
 
 

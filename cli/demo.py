@@ -23,20 +23,20 @@ from rich.console import Console
 from cli.client import joined_speech
 from cli.logs import LogOptions, configure_logs
 from cli.utterance_view import utterance_view
-from peers.bench_server import BenchError, running_server
-from peers.client import CannotConnectError, SessionLostError, SpeechClient
-from peers.client_options import ClientOptions
-from peers.client_speech import SpeechFormatError
+from peers.bench.server import BenchError, running_server
+from peers.client.client import CannotConnectError, SessionLostError, SpeechClient
+from peers.client.microphone import recorded
+from peers.client.options import ClientOptions
+from peers.client.speech import SpeechFormatError
+from peers.client.timeline import UtteranceRecord
 from peers.engines import EngineError, Engines
 from peers.engines.apertium import INSTALL, installed_modes
 from peers.engines.builtin import builtin_engines
 from peers.engines.installer import install_translator
-from peers.microphone import recorded
-from peers.node import ReferenceNode
-from peers.node_options import ReferenceNodeOptions
+from peers.node.node import ReferenceNode
+from peers.node.options import ReferenceNodeOptions
 from peers.pcm import duration_ms
 from peers.recordings import Recording, carried_recordings, word_errors
-from peers.timeline import UtteranceRecord
 from peers.wav import WavError, read_wav, write_wav
 
 ROOT: Final = Path(__file__).parents[1]

@@ -15,8 +15,8 @@ from pydantic import TypeAdapter, ValidationError
 from cli.logs import LogOptions, configure_logs
 from peers.engines.builtin import builtin_engines, default_workers
 from peers.engines.engine import EngineError, Engines
-from peers.node import ReferenceNode
-from peers.node_options import ReferenceNodeOptions
+from peers.node.node import ReferenceNode
+from peers.node.options import ReferenceNodeOptions
 from peers.socket_url import NODE_PATH, UrlError, socket_url
 from protocol.audio import AudioFormat
 from protocol.ids import NodeId

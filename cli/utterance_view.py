@@ -1,12 +1,13 @@
 """How an utterance and its way through the scheduler look in a terminal.
 
-Owns words and layout; the facts come from `peers.timeline`. Fits 80 characters where the texts do.
+Owns words and layout; the facts come from `peers.client.timeline`. Fits 80 characters where the
+texts do.
 """
 
 from rich.table import Table
 from rich.text import Text
 
-from peers.timeline import RESULT, UtteranceRecord
+from peers.client.timeline import RESULT, UtteranceRecord
 from protocol.session_outbound import UiEventKind
 
 _STAGES = (

@@ -1,8 +1,7 @@
 """How much audio one socket has sent, against what it may. It must not wait or stop anything."""
 
 from actors.admission import AdmissionOptions
-from actors.audio_framing import framed_ticks
-from actors.ingest import IngestBucket
+from actors.session.uplink.audio_framing import framed_ticks
 from protocol.audio import TICKS_PER_MS, AudioFormat, pcm_ticks
 
 DEFAULT_RATE_HZ = 16_000
@@ -51,3 +50,31 @@ class IngestMeter:
         if not ticks:
             ticks = pcm_ticks(len(audio), self._rate_hz)
         return self._bucket.take(ticks / TICKS_PER_MS, now_ms)
+
+
+class IngestBucket:
+    """Audio at `rate` times real time, and `burst_ms` of it at once.
+
+    Audio beyond that is taken all the same and becomes debt: the reader waits until it is paid.
+    """
+
+    __slots__ = ("_burst_ms", "_level_ms", "_rate", "_seen_ms")
+
+    def __init__(self, rate: float, burst_ms: float, now_ms: float) -> None:
+        if rate <= 0 or burst_ms < 0:
+            raise ValueError(f"rate {rate} must be above 0 and burst {burst_ms} ms not below")
+        self._rate = rate
+        self._burst_ms = burst_ms
+        self._level_ms = burst_ms
+        self._seen_ms = now_ms
+
+    def __repr__(self) -> str:
+        return f"<IngestBucket {self._level_ms:.0f} of {self._burst_ms:.0f} ms>"
+
+    def take(self, duration_ms: float, now_ms: float) -> float:
+        """Take this much audio; return the ms to wait before reading on (0: none)."""
+        level_ms = self._level_ms + max(0.0, now_ms - self._seen_ms) * self._rate
+        level_ms = min(level_ms, self._burst_ms) - duration_ms
+        self._level_ms = level_ms
+        self._seen_ms = now_ms
+        return 0.0 if level_ms >= 0 else -level_ms / self._rate

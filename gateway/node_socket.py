@@ -16,15 +16,15 @@ from typing import Any, ClassVar, TypeAlias
 
 from loguru import logger
 
-from actors.messages import NodeHeartbeatArrived, NodeSaid, NodeSocketLost
+from actors.messages.node import NodeHeartbeatArrived, NodeSaid, NodeSocketLost
 from actors.ports import Mailbox
 from actors.reception import OpenedNode, Refused
-from actors.runtime import is_alive, tell
-from gateway.outbox import SocketOutbox
+from actors.runtime.actor import is_alive, tell
+from gateway.edge.outbox import SocketOutbox
+from gateway.edge.read_pacer import Reader
+from gateway.edge.upgrade import Connection
 from gateway.ports import Caller
-from gateway.reader import Reader
 from gateway.socket_context import SocketContext
-from gateway.upgrade import Connection
 from protocol.codec import parse_node_message
 from protocol.errors import CloseCode, ErrorCode, ProtocolError
 from protocol.ids import NodeId

@@ -20,19 +20,19 @@ from websockets.http11 import Request, Response
 from actors.admission import AdmissionOptions
 from actors.metrics import Gauge, Metrics
 from actors.overload import Overload, OverloadLevel
-from actors.room_options import RoomOptions
-from gateway.edge import EdgeConnection
-from gateway.http import HttpAnswers, MetricsText, refuse
-from gateway.keepalive import Keepalive
+from actors.room.options import RoomOptions
+from gateway.edge.connection import EdgeConnection
+from gateway.edge.keepalive import Keepalive
+from gateway.edge.read_queue import Turnstile
+from gateway.edge.upgrade import Answer, Connection, SocketHandler, SocketPolicy, Upgrade
+from gateway.http.answers import HttpAnswers, MetricsText, refuse
 from gateway.node_socket import NodeSocket
 from gateway.options import GatewayOptions
+from gateway.passthrough.door import RelayDoor
+from gateway.passthrough.registry import PeerIdentity, Relays
 from gateway.ports import ANONYMOUS, Reception, Reports
-from gateway.relay_door import RelayDoor
-from gateway.relays import PeerIdentity, Relays
 from gateway.session_socket import SessionSocket
 from gateway.socket_context import SocketContext
-from gateway.turnstile import Turnstile
-from gateway.upgrade import Answer, Connection, SocketHandler, SocketPolicy, Upgrade
 from protocol.errors import CloseCode
 
 SESSION_PATH = "/ws/session"

@@ -14,7 +14,7 @@ The rules, as a table of state and message:
 - A `session_init` may have to wait for the store, when the session lives on another instance: until
   that answers nothing else is taken.
 - A session that is named may live on another instance, too: then the socket is not read until that
-  one has let it in, and from there on everything passes through to it (`gateway.relay`).
+  one has let it in, and from there on everything passes through to it (`gateway.passthrough`).
 - What names another session is refused and changes nothing. What cannot be read is refused too;
   too much of that in a row closes the socket, not the session.
 """
@@ -25,8 +25,9 @@ from typing import Any, ClassVar, TypeAlias
 
 from loguru import logger
 
-from actors.join_attempts import JoinAttempts
-from actors.messages import (
+from actors.admission import JoinAttempts
+from actors.messages.room import RoomAsked, SignalSaid
+from actors.messages.session import (
     ChunkArrived,
     ClientBeat,
     CloseRequested,
@@ -35,19 +36,18 @@ from actors.messages import (
     SocketLost,
     UtteranceArrived,
 )
-from actors.move_messages import ResumeAnswered
+from actors.messages.takeover import ResumeAnswered
 from actors.ports import Mailbox
 from actors.reception import OpenedSession, Pending, Refused
-from actors.room_messages import RoomAsked, SignalSaid
-from actors.runtime import is_alive, tell
-from gateway.attaching import Attaching
+from actors.runtime.actor import is_alive, tell
+from gateway.edge.outbox import SocketOutbox
+from gateway.edge.read_pacer import Reader
+from gateway.edge.upgrade import Connection
 from gateway.ingest_meter import IngestMeter
-from gateway.outbox import SocketOutbox
+from gateway.passthrough.attaching import Attaching
+from gateway.passthrough.passthrough import Relay
 from gateway.ports import Caller
-from gateway.reader import Reader
-from gateway.relay import Relay
 from gateway.socket_context import SocketContext
-from gateway.upgrade import Connection
 from protocol.codec import parse_session_message
 from protocol.errors import CloseCode, ErrorCode, ProtocolError
 from protocol.frames import AudioFrame, FinalFrame, parse_frame

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from actors.admission import AdmissionOptions
 from actors.metrics import Metrics
-from actors.room_options import RoomOptions
+from actors.room.options import RoomOptions
 from gateway.ingest_meter import IngestMeter
 from gateway.options import GatewayOptions
+from gateway.passthrough.registry import Relays
 from gateway.ports import Reception
-from gateway.relays import Relays
 from protocol.audio import AudioFormat
 
 

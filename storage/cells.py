@@ -11,7 +11,7 @@ from functools import cache
 from typing import NewType, Self
 
 from protocol.ids import JobId, NodeId, SessionId, place_of_job, place_of_session
-from storage.slots import SLOT_COUNT, key_slot
+from storage.client.hash_slots import SLOT_COUNT, key_slot
 
 Cell = NewType("Cell", int)
 """A number from 0."""

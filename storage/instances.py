@@ -13,7 +13,7 @@ from protocol.ids import InstanceId
 from storage import reader
 from storage.call import Call
 from storage.cells import FIRST, Cell, Cells
-from storage.executor import Command
+from storage.client.executor import Command
 from storage.keys import SCHEMA
 from storage.replies import Alive, Fenced, Incompatible, Reaped, Revived, Updated
 from storage.scripts import load_script

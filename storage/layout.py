@@ -6,10 +6,10 @@ import time
 from loguru import logger
 
 from storage.cells import DEFAULT_PREFIX, Cells, default_count
-from storage.cluster import ClusterExecutor
-from storage.executor import StorageUnavailable
-from storage.process import StoreUnusable
-from storage.slots import key_slot
+from storage.client.cluster import ClusterExecutor
+from storage.client.executor import StorageUnavailable
+from storage.client.hash_slots import key_slot
+from storage.embedded.process import StoreUnusable
 from storage.store import Store
 
 _KEY = f"{DEFAULT_PREFIX}cells"

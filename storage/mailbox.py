@@ -11,7 +11,7 @@ from typing import Any
 from protocol.ids import InstanceId, JobId, NodeId, SessionId
 from storage import reader
 from storage.cells import DEFAULT_PREFIX, FIRST, Cell
-from storage.executor import Command, CommandRefused, Executor, refuse_if_not_ready
+from storage.client.executor import Command, CommandRefused, Executor, refuse_if_not_ready
 from storage.replies import Assigned, Note, NoteKind, Released
 from storage.store import ScriptError
 

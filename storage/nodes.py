@@ -12,7 +12,7 @@ from protocol.ids import InstanceId, NodeId
 from storage import reader
 from storage.call import Call
 from storage.cells import FIRST, Cell, Cells
-from storage.executor import Command
+from storage.client.executor import Command
 from storage.replies import (
     Beaten,
     Counted,

@@ -10,14 +10,14 @@ from typing import Any
 
 from storage.call import Call
 from storage.cells import DEFAULT_PREFIX, Cell, Cells
-from storage.executor import (
+from storage.client.executor import (
     Command,
     CommandRefused,
     Executor,
     StorageUnavailable,
     refuse_if_not_ready,
 )
-from storage.transport import open_executor
+from storage.client.transport import open_executor
 
 __all__ = ["ScriptError", "StorageUnavailable", "Store", "open_executor", "open_store"]
 
@@ -173,7 +173,7 @@ class Store:
 
 
 def open_store(url: str, **options: Any) -> Store:
-    """Return a store for a URL of any kind (`storage.place`); it connects on first use.
+    """Return a store for a URL of any kind (`storage.client.place`); it connects on first use.
 
     Takes the options of `Store`.
 

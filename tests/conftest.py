@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 from loguru import logger
 
-from actors.runtime import ActorRegistry
+from actors.runtime.actor import ActorRegistry
 
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)

@@ -5,6 +5,7 @@ import or a decision to be made on purpose.
 """
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("actors", "cli", "gateway", "peers", "protocol", "storage")
+PACKAGES = ("actors", "cli", "gateway", "peers", "protocol", "storage")
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
 
@@ -33,40 +34,62 @@ MAY_IMPORT: dict[str, set[str]] = {
         "pydantic_core", "annotated_types", "loguru", "rich", "uvloop",
     },
 }  # fmt: skip
-"""Room → other rooms and libraries it may import, besides itself and the standard library."""
+"""Package → other packages and libraries it may import, besides itself and the standard library."""
 
 ONLY_IN: dict[str, set[str]] = {
-    "pykka": {"actors/runtime.py", "actors/reply.py"},
-    "fakeredis": {"storage/server.py"},
-    "socket": {"storage/process.py", "storage/private_directory.py", "gateway/", "peers/"},
+    "pykka": {"actors/runtime/actor.py", "actors/runtime/future.py"},
+    "fakeredis": {"storage/embedded/server.py"},
+    "socket": {
+        "storage/embedded/process.py",
+        "storage/embedded/private_directory.py",
+        "gateway/",
+        "peers/",
+    },
     "subprocess": {"storage/", "peers/"},
-    "threading": {"storage/process.py", "storage/server.py", "storage/leash.py", "peers/"}
-    | {"actors/inbox.py"},
+    "threading": {
+        "storage/embedded/process.py",
+        "storage/embedded/server.py",
+        "storage/embedded/parent_watch.py",
+        "peers/",
+    }
+    | {"actors/runtime/inbox.py"},
 }
-"""Module → the only files and rooms (ending in a slash) that may import it."""
+"""Module → the only files and packages (ending in a slash) that may import it."""
 
-PURE = {
-    "protocol/",
-    "actors/admission.py",
-    "actors/audience.py",
-    "actors/audio_progress.py",
-    "actors/catch_up.py",
-    "actors/grouping.py",
-    "actors/join_attempts.py",
-    "actors/messages.py",
-    "actors/resumption.py",
-    "actors/room_hearing.py",
-    "actors/room_messages.py",
-    "actors/segmenter.py",
-    "actors/sequencer.py",
-    "actors/signalling.py",
-    "actors/taken_seqs.py",
-}
+IN_ACTORS: dict[str, set[str]] = {
+    "runtime": {"ports"},
+    "messages": {"ports", "admission"},
+    "directory": {"ports", "messages", "runtime"},
+    "verdict": {"messages"},
+    "overload": {"admission"},
+    "node": {"runtime", "messages", "directory", "ports", "verdict"},
+    "room": {"runtime", "messages", "directory", "ports"},
+    "instance": {"runtime", "messages", "directory", "ports", "metrics", "lease"},
+    "session": {
+        "runtime", "messages", "directory", "ports", "metrics", "admission", "lease", "room",
+    },
+    "dispatcher": {
+        "runtime", "messages", "directory", "ports", "metrics", "verdict",
+        "session.profile", "session.options", "session.resumption", "session.record",
+        "node.options",
+    },
+    "reception": {
+        "runtime", "messages", "directory", "ports", "admission", "overload", "node", "session",
+    },
+}  # fmt: skip
+"""Part of `actors/` → the other parts it may import; what is not here imports none.
+
+The dispatcher knows values of a session and of a node, never their actors. Nobody in `actors/`
+imports reception: it is where the gateway comes in.
+"""
+
+PURE_MARK = re.compile(r"\bPure\.")
+"""What a module's docstring says of itself if it is held to `NOT_IN_PURE`."""
 NOT_IN_PURE = {"asyncio", "time", "datetime", "threading", "socket", "subprocess", "os"}
 
 
 def source_files() -> list[Path]:
-    files = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
+    files = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
     return [*files, ROOT / "run.py"]
 
 
@@ -92,12 +115,12 @@ def is_one_of(name: str, places: set[str]) -> bool:
     return any(name == place or (place[-1] == "/" and name.startswith(place)) for place in places)
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_room_imports_only_what_the_table_allows(room: str) -> None:
-    allowed = MAY_IMPORT[room] | {room} | set(sys.stdlib_module_names)
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_imports_only_what_the_table_allows(package: str) -> None:
+    allowed = MAY_IMPORT[package] | {package} | set(sys.stdlib_module_names)
     wrong = [
-        f"{name_of(path)}:{line} imports {module}, which {room}/ may not"
-        for path in sorted((ROOT / room).rglob("*.py"))
+        f"{name_of(path)}:{line} imports {module}, which {package}/ may not"
+        for path in sorted((ROOT / package).rglob("*.py"))
         for module, line in imports_of(path)
         if module not in allowed
     ]
@@ -114,13 +137,47 @@ def test_some_modules_are_imported_in_one_place_only() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_pure_modules_know_neither_loop_nor_clock() -> None:
+def parts_imported(path: Path, package: str) -> Iterator[tuple[str, int]]:
+    """Yield what a file imports from a package, as a dotted name below it, and the line."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{package}."):
+            yield str(node.module).removeprefix(f"{package}."), node.lineno
+
+
+def part_of(path: Path, package: str) -> str:
+    """Return the folder or file right below the package in which a file lies."""
+    return path.relative_to(ROOT / package.replace(".", "/")).with_suffix("").parts[0]
+
+
+def test_parts_of_actors_import_only_what_the_table_allows() -> None:
+    wrong = [
+        f"{name_of(path)}:{line} imports actors.{imported}, which {part} may not"
+        for path in sorted((ROOT / "actors").rglob("*.py"))
+        for part in [part_of(path, "actors")]
+        for imported, line in parts_imported(path, "actors")
+        if imported.split(".")[0] != part
+        and not any(
+            imported == allowed or imported.startswith(f"{allowed}.")
+            for allowed in IN_ACTORS.get(part, set())
+        )
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def is_pure(path: Path) -> bool:
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return name_of(path).startswith("protocol/") or bool(PURE_MARK.search(docstring))
+
+
+def test_a_module_that_calls_itself_pure_knows_neither_loop_nor_clock() -> None:
+    pure = [path for path in source_files() if is_pure(path)]
     wrong = [
         f"{name_of(path)}:{line} imports {module}, but it is pure: pass the time as a parameter"
-        for path in source_files()
+        for path in pure
         for module, line in imports_of(path)
-        if is_one_of(name_of(path), PURE) and module in NOT_IN_PURE
+        if module in NOT_IN_PURE
     ]
+    assert len(pure) > 30
     assert not wrong, "\n".join(wrong)
 
 

@@ -31,11 +31,19 @@ def text_files() -> list[Path]:
     ]
 
 
-def test_every_room_is_a_package_of_the_project(project: dict[str, Any]) -> None:
-    found = [*ROOT.glob("*/__init__.py"), *ROOT.glob("*/*/__init__.py"), *ROOT.glob("lua/**/*.lua")]
-    folders = {path.parent.relative_to(ROOT) for path in found}
-    rooms = {".".join(folder.parts) for folder in folders if folder.parts[0] != "tests"}
-    assert set(project["tool"]["setuptools"]["packages"]) == rooms
+def test_every_folder_of_code_is_installed(project: dict[str, Any]) -> None:
+    patterns = project["tool"]["setuptools"]["packages"]["find"]["include"]
+    code = [path.relative_to(ROOT) for path in ROOT.glob("*/**/*.py")]
+    folders = {
+        path.parent for path in code if path.parts[0] != "tests" and not MADE & {*path.parts}
+    }
+    missing = [
+        str(folder)
+        for folder in folders
+        if f"{folder.parts[0]}*" not in patterns or not (ROOT / folder / "__init__.py").exists()
+    ]
+    assert folders
+    assert not missing, f"not a package, or not installed: {', '.join(missing)}"
 
 
 def test_the_changelog_knows_the_version(project: dict[str, Any]) -> None:

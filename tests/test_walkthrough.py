@@ -9,11 +9,12 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from actors.messages import ChunkArrived, CloseRequested, NodeSaid, NodeSocketLost
+from actors.messages.node import NodeSaid, NodeSocketLost
+from actors.messages.session import ChunkArrived, CloseRequested
 from actors.reception import OpenedNode, OpenedSession
-from actors.runtime import tell
-from cli.scheduler import Scheduler
-from cli.settings import Settings
+from actors.runtime.actor import tell
+from cli.serve.scheduler import Scheduler
+from cli.settings.settings import Settings
 from protocol.ids import InstanceId, NodeJobId
 from protocol.node_inbound import JobResult, LanguageCapabilities, NodeRegister
 from protocol.node_outbound import JobAssign, NodeRegisterAck
@@ -27,7 +28,7 @@ from protocol.session_outbound import (
     UiEventKind,
 )
 from protocol.wire import WireMessage
-from storage.server import StoreOptions, start_store
+from storage.embedded.server import StoreOptions, start_store
 
 M = TypeVar("M", bound=WireMessage)
 

@@ -1,1 +1,1 @@
-"""The scheduling decisions of a large system, replayed: see `cli/simulate.py`."""
+"""The scheduling decisions of a large system, replayed: see `cli/simulation/command.py`."""

@@ -15,7 +15,7 @@ from cli.simulation.demand import SHORTEST_SERVICE_MS, Said, World
 from cli.simulation.figures import Cost, Waits
 from protocol.ids import InstanceId, JobId, NodeId, RequestId, SessionId
 from storage.call import Call
-from storage.executor import Executor
+from storage.client.executor import Executor
 from storage.instances import InstanceRepository
 from storage.job import JobSpec, JobState
 from storage.jobs import Completion, JobLimits, JobRepository

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator
 import fakeredis
 import pytest
 
-from storage.executor import Executor, RedisExecutor
+from storage.client.executor import Executor, RedisExecutor
 from storage.jobs import JobLimits
 from storage.store import open_executor
-from tests.support.dispatch_bench import DispatchBench
-from tests.support.redis_server import real_server
-from tests.support.storage_world import World
-from tests.support.store_invariants import breaches
-from tests.support.store_snapshot import Snapshot
+from tests.storage.support.store_invariants import breaches
+from tests.storage.support.store_snapshot import Snapshot
+from tests.support.processes.redis_server import real_server
+from tests.support.worlds.dispatch_bench import DispatchBench
+from tests.support.worlds.storage_world import World
 
 OpenBench = Callable[..., DispatchBench]
 

@@ -1,6 +1,6 @@
 """A socket may try so many wrong room codes in a minute."""
 
-from actors.join_attempts import JoinAttempts
+from actors.admission import JoinAttempts
 
 
 def test_the_next_one_after_the_last_allowed_is_refused_until_a_minute_has_passed() -> None:

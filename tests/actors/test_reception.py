@@ -6,26 +6,26 @@ from typing import Any
 
 from actors.admission import AdmissionOptions, HeldAudio
 from actors.directory import Directory
-from actors.downlink import DownlinkOptions
-from actors.messages import CloseRequested, NodeArrived, NodeSocketLost, SessionEnded, SocketLost
+from actors.messages.node import NodeArrived, NodeSocketLost
+from actors.messages.session import CloseRequested, SessionEnded, SocketLost
+from actors.messages.takeover import SessionFreed, SessionSought
 from actors.metrics import NullMetrics
-from actors.move_messages import SessionFreed, SessionSought
-from actors.node_options import NodeOptions
+from actors.node.options import NodeOptions
 from actors.overload import Overload, OverloadLevel
-from actors.presence import Presence
 from actors.reception import OpenedNode, OpenedSession, Pending, Reception, Refused
-from actors.runtime import ActorFailed, tell
-from actors.segmenter import SegmenterOptions
-from actors.sequencer import SequencerOptions
-from actors.session import SessionSetup
-from actors.uplink import UplinkOptions
+from actors.runtime.actor import ActorFailed, tell
+from actors.session.actor import SessionSetup
+from actors.session.options import DownlinkOptions, SequencerOptions
+from actors.session.presence import Presence
+from actors.session.uplink.segmenter import SegmenterOptions
+from actors.session.uplink.uplink import UplinkOptions
 from protocol.errors import CloseCode, ErrorCode
 from protocol.ids import NodeId, SessionId
 from protocol.node_inbound import NodeRegister
 from protocol.session_inbound import SessionInit
 from protocol.session_outbound import SessionInitAck
-from tests.support.recording import RecordingOutbox, RecordingRef
-from tests.support.virtual_time import run_virtual, settle, stop_actors
+from tests.support.worlds.recording import RecordingOutbox, RecordingRef
+from tests.support.worlds.virtual_time import run_virtual, settle, stop_actors
 
 INIT = SessionInit(client_version="1", platform="web", src_lang="en", tgt_lang="es")
 

@@ -6,10 +6,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.support.chaos_faults import FAULTS
-from tests.support.chaos_log import Event, Tick
-from tests.support.chaos_plan import ChaosOptions, short_form
-from tests.support.chaos_run import Result, run_chaos
+from tests.chaos.faults.faults import FAULTS
+from tests.chaos.log import Event, Tick
+from tests.chaos.plan import ChaosOptions, short_form
+from tests.chaos.run import Result, run_chaos
 
 _RATE = 60.0
 """Utterances per second, unless told otherwise."""

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
+from tests.chaos.plan import short_form
+from tests.chaos.run import run_chaos
 from tests.chaos.soak import report
-from tests.support.chaos_plan import short_form
-from tests.support.chaos_run import run_chaos
 
 _CI_SEED = 803_224
 

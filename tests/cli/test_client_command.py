@@ -25,7 +25,7 @@ from protocol.session_outbound import (
     UiEventKind,
 )
 from protocol.shared import ServiceTimings
-from tests.support.scripted_server import ScriptedPeer, scripted_server
+from tests.support.peers.scripted_server import ScriptedPeer, scripted_server
 
 SESSION = SessionId("s-1")
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from cli import commands
-from cli.arguments import parse
-from cli.settings import known_settings
-from cli.settings_error import SettingsError
+from cli.settings.arguments import parse
+from cli.settings.error import SettingsError
+from cli.settings.settings import known_settings
 
 ROOT = Path(__file__).parents[2]
 

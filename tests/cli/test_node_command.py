@@ -11,12 +11,12 @@ import pytest
 
 from cli.node import main, summary
 from peers.engines.builtin import builtin_engines
-from peers.node_options import ReferenceNodeOptions
+from peers.node.options import ReferenceNodeOptions
 from protocol.ids import NodeId
 from protocol.node_inbound import NodeHeartbeat, NodeRegister
 from protocol.node_outbound import NodeRegisterAck
-from tests.support.marked_processes import Mark
-from tests.support.scripted_server import ScriptedPeer, scripted_server
+from tests.support.peers.scripted_server import ScriptedPeer, scripted_server
+from tests.support.processes.marked_processes import Mark
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.support import crew, crowd, short_lives, short_turns
-from tests.support.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
 _numbers = itertools.count(1)
 

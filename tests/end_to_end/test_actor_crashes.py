@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from actors.instance import InstanceActor
-from actors.job_ends import JobEnds
-from actors.job_result import judge
-from actors.job_steps import JobSteps
-from actors.node import NodeActor
-from actors.node_desk import NodeDesk
-from actors.session_steps import SessionSteps
-from actors.session_work import SessionWork
-from tests.support.raw_client import RawClient, raw_client, tone
-from tests.support.raw_node import Ability, RawNode, raw_node
-from tests.support.raw_wire import Message, over_sockets
-from tests.support.scheduler_here import scheduler_here
+from actors.dispatcher.claims import SessionSteps
+from actors.dispatcher.job_driver import JobSteps
+from actors.dispatcher.job_ends import JobEnds
+from actors.instance.actor import InstanceActor
+from actors.node.actor import NodeActor
+from actors.node.assignments import NodeDesk
+from actors.session.speech import SessionWork
+from actors.verdict import judge
+from tests.support.peers.raw_client import RawClient, raw_client, tone
+from tests.support.peers.raw_node import Ability, RawNode, raw_node
+from tests.support.peers.raw_wire import Message, over_sockets
+from tests.support.processes.scheduler_here import scheduler_here
 
 POISON = "poison"
 Patch = pytest.MonkeyPatch
@@ -50,7 +50,7 @@ def break_judgement(patch: Patch) -> None:
             raise BugError
         return judge(result, *rest)
 
-    patch.setattr("actors.job_steps.judge", broken)
+    patch.setattr("actors.dispatcher.job_driver.judge", broken)
 
 
 def break_conclusion(patch: Patch) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from tests.support.cluster import Cluster, instances
-from tests.support.existing_clients import ApiGateway
-from tests.support.raw_client import RawClient, b64, noise, recorded_chunks, tone
-from tests.support.raw_node import Ability, audio_of, raw_node
-from tests.support.raw_wire import over_sockets
-from tests.support.resuming_client import ResumingClient
-from tests.support.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.peers.existing_clients import ApiGateway
+from tests.support.peers.raw_client import RawClient, b64, noise, recorded_chunks, tone
+from tests.support.peers.raw_node import Ability, audio_of, raw_node
+from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.resuming_client import ResumingClient
+from tests.support.processes.cluster import Cluster, instances
+from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
 Pair = tuple[str, str]
 LEASE = 1.0

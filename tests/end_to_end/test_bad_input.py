@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from tests.support.raw_client import (
+from tests.support.peers.raw_client import (
     RawClient,
     b64,
     noise,
@@ -17,9 +17,9 @@ from tests.support.raw_client import (
     session_init,
     tone,
 )
-from tests.support.raw_node import Ability, RawNode, audio_of, raw_node
-from tests.support.raw_wire import Message, over_sockets
-from tests.support.scheduler_process import SchedulerProcess
+from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
+from tests.support.peers.raw_wire import Message, over_sockets
+from tests.support.processes.scheduler_process import SchedulerProcess
 
 Pair = tuple[str, str]
 MIB = 1024 * 1024

@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack
 import pytest
 
 from tests.support.crowd import clients_of, events_of, nodes_of
-from tests.support.raw_client import tone
-from tests.support.raw_node import Ability
-from tests.support.raw_wire import over_sockets
-from tests.support.scheduler_process import SchedulerProcess
+from tests.support.peers.raw_client import tone
+from tests.support.peers.raw_node import Ability
+from tests.support.peers.raw_wire import over_sockets
+from tests.support.processes.scheduler_process import SchedulerProcess
 
 Pair = tuple[str, str]
 

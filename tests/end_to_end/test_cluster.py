@@ -9,13 +9,13 @@ import pytest
 
 from protocol.ids import SessionId
 from storage.cells import Cells
-from storage.slots import key_slot
+from storage.client.hash_slots import key_slot
 from tests.support.crowd import clients_of, events_of, nodes_of
-from tests.support.raw_client import RawClient, tone
-from tests.support.raw_node import Ability, RawNode
-from tests.support.raw_wire import over_sockets
-from tests.support.redis_cluster import RedisCluster, running_cluster
-from tests.support.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.peers.raw_client import RawClient, tone
+from tests.support.peers.raw_node import Ability, RawNode
+from tests.support.peers.raw_wire import over_sockets
+from tests.support.processes.redis_cluster import RedisCluster, running_cluster
+from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
 Pair = tuple[str, str]
 CELLS = Cells(9)

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.agent_node import agent_node
-from tests.support.browser import browser
-from tests.support.raw_node import Ability, raw_node
-from tests.support.raw_wire import over_sockets
-from tests.support.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.peers.agent_node import agent_node
+from tests.support.peers.browser import browser
+from tests.support.peers.raw_node import Ability, raw_node
+from tests.support.peers.raw_wire import over_sockets
+from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 from tests.support.script import (
     FLAGS,
     JOB_TIMEOUT,

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.raw_client import RawClient, raw_client, session_init, tone
-from tests.support.raw_node import Ability, audio_of, raw_node
-from tests.support.raw_wire import Message, over_sockets
-from tests.support.scheduler_process import SchedulerProcess
+from tests.support.peers.raw_client import RawClient, raw_client, session_init, tone
+from tests.support.peers.raw_node import Ability, audio_of, raw_node
+from tests.support.peers.raw_wire import Message, over_sockets
+from tests.support.processes.scheduler_process import SchedulerProcess
 from tests.support.short_lives import FLUSH, GRACE, ability, naming, typed
 
 Pair = tuple[str, str]

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.existing_clients import ApiGateway, Phone
-from tests.support.raw_client import tone
-from tests.support.raw_node import Ability, audio_of, raw_node
-from tests.support.raw_wire import Message, over_sockets
-from tests.support.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.peers.existing_clients import ApiGateway, Phone
+from tests.support.peers.raw_client import tone
+from tests.support.peers.raw_node import Ability, audio_of, raw_node
+from tests.support.peers.raw_wire import Message, over_sockets
+from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
 Pair = tuple[str, str]
 PENDING = 0.5

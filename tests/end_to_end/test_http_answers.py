@@ -7,10 +7,10 @@ import urllib.request
 
 import pytest
 
-from tests.support.raw_client import raw_client, tone
-from tests.support.raw_node import Ability, raw_node
-from tests.support.raw_wire import over_sockets
-from tests.support.scheduler_process import SchedulerProcess
+from tests.support.peers.raw_client import raw_client, tone
+from tests.support.peers.raw_node import Ability, raw_node
+from tests.support.peers.raw_wire import over_sockets
+from tests.support.processes.scheduler_process import SchedulerProcess
 
 Pair = tuple[str, str]
 

@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.support.disguises import disguises
-from tests.support.instances import Instances, running_instances
-from tests.support.raw_client import RawClient, noise, raw_client, recorded_chunks, tone
-from tests.support.raw_node import Ability, RawNode, audio_of, raw_node
-from tests.support.raw_wire import over_sockets
-from tests.support.redis_tap import RedisTap
+from tests.support.peers.raw_client import RawClient, noise, raw_client, recorded_chunks, tone
+from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
+from tests.support.peers.raw_wire import over_sockets
+from tests.support.processes.instances import Instances, running_instances
+from tests.support.processes.redis_tap import RedisTap
 
 Pair = tuple[str, str]
 CROWD = 200

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.support.chaos_proxy import FaultProxy
-from tests.support.instances import FLAGS, Instances, free_port, running_instances
-from tests.support.raw_client import RawClient, noise, raw_client, tone
-from tests.support.raw_node import Ability, RawNode, audio_of, raw_node
-from tests.support.raw_wire import over_sockets
-from tests.support.redis_server import real_server
-from tests.support.redis_tap import RedisEyes
-from tests.support.scheduler_process import SchedulerProcess, running_scheduler
+from tests.chaos.faults.proxy import FaultProxy
+from tests.support.peers.raw_client import RawClient, noise, raw_client, tone
+from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
+from tests.support.peers.raw_wire import over_sockets
+from tests.support.processes.instances import FLAGS, Instances, free_port, running_instances
+from tests.support.processes.redis_server import real_server
+from tests.support.processes.redis_tap import RedisEyes
+from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
 WITHIN_SECONDS = 5.0
 """What a dead instance held is free, or elsewhere, by then."""

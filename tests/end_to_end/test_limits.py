@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.raw_client import RawClient, raw_client, session_init, tone
-from tests.support.raw_node import Ability, audio_of, raw_node
-from tests.support.raw_wire import over_sockets
-from tests.support.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.peers.raw_client import RawClient, raw_client, session_init, tone
+from tests.support.peers.raw_node import Ability, audio_of, raw_node
+from tests.support.peers.raw_wire import over_sockets
+from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
 Pair = tuple[str, str]
 PER_SESSION = 3

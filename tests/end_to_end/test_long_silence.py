@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.browser import Browser
-from tests.support.raw_wire import over_sockets
-from tests.support.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.peers.browser import Browser
+from tests.support.peers.raw_wire import over_sockets
+from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 from tests.support.script import FLAGS as FAST
 from tests.support.script import conversation
 

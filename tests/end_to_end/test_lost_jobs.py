@@ -13,10 +13,10 @@ from tests.support.crew import (
     is_next_attempt,
     others,
 )
-from tests.support.raw_client import raw_client, recorded_chunks, tone
-from tests.support.raw_node import RawNode, audio_of, next_job, raw_node
-from tests.support.raw_wire import over_sockets
-from tests.support.scheduler_process import SchedulerProcess
+from tests.support.peers.raw_client import raw_client, recorded_chunks, tone
+from tests.support.peers.raw_node import RawNode, audio_of, next_job, raw_node
+from tests.support.peers.raw_wire import over_sockets
+from tests.support.processes.scheduler_process import SchedulerProcess
 
 Pair = tuple[str, str]
 

@@ -7,13 +7,13 @@ import pytest
 
 from protocol.ids import SessionId
 from storage.cells import Cells
-from tests.support.cluster import Cluster, instances_on
-from tests.support.raw_client import tone
-from tests.support.raw_node import Ability, RawNode, audio_of, raw_node
-from tests.support.raw_wire import Message, over_sockets
-from tests.support.redis_cluster import running_cluster
-from tests.support.resuming_client import ResumingClient
-from tests.support.scheduler_process import SchedulerProcess
+from tests.support.peers.raw_client import tone
+from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
+from tests.support.peers.raw_wire import Message, over_sockets
+from tests.support.peers.resuming_client import ResumingClient
+from tests.support.processes.cluster import Cluster, instances_on
+from tests.support.processes.redis_cluster import running_cluster
+from tests.support.processes.scheduler_process import SchedulerProcess
 
 Pair = tuple[str, str]
 CELLS = Cells(9)

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.cluster import Cluster, instances
-from tests.support.moving_page import moving_pages
-from tests.support.raw_node import Ability, raw_node
-from tests.support.raw_wire import Message, over_sockets
-from tests.support.room_page import RoomPage
-from tests.support.scheduler_process import SchedulerProcess
+from tests.support.peers.moving_page import moving_pages
+from tests.support.peers.raw_node import Ability, raw_node
+from tests.support.peers.raw_wire import Message, over_sockets
+from tests.support.peers.room_page import RoomPage
+from tests.support.processes.cluster import Cluster, instances
+from tests.support.processes.scheduler_process import SchedulerProcess
 
 Pair = tuple[str, str]
 GRACE = 4

@@ -7,12 +7,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from tests.support.chaos_proxy import FaultProxy
-from tests.support.node_process import NodeProgram, node_processes
-from tests.support.raw_client import RawClient, raw_client, tone
-from tests.support.raw_node import Ability, RawNode, raw_node
-from tests.support.raw_wire import over_sockets
-from tests.support.scheduler_process import SchedulerProcess, running_scheduler
+from tests.chaos.faults.proxy import FaultProxy
+from tests.support.peers.raw_client import RawClient, raw_client, tone
+from tests.support.peers.raw_node import Ability, RawNode, raw_node
+from tests.support.peers.raw_wire import over_sockets
+from tests.support.processes.node_process import NodeProgram, node_processes
+from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
 Pair = tuple[str, str]
 NODE_TIMEOUT = 1.5

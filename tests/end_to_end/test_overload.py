@@ -10,13 +10,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from peers.load import ClientShape, close_clients, open_clients
-from peers.rhythm import Pace, Paced
-from peers.simulated_node import NodeShape, SimulatedNode
-from peers.tally import Tally
-from tests.support.raw_client import RawClient, raw_client, session_init
-from tests.support.raw_wire import over_sockets
-from tests.support.scheduler_process import SchedulerProcess, running_scheduler
+from peers.bench.clients import ClientShape, close_clients, open_clients
+from peers.bench.rhythm import Pace, Paced
+from peers.bench.simulated_node import NodeShape, SimulatedNode
+from peers.bench.tally import Tally
+from tests.support.peers.raw_client import RawClient, raw_client, session_init
+from tests.support.peers.raw_wire import over_sockets
+from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
 Pair = tuple[str, str]
 SPEAKERS = 40

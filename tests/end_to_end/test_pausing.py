@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.support.raw_client import RawClient, raw_client, tone
-from tests.support.raw_node import Ability, RawNode, audio_of, raw_node
-from tests.support.raw_wire import Message, over_sockets
-from tests.support.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.peers.raw_client import RawClient, raw_client, tone
+from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
+from tests.support.peers.raw_wire import Message, over_sockets
+from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
 Pair = tuple[str, str]
 PAUSE = 0.4

@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from tests.support.raw_client import noise, raw_client, tone
-from tests.support.raw_node import Ability, raw_node
-from tests.support.raw_wire import over_sockets
-from tests.support.scheduler_process import SchedulerProcess
+from tests.support.peers.raw_client import noise, raw_client, tone
+from tests.support.peers.raw_node import Ability, raw_node
+from tests.support.peers.raw_wire import over_sockets
+from tests.support.processes.scheduler_process import SchedulerProcess
 
 Pair = tuple[str, str]
 HOST = "127.0.0.1"

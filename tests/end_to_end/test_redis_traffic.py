@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.disguises import disguises
-from tests.support.raw_client import RawClient, noise, raw_client
-from tests.support.raw_node import Ability, audio_of, next_job, raw_node
-from tests.support.raw_wire import over_sockets
-from tests.support.redis_server import real_server
-from tests.support.redis_tap import RedisEyes, RedisTap
-from tests.support.scheduler_process import SchedulerProcess
+from tests.support.peers.raw_client import RawClient, noise, raw_client
+from tests.support.peers.raw_node import Ability, audio_of, next_job, raw_node
+from tests.support.peers.raw_wire import over_sockets
+from tests.support.processes.redis_server import real_server
+from tests.support.processes.redis_tap import RedisEyes, RedisTap
+from tests.support.processes.scheduler_process import SchedulerProcess
 
 PATTERN = noise(20, 64)
 """Audio that nothing else in the world contains."""

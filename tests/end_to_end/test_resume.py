@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.support.raw_client import SILENT_CHUNK, RawClient, recorded_chunks, tone
-from tests.support.raw_node import Ability, RawNode, audio_of, raw_node
-from tests.support.raw_wire import over_sockets
-from tests.support.resuming_client import ResumingClient
-from tests.support.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.peers.raw_client import SILENT_CHUNK, RawClient, recorded_chunks, tone
+from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
+from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.resuming_client import ResumingClient
+from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
 Pair = tuple[str, str]
 GRACE = 1.5

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from peers.client import SpeechClient
-from peers.client_options import ClientOptions
-from peers.timeline import UtteranceRecord
+from peers.client.client import SpeechClient
+from peers.client.options import ClientOptions
+from peers.client.timeline import UtteranceRecord
 from protocol.audio import AudioFormat
-from tests.support.chaos_proxy import FaultProxy
-from tests.support.raw_client import tone
-from tests.support.raw_node import Ability, audio_of, raw_node
-from tests.support.raw_wire import over_sockets
-from tests.support.scheduler_process import SchedulerProcess, running_scheduler
+from tests.chaos.faults.proxy import FaultProxy
+from tests.support.peers.raw_client import tone
+from tests.support.peers.raw_node import Ability, audio_of, raw_node
+from tests.support.peers.raw_wire import over_sockets
+from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
 Pair = tuple[str, str]
 CHUNK_MS = 100

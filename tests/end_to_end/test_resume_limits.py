@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.raw_client import RawClient, session_init, tone
-from tests.support.raw_node import Ability, audio_of, raw_node
-from tests.support.raw_wire import over_sockets
-from tests.support.resuming_client import ResumingClient
-from tests.support.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.peers.raw_client import RawClient, session_init, tone
+from tests.support.peers.raw_node import Ability, audio_of, raw_node
+from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.resuming_client import ResumingClient
+from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
 Pair = tuple[str, str]
 OUTBOX_BYTES = 250_000

@@ -8,11 +8,11 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.support.raw_client import tone
-from tests.support.raw_node import Ability, RawNode, raw_node
-from tests.support.raw_wire import Message, over_sockets
-from tests.support.room_page import RoomPage, guest, room_of
-from tests.support.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.peers.raw_client import tone
+from tests.support.peers.raw_node import Ability, RawNode, raw_node
+from tests.support.peers.raw_wire import Message, over_sockets
+from tests.support.peers.room_page import RoomPage, guest, room_of
+from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
 Pair = tuple[str, str]
 GRACE = 0.5

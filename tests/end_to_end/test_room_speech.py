@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from peers.pcm import loudness
-from tests.support.raw_client import recorded_packets
-from tests.support.raw_node import Ability, RawNode, raw_node
-from tests.support.raw_wire import over_sockets
-from tests.support.room_page import guest, room_of, speech_of
-from tests.support.scheduler_process import SchedulerProcess
+from tests.support.peers.raw_client import recorded_packets
+from tests.support.peers.raw_node import Ability, RawNode, raw_node
+from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.room_page import guest, room_of, speech_of
+from tests.support.processes.scheduler_process import SchedulerProcess
 
 Pair = tuple[str, str]
 SPOKEN = b"".join(recorded_packets()[:60])

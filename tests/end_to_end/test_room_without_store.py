@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.mortal_store import MortalStore, mortal_store
-from tests.support.raw_node import Ability, raw_node
-from tests.support.raw_wire import over_sockets
-from tests.support.room_page import RoomPage, guest, room_of
-from tests.support.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.peers.raw_node import Ability, raw_node
+from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.room_page import RoomPage, guest, room_of
+from tests.support.processes.mortal_store import MortalStore, mortal_store
+from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
 Pair = tuple[str, str]
 

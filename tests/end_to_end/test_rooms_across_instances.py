@@ -7,17 +7,17 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from actors.room_options import RoomOptions
-from actors.segmenter import SegmenterOptions
-from actors.session_options import SessionOptions
-from cli.settings import Settings
+from actors.room.options import RoomOptions
+from actors.session.options import SessionOptions
+from actors.session.uplink.segmenter import SegmenterOptions
+from cli.settings.settings import Settings
 from storage.store import StorageUnavailable, open_store
-from tests.support.raw_client import recorded_packets
-from tests.support.raw_node import Ability, RawNode, raw_node
-from tests.support.raw_wire import over_sockets
-from tests.support.redis_server import real_server
-from tests.support.room_page import RoomPage
-from tests.support.two_instances import Instance, two_instances
+from tests.support.peers.raw_client import recorded_packets
+from tests.support.peers.raw_node import Ability, RawNode, raw_node
+from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.room_page import RoomPage
+from tests.support.processes.redis_server import real_server
+from tests.support.worlds.two_instances import Instance, two_instances
 
 Pair = tuple[str, str]
 GRACE = 0.6

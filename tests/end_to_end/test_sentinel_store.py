@@ -7,11 +7,11 @@ from contextlib import AsyncExitStack
 import pytest
 
 from tests.support.crowd import clients_of, nodes_of
-from tests.support.raw_client import tone
-from tests.support.raw_node import Ability
-from tests.support.raw_wire import over_sockets
-from tests.support.redis_sentinel import SentinelSet, running_sentinels
-from tests.support.scheduler_process import running_scheduler
+from tests.support.peers.raw_client import tone
+from tests.support.peers.raw_node import Ability
+from tests.support.peers.raw_wire import over_sockets
+from tests.support.processes.redis_sentinel import SentinelSet, running_sentinels
+from tests.support.processes.scheduler_process import running_scheduler
 
 Pair = tuple[str, str]
 TURNS = 10

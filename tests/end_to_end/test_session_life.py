@@ -4,10 +4,10 @@ import time
 
 import pytest
 
-from tests.support.raw_client import RawClient, raw_client, tone
-from tests.support.raw_node import audio_of, raw_node
-from tests.support.raw_wire import over_sockets
-from tests.support.scheduler_process import SchedulerProcess
+from tests.support.peers.raw_client import RawClient, raw_client, tone
+from tests.support.peers.raw_node import audio_of, raw_node
+from tests.support.peers.raw_wire import over_sockets
+from tests.support.processes.scheduler_process import SchedulerProcess
 from tests.support.short_lives import FLUSH, ability, naming, typed
 
 Pair = tuple[str, str]

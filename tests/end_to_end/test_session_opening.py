@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.raw_client import (
+from tests.support.peers.raw_client import (
     RawClient,
     raw_client,
     recorded_chunks,
@@ -13,9 +13,9 @@ from tests.support.raw_client import (
     session_init,
     tone,
 )
-from tests.support.raw_node import Ability, RawNode, audio_of, raw_node
-from tests.support.raw_wire import over_sockets
-from tests.support.scheduler_process import SchedulerProcess
+from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
+from tests.support.peers.raw_wire import over_sockets
+from tests.support.processes.scheduler_process import SchedulerProcess
 
 Pair = tuple[str, str]
 

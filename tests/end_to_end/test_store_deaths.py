@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.chaos_proxy import Way
-from tests.support.chaos_store import ChaosStore, Survives
-from tests.support.raw_client import raw_client, tone
-from tests.support.raw_wire import over_sockets
-from tests.support.scheduler_process import SchedulerProcess, running_scheduler
+from tests.chaos.faults.proxy import Way
+from tests.chaos.store import ChaosStore, Survives
+from tests.support.peers.raw_client import raw_client, tone
+from tests.support.peers.raw_wire import over_sockets
+from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 from tests.support.steady_load import SteadyLoad, steady_load
 
 Death = Callable[[ChaosStore], Awaitable[None]]

@@ -15,10 +15,10 @@ from tests.support.crew import (
     is_next_attempt,
     others,
 )
-from tests.support.raw_client import raw_client, tone
-from tests.support.raw_node import RawNode, next_job, raw_node
-from tests.support.raw_wire import Message, over_sockets
-from tests.support.scheduler_process import SchedulerProcess
+from tests.support.peers.raw_client import raw_client, tone
+from tests.support.peers.raw_node import RawNode, next_job, raw_node
+from tests.support.peers.raw_wire import Message, over_sockets
+from tests.support.processes.scheduler_process import SchedulerProcess
 
 Pair = tuple[str, str]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.chromium import Chromium, Page, chromium, program, served
-from tests.support.raw_wire import over_sockets
-from tests.support.scheduler_process import SchedulerProcess
+from tests.support.peers.chromium import Chromium, Page, chromium, program, served
+from tests.support.peers.raw_wire import over_sockets
+from tests.support.processes.scheduler_process import SchedulerProcess
 
 PAGE = Path(__file__).parents[1] / "pages" / "voice_link.html"
 RUNS = 10

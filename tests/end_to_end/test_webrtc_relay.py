@@ -3,9 +3,9 @@
 import asyncio
 import time
 
-from tests.support.raw_wire import Message, over_sockets
-from tests.support.room_page import RoomPage, guest, room_of
-from tests.support.scheduler_process import SchedulerProcess
+from tests.support.peers.raw_wire import Message, over_sockets
+from tests.support.peers.room_page import RoomPage, guest, room_of
+from tests.support.processes.scheduler_process import SchedulerProcess
 
 Pair = tuple[str, str]
 HOLD = 0.3

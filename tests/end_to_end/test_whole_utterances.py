@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.raw_client import OUTCOMES, RawClient, raw_client, recorded_packets, tone
-from tests.support.raw_node import Ability, RawNode, audio_of, raw_node
-from tests.support.raw_wire import over_sockets
-from tests.support.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.peers.raw_client import OUTCOMES, RawClient, raw_client, recorded_packets, tone
+from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
+from tests.support.peers.raw_wire import over_sockets
+from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
 Pair = tuple[str, str]
 

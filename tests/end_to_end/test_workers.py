@@ -10,10 +10,10 @@ from pathlib import Path
 
 from websockets.exceptions import ConnectionClosed
 
-from tests.support.raw_client import RawClient, raw_client, tone
-from tests.support.raw_node import Ability, raw_node
-from tests.support.raw_wire import over_sockets
-from tests.support.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.peers.raw_client import RawClient, raw_client, tone
+from tests.support.peers.raw_node import Ability, raw_node
+from tests.support.peers.raw_wire import over_sockets
+from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
 MANY = 24
 """Enough connections for the kernel to give some to each of two processes."""
@@ -23,7 +23,7 @@ def workers_of(scheduler: SchedulerProcess) -> list[int]:
     """Return the process ids of the workers."""
     parent = scheduler.process.pid
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii").split()
-    return [int(pid) for pid in children if b"cli.worker" in _command_line(int(pid))]
+    return [int(pid) for pid in children if b"cli.serve.worker" in _command_line(int(pid))]
 
 
 def _command_line(pid: int) -> bytes:
@@ -98,7 +98,7 @@ def test_workers_do_not_outlive_the_one_who_started_them() -> None:
         pids = workers_of(scheduler)
         scheduler.process.kill()
         deadline = time.monotonic() + 15
-        while any(b"cli.worker" in _command_line(pid) for pid in pids):
+        while any(b"cli.serve.worker" in _command_line(pid) for pid in pids):
             assert time.monotonic() < deadline, "workers are left"
             time.sleep(0.05)
     finally:

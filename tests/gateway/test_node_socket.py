@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from actors.messages import NodeHeartbeatArrived, NodeSaid, NodeSocketLost
+from actors.messages.node import NodeHeartbeatArrived, NodeSaid, NodeSocketLost
 from gateway.options import GatewayOptions
 from protocol.errors import ErrorCode
 from protocol.node_inbound import JobResult
 from tests.support.gateway import LOOPS, House, refused, run_gateway
-from tests.support.raw_peer import BINARY
+from tests.support.peers.raw_peer import BINARY
 
 RESULT = {"type": "job_result", "job_id": "j-1", "success": True, "text_asr": "yes"}
 BEAT = {"type": "node_heartbeat", "node_id": "n-1", "timestamp": 1}

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from actors.messages import ClientBeat, SocketLost
+from actors.messages.session import ClientBeat, SocketLost
 from gateway.options import GatewayOptions
 from protocol.frames import FinalFrame, encode_frame
 from protocol.ids import SessionId
 from tests.support.gateway import House, run_gateway, session_init
-from tests.support.raw_peer import BINARY
+from tests.support.peers.raw_peer import BINARY
 
 
 def heartbeat(session_id: str = "s-1") -> dict[str, Any]:

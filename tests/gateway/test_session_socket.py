@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from actors.messages import (
+from actors.messages.room import RoomAsked
+from actors.messages.session import (
     ChunkArrived,
     ClientBeat,
     CloseRequested,
@@ -15,13 +16,12 @@ from actors.messages import (
     SocketLost,
     UtteranceArrived,
 )
-from actors.room_messages import RoomAsked
 from protocol.errors import CloseCode, ErrorCode
 from protocol.frames import AudioFrame, FinalFrame, PingFrame, encode_frame
 from protocol.ids import SessionId
 from protocol.session_outbound import ServerHeartbeat
 from tests.support.gateway import LOOPS, House, chunk, refused, run_gateway, session_init
-from tests.support.raw_peer import BINARY
+from tests.support.peers.raw_peer import BINARY
 
 AUDIO = b"\x02\x00\x48\x01"
 SID = SessionId("s-1")

@@ -8,17 +8,17 @@ import pytest
 from protocol.ids import InstanceId
 from storage.call import Call
 from storage.cells import Cells, cell_tags
+from storage.client.hash_slots import key_slot
+from storage.client.transport import open_executor
+from storage.embedded.process import StoreUnusable
 from storage.instances import InstanceRepository
 from storage.layout import settle_cells
-from storage.process import StoreUnusable
 from storage.replies import Alive
 from storage.scripts import parse_script
-from storage.slots import key_slot
 from storage.store import ScriptError, StorageUnavailable, Store, open_store
-from storage.transport import open_executor
-from tests.support.cell_scenarios import SCENARIOS
-from tests.support.redis_cluster import RedisCluster, running_cluster
-from tests.support.storage_world import World
+from tests.storage.support.cell_scenarios import SCENARIOS
+from tests.support.processes.redis_cluster import RedisCluster, running_cluster
+from tests.support.worlds.storage_world import World
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import pytest
 
 from storage.call import Call
 from storage.scripts import LUA_DIRECTORY, load_script
-from tests.support.cell_scenarios import SCENARIOS
-from tests.support.storage_world import World
-from tests.support.store_invariants import breaches
-from tests.support.store_snapshot import Snapshot
+from tests.storage.support.cell_scenarios import SCENARIOS
+from tests.storage.support.store_invariants import breaches
+from tests.storage.support.store_snapshot import Snapshot
+from tests.support.worlds.storage_world import World
 
 SCRIPTS = sorted(path.stem for path in LUA_DIRECTORY.glob("*.lua"))
 

@@ -8,14 +8,14 @@ import pytest
 
 from protocol.ids import InstanceId
 from storage.call import Call
-from storage.executor import Command, CommandRefused, RedisExecutor, StorageUnavailable
+from storage.client.executor import Command, CommandRefused, RedisExecutor, StorageUnavailable
+from storage.client.wire import WireExecutor
+from storage.embedded.server import StoreOptions, start_store
 from storage.instances import InstanceRepository
 from storage.replies import Alive, Assigned, Queued
 from storage.scripts import parse_script
-from storage.server import StoreOptions, start_store
 from storage.store import ScriptError, Store, open_executor, open_store
-from storage.wire import WireExecutor
-from tests.support.storage_world import World
+from tests.support.worlds.storage_world import World
 
 T = TypeVar("T")
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from storage.store import open_executor
-from tests.support.storage_world import World
-from tests.support.store_driver import StoreDriver
+from tests.storage.support.store_driver import StoreDriver
+from tests.support.worlds.storage_world import World
 
 NUMBER = st.integers(0, 11)
 SLOTS = st.integers(1, 3)

@@ -1,6 +1,6 @@
 """A job as it crosses between instances."""
 
-from actors.messages import Work
+from actors.messages.job import Work
 from protocol.audio import AudioFormat
 from protocol.ids import JobId, SessionId, TraceId, TurnId, request_id
 from protocol.shared import FULL_PIPELINE

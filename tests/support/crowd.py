@@ -2,10 +2,10 @@
 
 from contextlib import AsyncExitStack
 
-from tests.support.raw_client import RawClient, raw_client, tone
-from tests.support.raw_node import Ability, RawNode, raw_node
-from tests.support.raw_wire import Message
-from tests.support.scheduler_process import SchedulerProcess
+from tests.support.peers.raw_client import RawClient, raw_client, tone
+from tests.support.peers.raw_node import Ability, RawNode, raw_node
+from tests.support.peers.raw_wire import Message
+from tests.support.processes.scheduler_process import SchedulerProcess
 
 Pair = tuple[str, str]
 HOLD = 1.0

@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from actors.admission import AdmissionOptions
-from actors.messages import SocketAttached
+from actors.messages.session import SocketAttached
 from actors.overload import Overload
 from actors.ports import Mailbox, Outbox
 from actors.reception import OpenedNode, OpenedSession, Pending, Refused
-from actors.runtime import ActorRef, LoopActor, tell
-from gateway.loop_lag import LoopLag
-from gateway.metrics import PrometheusMetrics
+from actors.runtime.actor import ActorRef, LoopActor, tell
+from gateway.edge.loop_lag import LoopLag
+from gateway.http.metrics import PrometheusMetrics
 from gateway.options import GatewayOptions
+from gateway.passthrough.registry import PeerIdentity
 from gateway.ports import JobMoment, JobReport, Readiness
-from gateway.relays import PeerIdentity
 from gateway.server import Bind, Gateway, Inside
 from protocol.errors import CloseCode, ErrorCode
 from protocol.ids import JobId, NodeId, SessionId
@@ -30,8 +30,8 @@ from protocol.node_inbound import NodeRegister
 from protocol.node_outbound import NodeRegisterAck
 from protocol.session_inbound import SessionInit
 from protocol.session_outbound import SessionInitAck
-from storage.executor import StorageUnavailable
-from tests.support.raw_peer import PATIENCE_S, Peer, upgrade_request
+from storage.client.executor import StorageUnavailable
+from tests.support.peers.raw_peer import PATIENCE_S, Peer, upgrade_request
 
 T = TypeVar("T")
 Greeting: TypeAlias = Callable[[], object]

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tests.support.agent_node import AgentNode, AgentPace, agent_node
-from tests.support.browser import SILENCE_BEFORE_FINAL, Browser, browser
-from tests.support.scheduler_process import SchedulerProcess
+from tests.support.peers.agent_node import AgentNode, AgentPace, agent_node
+from tests.support.peers.browser import SILENCE_BEFORE_FINAL, Browser, browser
+from tests.support.processes.scheduler_process import SchedulerProcess
 from tests.support.spoken_words import WORD_MS
 
 SEGMENT_WORDS = 20

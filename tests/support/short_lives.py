@@ -1,8 +1,8 @@
 """A scheduler whose sessions end soon, and every message that can name a session."""
 
-from tests.support.raw_client import b64, tone
-from tests.support.raw_node import Ability
-from tests.support.raw_wire import Message
+from tests.support.peers.raw_client import b64, tone
+from tests.support.peers.raw_node import Ability
+from tests.support.peers.raw_wire import Message
 
 Pair = tuple[str, str]
 GRACE = 1.0

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from tests.support.raw_client import RawClient, raw_client, tone
-from tests.support.raw_node import Ability, RawNode, raw_node
-from tests.support.raw_wire import Message
-from tests.support.scheduler_process import SchedulerProcess
+from tests.support.peers.raw_client import RawClient, raw_client, tone
+from tests.support.peers.raw_node import Ability, RawNode, raw_node
+from tests.support.peers.raw_wire import Message
+from tests.support.processes.scheduler_process import SchedulerProcess
 
 CAPACITY = 2
 _PERIOD_SECONDS = 0.2

@@ -1,0 +1,1 @@
+"""Decides which script runs for whom, and tells the others what came of it."""

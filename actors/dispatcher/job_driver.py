@@ -1,0 +1,398 @@
+"""JobSteps: which script follows what happened to a job, and what its reply means.
+
+The dispatcher's decisions about jobs, without its mailbox and without I/O. A refusal of the
+store is a value that is matched on; audio is only passed through, never kept.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from loguru import logger
+
+from actors.directory import Directory
+from actors.dispatcher.assigner import OVERTAKEN, Delivery
+from actors.dispatcher.borrowing import Borrowing
+from actors.dispatcher.claims import SessionSteps
+from actors.dispatcher.job_deadlines import JobDeadlines
+from actors.dispatcher.job_ends import GIVEN_UP, JobEnds
+from actors.dispatcher.job_restorer import JobAdoption, JobRestorer
+from actors.dispatcher.open_jobs import OpenJob
+from actors.dispatcher.options import DispatchOptions
+from actors.dispatcher.step import Expiry, Step, each
+from actors.messages.job import (
+    EndJob,
+    JobAccepted,
+    JobProgressed,
+    JobQueued,
+    JobUndelivered,
+    PartialArrived,
+    ResultArrived,
+    UtteranceCut,
+)
+from actors.messages.session import SessionOpened
+from actors.runtime.actor import tell
+from actors.verdict import Follow, judge
+from protocol.errors import MissingReason
+from protocol.ids import NO_INSTANCE, JobId, SessionId
+from storage.call import Call
+from storage.cells import FIRST, Cell
+from storage.job import FINAL_STATES, JobState, JobStep
+from storage.jobs import Failover, JobRepository
+from storage.replies import (
+    Assigned,
+    Busy,
+    Duplicate,
+    Fenced,
+    GivenUp,
+    Gone,
+    Lent,
+    Moved,
+    Queued,
+    Stale,
+    Updated,
+)
+from storage.replies import OpenJob as StoredJob
+
+_PROGRESS_KEPT_MS = 1000
+"""Progress is shown at once or not at all."""
+_UNSEEN_JOB_MS = 60_000
+"""For how long it is tried to end a job that may have begun unseen; then its deadline ends it."""
+
+
+class JobSteps:
+    """Turns messages about jobs into steps.
+
+    What arrives for a job that is not in `open_jobs` any more changes nothing.
+    """
+
+    def __init__(
+        self,
+        jobs: JobRepository,
+        ends: JobEnds,
+        directory: Directory,
+        sessions: SessionSteps,
+        options: DispatchOptions,
+    ) -> None:
+        self.open_jobs = ends.open_jobs
+        self.on_due: Callable[[int], None] = lambda _due_in_ms: None
+        """Called with the ms until a job's next deadline, whenever the store sets one."""
+        self._jobs = jobs
+        self._directory = directory
+        self._sessions = sessions
+        self._options = options
+        self._ends = ends
+        self.delivery = Delivery(ends, directory, options.max_attempts)
+        self.delivery.on_misplaced = self.move
+        self.delivery.on_outrun = self.fail_over
+        self.dispatching: set[JobId] = set()
+        """Jobs that may be in the store already, and whose place is not known here yet."""
+        self._restorer = JobRestorer(jobs, ends, directory, sessions, self._placed)
+        self.restore_all = self._restorer.restore_all
+        self.look_for_waiting = self._restorer.look_for_waiting
+        self.ends = ends
+        self._borrowing = Borrowing(jobs, ends, sessions)
+        self._borrowing.on_borrowed = self._placed
+        self._borrowing.bring = self._restorer.bring
+        lost = partial(self.move, reason="node_lost")
+        seek, want = self._borrowing.seek, self.delivery.want
+        self.adopt = JobAdoption(self.open_jobs, seek, want, lost).adopt
+        self.sweep = JobDeadlines(jobs, ends, self._borrowing, self).sweep
+
+    # ---- from a cut to a node ---------------------------------------------------------------
+
+    def cut(self, message: UtteranceCut, now_ms: float) -> Sequence[Step]:
+        """An utterance wants a node, or brings the audio that a node waits for."""
+        if message.attempt:
+            return self.delivery.audio_came(message)
+        spec = message.spec
+        if self.ends.has_ended(spec.job_id):
+            return ()  # its session told it again before it heard
+        if self._sessions.is_claiming(spec.session_id):
+            return self._after_claim(message, now_ms)
+        return self._dispatch(message, now_ms, (self._jobs.cells.home(spec.session_id),))
+
+    def _dispatch(
+        self, message: UtteranceCut, now_ms: float, path: tuple[Cell, ...]
+    ) -> Sequence[Step]:
+        """Dispatch in the last cell of the path; the ones before said where the job has gone."""
+        spec = self._sessions.under_epoch(message.spec, path[-1])
+        done = partial(self._dispatched, message, now_ms, path)
+        expiry = self._expiry(message, now_ms)
+        self.dispatching.add(spec.job_id)
+        session_state = message.session_state if len(path) == 1 else ""
+        call = self._jobs.dispatch(spec, session_state, path[-1])
+        return (Step(call, done, expiry, spec.job_id),)
+
+    def _after_claim(self, message: UtteranceCut, now_ms: float) -> Sequence[Step]:
+        """Cuts of one session that wait for its claim stay in their order."""
+        spec = message.spec
+        claim: Sequence[Step] = ()
+        if spec.session_id not in self._sessions:
+            if spec.session_id not in self._directory.sessions:
+                self._ends.without_job(message, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
+                return ()
+            opened = SessionOpened(message.session, spec.session_id, spec.tenant_id)
+            claim = self._sessions.opened(opened)
+        again = partial(self._cut_again, message, now_ms)
+        return (
+            *claim,
+            *self._sessions.claim(spec.session_id, again, self._expiry(message, now_ms)),
+        )
+
+    def _cut_again(self, message: UtteranceCut, now_ms: float) -> Sequence[Step]:
+        if message.spec.session_id not in self._sessions:  # it ended meanwhile
+            self._ends.without_job(message, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
+            return ()
+        return each((message.spec,), lambda _spec: self.cut(message, now_ms))
+
+    def _expiry(self, message: UtteranceCut, now_ms: float) -> Expiry:
+        at_ms = now_ms + self._options.pending_timeout_ms
+        return Expiry(at_ms, partial(self._store_was_away, message, at_ms + _UNSEEN_JOB_MS))
+
+    def _dispatched(
+        self,
+        message: UtteranceCut,
+        now_ms: float,
+        path: tuple[Cell, ...],
+        reply: Assigned | Queued | Duplicate | Busy | Moved | Fenced | Lent,
+    ) -> Sequence[Step]:
+        self.dispatching.discard(message.spec.job_id)
+        cell = path[-1]
+        match reply:
+            case Assigned():
+                job = self._open(message, now_ms, cell, reply)
+                if not message.audio:  # it was let go of when an earlier attempt was sent
+                    return self._ends.end(job, JobState.FAILED, MissingReason.NODE_LOST)
+                return self.delivery.send(job, message.audio)
+            case Queued():
+                return self._wait(self._open(message, now_ms, cell, reply), reply)
+            case Duplicate():
+                return self._dispatched_before(message, now_ms, cell, reply)
+            case Lent() if reply.cell not in path:
+                return self._dispatch(message, now_ms, (*path, reply.cell))
+            case Lent():  # it left the one and has not arrived in the other
+                job = OpenJob(message.session, message.spec, message.work, cell=cell)
+                return (self._restorer.bring(self.open_jobs.add(job)),)
+            case Busy():
+                self._ends.without_job(message, JobState.FAILED, MissingReason.QUEUE_FULL)
+                return ()
+            case Moved() | Fenced() if len(path) > 1:  # whose it is, its home knows
+                again = partial(self._dispatch, message, now_ms, path)
+                expiry = self._expiry(message, now_ms)
+                return self._sessions.enter_again(message.spec.session_id, cell, again, expiry)
+            case Moved():
+                return self._sessions.lost(message.spec.session_id)
+            case Fenced():
+                return self._after_claim(message, now_ms)
+
+    def _dispatched_before(
+        self, message: UtteranceCut, now_ms: float, cell: Cell, reply: Duplicate
+    ) -> Sequence[Step]:
+        """The reply was lost the first time, or another dispatcher asked before this one."""
+        if reply.state in FINAL_STATES:
+            self._ends.without_job(message, reply.state, MissingReason.PROCESSING_ERROR)
+            return ()
+        job = self._open(message, now_ms, cell, reply)
+        if job.node_id is None:
+            return self._borrowing.seek(job)
+        if not message.audio:
+            return ()
+        return self.delivery.send(job, message.audio)  # the node's actor knows what it has already
+
+    def _open(
+        self, message: UtteranceCut, now_ms: float, cell: Cell, at: Assigned | Queued | Duplicate
+    ) -> OpenJob:
+        fresh = OpenJob(message.session, message.spec, message.work, since_ms=now_ms)
+        job = self.open_jobs.add(fresh)
+        job.cell = cell
+        self._stand(job, at)
+        return job
+
+    def _stand(self, job: OpenJob, at: Assigned | Queued | Duplicate) -> None:
+        if isinstance(at, Queued):
+            job.stand(at.attempt, None)
+        else:
+            job.stand(at.attempt, at.node_id, at.node_instance)
+        self.on_due(at.due_in_ms)
+
+    def _wait(self, job: OpenJob, reply: Queued) -> Sequence[Step]:
+        """It waits here, unless another cell has a node for it."""
+        return self._borrowing.seek(job, partial(self._told_queued, job, reply))
+
+    def _told_queued(self, job: OpenJob, reply: Queued) -> Sequence[Step]:
+        if job.node_id is not None or job.spec.job_id not in self.open_jobs:
+            return ()  # it has a place by now
+        told = tell(job.session, JobQueued(job.spec.job_id, reply.wait_ms_estimate))
+        return () if told else self._ends.end(job, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
+
+    def _store_was_away(self, message: UtteranceCut, until_ms: float) -> Sequence[Step]:
+        """The cut could not be dispatched in time; should it have run unseen, its job ends too."""
+        reason = MissingReason.STORE_UNAVAILABLE
+        self.dispatching.discard(message.spec.job_id)
+        self._ends.without_job(message, JobState.FAILED, reason)
+        return (self._ends.end_unknown(message.spec.job_id, 1, reason, Expiry(until_ms)),)
+
+    def handed_over(self, handovers: Iterable[Assigned], cell: Cell = FIRST) -> Sequence[Step]:
+        """Waiting jobs of a cell got a slot: their sessions send the audio again."""
+        return each(handovers, partial(self._given, cell))
+
+    def cell_of(self, call: Call[Any]) -> Cell:
+        """Return the cell in which a script runs."""
+        return self._jobs.cells.named(call.keys[0])
+
+    def _given(self, cell: Cell, reply: Assigned) -> Sequence[Step]:
+        job = self.open_jobs.get(reply.job_id)
+        if job is None or job.cell == cell:
+            return self._assigned(reply, cell)
+        reason = MissingReason.PROCESSING_ERROR  # what is left of it here ends
+        return (self._ends.end_unknown(reply.job_id, reply.attempt, reason, cell=cell),)
+
+    def _assigned(self, reply: Assigned | Duplicate, cell: Cell | None = None) -> Sequence[Step]:
+        job = self.open_jobs.get(reply.job_id)
+        if job is None and reply.job_id in self.dispatching:
+            return ()  # it was queued by a script whose reply was lost, and which runs again
+        if job is None:
+            logger.warning("a slot went to a job nobody has open", job_id=reply.job_id)
+            reason = MissingReason.PROCESSING_ERROR
+            return (self._ends.end_unknown(reply.job_id, reply.attempt, reason, cell=cell),)
+        self._stand(job, reply)
+        return () if job.node_id is None else self.delivery.want(job)
+
+    def _placed(self, reply: Assigned | Duplicate | Queued) -> Sequence[Step]:
+        """A job was restored, or found elsewhere than it was believed to be."""
+        if not isinstance(reply, Queued):
+            return self._assigned(reply)
+        job = self.open_jobs.get(reply.job_id)
+        if job is not None:
+            self._stand(job, reply)
+        return ()
+
+    # ---- what a node says -------------------------------------------------------------------
+
+    def accepted(self, message: JobAccepted, now_ms: float) -> Sequence[Step]:
+        """A node acknowledged or began a job; nobody waits for this."""
+        job = self._current(message)
+        if job is None:
+            return ()
+
+        def apply(reply: Updated | Duplicate | Stale | Gone) -> Sequence[Step]:
+            if isinstance(reply, Updated) and not message.started:
+                tell(job.session, JobProgressed(message.job_id, message.node_id))
+            return ()
+
+        step = JobStep.RUNNING if message.started else JobStep.ACCEPTED
+        call = self._jobs.progress(message.job_id, message.attempt, message.node_id, step, job.cell)
+        return (Step(call, apply, Expiry(now_ms + _PROGRESS_KEPT_MS)),)
+
+    def result(self, message: ResultArrived) -> Sequence[Step]:
+        """A node answered. Answers of attempts that were given up reach nobody."""
+        job = self._current(message)
+        if job is None:
+            return self._ends.late(message)
+        verdict = judge(message.result, job.spec, job.work)
+        if verdict.follow is Follow.KEEP_OPEN:
+            text = message.result.text_asr or ""
+            tell(job.session, PartialArrived(message.job_id, job.attempt, text, is_final=True))
+            return ()
+        if job.verdict is not None and not verdict.corrects(job.verdict):
+            self._ends.metrics.stale_result()
+            return ()
+        job.verdict = verdict
+        if verdict.follow is Follow.MOVE:
+            return self.move(job, "model_not_available")
+        ended = self._ends.complete(job, verdict.state, verdict.reason, message)
+        if verdict.reason is MissingReason.MERGED or verdict.state is JobState.FAILED:
+            return (ended,)
+        merged = [
+            self._ends.merge(earlier)
+            for earlier in self.open_jobs.earlier_in_turn(job)
+            if earlier.spec.turn_continues and self.open_jobs.are_together(earlier, job)
+        ]
+        return (*merged, ended)
+
+    def _current(self, message: JobAccepted | JobUndelivered | ResultArrived) -> OpenJob | None:
+        job = self.open_jobs.get(message.job_id)
+        if job is None or job.is_moving:
+            return None
+        return job if (job.attempt, job.node_id) == (message.attempt, message.node_id) else None
+
+    def undelivered(self, message: JobUndelivered) -> Sequence[Step]:
+        """A node's socket did not take its job."""
+        job = self._current(message)
+        return () if job is None else self.move(job, "undeliverable")
+
+    def node_lost(self, jobs: Iterable[StoredJob | Assigned], cell: Cell = FIRST) -> Sequence[Step]:
+        """Drive the lost node's jobs on, in the order of their sessions' words."""
+        return each(jobs, partial(self._lost_its_node, cell))
+
+    def _lost_its_node(self, cell: Cell, stored: StoredJob | Assigned) -> Sequence[Step]:
+        job = self.open_jobs.get(stored.job_id)
+        return () if job is None or job.cell != cell else (self.fail_over(job, "node_lost"),)
+
+    # ---- the owner's word, and fail-over ----------------------------------------------------
+
+    def end(self, message: EndJob) -> Sequence[Step]:
+        """The owner ends a job without a result."""
+        job = self.open_jobs.get(message.job_id)
+        return () if job is None else self._ends.end(job, message.state, message.reason)
+
+    def session_ended(self, session_id: SessionId) -> None:
+        """Forget what nodes have heard of it."""
+        self.delivery.forget(session_id)
+
+    def move(self, job: OpenJob, reason: str) -> Sequence[Step]:
+        """Give the job to another node, and with it what is open of its turn there, in order."""
+        return tuple(self.fail_over(other, reason) for other in self.open_jobs.with_turn(job))
+
+    def fail_over(self, job: OpenJob, reason: str) -> Step:
+        """Give one job to another node, or let it wait for one."""
+        self._ends.withdraw(job, reason)
+        job.is_moving = True
+        failover = Failover(
+            job_id=job.spec.job_id,
+            attempt=job.attempt,
+            node_id=job.node_id,
+            reason=reason,
+            exclude_node=reason not in ("turn_wait", OVERTAKEN),
+            avoid=self._ends.out_of_reach(job) if reason == "undeliverable" else NO_INSTANCE,
+            penalty_ms=self._options.model_penalty_ms if reason == "model_not_available" else 0,
+            outcome=self._ends.recorded(job.spec, GIVEN_UP[reason]),
+            cell=job.cell,
+        )
+        done = partial(self._failed_over, job, reason)
+        return Step(self._jobs.failover(failover), done, job_id=job.spec.job_id)
+
+    def _failed_over(
+        self,
+        job: OpenJob,
+        reason: str,
+        reply: Assigned | Queued | GivenUp | Duplicate | Stale | Gone,
+    ) -> Sequence[Step]:
+        job.is_moving = False
+        match reply:
+            case Assigned():
+                return self._assigned(reply)
+            case Queued():
+                self._stand(job, reply)
+                return self._wait(job, reply)
+            case GivenUp():
+                self._ends.give_up(job, GIVEN_UP[reason])
+                return ()
+            case Duplicate() if reply.state not in FINAL_STATES:
+                return self._assigned(reply)
+            case Gone() if job.spec.job_id in self.open_jobs:
+                return self._dispatch_again(job, reason)
+            case Duplicate() if job.spec.job_id in self.open_jobs:
+                # Its end is on the way, or the store ended it without us: look again.
+                return (self._restorer.restore(job, GIVEN_UP[reason]).later(),)
+            case Duplicate() | Gone() | Stale():
+                return ()
+
+    def _dispatch_again(self, job: OpenJob, reason: str) -> Sequence[Step]:
+        """The store has lost a job that had to move."""
+        logger.warning("the store lost a job that had to move", job_id=job.spec.job_id)
+        if job.attempt >= self._options.max_attempts:
+            self._ends.give_up(job, GIVEN_UP[reason])
+            return ()
+        return (self._restorer.dispatch_again(job),)

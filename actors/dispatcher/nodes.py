@@ -1,0 +1,224 @@
+"""NodeSteps: which script follows what a node did, and what its reply means."""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from loguru import logger
+
+from actors.directory import Directory
+from actors.dispatcher.job_driver import JobSteps
+from actors.dispatcher.node_cells import NodeFinder
+from actors.dispatcher.step import Expiry, Step
+from actors.messages.node import (
+    Languages,
+    NodeAccepted,
+    NodeArrived,
+    NodeBeat,
+    NodeChanged,
+    NodeDrained,
+    NodeDraining,
+    NodeLost,
+    NodeSuperseded,
+    NodeUnknown,
+    SlotsListed,
+    SlotsWanted,
+)
+from actors.node.options import NodeOptions
+from actors.ports import Mailbox
+from actors.runtime.actor import tell
+from protocol.ids import NodeId
+from storage.capability import node_atoms
+from storage.cells import Cell
+from storage.nodes import NodeHeartbeatEntry, NodeRegistration, NodeRepository
+from storage.replies import Beaten, Fenced, NodeRemoved, Registered, SlotsHeld, Superseded
+
+_BEAT_KEPT_MS = 1000
+_LEASE_FACTOR = 2
+"""The store forgets a silent node later than its actor does: the actor drives its jobs on."""
+
+
+def _atoms(languages: Languages) -> tuple[str, ...]:
+    return node_atoms(languages.asr, languages.semantic, languages.tts)
+
+
+class NodeSteps:
+    """Turns messages about nodes into steps; jobs that nodes gain or lose go to `JobSteps`."""
+
+    def __init__(
+        self, nodes: NodeRepository, directory: Directory, jobs: JobSteps, options: NodeOptions
+    ) -> None:
+        self._nodes = nodes
+        self._directory = directory
+        self._jobs = jobs
+        self._options = options
+        self.epochs: dict[NodeId, int] = {}
+        """The latest registration of each node here, until its loss is in the store."""
+        jobs.delivery.on_node_gone = self.gone
+        self.finder = NodeFinder(nodes)
+
+    @property
+    def _lease_ms(self) -> int:
+        return self._options.node_timeout_ms * _LEASE_FACTOR
+
+    def adopt(self, predecessor: "NodeSteps") -> None:
+        """Go on where another one stopped."""
+        self.epochs.update(predecessor.epochs)
+        self.finder.adopt(predecessor.finder)
+
+    def arrived(self, message: NodeArrived) -> Sequence[Step]:
+        """A node registers, or registers again with what the store has lost."""
+        atoms = _atoms(message.languages)
+        return self.finder.place(message.node_id, atoms, partial(self._register, message))
+
+    def _register(self, message: NodeArrived, cell: Cell) -> Sequence[Step]:
+        registration = NodeRegistration(
+            node_id=message.node_id,
+            atoms=_atoms(message.languages),
+            max_jobs=message.max_jobs,
+            lease_ms=self._lease_ms,
+            info=message.info,
+            known_epoch=message.known_epoch,
+        )
+
+        def apply(reply: Registered | Superseded | Fenced) -> Sequence[Step]:
+            if isinstance(reply, Fenced):  # this instance has no lease yet, or no longer
+                return tuple(step.later() for step in self._register(message, cell))
+            if isinstance(reply, Superseded):
+                self.epochs.pop(message.node_id, None)
+                tell(message.node, NodeSuperseded())
+                return ()
+            self.epochs[message.node_id] = reply.epoch
+            if not self._is_here(message.node_id):  # it left while this was under way
+                return self.lost(NodeLost(message.node_id, reply.epoch, cell))
+            tell(message.node, NodeAccepted(reply.epoch))
+            return ()
+
+        self._jobs.delivery.node_came(message.node_id, message.connection)
+        return (Step(self._nodes.register(registration, cell), apply),)
+
+    def changed(self, message: NodeChanged) -> Sequence[Step]:
+        """A node serves other languages than before; at once."""
+        cell = self.finder.cell(message.node_id)
+        if cell is None:
+            self._unknown(message.node_id, message.epoch)
+            return ()
+        atoms = _atoms(message.languages)
+        call = self._nodes.update(message.node_id, message.epoch, atoms=atoms, cell=cell)
+
+        def apply(reply: Registered | Fenced) -> Sequence[Step]:
+            if isinstance(reply, Fenced):
+                self._unknown(message.node_id, message.epoch)
+            return ()
+
+        return (Step(call, apply),)
+
+    def draining(self, message: NodeDraining) -> Sequence[Step]:
+        """The node finishes what it has; who it belongs to hears when nothing new comes."""
+        cell = self.finder.cell(message.node_id)
+        if cell is None:
+            return ()  # it is not registered: there is nothing it could get
+        call = self._nodes.update(message.node_id, message.epoch, draining=True, cell=cell)
+
+        def apply(reply: Registered | Fenced) -> Sequence[Step]:
+            node = self._directory.nodes.get(message.node_id)
+            if isinstance(reply, Registered) and node is not None:
+                tell(node, NodeDrained(message.epoch))
+            return ()
+
+        return (Step(call, apply),)
+
+    def beats(self, beats: Iterable[NodeBeat], now_ms: float) -> Sequence[Step]:
+        """Many heartbeats are one script; the next ones make up for those the store missed."""
+        by_cell: dict[Cell, list[NodeHeartbeatEntry]] = {}
+        for beat in beats:
+            cell = self.finder.cell(beat.node_id)
+            if cell is None:
+                self._unknown(beat.node_id, beat.epoch)
+            else:
+                by_cell.setdefault(cell, []).append(self._entry(beat))
+        return [self._beat(entries, cell, now_ms) for cell, entries in by_cell.items()]
+
+    def _entry(self, beat: NodeBeat) -> NodeHeartbeatEntry:
+        return NodeHeartbeatEntry(
+            node_id=beat.node_id,
+            epoch=beat.epoch,
+            lease_ms=self._lease_ms,
+            overloaded=beat.overloaded,
+            hold_ms=self._options.overload_hold_ms,
+        )
+
+    def _beat(self, entries: Sequence[NodeHeartbeatEntry], cell: Cell, now_ms: float) -> Step:
+        epochs = {entry.node_id: entry.epoch for entry in entries}
+
+        def apply(reply: Beaten) -> Sequence[Step]:
+            for node_id in reply.unknown:
+                self._unknown(node_id, epochs[node_id])
+            return ()
+
+        expiry = Expiry(now_ms + _BEAT_KEPT_MS, lambda: ())
+        return Step(self._nodes.heartbeat(entries, cell), apply, expiry)
+
+    def slots_wanted(self, message: SlotsWanted) -> Sequence[Step]:
+        """A node has more in hand than it may: the store says what it has still to do.
+
+        What is open here counts, too: a store that has lost its data gets it back in a moment.
+        """
+
+        def apply(reply: SlotsHeld | Fenced) -> Sequence[Step]:
+            node = self._directory.nodes.get(message.node_id)
+            if node is not None:
+                jobs = None
+                if isinstance(reply, SlotsHeld):
+                    jobs = reply.jobs | self._jobs.open_jobs.at_node(message.node_id)
+                tell(node, SlotsListed(jobs))
+            return ()
+
+        def list_them(cell: Cell) -> Sequence[Step]:
+            call = self._nodes.list_slots(message.node_id, message.epoch, cell)
+            return (Step(call, apply),)
+
+        return self.finder.find(message.node_id, list_them)
+
+    def lost(self, message: NodeLost) -> Sequence[Step]:
+        """A node is gone: it leaves the choice, and its jobs go to others."""
+        if message.cell is not None:
+            return self._take_offline(message, message.cell)
+        return self.finder.find(message.node_id, partial(self._take_offline, message))
+
+    def _take_offline(self, message: NodeLost, cell: Cell) -> Sequence[Step]:
+        def apply(reply: NodeRemoved | Fenced) -> Sequence[Step]:
+            latest = self.epochs.pop(message.node_id, message.epoch)
+            if isinstance(reply, Fenced):
+                return self._lost_under_another_epoch(message, latest)
+            if reply.jobs:
+                logger.warning(
+                    "node lost with open jobs", node_id=message.node_id, jobs=len(reply.jobs)
+                )
+            if not self._is_here(message.node_id):
+                self._jobs.delivery.node_left(message.node_id)
+                self.finder.forget(message.node_id)
+            return self._jobs.node_lost(reply.jobs, cell)
+
+        return (Step(self._nodes.offline(message.node_id, message.epoch, cell), apply),)
+
+    def gone(self, node_id: NodeId) -> Sequence[Step]:
+        """A node has no actor any more, and its loss has not been told yet."""
+        epoch = self.epochs.get(node_id)
+        return () if epoch is None else self.lost(NodeLost(node_id, epoch))
+
+    def _lost_under_another_epoch(self, message: NodeLost, latest: int) -> Sequence[Step]:
+        """It came back, or it left before it heard under which epoch it was registered."""
+        if latest == message.epoch:
+            return ()
+        if self._is_here(message.node_id):
+            self.epochs[message.node_id] = latest
+            return ()
+        return self.lost(NodeLost(message.node_id, latest))
+
+    def _is_here(self, node_id: NodeId) -> bool:
+        return node_id in self._directory.nodes
+
+    def _unknown(self, node_id: NodeId, epoch: int) -> None:
+        node: Mailbox | None = self._directory.nodes.get(node_id)
+        if node is not None:
+            tell(node, NodeUnknown(epoch))

@@ -1,0 +1,197 @@
+"""OpenJobs: what the dispatcher remembers of the jobs it drives. Metadata only, never audio."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from actors.messages.job import Work
+from actors.ports import Mailbox
+from actors.verdict import Verdict
+from protocol.ids import NO_INSTANCE, InstanceId, JobId, NodeId, SessionId
+from storage.cells import FIRST, Cell
+from storage.job import JobSpec
+
+
+@dataclass(slots=True)
+class OpenJob:
+    """A job without an outcome. The store decides its state; this is what its last reply said."""
+
+    session: Mailbox
+    spec: JobSpec
+    work: Work
+    attempt: int = 1
+    node_id: NodeId | None = None
+    """None while it waits for a node."""
+    node_instance: InstanceId = NO_INSTANCE
+    """Where that node is connected."""
+    cell: Cell = FIRST
+    """The part of the store that has it: the session's home, or where it was lent to."""
+    since_ms: float = 0.0
+    """Monotonic ms: when it was cut."""
+    verdict: Verdict | None = None
+    """What its node's answer in this attempt meant; None until it came."""
+    awaits_audio: bool = False
+    """It has its place; its session was asked for the audio, which is not here yet."""
+    sent_on: int = 0
+    """The node's connection on which this attempt was written; 0: it was not."""
+    is_moving: bool = False
+    """This attempt was given up and the next one is not known yet: no answer counts."""
+
+    def stand(
+        self, attempt: int, node_id: NodeId | None, node_instance: InstanceId | None = None
+    ) -> None:
+        """Note where the store has it now; answers of other attempts do not count any more."""
+        if node_instance is not None:
+            self.node_instance = node_instance
+        if (attempt, node_id) != (self.attempt, self.node_id):
+            self.attempt, self.node_id, self.verdict = attempt, node_id, None
+            self.awaits_audio, self.sent_on = False, 0
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether its node was given it in this attempt."""
+        return self.sent_on > 0
+
+    @property
+    def is_of_turn(self) -> bool:
+        """Whether it is one of several segments of a turn."""
+        return self.spec.turn_continues or self.spec.turn_part > 0
+
+    @property
+    def job_id(self) -> JobId:
+        """The job's id."""
+        return self.spec.job_id
+
+    @property
+    def slot(self) -> tuple[str, str, str]:
+        """What takes one place at a node: a turn of a session in one language."""
+        return (self.spec.session_id, self.spec.turn_id, self.spec.language)
+
+
+class OpenJobs:
+    """The open jobs by id, and by slot in order of their segments.
+
+    Invariant: a job is in its slot's list exactly while it is in the table.
+    """
+
+    def __init__(self) -> None:
+        self._by_id: dict[JobId, OpenJob] = {}
+        self._by_slot: dict[tuple[str, str, str], list[JobId]] = {}
+        self._awaiting: dict[SessionId, list[OpenJob]] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __contains__(self, job_id: JobId) -> bool:
+        return job_id in self._by_id
+
+    def __iter__(self) -> Iterator[OpenJob]:
+        return iter(self._by_id.values())
+
+    @property
+    def open_slots(self) -> int:
+        """How many slots at nodes these jobs take."""
+        return len({job.slot for job in self if job.node_id is not None})
+
+    def at_node(self, node_id: NodeId) -> frozenset[JobId]:
+        """Return the jobs that stand at a node; looks at all of them."""
+        return frozenset(job_id for job_id, job in self._by_id.items() if job.node_id == node_id)
+
+    def get(self, job_id: JobId) -> OpenJob | None:
+        """Return the job, or None when it is not open here."""
+        return self._by_id.get(job_id)
+
+    def add(self, job: OpenJob) -> OpenJob:
+        """Remember the job; one that is known already keeps its entry."""
+        job_id = job.spec.job_id
+        known = self._by_id.get(job_id)
+        if known is not None:
+            return known
+        self._by_id[job_id] = job
+        self._by_slot.setdefault(job.slot, []).append(job_id)
+        return job
+
+    def adopt(self, jobs: "OpenJobs") -> None:
+        """Take over where jobs stand from who drove them before, nothing that was under way."""
+        for job in jobs:
+            self.add(replace(job, verdict=None, awaits_audio=False, is_moving=False))
+
+    def remove(self, job_id: JobId) -> OpenJob | None:
+        """Forget the job; None when it was not open."""
+        job = self._by_id.pop(job_id, None)
+        if job is not None:
+            in_slot = self._by_slot[job.slot]
+            in_slot.remove(job_id)
+            if not in_slot:
+                del self._by_slot[job.slot]
+            job.awaits_audio = False
+            self._tidy(job.spec.session_id)
+        return job
+
+    def forget_session(self, session_id: SessionId) -> None:
+        """Forget the jobs of a session that lives elsewhere now."""
+        gone = [job.spec.job_id for job in self if job.spec.session_id == session_id]
+        for job_id in gone:
+            self.remove(job_id)
+
+    def await_audio(self, job: OpenJob) -> None:
+        """Note that the job's audio was asked for."""
+        if not job.awaits_audio:
+            job.awaits_audio = True
+            self._tidy(job.spec.session_id)
+            self._awaiting.setdefault(job.spec.session_id, []).append(job)
+
+    def overtakes(self, job: OpenJob) -> bool:
+        """Return whether earlier words of the session are still on their way to the same node.
+
+        A node takes a session's utterances in their order only: what comes later is not translated.
+        """
+        awaiting = self._awaiting.get(job.spec.session_id)
+        return awaiting is not None and any(
+            other.awaits_audio
+            and other.node_id == job.node_id
+            and other.spec.utterance_index < job.spec.utterance_index
+            for other in awaiting
+        )
+
+    def is_behind(self, job: OpenJob) -> bool:
+        """Return whether an earlier segment of the turn has not been sent to where this one goes.
+
+        A node that hears a segment before its predecessor cannot put them together any more.
+        """
+        return job.is_of_turn and not all(
+            self.are_together(earlier, job) for earlier in self.earlier_in_turn(job)
+        )
+
+    @staticmethod
+    def are_together(sent: OpenJob, other: OpenJob) -> bool:
+        """Return whether the other's node has this one, under the same name of their turn."""
+        same = (sent.node_id, sent.attempt) == (other.node_id, other.attempt)
+        return same and sent.is_sent and not sent.is_moving
+
+    def _tidy(self, session_id: SessionId) -> None:
+        """Drop what does not await its audio any more."""
+        awaiting = self._awaiting.get(session_id)
+        if awaiting is not None:
+            awaiting[:] = [job for job in awaiting if job.awaits_audio]
+            if not awaiting:
+                del self._awaiting[session_id]
+
+    def earlier_in_turn(self, job: OpenJob) -> list[OpenJob]:
+        """Return the open jobs of the same turn and language cut before this one, in order."""
+        part = job.spec.turn_part
+        if not part:
+            return []
+        return [other for other in self.in_slot(job) if other.spec.turn_part < part]
+
+    def later_in_turn(self, job: OpenJob) -> list[OpenJob]:
+        """Return the open jobs of the same turn and language cut after this one, in order."""
+        return [other for other in self.in_slot(job) if other.spec.turn_part > job.spec.turn_part]
+
+    def with_turn(self, job: OpenJob) -> list[OpenJob]:
+        """Return what has to move with the job: all of its slot that stand where it stands."""
+        return [other for other in self.in_slot(job) if other.node_id == job.node_id]
+
+    def in_slot(self, job: OpenJob) -> list[OpenJob]:
+        """Return all open jobs of the job's slot, itself included, in order of their segments."""
+        jobs = [self._by_id[job_id] for job_id in self._by_slot.get(job.slot, ())]
+        return sorted(jobs, key=lambda other: other.spec.turn_part) if len(jobs) > 1 else jobs

@@ -1,0 +1,1 @@
+"""This process among others: its lease, its notes, its links."""

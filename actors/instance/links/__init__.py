@@ -1,0 +1,1 @@
+"""Connections to other instances: what is told across processes."""

@@ -1,0 +1,202 @@
+"""The life of a job, from the cut of its utterance to its end."""
+
+from dataclasses import dataclass
+
+from actors.ports import Mailbox
+from protocol.audio import AudioFormat
+from protocol.errors import MissingReason
+from protocol.ids import NO_INSTANCE, InstanceId, JobId, NodeId, TraceId, TurnId
+from protocol.node_inbound import JobResult
+from protocol.shared import Features, Pipeline
+from protocol.value import value
+from storage.job import JobSpec, JobState
+
+
+@value
+class Work:
+    """What a node is told of an utterance besides ids and audio (`job_assign` on the wire)."""
+
+    source: str
+    target: str
+    audio_format: AudioFormat
+    sample_rate_hz: int
+    padding_ms: int
+    pipeline: Pipeline
+    trace_id: TraceId
+    turn_id: TurnId
+    is_manual_cut: bool = False
+    is_timeout_triggered: bool = False
+    is_max_duration_triggered: bool = False
+    dialect: str | None = None
+    features: Features | None = None
+    mode: str | None = None
+    lang_a: str | None = None
+    lang_b: str | None = None
+    auto_langs: tuple[str, ...] | None = None
+    enable_streaming_asr: bool = True
+    partial_update_interval_ms: int = 1000
+    group_id: str | None = None
+    part_index: int | None = None
+    context_text: str | None = None
+    further_language: str | None = None
+    """Set on the second and later languages of one utterance: nodes see it in their ids."""
+
+
+@value
+class UtteranceCut:
+    """An utterance wants a node: for the first time, or again with the audio asked for."""
+
+    session: Mailbox
+    spec: JobSpec
+    work: Work
+    audio: bytes
+    attempt: int
+    """0 when it is new; else the attempt for which `UtteranceWanted` asked."""
+    session_state: str = ""  # with a new one: for another instance, see `SavedSession`
+
+
+@value
+class EndJob:
+    """The owner ends a job without a result (session closed, cancelled by an operator)."""
+
+    job_id: JobId
+    state: JobState
+    reason: MissingReason
+
+
+@value
+class JobQueued:
+    """No node is free: the job waits."""
+
+    job_id: JobId
+    wait_ms_estimate: int
+
+
+@value
+class JobDispatched:
+    """The job was handed to a node."""
+
+    job_id: JobId
+    attempt: int
+    node_id: NodeId
+
+
+@value
+class JobProgressed:
+    """The node says that it took the job or began with it."""
+
+    job_id: JobId
+    node_id: NodeId
+
+
+@value
+class UtteranceWanted:
+    """A job goes to a node later or again: send its audio once more."""
+
+    job_id: JobId
+    attempt: int
+
+
+@value
+class JobEnded:
+    """The job is final in the store: this is its one outcome."""
+
+    job_id: JobId
+    state: JobState
+    reason: MissingReason | None
+    """Set when there is no translation to deliver."""
+    result: JobResult | None
+    attempt: int
+    node_id: NodeId | None
+
+
+@value
+class AssignJob:
+    """Write this job to the node's socket; let go of the audio with it."""
+
+    session: Mailbox
+    """Who hears partial texts."""
+    spec: JobSpec
+    work: Work
+    attempt: int
+    audio: bytes
+    session_name: int
+    """Number of the name under which the node hears the session; the attempt, as a rule."""
+    owner: InstanceId = NO_INSTANCE  # drives the job; empty: this one
+
+
+@value
+class ResultReplaced:
+    """A full result came after an empty one of the same attempt."""
+
+    job_id: JobId
+    result: JobResult
+
+
+@value
+class WithdrawJob:
+    """The node need not go on with this attempt."""
+
+    job_id: JobId
+    attempt: int
+    reason: str | None
+    """None: it owes no answer any more; it is not told, only forgotten."""
+
+
+@value
+class JobAccepted:
+    """The node acknowledged or began a job."""
+
+    job_id: JobId
+    attempt: int
+    node_id: NodeId
+    started: bool
+
+
+@value
+class ResultArrived:
+    """A node answered a job; whether it still counts, the store decides."""
+
+    job_id: JobId
+    attempt: int
+    node_id: NodeId
+    result: JobResult
+
+
+@value
+class JobUndelivered:
+    """The assignment could not be written to the node's socket."""
+
+    job_id: JobId
+    attempt: int
+    node_id: NodeId
+
+
+@value
+class PartialArrived:
+    """Recognised text so far."""
+
+    job_id: JobId
+    attempt: int
+    text: str
+    is_final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeepJob:
+    """The node had this job before it came to this instance: its answer is wanted still."""
+
+    owner: InstanceId
+    """Whom to tell of it."""
+    spec: JobSpec
+    work: Work
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobAbandoned:
+    """To the dispatcher: a job whose outcome was told although the store may have it open."""
+
+    job_id: JobId
+    attempt: int
+    """The last one that is known of."""

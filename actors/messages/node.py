@@ -1,0 +1,153 @@
+"""What a node's actor and the dispatcher tell each other of nodes."""
+
+from dataclasses import dataclass
+
+from actors.ports import Mailbox, Outbox
+from protocol.ids import JobId, NodeId
+from protocol.node_inbound import NodeHeartbeat, NodeRegister
+from protocol.value import value
+from protocol.wire import WireMessage
+from storage.cells import Cell
+
+
+@dataclass(frozen=True, slots=True)
+class Languages:
+    """The languages a node serves, each list sorted and without repetition."""
+
+    asr: tuple[str, ...] = ()
+    """Recognises these."""
+    semantic: tuple[str, ...] = ()
+    """Translates into these."""
+    tts: tuple[str, ...] = ()
+    """Speaks these."""
+
+
+@value
+class NodeAccepted:
+    """The store registered the node under this epoch."""
+
+    epoch: int
+
+
+@value
+class NodeUnknown:
+    """The store does not know the node any more (lost data, lapsed lease): register again."""
+
+    epoch: int
+
+
+@value
+class NodeArrived:
+    """A node wants to register, or to register anew with what changed."""
+
+    node: Mailbox
+    node_id: NodeId
+    languages: Languages
+    max_jobs: int
+    info: dict[str, str]
+    connection: int = 1
+    """How many sockets it has spoken on since it was last lost."""
+    known_epoch: int = 0  # see `NodeRegistration`
+
+
+@value
+class NodeChanged:
+    """A heartbeat carried other languages than before."""
+
+    node_id: NodeId
+    epoch: int
+    languages: Languages
+
+
+@value
+class NodeBeat:
+    """A node is alive; its load decides whether others are preferred."""
+
+    node_id: NodeId
+    epoch: int
+    overloaded: bool
+
+
+@value
+class NodeLost:
+    """The node's socket closed, or it was silent for too long."""
+
+    node_id: NodeId
+    epoch: int
+    cell: Cell | None = None
+    """The part of the store that it is registered in, where the sender knows it."""
+
+
+@value
+class NodeRegistering:
+    """`node_register` on this socket."""
+
+    message: NodeRegister
+    outbox: Outbox
+
+
+@value
+class NodeHeartbeatArrived:
+    """`node_heartbeat`."""
+
+    message: NodeHeartbeat
+
+
+@value
+class NodeSaid:
+    """Any other message of the node: results, partial texts, acknowledgements, errors."""
+
+    message: WireMessage
+
+
+@value
+class NodeSocketLost:
+    """The node's socket is gone."""
+
+    outbox: Outbox
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSuperseded:
+    """The node is connected to another instance by now; the socket here is an old one."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlotsWanted:
+    """The node has more in hand than it may: which of it holds a slot?"""
+
+    node_id: NodeId
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class SlotsListed:
+    """The jobs that hold the node's slots in the store."""
+
+    jobs: frozenset[JobId] | None
+    """None: the node is registered under another epoch by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrainNode:
+    """To a node's actor: take nothing new, and let the node go when it has nothing open."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeDraining:
+    """To the dispatcher: the node is to get no new jobs; answered by `NodeDrained`."""
+
+    node_id: NodeId
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeDrained:
+    """To the node's actor: the store gives it nothing any more, under this epoch."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRefused:
+    """To a node's actor: the dispatcher fails whenever it takes the node on."""

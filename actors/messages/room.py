@@ -1,0 +1,260 @@
+"""What actors tell each other about rooms.
+
+All are frozen. Those that say so cross from one instance to another: they carry plain values and
+wire messages only.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC
+from datetime import datetime as _datetime
+
+from actors.admission import JoinAttempts
+from protocol.errors import ErrorCode
+from protocol.ids import InstanceId, RequestId, SessionId, TurnId
+from protocol.rooms import RoomMember, RoomMembers, RoomRequest
+from protocol.session_outbound import MissingResult, TranslationResult
+from protocol.webrtc import WebrtcSignal
+from storage.room import Seat
+
+NOBODY_SPOKE = "nobody has spoken in this room for a long time: it is closed"
+AWAY_TOO_LONG = "away for too long: the room goes on without you"
+
+
+@dataclass(frozen=True, slots=True)
+class RoomView:
+    """Who is in a room and what each wants to hear, at one moment."""
+
+    code: str
+    room_id: str
+    version: int
+    seats: tuple[Seat, ...]
+    """By the time of joining."""
+
+    def seat(self, session_id: SessionId) -> Seat | None:
+        """Return a member's seat; None: it is not in the room."""
+        return next((seat for seat in self.seats if seat.session_id == session_id), None)
+
+    def listeners(self, speaker: SessionId) -> tuple[Seat, ...]:
+        """Return who would hear what this member says."""
+        return tuple(
+            seat for seat in self.seats if seat.session_id != speaker and seat.is_listening
+        )
+
+    def members(self) -> RoomMembers:
+        """Return the message that tells a client who is there."""
+        return RoomMembers(
+            room_code=self.code,
+            members=tuple(
+                RoomMember(
+                    participant_id=seat.session_id,
+                    session_id=seat.session_id,
+                    display_name=seat.display_name,
+                    preferred_lang=seat.language,
+                    raw_voice_preferences={str(who): wish for who, wish in seat.raw_voice.items()},
+                    joined_at=_rfc3339(seat.joined_at_ms),
+                )
+                for seat in self.seats
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Someone who hears an utterance of another member."""
+
+    session_id: SessionId
+    instance_id: InstanceId
+    language: str
+    wants_pcm16: bool
+    resumes: bool = False
+    """It may move, and says when it has what it hears."""
+
+
+class RoomMessage:
+    """Everything about rooms that a session's actor is told."""
+
+    __slots__ = ()
+
+
+# ---- gateway → SessionActor -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RoomAsked(RoomMessage):
+    """The client wants something of a room."""
+
+    request: RoomRequest
+    attempts: JoinAttempts
+    """Of the socket that it came on."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignalSaid(RoomMessage):
+    """The client offers, answers or describes a direct voice link; `to` is the receiver."""
+
+    signal: WebrtcSignal
+
+
+# ---- SessionActor → RoomActor ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TakeSeat:
+    """Let a session in; answered by `SeatTaken` or `SeatRefused`."""
+
+    seat: Seat
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSeat:
+    """A member wants something else, or is on another instance now: this is its whole seat."""
+
+    seat: Seat
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveSeat:
+    """A member leaves."""
+
+    session_id: SessionId
+
+
+@dataclass(frozen=True, slots=True)
+class ReclaimSeat:
+    """A member came from another instance: its seat comes along.
+
+    Answered by `SeatReclaimed`, or by `RoomOver` where it has none any more.
+    """
+
+    session_id: SessionId
+    epoch: int
+    """Under which the session is here."""
+
+
+@dataclass(frozen=True, slots=True)
+class VacateSeat:
+    """A member goes on at another instance, which takes its seat along: it is none of ours."""
+
+    session_id: SessionId
+
+
+@dataclass(frozen=True, slots=True)
+class MemberSpoke:
+    """A member said something: the room is not over for a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomTold:
+    """Another instance has changed the room to this version."""
+
+    version: int
+
+
+# ---- RoomActor → SessionActor ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SeatTaken(RoomMessage):
+    """The session is in; who else is comes next."""
+
+    code: str
+    room_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeatReclaimed(RoomMessage):
+    """The session has its seat here now, as it was."""
+
+    code: str
+    seat: Seat
+
+
+@dataclass(frozen=True, slots=True)
+class SeatRefused(RoomMessage):
+    """The session did not get in."""
+
+    code: ErrorCode
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomSeen(RoomMessage):
+    """The room as it is now, after any change."""
+
+    view: RoomView
+
+
+@dataclass(frozen=True, slots=True)
+class RoomOver(RoomMessage):
+    """The session is in the room no more."""
+
+    code: str
+    why: str = NOBODY_SPOKE
+    """For people."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomChanged(RoomMessage):
+    """Crosses instances, to each member there: its instance reads the room again."""
+
+    code: str
+    version: int
+
+
+# ---- SessionActor → SessionActor ------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WordsCut(RoomMessage):
+    """Crosses instances. A member said something that this one will hear: keep its place.
+
+    Told again, with what became of it, to a listener that has moved and may not have heard it.
+    """
+
+    key: RequestId
+    """The speaker's: `session:index:language`."""
+    speaker: SessionId
+    utterance_index: int
+    """The speaker's own."""
+    room_code: str
+    turn_id: TurnId
+    trace_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WordsReady(RoomMessage):
+    """Crosses instances. What became of them, after each `WordsCut`."""
+
+    key: RequestId
+    outcome: TranslationResult | MissingResult
+    """As the speaker would hear it: index and numbers are still the speaker's."""
+
+
+@dataclass(frozen=True, slots=True)
+class WordsCorrected(RoomMessage):
+    """Crosses instances. A full result after an empty one: it counts while that is held back."""
+
+    key: RequestId
+    outcome: TranslationResult
+
+
+@dataclass(frozen=True, slots=True)
+class WordsTaken(RoomMessage):
+    """Crosses instances. This listener has the outcome, wherever it goes: let go of it."""
+
+    key: RequestId
+    listener: SessionId
+
+
+@dataclass(frozen=True, slots=True)
+class SignalRelayed(RoomMessage):
+    """Crosses instances. What a member says to this one about their voice link."""
+
+    sender: SessionId
+    signal: WebrtcSignal
+    """`to` is still the receiver."""
+
+
+def _rfc3339(unix_ms: int) -> str:
+    moment = _datetime.fromtimestamp(unix_ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

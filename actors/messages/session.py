@@ -1,0 +1,108 @@
+"""What a session's actor is told of its client, and what it tells of its life."""
+
+from dataclasses import dataclass
+
+from actors.ports import Mailbox, Outbox
+from protocol.ids import SessionId
+from protocol.session_inbound import Utterance
+from protocol.value import value
+from storage.sessions import Claim
+
+
+@value
+class ChunkArrived:
+    """A piece of uplink audio, or the end-of-utterance mark."""
+
+    audio: bytes
+    """Framed opus packets or PCM16; may be empty. Owned by the session from here on."""
+    seq: int
+    is_final: bool
+    client_timestamp_ms: int | None = None
+
+
+@value
+class UtteranceArrived:
+    """A whole utterance in one message."""
+
+    message: Utterance
+
+
+@value
+class ClientBeat:
+    """`client_heartbeat`."""
+
+    timestamp: int
+    last_delivery_seq: int | None = None
+
+
+@value
+class PlaybackStarted:
+    """The client began to play speech: its microphone is off."""
+
+    group_id: str
+
+
+@value
+class PlaybackEnded:
+    """The client stopped playing speech."""
+
+    group_id: str
+    ended_at_ms: int
+    """The client's clock, Unix ms."""
+
+
+@value
+class CloseRequested:
+    """End the session: cut what was said so far, flush, free everything."""
+
+    reason: str
+    acknowledge: bool
+    """Answer with `session_close_ack` when all is done."""
+    within_ms: float | None = None
+    """What has no outcome by then is cancelled; None: `close_flush_ms`."""
+    reconnect_after_ms: int | None = None
+    """Set on shutdown: the client is told to come back."""
+
+
+@value
+class SocketLost:
+    """The session's socket is gone; the grace period begins."""
+
+    outbox: Outbox
+    """Which one: a session that moved to another socket is not detached by its old one's end."""
+
+
+@value
+class SocketAttached:
+    """A socket without a session of its own took over a detached session."""
+
+    outbox: Outbox
+
+
+@value
+class SessionOpened:
+    """A session lives on this instance now."""
+
+    session: Mailbox
+    session_id: SessionId
+    tenant_id: str
+    claim: Claim | None = None  # None: nobody can resume the session
+
+
+@value
+class SessionEnded:
+    """The session is over; every job it had has its outcome."""
+
+    session_id: SessionId
+
+
+@value
+class SessionClaimed:
+    """The store knows this instance as the session's owner."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRefused:
+    """To a session: the dispatcher fails whenever it takes it on, so it cannot go on."""

@@ -1,0 +1,174 @@
+"""What is told when sessions move from one instance to another.
+
+As in `actors.messages.job`: commands in the imperative, facts in the past tense, values only.
+"""
+
+from dataclasses import dataclass
+
+from actors.ports import Mailbox, Outbox
+from protocol.errors import CloseCode, ErrorCode
+from protocol.ids import InstanceId, SessionId
+from storage.sessions import HeardWords
+
+# ---- SessionActor → DispatcherActor ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NoteSession:
+    """Keep this of a session in the store; answered by `SessionNoted` once it is there."""
+
+    session: Mailbox
+    session_id: SessionId
+    session_state: str
+    """As `SavedSession.text` writes it."""
+    tokens_from: str = ""
+    """The lowest token that is valid; empty: as before."""
+    end_seq: int = 0
+    serial: int = 0
+    """Counts the session's notes."""
+    heard: tuple[HeardWords, ...] = ()
+    """What it is about to tell its client of others, in a room."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLeft:
+    """The session ended here and may go on elsewhere: it stays in the store."""
+
+    session_id: SessionId
+
+
+# ---- DispatcherActor → SessionActor ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SessionNoted:
+    """What was to be kept is in the store."""
+
+    end_seq: int
+    """From `NoteSession`: audio before it will not be asked for again."""
+    serial: int = 0
+    """From `NoteSession`: so are all before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionReleased:
+    """The session belongs to another instance now: be quiet and go."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnershipConfirmed:
+    """The store was asked after the process stood still: the session is still its own."""
+
+    doubts: int
+    """`Standing.doubts` when it was asked."""
+
+
+# ---- other instances, operators → SessionActor, DispatcherActor -----------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseSession:
+    """Another instance has claimed the session under this epoch."""
+
+    session_id: SessionId
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class OwnershipDoubted:
+    """This process stood still: ask the store which sessions are still ours."""
+
+    doubts: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveRequested:
+    """This instance goes away: finish what is open, then leave the session to another one."""
+
+    reason: str
+    reconnect_after_ms: int
+    within_ms: float
+
+
+# ---- gateway ↔ DispatcherActor --------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeRequested:
+    """A client wants to go on with a session that is not here; answered by `ResumeAnswered`."""
+
+    asker: Mailbox
+    session_id: SessionId
+    token: str
+    credential: str
+    """Tenant of the client's credential; empty without one."""
+    outbox: Outbox
+    last_delivery_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeAnswered:
+    """The session is here now and speaks on the socket that asked; or it cannot be had."""
+
+    session_id: SessionId
+    session: Mailbox | None = None
+    use_binary_frame: bool = False
+    code: ErrorCode = ErrorCode.INVALID_SESSION
+    """Why not, without a session."""
+    message: str = ""
+    close_code: CloseCode | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSought:
+    """A socket names a session that is not here; answered by `SessionLocated`."""
+
+    asker: Mailbox
+    session_id: SessionId
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLocated:
+    """Where a session is that a socket has named."""
+
+    session_id: SessionId
+    owner: InstanceId | None = None
+    """None: nowhere, or nobody knows."""
+    peer_url: str = ""
+    """Where other instances reach its owner."""
+    is_store_away: bool = False
+    """Nobody knows: the store does not answer."""
+
+
+# ---- presence → gateway ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFreed:
+    """A session that somebody waits for has lost its socket, or has ended."""
+
+    session_id: SessionId
+
+
+# ---- gateway → SessionActor -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SocketLeaves:
+    """The instance that relays this socket goes away; the session does not."""
+
+    outbox: Outbox
+    reason: str
+    reconnect_after_ms: int
+
+
+CANNOT_RESUME = "this session cannot be resumed: send session_init without session_id"
+
+
+@dataclass(frozen=True, slots=True)
+class SocketResumed:
+    """A client came back to its session on this socket; its token was looked at before."""
+
+    outbox: Outbox
+    last_delivery_seq: int
+    """The last outcome that the client has; 0: none."""

@@ -1,0 +1,1 @@
+"""One connected node: its socket, its jobs."""

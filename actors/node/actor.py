@@ -1,0 +1,319 @@
+"""NodeActor: one GPU node, its socket and the jobs it has in hand.
+
+It owns the node's connection and where it stands with the store; its `NodeDesk` owns the jobs. It
+knows nothing of the store: what the node says is told to the dispatcher.
+
+Life: made at the first `node_register`, re-used when the same node comes back on another socket
+before its loss was noticed, ended when its socket is gone.
+"""
+
+from enum import Enum, auto
+from typing import Any
+
+from loguru import logger
+
+from actors.directory import Directory
+from actors.messages.job import AssignJob, KeepJob, WithdrawJob
+from actors.messages.link import Flushed
+from actors.messages.node import (
+    DrainNode,
+    Languages,
+    NodeAccepted,
+    NodeArrived,
+    NodeBeat,
+    NodeChanged,
+    NodeDrained,
+    NodeHeartbeatArrived,
+    NodeLost,
+    NodeRefused,
+    NodeRegistering,
+    NodeSaid,
+    NodeSocketLost,
+    NodeSuperseded,
+    NodeUnknown,
+    SlotsListed,
+)
+from actors.messages.process import DispatcherRestarted, InstanceReaped, StoreEmptied
+from actors.node.assignments import NodeDesk
+from actors.node.drain import NodeLeave
+from actors.node.load import is_overloaded, languages
+from actors.node.options import NodeOptions
+from actors.node.succession import NodeEstate, refusal
+from actors.ports import Outbox
+from actors.runtime.actor import LoopActor, tell
+from protocol.errors import CloseCode
+from protocol.ids import NodeId
+from protocol.node_inbound import NodeHeartbeat, NodeRegister
+from protocol.node_outbound import NodeRegisterAck
+from protocol.wire import WireMessage
+
+_SILENT = "node_silent"
+_FAILED = "node_failed"
+
+
+class _Phase(Enum):
+    """Where the node stands with the store."""
+
+    REGISTERING = auto()
+    ONLINE = auto()
+    SILENT = auto()
+    """No heartbeat in time, or connected elsewhere: back with its next heartbeat."""
+
+
+class NodeActor(LoopActor):
+    """Owns one node's connection; open assignments and capacity are the store's business."""
+
+    mailbox_limit = 256
+    """A node that says more than this at once is not read meanwhile."""
+
+    def __init__(
+        self,
+        node_id: NodeId,
+        directory: Directory,
+        options: NodeOptions,
+        estate: NodeEstate | None = None,
+    ) -> None:
+        super().__init__()
+        self.key = node_id
+        self.node_id = node_id
+        self._directory = directory
+        self._options = options
+        self._outbox: Outbox | None = None
+        self._register: NodeRegister | None = None
+        self._languages = Languages()
+        """As the node says."""
+        self._told_languages = self._languages
+        """As the dispatcher knows them."""
+        self._phase = _Phase.REGISTERING
+        self._epoch = 0
+        self._connections = 0
+        self._ack_owed = False
+        self._desk = NodeDesk(node_id, directory, self._send, options.max_jobs_per_node)
+        self._leave = NodeLeave(node_id, directory, self._let_go)
+        self._estate = estate
+        self._log = logger.bind(node_id=node_id)
+
+    def __repr__(self) -> str:
+        return f"<NodeActor {self.node_id} {self._phase.name} {self._epoch} open={len(self._desk)}>"
+
+    @property
+    def open_jobs(self) -> int:
+        """How many assignments wait for an answer."""
+        return len(self._desk)
+
+    def on_start(self) -> None:
+        """Go on for an actor that failed: on its socket, under another epoch, without its jobs."""
+        estate, self._estate = self._estate, None
+        if estate is not None:
+            self._outbox, self._register = estate.outbox, estate.register
+            self._languages, self._ack_owed = estate.languages, estate.is_ack_owed
+            self._desk.inherit(estate.used_ids)
+            self._log.warning("a failed actor's node is registered again")
+            self._arrive(estate.register, known_epoch=0)
+
+    def on_receive(self, message: Any) -> None:
+        """Handle one message of the gateway or the dispatcher."""
+        match message:
+            case NodeSaid():
+                self._desk.said(message.message)
+                self._leave.ended(self._epoch, len(self._desk))
+            case AssignJob():
+                self._on_assign(message)
+            case NodeHeartbeatArrived():
+                self._on_heartbeat(message.message)
+            case WithdrawJob():
+                self._desk.withdraw(message)
+                self._leave.ended(self._epoch, len(self._desk))
+            case NodeRegistering():
+                self._on_register(message)
+            case NodeAccepted():
+                self._on_accepted(message)
+            case NodeRefused():
+                self._on_refused()
+            case NodeUnknown():
+                if self._phase is _Phase.ONLINE and message.epoch == self._epoch:
+                    self._register_again()
+            case StoreEmptied():
+                if self._phase is not _Phase.SILENT:
+                    self._register_again()
+            case DispatcherRestarted():
+                if self._phase is _Phase.REGISTERING:
+                    self._register_again()
+            case NodeSocketLost():
+                self._on_socket_lost(message)
+            case _:
+                self._on_news_of_others(message)
+
+    def _on_news_of_others(self, message: Any) -> None:
+        """Handle what happens only where there are several instances."""
+        match message:
+            case KeepJob():
+                if self._phase is not _Phase.SILENT:
+                    self._desk.keep(message)
+            case SlotsListed():
+                self._desk.slots_listed(message)
+            case InstanceReaped():
+                self._desk.give_back()
+            case NodeSuperseded():
+                self._on_superseded()
+            case DrainNode():
+                self._leave.begin(self._epoch if self._phase is _Phase.ONLINE else 0)
+            case NodeDrained() if message.epoch == self._epoch:
+                self._leave.drained(self.actor_ref, len(self._desk))
+            case NodeDrained():
+                pass  # it was registered again since, and is drained again
+            case Flushed():
+                self._leave.flushed(len(self._desk))
+            case _:
+                raise TypeError(f"{self!r} cannot handle {type(message).__name__}")
+
+    # ---- registration and life --------------------------------------------------------------
+
+    def _on_register(self, message: NodeRegistering) -> None:
+        """Take the socket over; an older one of the same node no longer speaks for it."""
+        if self._outbox is not None and self._outbox is not message.outbox:
+            self._log.info("node came back on another socket", open_jobs=len(self._desk))
+        self._connections += message.outbox is not self._outbox
+        self._outbox = message.outbox
+        self._register = message.message
+        self._languages = languages(message.message.language_capabilities)
+        self._ack_owed = True
+        self._arrive(message.message, known_epoch=0)
+
+    def _arrive(self, register: NodeRegister, known_epoch: int) -> None:
+        self._phase = _Phase.REGISTERING
+        self._told_languages = self._languages
+        if self._ack_owed:
+            self.wake_at(None)  # it says nothing before it has its id: its silence means nothing
+        else:
+            self._expect_beat()
+        max_jobs = register.max_concurrent_jobs or self._options.max_jobs_per_node
+        self._desk.max_jobs = max_jobs
+        self._directory.dispatcher.tell(
+            NodeArrived(
+                node=self.actor_ref,
+                node_id=self.node_id,
+                languages=self._languages,
+                max_jobs=max_jobs,
+                info={"version": register.version[:64], "platform": register.platform[:64]},
+                connection=self._connections,
+                known_epoch=known_epoch,
+            )
+        )
+
+    def _on_accepted(self, message: NodeAccepted) -> None:
+        """The store has it: the node may begin. It stays mute until it gets its id."""
+        self._epoch = self._desk.epoch = message.epoch
+        if self._phase is _Phase.SILENT:  # the store was away for longer than the node was heard
+            self._lose()
+        else:
+            self._phase = _Phase.ONLINE
+            self._tell_languages()
+            self._leave.registered(self._epoch)
+        if self._ack_owed and self._outbox is not None:
+            self._ack_owed = False
+            self._expect_beat()
+            self._outbox.send(
+                NodeRegisterAck(node_id=self.node_id, message="registered", status="registered")
+            )
+        self._log.info("node registered", epoch=message.epoch, languages=self._languages)
+
+    def _on_refused(self) -> None:
+        """The dispatcher cannot take it on. The next heartbeat or registration tries again."""
+        self._phase = _Phase.SILENT
+        if self._ack_owed:
+            self._send(refusal())
+
+    def _register_again(self) -> None:
+        if self._register is not None:
+            self._log.warning("the store does not know the node; registering it again")
+            self._arrive(self._register, self._epoch)
+
+    def _on_superseded(self) -> None:
+        """The node's jobs went along with it; only its own word on this socket brings it back."""
+        self._log.info("node is connected to another instance")
+        self._phase = _Phase.SILENT
+        self._desk.clear()
+
+    def _on_heartbeat(self, heartbeat: NodeHeartbeat) -> None:
+        self._expect_beat()
+        said = heartbeat.language_capabilities
+        if said is not None:
+            self._languages = languages(said)
+        if self._phase is _Phase.SILENT and self._register is not None:
+            self._log.info("node is heard again")
+            self._arrive(self._register, self._epoch)
+        elif self._phase is _Phase.ONLINE:
+            self._tell_languages()
+            overloaded = is_overloaded(heartbeat.resource_usage, self._options.resource_threshold)
+            self._directory.dispatcher.tell(NodeBeat(self.node_id, self._epoch, overloaded))
+
+    def _tell_languages(self) -> None:
+        if self._languages != self._told_languages:
+            self._told_languages = self._languages
+            self._directory.dispatcher.tell(NodeChanged(self.node_id, self._epoch, self._languages))
+
+    def _expect_beat(self) -> None:
+        self.wake_at(self.now_ms() + self._options.node_timeout_ms)
+
+    def on_wake(self, now_ms: float) -> None:  # noqa: ARG002 - there is one deadline only
+        """No heartbeat for `node_timeout_ms`: the node is lost, its socket stays open."""
+        if self._phase is not _Phase.SILENT:
+            self._log.warning("node is silent; its jobs move")
+            self._desk.cancel_all(_SILENT)
+            self._lose()
+
+    def _on_socket_lost(self, message: NodeSocketLost) -> None:
+        if self._outbox is not None and message.outbox is not self._outbox:
+            return  # the late end of a socket that was replaced removes nothing
+        self._outbox = None
+        self._lose()  # also when it was lost before: a registration may have come in between
+        if len(self.actor_inbox):
+            self.actor_ref.tell(message)  # what waits may be its registration on another socket
+            return
+        self._directory.remove_node(self.node_id, self.actor_ref)
+        self._log.info("node left")
+        self.stop()
+
+    def _let_go(self) -> None:
+        if self._outbox is not None:
+            self._log.info("node has finished here; it may go to another instance")
+            self._outbox.close(CloseCode.SERVICE_RESTART, "the service restarts")
+
+    def _lose(self) -> None:
+        self._phase = _Phase.SILENT
+        self._desk.clear()
+        self._directory.dispatcher.tell(NodeLost(self.node_id, self._epoch))
+
+    def on_failure(self, *_exception: object) -> None:
+        """A bug ended this actor: the node's jobs move.
+
+        Its socket stays open, for the node may never come back on another one: a successor takes
+        it over, or the node registers again with its next words.
+        """
+        self._directory.remove_node(self.node_id, self.actor_ref)
+        self._desk.give_all_back()
+        tell(self._directory.dispatcher, NodeLost(self.node_id, self._epoch))
+        self._desk.cancel_all(_FAILED)
+
+    def leave(self, _error: BaseException) -> NodeEstate | None:
+        """Return the socket, if there is one."""
+        if self._outbox is None or self._register is None:
+            return None
+        used_ids = self._desk.used_ids
+        return NodeEstate(
+            self._outbox, self._register, self._languages, used_ids, is_ack_owed=self._ack_owed
+        )
+
+    # ---- jobs -------------------------------------------------------------------------------
+
+    def _on_assign(self, message: AssignJob) -> None:
+        if self._phase is _Phase.SILENT:
+            self._desk.undelivered(message)
+        elif not self._desk.assign(message):
+            self._log.warning("node takes nothing any more; its jobs move")
+            self._lose()  # first, or the job would come back
+            self._desk.undelivered(message)
+
+    def _send(self, message: WireMessage) -> bool:
+        return self._outbox is not None and self._outbox.send(message)

@@ -1,0 +1,258 @@
+"""NodeDesk: the jobs that one node has in hand, on behalf of its actor.
+
+It knows how the node names its jobs, who wants each answer, and how many slots the node takes. What
+the node says of a job is told to the dispatcher of whoever drives it, which alone decides whether
+it still counts. It lets go of a job's audio as soon as the assignment is written.
+
+What other instances say comes by other ways than what this one's dispatcher says: a job for a freed
+slot may be here before the word that freed it. It waits then; a node never has more than it takes.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from loguru import logger
+
+from actors.directory import Directory
+from actors.messages.job import (
+    AssignJob,
+    JobAccepted,
+    JobUndelivered,
+    KeepJob,
+    PartialArrived,
+    ResultArrived,
+    WithdrawJob,
+)
+from actors.messages.node import SlotsListed, SlotsWanted
+from actors.node.held_jobs import Held, HeldJobs, slot_of
+from actors.node.job_names import job_assign, job_of, node_job_id
+from actors.ports import Mailbox
+from actors.runtime.actor import tell
+from actors.verdict import goes_on
+from protocol.ids import InstanceId, NodeId, NodeJobId
+from protocol.node_inbound import JobAck, JobResult, JobStarted, NodeAsrPartial, NodeError
+from protocol.node_outbound import JobCancel
+from protocol.wire import WireMessage
+
+_GIVEN_UP = "given_up"
+
+
+class NodeDesk:
+    """Life: that of its actor. Every assignment is written, or answered as undelivered."""
+
+    def __init__(
+        self,
+        node_id: NodeId,
+        directory: Directory,
+        send: Callable[[WireMessage], bool],
+        max_jobs: int,
+    ) -> None:
+        self.max_jobs = max_jobs
+        """The node's capacity in slots."""
+        self.epoch = 0
+        """Under which the store knows the node."""
+        self._node_id = node_id
+        self._directory = directory
+        self._send = send
+        self._held = HeldJobs()
+        self._crowd: deque[AssignJob] = deque()
+        """Assignments beyond the capacity, until it is known what has made room for them."""
+        self._log = logger.bind(node_id=node_id)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    # ---- what dispatchers say ---------------------------------------------------------------
+
+    def assign(self, message: AssignJob) -> bool:
+        """Write the job to the socket; an assignment that is repeated is already in hand.
+
+        Who repeats it may be another one than before: the session has moved, and the job with it.
+        One that was answered or withdrawn is not sent again, for a node takes an id once: another
+        attempt is needed, because nobody knows what became of the answer. False: the socket takes
+        nothing any more, and the job is still to be answered.
+        """
+        known_as = _known_as(message)
+        if known_as in self._held:
+            self._held.follow(known_as, message.session, message.owner)
+            return True
+        if self._held.is_used_up(known_as):
+            self.undelivered(message)
+        elif self._crowd or not self._has_room_for(message):
+            self._wait_for_room(message)
+        else:
+            return self._give(message, known_as)
+        return True
+
+    def undelivered(self, message: AssignJob) -> None:
+        """Tell the job's owner that the node does not get it."""
+        answer = JobUndelivered(message.spec.job_id, message.attempt, self._node_id)
+        self._tell_owner(message.owner, answer)
+
+    def keep(self, message: KeepJob) -> None:
+        """The node came with this job from another instance; it may have answered already."""
+        known_as = _known_as(message)
+        if known_as not in self._held and not self._held.is_used_up(known_as):
+            session = self._directory.session_at(message.owner, message.spec.session_id)
+            self._held.hold(known_as, _held(message, session))
+
+    def withdraw(self, message: WithdrawJob) -> None:
+        """Forget the attempt and ask the node to stop; it may answer all the same."""
+        known_as = self._held.attempt_of(message.job_id, message.attempt)
+        if known_as is not None:
+            self._take_back(known_as, message.reason)
+            self._serve_crowd()
+        elif self._crowd:
+            left = (message.job_id, message.attempt)
+            self._crowd = deque(
+                other for other in self._crowd if (other.spec.job_id, other.attempt) != left
+            )
+
+    def cancel_all(self, reason: str) -> None:
+        """Ask the node to stop with everything."""
+        for known_as, _ in self._held:
+            self._send(JobCancel(job_id=known_as, reason=reason))
+
+    @property
+    def used_ids(self) -> tuple[NodeJobId, ...]:
+        """Ids that the node has seen lately: it takes none of them again."""
+        return self._held.used_ids
+
+    def inherit(self, used_ids: Iterable[NodeJobId]) -> None:
+        """Go on for a desk that failed: the node has seen these ids."""
+        for known_as in used_ids:
+            self._held.use_up(known_as, None)
+
+    def give_all_back(self) -> None:
+        """The actor failed: all jobs move, whatever epoch the store knows the node under."""
+        for _, held in self._held:
+            answer = JobUndelivered(held.job_id, held.attempt, self._node_id)
+            self._tell_owner(held.owner, answer)
+        for message in self._crowd:
+            self.undelivered(message)
+
+    def give_back(self) -> None:
+        """Take jobs of other instances back from the node: their owners may have moved them."""
+        for known_as, held in self._held:
+            if held.owner not in ("", self._directory.instance_id):
+                self._take_back(known_as, _GIVEN_UP)
+                answer = JobUndelivered(held.job_id, held.attempt, self._node_id)
+                self._tell_owner(held.owner, answer)
+
+    def clear(self) -> None:
+        """Forget everything: the node is lost, or elsewhere."""
+        self._held.clear()
+        crowd, self._crowd = self._crowd, deque()
+        for message in crowd:
+            self.undelivered(message)
+
+    def _give(self, message: AssignJob, known_as: NodeJobId) -> bool:
+        if not self._send(job_assign(message)):
+            return False
+        self._held.hold(known_as, _held(message, message.session))
+        return True
+
+    def _take_back(self, known_as: NodeJobId, reason: str | None) -> None:
+        self._held.end(known_as, is_answered=False)
+        if reason is not None:
+            self._send(JobCancel(job_id=known_as, reason=reason))
+
+    def _tell_owner(self, owner: InstanceId, message: Any) -> None:
+        """Tell whoever drives the job; what it loses by this it finds out by its deadlines."""
+        dispatcher = self._directory.dispatcher_at(owner or self._directory.instance_id)
+        if dispatcher is not None:
+            tell(dispatcher, message)
+        elif isinstance(message, ResultArrived):
+            tell(self._directory.dispatcher, message)  # another one may drive the job by now
+
+    # ---- what the node says -----------------------------------------------------------------
+
+    def said(self, message: WireMessage) -> None:
+        """Take any of the node's words about jobs."""
+        match message:
+            case JobResult():
+                self._on_result(message)
+            case NodeAsrPartial():
+                held = self._held.get(NodeJobId(message.job_id))
+                if held is not None and held.session is not None:
+                    said = PartialArrived(held.job_id, held.attempt, message.text, message.is_final)
+                    tell(held.session, said)
+            case JobAck() | JobStarted():
+                if held := self._held.get(NodeJobId(message.job_id)):
+                    started = isinstance(message, JobStarted)
+                    self._tell_owner(
+                        held.owner,
+                        JobAccepted(held.job_id, held.attempt, self._node_id, started=started),
+                    )
+            case NodeError():
+                self._log.warning("node reports an error", code=message.code)
+
+    def _on_result(self, result: JobResult) -> None:
+        """Match by the job id this node was given, never by what else it echoes."""
+        known_as = NodeJobId(result.job_id)
+        held = self._held.get(known_as)
+        if held is None:
+            self._on_known_result(known_as, result)
+            return
+        if not (held.may_go_on and goes_on(result)):
+            self._held.end(known_as, is_answered=True)
+        arrived = ResultArrived(held.job_id, held.attempt, self._node_id, result)
+        self._tell_owner(held.owner, arrived)
+        if self._crowd:
+            self._serve_crowd()
+
+    def _on_known_result(self, known_as: NodeJobId, result: JobResult) -> None:
+        """Take an answer to what is not open here."""
+        if answered := self._held.answered(known_as):
+            again = ResultArrived(answered.job_id, answered.attempt, self._node_id, result)
+            self._tell_owner(answered.owner, again)
+        elif self._held.is_used_up(known_as) or self._directory.elsewhere is None:
+            self._log.debug("result for a job this node does not have")
+        else:  # it may have got the job from another instance: the store knows whose it is
+            self._held.use_up(known_as, None)
+            job_id, attempt = job_of(known_as)
+            arrived = ResultArrived(job_id, attempt, self._node_id, result)
+            tell(self._directory.dispatcher, arrived)
+
+    # ---- room -------------------------------------------------------------------------------
+
+    def _has_room_for(self, message: AssignJob) -> bool:
+        held = self._held
+        return held.slots < self.max_jobs or not held.takes_a_slot(slot_of(message.spec))
+
+    def _wait_for_room(self, message: AssignJob) -> None:
+        """The slot is free in the store, so something here was given up: the store says what."""
+        self._crowd.append(message)
+        if len(self._crowd) == 1:
+            tell(self._directory.dispatcher, SlotsWanted(self._node_id, self.epoch))
+
+    def _serve_crowd(self) -> None:
+        while self._crowd and self._has_room_for(self._crowd[0]):
+            message = self._crowd.popleft()
+            known_as = _known_as(message)
+            if known_as in self._held:
+                self._held.follow(known_as, message.session, message.owner)
+            elif not self._give(message, known_as):
+                self.undelivered(message)
+
+    def slots_listed(self, message: SlotsListed) -> None:
+        """Take back from the node what holds no slot any more; then there is room."""
+        if message.jobs is not None:
+            for known_as, held in self._held:
+                if held.job_id not in message.jobs:
+                    self._take_back(known_as, _GIVEN_UP)
+            self._serve_crowd()
+        crowd, self._crowd = self._crowd, deque()
+        for left in crowd:
+            self.undelivered(left)
+
+
+def _known_as(message: AssignJob | KeepJob) -> NodeJobId:
+    return node_job_id(message.spec.job_id, message.attempt, message.work.further_language)
+
+
+def _held(message: AssignJob | KeepJob, session: Mailbox | None) -> Held:
+    may_go_on = message.spec.turn_continues and message.work.pipeline.use_nmt
+    spec = message.spec
+    return Held(spec.job_id, message.attempt, session, message.owner, slot_of(spec), may_go_on)

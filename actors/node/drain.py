@@ -1,0 +1,57 @@
+"""NodeLeave: how a node goes away from an instance that goes away itself.
+
+It gets nothing new, finishes what it has, and its answers reach sessions on other instances before
+it goes: an existing node program comes back once in its life, so it is let go only when it is done
+here, and at once then.
+"""
+
+from collections.abc import Callable
+
+from actors.directory import Directory
+from actors.messages.node import NodeDraining
+from actors.ports import Mailbox
+from protocol.ids import NodeId
+
+
+class NodeLeave:
+    """The steps of one node: begun, nothing open, nothing on its way, gone."""
+
+    def __init__(self, node_id: NodeId, directory: Directory, let_go: Callable[[], None]) -> None:
+        self._node_id = node_id
+        self._directory = directory
+        self._let_go = let_go
+        self._is_begun = False
+        self._ways = 0
+        """Links that have not said yet that all answers arrived."""
+
+    def begin(self, epoch: int) -> None:
+        """Have the store give the node nothing new; epoch 0: when it is registered."""
+        self._is_begun = True
+        self.registered(epoch)
+
+    def registered(self, epoch: int) -> None:
+        """The store knows the node under this epoch, maybe anew."""
+        if self._is_begun and epoch:
+            self._directory.dispatcher.tell(NodeDraining(self._node_id, epoch))
+
+    def ended(self, epoch: int, open_jobs: int) -> None:
+        """A job ended: when it was the last, its answer goes through the dispatcher first."""
+        if not open_jobs:
+            self.registered(epoch)
+
+    def drained(self, node: Mailbox, open_jobs: int) -> None:
+        """The store gives it nothing, and the dispatcher has sent on all answers up to here."""
+        if self._is_begun and not open_jobs and not self._ways:
+            elsewhere = self._directory.elsewhere
+            self._ways = 0 if elsewhere is None else elsewhere.flush(node)
+            self._go_if_done(open_jobs)
+
+    def flushed(self, open_jobs: int) -> None:
+        """One link has brought over all that was said before."""
+        self._ways -= 1
+        self._go_if_done(open_jobs)
+
+    def _go_if_done(self, open_jobs: int) -> None:
+        if not self._ways and not open_jobs:
+            self._is_begun = False
+            self._let_go()

@@ -1,0 +1,68 @@
+"""How a job looks to one node: its ids and the `job_assign` message.
+
+A node remembers every job id and every (session, index) it has seen for as long as it lives, so
+each is used once: attempt *n* > 1 carries `~n`, a further language of the same utterance `#lang`.
+A session carries the number of a spare name instead where its client numbers its words out of
+order. Public ids never carry a suffix.
+"""
+
+from actors.messages.job import AssignJob
+from protocol.ids import JobId, NodeJobId
+from protocol.node_outbound import JobAssign
+
+_DIGITS_AT_MOST = 6
+
+
+def node_suffix(attempt: int, further_language: str | None) -> str:
+    """Return what makes an id unique at a node; empty for the first attempt."""
+    language = f"#{further_language}" if further_language else ""
+    return f"{language}~{attempt}" if attempt > 1 else language
+
+
+def node_job_id(job_id: JobId, attempt: int, further_language: str | None = None) -> NodeJobId:
+    """Return the id under which a node knows this attempt of the job."""
+    return NodeJobId(f"{job_id}{node_suffix(attempt, further_language)}")
+
+
+def job_of(known_as: NodeJobId) -> tuple[JobId, int]:
+    """Return the job and attempt that a node's id stands for, as far as its form says so."""
+    name, _, attempt = known_as.partition("~")
+    is_later = attempt.isascii() and attempt.isdecimal() and len(attempt) < _DIGITS_AT_MOST
+    return JobId(name.partition("#")[0]), int(attempt) if is_later else 1
+
+
+def job_assign(assignment: AssignJob) -> JobAssign:
+    """Return the message that hands the job to its node; flags are sent only when true."""
+    spec, work = assignment.spec, assignment.work
+    further = work.further_language
+    suffix = node_suffix(assignment.attempt, further)
+    retry = node_suffix(assignment.attempt, None)
+    return JobAssign(
+        job_id=f"{spec.job_id}{suffix}",
+        attempt_id=assignment.attempt,
+        session_id=f"{spec.session_id}{node_suffix(assignment.session_name, further)}",
+        utterance_index=spec.utterance_index,
+        src_lang=work.source,
+        tgt_lang=work.target,
+        dialect=work.dialect,
+        features=work.features,
+        pipeline=work.pipeline,
+        audio=assignment.audio,
+        audio_format=work.audio_format,
+        sample_rate=work.sample_rate_hz,
+        mode=work.mode,
+        lang_a=work.lang_a,
+        lang_b=work.lang_b,
+        auto_langs=work.auto_langs,
+        enable_streaming_asr=work.enable_streaming_asr,
+        partial_update_interval_ms=work.partial_update_interval_ms,
+        trace_id=work.trace_id,
+        group_id=work.group_id,
+        part_index=work.part_index,
+        context_text=work.context_text,
+        padding_ms=work.padding_ms,
+        is_manual_cut=work.is_manual_cut or None,
+        is_timeout_triggered=work.is_timeout_triggered or None,
+        is_max_duration_triggered=work.is_max_duration_triggered or None,
+        turn_id=f"{work.turn_id}{retry}",
+    )

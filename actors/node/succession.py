@@ -1,0 +1,81 @@
+"""What passes from a node's actor that failed to its successor: the socket, not the jobs.
+
+An existing node reconnects once in its life, so its socket is kept. Its jobs go to other nodes,
+and what it still says of them reaches nobody.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from actors.directory import Directory
+from actors.messages.job import AssignJob, JobUndelivered, WithdrawJob
+from actors.messages.node import (
+    Languages,
+    NodeAccepted,
+    NodeRegistering,
+    NodeSocketLost,
+    NodeUnknown,
+)
+from actors.ports import Outbox
+from actors.runtime.actor import ActorFailed, tell
+from protocol.errors import ErrorCode
+from protocol.ids import NodeId, NodeJobId
+from protocol.node_inbound import NodeRegister
+from protocol.node_outbound import NodeRegisterAck
+from protocol.shared import ErrorDetail
+
+_BETWEEN_THE_TWO = (AssignJob, WithdrawJob, NodeAccepted, NodeUnknown)
+"""What was told to the actor that failed, about its own jobs and epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeEstate:
+    """What a node's actor that failed has left; only one with a socket leaves something."""
+
+    outbox: Outbox
+    register: NodeRegister
+    languages: Languages
+    """As the node said last."""
+    used_ids: tuple[NodeJobId, ...]
+    """Ids that the node has seen: it takes none of them again."""
+    is_ack_owed: bool
+    """The node waits for its `node_register_ack`."""
+
+
+def settle(failure: ActorFailed, directory: Directory) -> None:
+    """Let the assignments move that did not reach the node; answer what cannot be taken."""
+    node_id = NodeId(failure.key)
+    for message in (*failure.failed, *failure.pending):
+        if isinstance(message, AssignJob):
+            undelivered = JobUndelivered(message.spec.job_id, message.attempt, node_id)
+            owner = directory.dispatcher_at(message.owner or directory.instance_id)
+            if owner is not None:
+                tell(owner, undelivered)
+    for message in failure.failed:
+        if isinstance(message, NodeRegistering):
+            message.outbox.send(refusal())
+
+
+def estate_of(failure: ActorFailed) -> NodeEstate | None:
+    """Return what a successor would have to go on with; None: there is no use in one."""
+    estate = failure.estate
+    if not isinstance(estate, NodeEstate):
+        return None
+    for message in failure.failed:
+        is_about_socket = isinstance(message, NodeRegistering | NodeSocketLost)
+        if is_about_socket and message.outbox is estate.outbox:
+            return None  # the socket is gone, or nobody can register what it said
+    return estate
+
+
+def for_successor(failure: ActorFailed) -> Sequence[Any]:
+    """Return the pending messages that still mean something."""
+    return [one for one in failure.pending if not isinstance(one, _BETWEEN_THE_TWO)]
+
+
+def refusal() -> NodeRegisterAck:
+    """Return the answer to a registration that makes an actor fail."""
+    text = "the registration could not be processed"
+    detail = ErrorDetail(code=ErrorCode.INTERNAL_ERROR.value, message=text)
+    return NodeRegisterAck(message=text, status="refused", error=detail)

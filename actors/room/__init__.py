@@ -1,0 +1,1 @@
+"""One room: its members and who hears whom."""

@@ -1,0 +1,1 @@
+"""pykka on the event loop: actors, timers, bounded mailboxes, supervision."""

@@ -1,0 +1,1 @@
+"""One speaker, from the first chunk to the last outcome."""

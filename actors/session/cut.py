@@ -1,0 +1,72 @@
+"""What comes out of segmentation: an utterance, why it was cut and where it stands in its turn.
+
+Values only. Must not: decide when to cut (`actors.session.uplink.segmenter` does).
+"""
+
+from enum import StrEnum
+
+from protocol.audio import AudioFormat
+from protocol.ids import TurnId
+from protocol.value import value
+
+
+class CutReason(StrEnum):
+    """Why a segment ended, strongest first: of several that hold at once the first one counts."""
+
+    UTTERANCE = "utterance"
+    """It came as a whole utterance in one message."""
+    MANUAL = "manual"
+    """The client said so (`is_final`)."""
+    MAX_LENGTH = "max_length"
+    """It reached `max_utterance_bytes`."""
+    MAX_TURN = "max_turn"
+    """Its turn reached `max_turn_ms`."""
+    MAX_DURATION = "max_duration"
+    """It reached `max_duration_ms`; the only reason that does not end the turn."""
+    PAUSE = "pause"
+    """No audio came for `pause_ms`."""
+    SESSION_CLOSE = "session_close"
+    """The session ended with audio not yet cut."""
+
+    @property
+    def is_manual(self) -> bool:
+        """True where a node is told `is_manual_cut`: what was said is complete."""
+        return self in _MANUAL
+
+    @property
+    def is_timeout(self) -> bool:
+        """True where a node is told `is_timeout_triggered`: the turn ends, not by the client."""
+        return self in _TIMEOUT
+
+
+_MANUAL = frozenset({CutReason.UTTERANCE, CutReason.MANUAL, CutReason.SESSION_CLOSE})
+_TIMEOUT = frozenset({CutReason.PAUSE, CutReason.MAX_LENGTH, CutReason.MAX_TURN})
+
+
+@value
+class Cut:
+    """One utterance, ready for a node."""
+
+    reason: CutReason
+    audio: bytes
+    """Framed opus packets or PCM16 mono, see `audio_format`. Owned by whoever takes the cut."""
+    audio_format: AudioFormat
+    sample_rate_hz: int
+    """Hertz; of PCM16. Opus always decodes at 48 kHz whatever stands here."""
+    duration_ms: int
+    """Whole ms, rounded down from the exact length: opus by its TOC bytes, PCM by its bytes."""
+    turn_id: TurnId
+    turn_part: int
+    """0 for the first segment of a turn, without gaps within it."""
+    ends_turn: bool
+    """False only for `max_duration`: what follows belongs to the same turn."""
+    closing: bool
+    """True when it is silent or empty and was made only because its turn has open segments."""
+    first_seq: int | None
+    """Lowest `seq` in it, the final's included; None for an utterance without chunks."""
+    last_seq: int | None
+    """Highest `seq` in it, the final's included; None for an utterance without chunks."""
+    padding_ms: int
+    """Milliseconds of silence for the node's recogniser to append; not part of `audio`."""
+    first_chunk_at_ms: float
+    """Monotonic ms at which its first audio came (of the cut itself when it has none)."""

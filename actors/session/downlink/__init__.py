@@ -1,0 +1,1 @@
+"""What a speaker hears: outcomes, in the order of cuts."""

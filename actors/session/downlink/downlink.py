@@ -1,0 +1,322 @@
+"""Downlink: from the ends of jobs to what the client hears, in the order it spoke.
+
+The sending half of a session: order, groups, and what was delivered lately. Sending never waits;
+while the client is away what it would have heard is only remembered.
+
+A client that comes back gets what it has missed no faster than it reads: all of it at once would
+be more than may wait for one socket. What becomes ready meanwhile queues up behind.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import inf
+
+from actors.messages.job import JobEnded, ResultReplaced
+from actors.messages.session import PlaybackEnded
+from actors.ports import Outbox
+from actors.session.downlink.grouping import Grouping, GroupPart
+from actors.session.downlink.outcome import (
+    Outcome,
+    Sayable,
+    WireOutcome,
+    Words,
+    asr_partial,
+    is_failure,
+    ui_event,
+    wire_outcome,
+    without_speech,
+    without_words,
+)
+from actors.session.downlink.sent_outcomes import ReplayBuffer
+from actors.session.downlink.sequencer import Delivery, Sequencer
+from actors.session.options import DownlinkOptions
+from actors.session.record.saved import DeliveryOrder
+from actors.session.utterances import Utterance
+from protocol.codec import encode_utf8
+from protocol.errors import CloseCode
+from protocol.ids import JobId, RequestId, SessionId
+from protocol.session_outbound import MissingResult, TranslationResult, UiEventKind
+from protocol.wire import WireMessage
+from storage.job import JobState
+
+_REPLAY_PAUSE_MS = 20.0
+"""How long a replay waits before it looks again whether its client has read on."""
+
+
+class Downlink:
+    """Sequencer, groups and outbox of one session.
+
+    Invariant: every expected utterance is delivered once, with a `delivery_seq` of its own.
+    """
+
+    def __init__(
+        self,
+        session_id: SessionId,
+        options: DownlinkOptions,
+        wall_ms: Callable[[], int],
+        on_delivered: Callable[[RequestId], object] | None = None,
+    ) -> None:
+        self.outbox: Outbox | None = None
+        self.is_cut = False
+        """The socket took no more: it is gone, though its end has not been heard of."""
+        self.knows_results_only = False
+        """The client waits for a `translation_result`, without a limit, and skips all else."""
+        self._on_delivered = on_delivered
+        """Told of each outcome once it is kept for a resume; None: the client cannot resume."""
+        self.order = DeliveryOrder()
+        """Exceptions from the order of cuts, for another instance."""
+        self._numbers: dict[RequestId, int] = {}
+        """The places of what is expected; only where the client can resume."""
+        self._gate_ends_ms: float | None = None
+        self._gated: list[WireOutcome] = []
+        """What waits until the store knows of it."""
+        self._replayed_seq: int | None = None
+        """While a replay goes on: the last delivery that it has sent."""
+        self._replay_at_ms = inf
+        self._wall_ms = wall_ms
+        self._sequencer: Sequencer[RequestId, Sayable] = Sequencer(options.sequencer)
+        self._grouping = Grouping(session_id)
+        self._expected: dict[RequestId, str] = {}
+        """Utterances whose outcome was not delivered yet, in order, with their turns."""
+        self._held_empty: dict[JobId, Outcome] = {}
+        """Empty answers held back by the order: a full one may still come."""
+        self._replay: ReplayBuffer[RequestId, WireOutcome] = ReplayBuffer(
+            options.replay_max_outcomes, options.replay_max_bytes, without_speech
+        )
+
+    @property
+    def deadline_ms(self) -> float | None:
+        """When `poll` has something to do (monotonic ms)."""
+        ordered_ms = self._sequencer.deadline_ms
+        if self._replayed_seq is None and self._gate_ends_ms is None:
+            return ordered_ms
+        replay_at_ms = None if self._replayed_seq is None else self._replay_at_ms
+        deadlines = (ordered_ms, replay_at_ms, self._gate_ends_ms)
+        return min(at_ms for at_ms in deadlines if at_ms is not None)
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether something that the client has said waits to be read."""
+        return self.outbox is not None and self.outbox.is_unread
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether the client, if it is there, has been sent everything that was delivered."""
+        return self._replayed_seq is None and not self._gated
+
+    def send(self, message: WireMessage) -> None:
+        """Write a message to the client, if it is there."""
+        if self.outbox is not None and not self.outbox.send(message):
+            self.is_cut = True
+
+    # ---- the client's comings and goings ----------------------------------------------------
+
+    def disconnect(self) -> None:
+        """The client is away: from now on outcomes are only remembered."""
+        self.outbox = None
+        self.is_cut = False
+        self._replayed_seq = None
+        self._gated.clear()  # it is remembered for the replay
+
+    def connect(self, outbox: Outbox) -> None:
+        """The client is here, on this socket."""
+        self.disconnect()
+        self.outbox = outbox
+
+    def replay(self, last_delivery_seq: int, now_ms: float) -> None:
+        """Send again, in order, what was delivered after this; live outcomes follow."""
+        self._replay.free(last_delivery_seq)
+        self._replayed_seq = last_delivery_seq
+        self._go_on_replaying(now_ms)
+
+    def _go_on_replaying(self, now_ms: float) -> None:
+        if self._replayed_seq is None or self.outbox is None:
+            return
+        for delivery in self._replay.since(self._replayed_seq):
+            if self.outbox.is_backed_up:
+                self._replay_at_ms = now_ms + _REPLAY_PAUSE_MS
+                return
+            self.send(delivery.outcome)
+            self._replayed_seq = delivery.delivery_seq
+        self._replayed_seq = None
+
+    # ---- progress ---------------------------------------------------------------------------
+
+    def progress(
+        self,
+        utterance: Utterance,
+        event: UiEventKind,
+        now_ms: float,
+        wait_ms_estimate: int | None = None,
+    ) -> None:
+        """Show how far an utterance has come."""
+        if self.outbox is not None:
+            self.outbox.send(ui_event(utterance, event, now_ms, wait_ms_estimate=wait_ms_estimate))
+
+    def partial(self, utterance: Utterance, text: str, *, is_final: bool) -> None:
+        """Show text that was recognised so far."""
+        self.send(asr_partial(utterance, text, is_final=is_final))
+
+    # ---- outcomes ---------------------------------------------------------------------------
+
+    def expect(self, utterance: Utterance) -> None:
+        """Give the utterance its place in the order of cuts, and its job what was said before."""
+        spec = utterance.spec
+        self._sequencer.expect(spec.request_id)
+        turns = {turn_id for turn_id in self._expected.values() if turn_id != spec.turn_id}
+        context = self._grouping.upcoming(utterance.begun_at_ms, ahead=len(turns))
+        self._expected[spec.request_id] = spec.turn_id
+        if context is not None:
+            utterance.work = replace(
+                utterance.work,
+                group_id=context.part.group_id,
+                part_index=context.part.part_index,
+                context_text=context.context_text or None,
+            )
+        if self._on_delivered is not None:
+            self._numbers[utterance.spec.request_id] = utterance.spec.cut
+
+    def ended(self, utterance: Utterance, ended: JobEnded, now_ms: float) -> None:
+        """Take the end of an utterance's job; deliver it when its turn has come."""
+        outcome = Outcome(utterance, ended)
+        self.show_end(utterance, ended, now_ms)
+        if ended.state is JobState.EMPTY and ended.result is not None:
+            self._held_empty[ended.job_id] = outcome
+        ready = self._sequencer.ready(utterance.spec.request_id, outcome, now_ms)
+        self._deliver(ready or [], now_ms)
+
+    def show_end(self, utterance: Utterance, ended: JobEnded, now_ms: float) -> None:
+        """Show how a job ended, whoever hears its outcome."""
+        if ended.reason is None:
+            self.progress(utterance, UiEventKind.ASR_FINAL, now_ms)
+            if ended.result is not None and ended.result.text_translated:
+                self.progress(utterance, UiEventKind.NMT_DONE, now_ms)
+        elif is_failure(ended.reason) and self.outbox is not None:
+            self.outbox.send(ui_event(utterance, UiEventKind.ERROR, now_ms, reason=ended.reason))
+
+    def expect_words(self, key: RequestId) -> None:
+        """Give what another member said its place among all that the client hears."""
+        self._sequencer.expect(key)
+
+    def words(self, key: RequestId, words: Words, now_ms: float) -> None:
+        """Take what became of another member's words; deliver it when its turn has come."""
+        self._deliver(self._sequencer.ready(key, words, now_ms) or [], now_ms)
+
+    def correct_words(self, key: RequestId, words: Words) -> None:
+        """Put a full result in the place of an empty one, unless that was delivered by now."""
+        self._sequencer.replace(key, words)
+
+    def replace(self, message: ResultReplaced) -> bool:
+        """Put a full result in the place of an empty one, unless that was delivered by now."""
+        held = self._held_empty.get(message.job_id)
+        if held is None:
+            return False
+        ended = replace(held.ended, state=JobState.DONE, reason=None, result=message.result)
+        outcome = Outcome(held.utterance, ended)
+        return self._sequencer.replace(held.utterance.spec.request_id, outcome)
+
+    def poll(self, now_ms: float) -> None:
+        """Deliver what has waited long enough for an earlier outcome; go on with a replay."""
+        self._deliver(self._sequencer.poll(now_ms), now_ms)
+        if self._gate_ends_ms is not None and now_ms >= self._gate_ends_ms:
+            self.open_gate()
+        if now_ms >= self._replay_at_ms:
+            self._go_on_replaying(now_ms)
+
+    def repeat(self, key: RequestId) -> bool:
+        """Send a delivered outcome again; False when none is remembered and none will come."""
+        if key in self._sequencer:
+            return True  # not delivered yet: it will be, once
+        found = self._replay.find(key)
+        if found is None:
+            return False
+        self.send(found.outcome)
+        if isinstance(found.outcome, MissingResult):
+            self.hang_up(found.outcome.reason.value)
+        return True
+
+    def flush(self, now_ms: float) -> None:
+        """Deliver what waits for an order that nobody will complete any more."""
+        self._deliver(self._sequencer.poll(inf), now_ms)
+
+    def free_replay(self, last_delivery_seq: int) -> None:
+        """The client has everything up to here."""
+        self._replay.free(last_delivery_seq)
+
+    def playback_ended(self, message: PlaybackEnded, now_ms: float) -> None:
+        """What is said from now on may belong to the same group."""
+        self._grouping.playback_ended(message.group_id, now_ms)
+
+    def _part(self, said: Sayable, now_ms: float) -> GroupPart | None:
+        """Place an outcome in the conversation when it is delivered: parts are in its order."""
+        if isinstance(said, Words):
+            words = said.outcome
+            if isinstance(words, MissingResult):
+                return None
+            return self._grouping.assign(words.text_asr, words.text_translated, now_ms)
+        result = said.ended.result
+        if said.ended.reason is not None or result is None:
+            return None
+        told = said.utterance.work.group_id
+        return self._grouping.assign(result.text_asr, result.text_translated, now_ms, told)
+
+    def _deliver(self, deliveries: list[Delivery[RequestId, Sayable]], now_ms: float) -> None:
+        if deliveries:
+            self._on_order(deliveries, now_ms)
+        for delivery in deliveries:
+            said = delivery.outcome
+            is_kept = self._on_delivered is not None
+            if isinstance(said, Outcome):
+                self._held_empty.pop(said.ended.job_id, None)
+                del self._expected[delivery.key]
+                is_kept = is_kept or said.utterance.is_repeatable
+            message = self._message(delivery, now_ms)
+            if is_kept:
+                self._remember(delivery, message)
+            if isinstance(said, Words):
+                self._on_words_told(delivery.key, message)
+            if self._gate_ends_ms is not None:
+                self._gated.append(message)
+            elif self._replayed_seq is None:
+                self.send(message)
+            if self._on_delivered is not None:
+                self._on_delivered(delivery.key)
+            if isinstance(message, MissingResult):
+                self.hang_up(message.reason.value)
+
+    def _on_order(self, deliveries: list[Delivery[RequestId, Sayable]], now_ms: float) -> None:
+        """Note what of this order another instance could not foresee."""
+
+    def _on_words_told(self, key: RequestId, message: WireOutcome) -> None:
+        """Note what the client hears of another member."""
+
+    def _message(self, delivery: Delivery[RequestId, Sayable], now_ms: float) -> WireOutcome:
+        said = delivery.outcome
+        if isinstance(said, Outcome) and said.utterance.spec.cut in self.order.late:
+            delivery = replace(delivery, late=True)
+        message = wire_outcome(delivery, self._part(said, now_ms), self._wall_ms())
+        if not self.knows_results_only or not isinstance(message, MissingResult):
+            return message
+        if is_failure(message.reason) or isinstance(said, Words):
+            return message
+        return without_words(message, said.ended.job_id, self._grouping.assign("", "", now_ms))
+
+    def hang_up(self, why: str) -> None:
+        """End the wait of a client that understands a closed socket and no other refusal."""
+        if self.knows_results_only and self.outbox is not None and not self._expected:
+            self.outbox.close(CloseCode.INTERNAL_ERROR, f"no translation: {why}")
+
+    def open_gate(self) -> None:
+        """Send what waited for its exception to be stored."""
+        self._gate_ends_ms = None
+        gated, self._gated = self._gated, []
+        if self._replayed_seq is None:
+            for message in gated:
+                self.send(message)
+
+    def _remember(self, delivery: Delivery[RequestId, Sayable], message: WireOutcome) -> None:
+        """Keep what was delivered; its size is the one on the wire, whatever the node put in."""
+        sent = Delivery(delivery.key, message, delivery.delivery_seq, delivery.late)
+        speech_bytes = len(message.tts_audio) if isinstance(message, TranslationResult) else 0
+        text_bytes = len(encode_utf8(message)) - speech_bytes
+        self._replay.remember(sent, text_bytes, speech_bytes)

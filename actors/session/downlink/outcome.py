@@ -1,0 +1,240 @@
+"""From the end of a job to the words on the wire. Pure: the clock's value is a parameter.
+
+One `Outcome` per utterance, recipient and language: a `translation_result` or a `missing_result`.
+The `ui_event`s around it only show progress.
+"""
+
+from dataclasses import replace
+from typing import TypeAlias
+
+from actors.messages.job import JobEnded
+from actors.session.cut import Cut, CutReason
+from actors.session.downlink.grouping import GroupPart
+from actors.session.downlink.sequencer import Delivery
+from actors.session.job_spec import Numbers, spec_of, work_of
+from actors.session.profile import SessionProfile, asked_by
+from actors.session.record.moved import KnownOutcome
+from actors.session.utterances import Utterance
+from protocol.audio import AudioFormat
+from protocol.errors import ErrorCode, MissingReason
+from protocol.ids import JobId, RequestId, TraceId, TurnId
+from protocol.node_inbound import JobResult
+from protocol.session_outbound import (
+    AsrPartial,
+    MissingResult,
+    TranslationResult,
+    UiEvent,
+    UiEventKind,
+)
+from protocol.shared import NetworkTimings, ServiceTimings
+from protocol.value import value
+from storage.job import JobState
+
+_SPEECH_DEFAULT_FORMAT = "pcm16"
+
+_ERROR_CODES = {
+    MissingReason.NO_AVAILABLE_NODE: ErrorCode.NO_AVAILABLE_NODE,
+    MissingReason.QUEUE_FULL: ErrorCode.NODE_OVERLOADED,
+    MissingReason.JOB_TIMEOUT: ErrorCode.JOB_TIMEOUT,
+    MissingReason.NODE_LOST: ErrorCode.NODE_UNAVAILABLE,
+    MissingReason.INSTANCE_LOST: ErrorCode.NODE_UNAVAILABLE,
+    MissingReason.MODEL_NOT_AVAILABLE: ErrorCode.MODEL_NOT_AVAILABLE,
+    MissingReason.PROCESSING_ERROR: ErrorCode.PROCESSING_ERROR,
+    MissingReason.SESSION_CLOSED: ErrorCode.SESSION_CLOSED,
+    MissingReason.STORE_UNAVAILABLE: ErrorCode.SCHEDULER_DEPENDENCY_DOWN,
+}
+"""Reasons that are failures; silence and merging are not."""
+
+
+@value
+class Outcome:
+    """The end of one utterance, before it is its turn to be sent."""
+
+    utterance: Utterance
+    ended: JobEnded
+    lost_speech: bool = False
+    """There was speech, and it is gone with the instance that had it."""
+
+
+WireOutcome: TypeAlias = TranslationResult | MissingResult
+
+
+@value
+class Words:
+    """What another member of the room said, before it is its turn to be sent."""
+
+    outcome: WireOutcome
+    """Complete but for what the delivery adds: its number, its time, its place in a group."""
+
+
+Sayable: TypeAlias = Outcome | Words
+"""What a client hears in its turn."""
+
+
+def has_opus_speech(outcome: WireOutcome) -> bool:
+    """Return whether there is speech in it that a client of PCM16 could not play."""
+    return (
+        isinstance(outcome, TranslationResult)
+        and bool(outcome.tts_audio)
+        and outcome.tts_format.lower() == AudioFormat.OPUS
+    )
+
+
+def known_outcome(profile: SessionProfile, epoch: int, known: KnownOutcome) -> Outcome:
+    """Return an outcome that another instance recorded, as far as it did."""
+    said = known.said
+    index, language = known.utterance_index, known.language
+    trace_id = TraceId(said.get("trace_id") or profile.trace_id)
+    cut = Cut(
+        CutReason.MANUAL, b"", AudioFormat.PCM16, profile.sample_rate_hz, 0, TurnId(""), 0,
+        ends_turn=True, closing=False, first_seq=None, last_seq=None, padding_ms=0,
+        first_chunk_at_ms=0.0,
+    )  # fmt: skip
+    request = replace(asked_by(profile, None), target=language, trace_id=trace_id)
+    numbers = Numbers(known.job_id, index, epoch, known.number)
+    spec = spec_of(profile, request, cut, numbers, 0)
+    work = work_of(request, cut)
+    utterance = Utterance(spec, work, cut.reason, None, begun_at_ms=0.0, cut_at_ms=0.0)
+    return outcome_of(utterance, known)
+
+
+def outcome_of(utterance: Utterance, known: KnownOutcome) -> Outcome:
+    """Return the outcome of an utterance that was restored."""
+    if known.reason is not None:
+        ended = JobEnded(known.job_id, JobState.FAILED, known.reason, None, 0, None)
+        return Outcome(utterance, ended)
+    result = JobResult.model_validate(
+        {**known.said, "job_id": known.job_id, "success": True, "tts_audio": ""}
+    )
+    ended = JobEnded(known.job_id, JobState.DONE, None, result, 0, None)
+    return Outcome(utterance, ended, lost_speech=known.said.get("spoken") is True)
+
+
+def wire_outcome(
+    delivery: Delivery[RequestId, Sayable], part: GroupPart | None, wall_ms: int
+) -> WireOutcome:
+    """Return the message for the recipient; `part` is where a result stands in its group."""
+    if isinstance(delivery.outcome, Words):
+        return _wire_words(delivery.outcome, delivery, part, wall_ms)
+    ended, utterance = delivery.outcome.ended, delivery.outcome.utterance
+    spec = utterance.spec
+    if ended.reason is not None or ended.result is None:
+        return MissingResult(
+            session_id=spec.session_id,
+            utterance_index=spec.utterance_index,
+            reason=ended.reason or MissingReason.PROCESSING_ERROR,
+            created_at_ms=wall_ms,
+            trace_id=utterance.work.trace_id,
+            delivery_seq=delivery.delivery_seq,
+            late=delivery.late or None,
+        )
+    result = ended.result
+    return TranslationResult(
+        session_id=spec.session_id,
+        utterance_index=spec.utterance_index,
+        job_id=spec.job_id,
+        text_asr=result.text_asr or "",
+        text_translated=result.text_translated or "",
+        tts_audio=result.tts_audio or "",
+        tts_format=result.tts_format or _SPEECH_DEFAULT_FORMAT,
+        extra=result.extra,
+        trace_id=utterance.work.trace_id,
+        group_id=part.group_id if part is not None else None,
+        part_index=part.part_index if part is not None else None,
+        service_timings=_service_timings(result),
+        network_timings=NetworkTimings(web_to_scheduler_ms=utterance.uplink_ms),
+        scheduler_sent_at_ms=wall_ms,
+        asr_quality_level=result.asr_quality_level,
+        reason_codes=result.reason_codes,
+        quality_score=result.quality_score,
+        rerun_count=result.rerun_count,
+        segments_meta=result.segments_meta,
+        delivery_seq=delivery.delivery_seq,
+        late=delivery.late or None,
+        tts_lost=delivery.outcome.lost_speech or None,
+    )
+
+
+def _wire_words(
+    words: Words, delivery: Delivery[RequestId, Sayable], part: GroupPart | None, wall_ms: int
+) -> WireOutcome:
+    numbers: dict[str, object] = {
+        "delivery_seq": delivery.delivery_seq,
+        "late": delivery.late or words.outcome.late,
+    }
+    if part is not None:
+        numbers |= {"group_id": part.group_id, "part_index": part.part_index}
+    is_result = isinstance(words.outcome, TranslationResult)
+    numbers["scheduler_sent_at_ms" if is_result else "created_at_ms"] = wall_ms
+    return words.outcome.model_copy(update=numbers)
+
+
+def without_words(missing: MissingResult, job_id: JobId, part: GroupPart) -> TranslationResult:
+    """Return silence as a result without words, for a client that knows no `missing_result`."""
+    return TranslationResult(
+        session_id=missing.session_id,
+        utterance_index=missing.utterance_index,
+        job_id=job_id,
+        extra={"reason": missing.reason.value},
+        trace_id=missing.trace_id,
+        group_id=part.group_id,
+        part_index=part.part_index,
+        service_timings=ServiceTimings(),
+        network_timings=NetworkTimings(),
+        scheduler_sent_at_ms=missing.created_at_ms,
+        delivery_seq=missing.delivery_seq,
+        late=missing.late,
+    )
+
+
+def without_speech(message: WireOutcome) -> WireOutcome:
+    """Return what is kept of an outcome when its speech takes too much room."""
+    if isinstance(message, MissingResult):
+        return message
+    return message.model_copy(update={"tts_audio": "", "tts_lost": True})
+
+
+def _service_timings(result: JobResult) -> ServiceTimings:
+    """Return the stages as the node measured them; nodes that do not say give the total only."""
+    said = (result.extra or {}).get("service_timings")
+    return ServiceTimings.pick(said if isinstance(said, dict) else {}, result.processing_time_ms)
+
+
+def ui_event(
+    utterance: Utterance,
+    event: UiEventKind,
+    now_ms: float,
+    *,
+    reason: MissingReason | None = None,
+    wait_ms_estimate: int | None = None,
+) -> UiEvent:
+    """Return the message that shows how far an utterance has come; `reason` goes with ERROR."""
+    return UiEvent(
+        trace_id=utterance.work.trace_id,
+        session_id=utterance.spec.session_id,
+        job_id=utterance.spec.job_id,
+        utterance_index=utterance.spec.utterance_index,
+        event=event,
+        elapsed_ms=max(0, round(now_ms - utterance.cut_at_ms)),
+        status="ok" if reason is None else "error",
+        error_code=_ERROR_CODES.get(reason) if reason is not None else None,
+        hint=reason.value if reason is not None else None,
+        wait_ms_estimate=wait_ms_estimate,
+    )
+
+
+def asr_partial(utterance: Utterance, text: str, *, is_final: bool) -> AsrPartial:
+    """Return the message with text that was recognised so far."""
+    return AsrPartial(
+        session_id=utterance.spec.session_id,
+        utterance_index=utterance.spec.utterance_index,
+        job_id=utterance.spec.job_id,
+        text=text,
+        is_final=is_final,
+        trace_id=utterance.work.trace_id,
+    )
+
+
+def is_failure(reason: MissingReason) -> bool:
+    """Return whether the reason is shown as an error (silence and merging are not)."""
+    return reason in _ERROR_CODES

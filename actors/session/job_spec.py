@@ -1,0 +1,80 @@
+"""What the dispatcher is told of an utterance: its job's specification."""
+
+from typing import NamedTuple
+
+from actors.messages.job import Work
+from actors.session.cut import Cut, CutReason
+from actors.session.profile import Request, SessionProfile
+from protocol.ids import JobId, request_id
+from storage.capability import preference, requirement
+from storage.job import JobSpec
+
+
+def work_of(request: Request, cut: Cut, further_language: str | None = None) -> Work:
+    """Return what a node is told of the cut, apart from ids and audio."""
+    return Work(
+        source=request.source,
+        target=request.target,
+        audio_format=cut.audio_format,
+        sample_rate_hz=cut.sample_rate_hz,
+        padding_ms=cut.padding_ms,
+        pipeline=request.pipeline,
+        trace_id=request.trace_id,
+        turn_id=cut.turn_id,
+        is_manual_cut=cut.reason.is_manual,
+        is_timeout_triggered=cut.reason.is_timeout,
+        is_max_duration_triggered=cut.reason is CutReason.MAX_DURATION,
+        dialect=request.dialect,
+        features=request.features,
+        mode=request.mode,
+        lang_a=request.lang_a,
+        lang_b=request.lang_b,
+        auto_langs=request.auto_langs,
+        further_language=further_language,
+    )
+
+
+class Numbers(NamedTuple):
+    """By what a cut is known."""
+
+    job_id: JobId
+    utterance_index: int
+    session_epoch: int
+    cut: int = 0
+    """From 1 within its session; 0 where nobody can resume the session."""
+
+
+def spec_of(
+    profile: SessionProfile,
+    request: Request,
+    cut: Cut,
+    numbers: Numbers,
+    deadline_in_ms: int,
+) -> JobSpec:
+    """Return what the store is told of the cut."""
+    job_id, index, epoch, _ = numbers
+    return JobSpec(
+        job_id=job_id,
+        request_id=request_id(profile.session_id, index, request.target),
+        session_id=profile.session_id,
+        session_epoch=epoch,
+        utterance_index=index,
+        language=request.target,
+        source=request.source,
+        requirement=requirement(
+            request.source,
+            request.target,
+            request.lang_a,
+            request.lang_b,
+            use_nmt=request.pipeline.use_nmt,
+        ),
+        preference=preference(request.target) if request.pipeline.use_tts else "",
+        turn_id=cut.turn_id,
+        turn_part=cut.turn_part,
+        turn_continues=cut.reason is CutReason.MAX_DURATION,
+        tenant_id=profile.tenant_id,
+        trace_id=request.trace_id,
+        cost_ms=max(1, round(cut.duration_ms)),
+        deadline_in_ms=deadline_in_ms,
+        cut=numbers.cut,
+    )

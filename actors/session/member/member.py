@@ -1,0 +1,314 @@
+"""SessionRoom: a session's part in a room, from the wish to enter to the last word.
+
+What it says goes to the other members (`RoomSpeech`), what they say comes to its client
+(`RoomHearing`), and their voice links are helped up (`SignalDesk`). Made when the client first asks
+for a room. Must not: decide when the session ends.
+"""
+
+from collections.abc import Callable
+
+from actors.messages.room import (
+    MemberSpoke,
+    RoomAsked,
+    RoomChanged,
+    RoomMessage,
+    RoomOver,
+    RoomSeen,
+    RoomTold,
+    SeatReclaimed,
+    SeatRefused,
+    SeatTaken,
+    SignalRelayed,
+    SignalSaid,
+    WordsCorrected,
+    WordsCut,
+    WordsReady,
+    WordsTaken,
+)
+from actors.room.audience import Audience, Track, audience, listener_of
+from actors.room.setup import RoomSetup
+from actors.runtime.actor import tell
+from actors.session.downlink.outcome import Outcome, WireOutcome, Words, wire_outcome
+from actors.session.downlink.sequencer import Delivery
+from actors.session.member.hearing import RoomHearing
+from actors.session.member.seat import RoomSeat
+from actors.session.member.speaking import RoomSpeech
+from actors.session.member.voice_links import SignalDesk
+from actors.session.profile import Request, SessionProfile
+from actors.session.record.moved import MovedSession
+from actors.session.record.saved_room import SavedRoom, SavedWords
+from actors.session.resume.downlink import DownlinkMemory
+from actors.session.utterances import Utterance
+from protocol.ids import JobId, RequestId, session_of
+from protocol.rooms import RoomExpired
+from protocol.session_outbound import TranslationResult
+from storage.job import JobState
+
+
+class SessionRoom:
+    """The room of one session, or none. All times are monotonic ms."""
+
+    __slots__ = (
+        "_desk",
+        "_downlink",
+        "_first_language",
+        "_hearing",
+        "_owed",
+        "_profile",
+        "_seat",
+        "_setup",
+        "_take_index",
+        "speech",
+    )
+
+    def __init__(
+        self,
+        profile: SessionProfile,
+        setup: RoomSetup,
+        downlink: DownlinkMemory,
+        take_index: Callable[[], int],
+        overdue_ms: float,
+    ) -> None:
+        self._profile = profile
+        self._setup = setup
+        self._downlink = downlink
+        self._take_index = take_index
+        self._first_language: str | None = None
+        self._seat = RoomSeat(profile, setup, downlink)
+        self._seat.on_leave = self.leave
+        self._hearing = RoomHearing(overdue_ms)
+        self._owed: list[RequestId] = []
+        """Words whose speakers are told that it has them, once it is seen where they are."""
+        self.speech = RoomSpeech(profile.session_id, setup)
+        """What it says to the others, until they have it."""
+        self._desk = SignalDesk(profile.session_id, setup, downlink)
+
+    def deadline_ms(self, now_ms: float) -> float | None:
+        """Return when `poll` has something to do."""
+        deadlines = (
+            self._hearing.deadline_ms,
+            self._desk.deadline_ms,
+            self.speech.deadline_ms(now_ms),
+        )
+        return min((at_ms for at_ms in deadlines if at_ms is not None), default=None)
+
+    def on(self, message: RoomMessage, now_ms: float) -> None:
+        """Handle one message."""
+        match message:
+            case RoomAsked():
+                self._seat.asked(message, now_ms)
+            case SignalSaid():
+                self._desk.said(message.signal, self._seat.view, now_ms)
+            case SignalRelayed():
+                self._desk.relayed(message.sender, message.signal, self._seat.view, now_ms)
+            case WordsCut():
+                self._on_words_cut(message, now_ms)
+            case WordsTaken():
+                self.speech.taken(message.key, message.listener)
+            case WordsReady():
+                self._hear(message.key, self._hearing.ready(message.key, message.outcome), now_ms)
+            case WordsCorrected():
+                self._on_words_corrected(message)
+            case SeatTaken():
+                self._seat.taken(message, now_ms)
+            case SeatReclaimed():
+                self._seat.reclaimed(message)
+            case SeatRefused():
+                self._seat.refused(message, now_ms)
+            case RoomSeen():
+                self._on_seen(message, now_ms)
+            case RoomChanged():
+                if message.code in self._setup.actors:
+                    tell(self._setup.at(message.code), RoomTold(message.version))
+            case RoomOver():
+                self._on_over(message, now_ms)
+            case _:
+                raise TypeError(f"a session's room cannot handle {type(message).__name__}")
+
+    def poll(self, now_ms: float) -> None:
+        """Do what is due: candidates that waited, words that got lost or that nobody will bring."""
+        self.speech.poll(now_ms)
+        self._desk.poll(self._seat.view, now_ms)
+        for key, words in self._hearing.overdue(now_ms, self._setup.wall_ms()):
+            self._hear(key, words, now_ms)
+
+    # ---- coming and going -------------------------------------------------------------------
+
+    def leave(self, now_ms: float) -> None:
+        """Leave the room; what was said and not heard yet ends here."""
+        if self._seat.leave():
+            self._fall_silent(now_ms)
+            self.speech.left()
+
+    def close(self, now_ms: float) -> None:
+        """The session ends."""
+        self._seat.close()
+        self.leave(now_ms)
+
+    def listen(self, *, is_listening: bool) -> None:
+        """The client came or went: no jobs are made for one that could not hear them."""
+        self._seat.listen(is_listening=is_listening)
+
+    # ---- from one instance to another -------------------------------------------------------
+
+    @property
+    def is_reclaiming(self) -> bool:
+        """Whether it came from another instance, and has not seen its room yet."""
+        return self._seat.is_reclaiming
+
+    @property
+    def saved(self) -> SavedRoom | None:
+        """Which room it is in, for another instance."""
+        code = self._seat.saved_code
+        return None if code is None else SavedRoom(code, self._first_language)
+
+    @property
+    def saved_words(self) -> tuple[SavedWords, ...]:
+        """What others said and its client was not told."""
+        return self._hearing.saved(self._downlink.number_of)
+
+    def take_unsaved(self) -> bool:
+        """Return whether the room is another one than the store was told, once."""
+        is_unsaved, self._seat.is_unsaved = self._seat.is_unsaved, False
+        return is_unsaved
+
+    def restore(self, moved: MovedSession, now_ms: float) -> None:
+        """Begin where another instance stopped: what others said has its place already."""
+        room = moved.saved.room
+        heard = moved.heard()
+        had = [one.key for one in moved.saved.words if one.number in heard]
+        had += [one.key for one in moved.words.values()]
+        code = "" if room is None else room.code
+        self._hearing.restore(moved.open_words().values(), had, code, now_ms)
+        self._first_language = None if room is None else room.first_language
+
+    def go_on(self, moved: MovedSession, now_ms: float) -> None:
+        """Have its seat here from now on; without one nobody tells it anything any more."""
+        room = moved.saved.room
+        if room is None:
+            self._fall_silent(now_ms)
+        else:
+            self._seat.reclaim(room.code, moved.epoch)
+
+    def vacate(self) -> None:
+        """The session goes on elsewhere, and its seat goes along."""
+        self._seat.vacate()
+
+    def kept(self, key: RequestId) -> None:
+        """The store has what another member said: the client hears it, wherever it goes."""
+        self._hearing.told(key)
+        self._took(key)
+
+    def _took(self, key: RequestId) -> None:
+        """Tell the speaker to let go of it."""
+        speaker, view = session_of(key), self._seat.view
+        if view is None:
+            self._owed.append(key)
+            return
+        seat = view.seat(speaker)
+        if seat is None:
+            return  # it has left, and keeps nothing for others
+        there = self._setup.directory.session_at(seat.instance_id, speaker)
+        if there is not None:
+            tell(there, WordsTaken(key, self._profile.session_id))
+
+    def store_emptied(self) -> None:
+        """The store has lost its data, and the room with it."""
+        self._seat.store_emptied()
+
+    def _on_seen(self, message: RoomSeen, now_ms: float) -> None:
+        self._seat.seen(message.view)
+        if self._seat.view is message.view:
+            present = {seat.session_id for seat in message.view.seats}
+            self._desk.keep_only(present)
+            self.speech.seen(message.view)
+            owed, self._owed = self._owed, []
+            for key in owed:
+                self._took(key)
+            for key, words in self._hearing.orphaned(present, self._setup.wall_ms()):
+                self._hear(key, words, now_ms)
+
+    def _on_over(self, message: RoomOver, now_ms: float) -> None:
+        if self._seat.over(message.code):
+            self._downlink.send(RoomExpired(room_code=message.code, message=message.why))
+            self._fall_silent(now_ms)
+            self.speech.left()
+
+    def _fall_silent(self, now_ms: float) -> None:
+        self._desk.keep_only(set())
+        for key, words in self._hearing.leave(self._setup.wall_ms()):
+            self._hear(key, words, now_ms)
+
+    # ---- speaking ---------------------------------------------------------------------------
+
+    def audience(self, request: Request, open_tracks: list[Track]) -> Audience | None:
+        """Return who hears what was just cut; None: the speaker alone, as ever."""
+        seats = (
+            () if self._seat.view is None else self._seat.view.listeners(self._profile.session_id)
+        )
+        if not seats and all(track.for_speaker and not track.listeners for track in open_tracks):
+            return None
+        heard_by = audience(
+            map(listener_of, seats),
+            request.source,
+            request.target,
+            open_tracks,
+            self._first_language,
+        )
+        if self._first_language is None:
+            plain = (one.language for one in heard_by.tracks if one.further_language is None)
+            self._first_language = next(plain, None)
+        return heard_by
+
+    def cut(self, utterance: Utterance, *, is_first: bool) -> None:
+        """Tell who will hear it that something was said."""
+        if self._seat.code is not None and is_first:
+            tell(self._setup.at(self._seat.code), MemberSpoke())
+        self.speech.cut(utterance, self._seat.code or "", is_first=is_first)
+
+    def cut_elsewhere(self, utterance: Utterance, code: str, *, is_first: bool) -> None:
+        """Go on with what was said while the session was on another instance."""
+        self.speech.cut(utterance, code, is_first=is_first)
+
+    def ended(self, outcome: Outcome) -> None:
+        """Bring the outcome of a job to those who hear it."""
+        ended = outcome.ended
+        is_empty = ended.state is JobState.EMPTY and ended.result is not None
+        self.speech.ended(outcome.utterance, self._unnumbered(outcome), is_empty=is_empty)
+
+    def replaced(self, outcome: Outcome) -> None:
+        """A full result came after an empty one."""
+        full = self._unnumbered(outcome)
+        if isinstance(full, TranslationResult):
+            self.speech.corrected(outcome.utterance, full)
+
+    def take_empty(self, job_id: JobId) -> Utterance | None:
+        """Return the utterance whose job ended empty a moment ago, once."""
+        return self.speech.empty(job_id)
+
+    def _unnumbered(self, outcome: Outcome) -> WireOutcome:
+        key = outcome.utterance.spec.request_id
+        said = wire_outcome(Delivery(key, outcome, 0, late=False), None, self._setup.wall_ms())
+        return said.model_copy(update={"delivery_seq": None})
+
+    # ---- hearing ----------------------------------------------------------------------------
+
+    def _on_words_cut(self, message: WordsCut, now_ms: float) -> None:
+        if self._hearing.has_had(message.key):
+            self._took(message.key)
+        elif message.room_code == self._seat.code and self._hearing.cut(
+            message, self._take_index, now_ms
+        ):
+            self._downlink.expect_words(message.key)
+
+    def _on_words_corrected(self, message: WordsCorrected) -> None:
+        heard = self._hearing.corrected(message.key, message.outcome)
+        if heard is not None:
+            self._downlink.correct_words(message.key, heard)
+
+    def _hear(self, key: RequestId, words: Words | None, now_ms: float) -> None:
+        if words is None:
+            return
+        self._downlink.words(key, words, now_ms)
+        if not self._profile.is_resumable:
+            self._hearing.told(key)  # nobody else has to know when

@@ -1,0 +1,257 @@
+"""RoomSpeech: what a member of a room says to the others, and which of them still has to get it.
+
+The listeners of each job hear of its cut at once and of its outcome when it comes; who understands
+the speaker gets the recognised text of whichever job has it first. A listener that may move says
+when it has an outcome; until then it is kept here, and told again where the room shows the listener
+next. Links may lose what they carry: what is not confirmed is told again now and then, too. Must
+not: decide for whom jobs are made.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from actors.directory import bring
+from actors.messages.room import Listener, RoomView, WordsCorrected, WordsCut, WordsReady
+from actors.room.setup import RoomSetup
+from actors.room.transcoder import TranscodeSpeech
+from actors.runtime.actor import tell
+from actors.session.downlink.outcome import WireOutcome, has_opus_speech, without_speech
+from actors.session.utterances import Utterance
+from protocol.ids import InstanceId, JobId, RequestId, SessionId, request_id
+from protocol.session_outbound import TranslationResult
+
+_EMPTY_KEPT = 8
+"""Utterances whose empty answer may still be replaced: nodes do so at once or not at all."""
+_SPEECH_KEPT_BYTES = 1 << 20
+"""Speech for listeners on their way to another instance: beyond it they get the words alone."""
+_MOST_KEPT = 200
+"""Outcomes for them, at most: more than are said in any grace."""
+
+
+_AGAIN_MS = 1_000
+"""So long after it was told what is not confirmed is told again: most take some milliseconds."""
+_MOST_PATIENT_MS = 16_000
+"""The wait doubles up to here, for who is away confirms nothing."""
+
+
+@dataclass(slots=True)
+class _Told:
+    """Something that was said, in one language."""
+
+    cut: WordsCut
+    listeners: dict[SessionId, Listener]
+    waiting: set[SessionId] = field(default_factory=set)
+    """Those of them that are not known to have what became of it."""
+    ready: WordsReady | None = None
+    speech_bytes: int = 0
+
+
+class RoomSpeech:
+    """One speaker's words on their way to the listeners."""
+
+    __slots__ = (
+        "_again_at_ms",
+        "_again_ms",
+        "_at",
+        "_empty",
+        "_setup",
+        "_speaker",
+        "_speech_bytes",
+        "_told",
+        "on_settled",
+    )
+
+    def __init__(self, speaker: SessionId, setup: RoomSetup) -> None:
+        self._speaker = speaker
+        self._setup = setup
+        self._empty: dict[JobId, Utterance] = {}
+        self._told: dict[RequestId, _Told] = {}
+        """What somebody waits for, in the order of cuts."""
+        self._at: dict[SessionId, tuple[InstanceId, int]] = {}
+        """Where each listener was told last: instance and epoch."""
+        self._speech_bytes = 0
+        self._again_at_ms: float | None = None
+        self._again_ms = _AGAIN_MS
+        self.on_settled: Callable[[int], object] = lambda _utterance_index: None
+        """Called when nobody waits for (some of) the jobs of an utterance any more."""
+
+    def __len__(self) -> int:
+        return len(self._told)
+
+    def cut(self, utterance: Utterance, room_code: str, *, is_first: bool) -> None:
+        """Tell the listeners of one job; with the first of an utterance also its readers."""
+        track, readers = utterance.track, utterance.readers
+        if track is None or readers is None:
+            return
+        self._tell_cut(utterance, track.listeners, utterance.spec.request_id, room_code)
+        if is_first:
+            self._tell_cut(utterance, readers.waiting, self._readers_key(utterance), room_code)
+
+    def ended(self, utterance: Utterance, outcome: WireOutcome, *, is_empty: bool) -> None:
+        """Bring the outcome of one job to its listeners, and to the readers if they wait for it."""
+        track, readers = utterance.track, utterance.readers
+        if track is None or readers is None:
+            return
+        self._tell_ready(WordsReady(utterance.spec.request_id, outcome))
+        text = outcome.text_asr if isinstance(outcome, TranslationResult) else ""
+        if readers.job_ended(has_text=bool(text.strip())):
+            self._tell_ready(WordsReady(self._readers_key(utterance), _recognised(outcome)))
+        if is_empty:
+            self._empty[utterance.spec.job_id] = utterance
+            while len(self._empty) > _EMPTY_KEPT:
+                del self._empty[next(iter(self._empty))]
+
+    def empty(self, job_id: JobId) -> Utterance | None:
+        """Return the utterance whose job ended empty a moment ago, once."""
+        return self._empty.pop(job_id, None)
+
+    def corrected(self, utterance: Utterance, outcome: TranslationResult) -> None:
+        """Send a full result after an empty one."""
+        if utterance.track is None:
+            return
+        key = utterance.spec.request_id
+        if key in self._told:
+            self._keep(self._told[key], WordsReady(key, outcome))
+        self._bring(utterance.track.listeners, WordsCorrected(key, outcome))
+
+    # ---- until they have it -----------------------------------------------------------------
+
+    def taken(self, key: RequestId, listener: SessionId) -> None:
+        """A listener has what became of it."""
+        told = self._told.get(key)
+        if told is not None and told.ready is not None:
+            told.waiting.discard(listener)
+            self._let_go(key)
+
+    def deadline_ms(self, now_ms: float) -> float | None:
+        """Return when `poll` has something to do (monotonic ms); None while all have all."""
+        if not any(told.ready is not None for told in self._told.values()):
+            self._again_at_ms, self._again_ms = None, _AGAIN_MS
+        elif self._again_at_ms is None:
+            self._again_at_ms = now_ms + self._again_ms
+        return self._again_at_ms
+
+    def poll(self, now_ms: float) -> None:
+        """Tell again what is not known to have arrived."""
+        if self._again_at_ms is None or now_ms < self._again_at_ms:
+            return
+        self._again_at_ms, self._again_ms = None, min(2 * self._again_ms, _MOST_PATIENT_MS)
+        for told in self._told.values():
+            if told.ready is not None:
+                waiting = [told.listeners[who] for who in told.waiting if who in self._at]
+                self._bring(waiting, told.cut)
+                self._bring(waiting, told.ready)
+
+    def seen(self, view: RoomView) -> None:
+        """Tell those who are somewhere else than before what they may have missed."""
+        places = {seat.session_id: (seat.instance_id, seat.epoch) for seat in view.seats}
+        for left in [who for who in self._at if who not in places]:
+            del self._at[left]
+        moved = {who: at for who, at in places.items() if self._at.get(who) != at}
+        self._at.update(moved)
+        if moved:
+            self._again_at_ms, self._again_ms = None, _AGAIN_MS
+        for key, told in list(self._told.items()):
+            told.waiting &= places.keys()
+            missed = [told.listeners[who] for who in moved if who in told.waiting]
+            self._bring(missed, told.cut)
+            if told.ready is not None:
+                self._bring(missed, told.ready)
+                told.waiting -= {one.session_id for one in missed if not one.resumes}
+                self._let_go(key)
+
+    def left(self) -> None:
+        """The speaker has left the room: where its listeners go is not seen any more."""
+        for key, told in list(self._told.items()):
+            told.waiting.clear()
+            if told.ready is not None:
+                self._let_go(key)
+
+    def _tell_cut(
+        self, utterance: Utterance, listeners: tuple[Listener, ...], key: RequestId, code: str
+    ) -> None:
+        if not listeners:
+            return
+        work, index = utterance.work, utterance.spec.utterance_index
+        cut = WordsCut(key, self._speaker, index, code, work.turn_id, work.trace_id)
+        by_id = {listener.session_id: listener for listener in listeners}
+        self._told[key] = _Told(cut, by_id, set(by_id))
+        self._bring(listeners, cut)
+
+    def _tell_ready(self, message: WordsReady) -> None:
+        told = self._told.get(message.key)
+        if told is None:
+            return
+        self._keep(told, message)
+        self._bring(told.listeners.values(), message)
+        told.waiting = {
+            who for who in told.waiting if told.listeners[who].resumes or who not in self._at
+        }
+        self._let_go(message.key)
+        self._stay_within_bounds()
+
+    def _keep(self, told: _Told, message: WordsReady) -> None:
+        self._speech_bytes -= told.speech_bytes
+        outcome = message.outcome
+        told.speech_bytes = 0
+        if isinstance(outcome, TranslationResult):
+            told.speech_bytes = len(outcome.tts_audio)
+        self._speech_bytes += told.speech_bytes
+        told.ready = message
+
+    def _let_go(self, key: RequestId) -> None:
+        """Forget what everybody has."""
+        told = self._told[key]
+        if told.ready is None or told.waiting:
+            return
+        del self._told[key]
+        self._speech_bytes -= told.speech_bytes
+        self.on_settled(told.cut.utterance_index)
+
+    def _stay_within_bounds(self) -> None:
+        """Speech goes first, the oldest first."""
+        if len(self._told) <= _MOST_KEPT and self._speech_bytes <= _SPEECH_KEPT_BYTES:
+            return
+        for key, told in list(self._told.items()):
+            if told.ready is None:
+                continue
+            if len(self._told) > _MOST_KEPT:
+                told.waiting.clear()
+                self._let_go(key)
+            elif self._speech_bytes > _SPEECH_KEPT_BYTES and told.speech_bytes:
+                self._keep(told, WordsReady(key, without_speech(told.ready.outcome)))
+
+    # ---- the way there ----------------------------------------------------------------------
+
+    def _readers_key(self, utterance: Utterance) -> RequestId:
+        return request_id(self._speaker, utterance.spec.utterance_index, utterance.spec.source)
+
+    def _bring(
+        self, listeners: Iterable[Listener], message: WordsCut | WordsReady | WordsCorrected
+    ) -> None:
+        """Tell each listener; speech is turned into PCM16 once for all who want it so."""
+        there = tuple(self._placed(listener) for listener in listeners)
+        transcoder, at_once = self._setup.transcoder, there
+        if (
+            transcoder is not None
+            and not isinstance(message, WordsCut)
+            and has_opus_speech(message.outcome)
+        ):
+            pcm16 = tuple(listener for listener in there if listener.wants_pcm16)
+            at_once = tuple(listener for listener in there if not listener.wants_pcm16)
+            if pcm16:
+                tell(transcoder, TranscodeSpeech(message, pcm16))
+        bring(self._setup.directory, at_once, message)
+
+    def _placed(self, listener: Listener) -> Listener:
+        at = self._at.get(listener.session_id)
+        if at is None or at[0] == listener.instance_id:
+            return listener
+        return replace(listener, instance_id=at[0])
+
+
+def _recognised(outcome: WireOutcome) -> WireOutcome:
+    """Return what who understands the speaker gets: the words alone."""
+    if not isinstance(outcome, TranslationResult):
+        return outcome
+    return outcome.model_copy(update={"text_translated": "", "tts_audio": ""})

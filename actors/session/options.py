@@ -1,0 +1,109 @@
+"""What an operator may set about a session's life. Must not: decide anything."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt
+
+from actors.session.cut import CutReason
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """Life of a session beyond its socket, and what it keeps meanwhile."""
+
+    session_grace_seconds: float = 30.0
+    """Seconds for which a session outlives the loss of its socket."""
+    close_flush_ms: int = 10_000
+    """Milliseconds for which a closing session waits for the outcomes of what was said."""
+    tiny_utterance_ms: int = 1_000
+    """An `utterance` message shorter than this (ms), not cut by hand, is a chunk of a stream."""
+    audio_hold: Literal["result", "sent"] = "result"
+    """Audio is kept until the `result` (a lost node costs no words) or until it was `sent`."""
+    replay_max_outcomes: Annotated[int, Ge(1)] = 200
+    """Delivered outcomes that a resuming client can have again."""
+    replay_max_bytes: int = 8 * 1024 * 1024
+    """Bytes of delivered outcomes kept for a resuming client; speech is dropped before text."""
+    audio_ack_interval_ms: Annotated[int, Ge(1)] = 1_000
+    """Milliseconds between two `audio_ack` to a client that may resume, at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmenterOptions:
+    """When a stream of chunks is cut, and what is too little to be an utterance."""
+
+    pause_ms: Annotated[int, Gt(0)] = 3_000
+    """Milliseconds without audio that end an utterance and its turn."""
+    max_duration_ms: Annotated[int, Gt(0)] = 10_000
+    """Milliseconds of audio at which an utterance is cut while its turn goes on."""
+    max_turn_ms: Annotated[int, Gt(0)] = 30_000
+    """Milliseconds of audio at which a turn ends."""
+    hangover_manual_ms: Annotated[int, Ge(0)] = 60
+    """Milliseconds after the client's final in which a chunk it overtook still joins."""
+    hangover_auto_ms: Annotated[int, Ge(0)] = 0
+    """Milliseconds after reaching a limit of time in which a chunk still joins."""
+    padding_manual_ms: Annotated[int, Ge(0)] = 280
+    """Milliseconds of silence a recogniser adds to what the client ended itself."""
+    padding_auto_ms: Annotated[int, Ge(0)] = 220
+    """Milliseconds of silence a recogniser adds to what was cut by the clock or a close."""
+    short_segment_ms: Annotated[int, Ge(0)] = 400
+    """Milliseconds below which a segment that is silent is no utterance."""
+    max_utterance_bytes: Annotated[int, Gt(0)] = 512_000
+    """Bytes of audio at which an utterance is cut."""
+    silence_rms: Annotated[float, Ge(0)] = 0.003
+    """Loudness below which PCM is silent, as a share of full scale."""
+    silence_opus_bytes: Annotated[float, Ge(0)] = 12
+    """Mean bytes of an opus packet up to which it is silent."""
+
+    def hangover_ms(self, reason: CutReason) -> int:
+        """Return how long a cut waits for what may still come; other reasons have waited."""
+        match reason:
+            case CutReason.MANUAL:
+                return self.hangover_manual_ms
+            case CutReason.MAX_TURN | CutReason.MAX_DURATION:
+                return self.hangover_auto_ms
+            case _:
+                return 0
+
+    def padding_for_ms(self, reason: CutReason) -> int:
+        """Return the silence for the recogniser; none for max_length, which cuts amid a word."""
+        match reason:
+            case CutReason.MANUAL | CutReason.UTTERANCE:
+                return self.padding_manual_ms
+            case CutReason.MAX_LENGTH:
+                return 0
+            case _:
+                return self.padding_auto_ms
+
+
+@dataclass(frozen=True, slots=True)
+class UplinkOptions:
+    """What the uplink of a session needs to know."""
+
+    segmenter: SegmenterOptions
+    tiny_utterance_ms: int
+    job_lifetime_ms: int
+    """From a cut to its job's absolute deadline, in ms."""
+    overdue_ms: int
+    """An outcome that is not here this long after that deadline is not waited for."""
+    audio_ack_interval_ms: int = 1_000
+    """Between two `audio_ack`, at least."""
+    max_open: int = 200
+    """Utterances without an outcome; beyond it they are refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class SequencerOptions:
+    """How long order is worth waiting for."""
+
+    result_gap_ms: Annotated[int, Ge(0)] = 5_000
+    """Milliseconds for which a ready outcome waits for an earlier one, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class DownlinkOptions:
+    """What the downlink of a session needs to know."""
+
+    sequencer: SequencerOptions
+    replay_max_outcomes: int
+    replay_max_bytes: int

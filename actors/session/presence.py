@@ -1,0 +1,92 @@
+"""Presence: which sessions of this process have a socket, and which a client may come back to.
+
+Kept by sessions, read by reception.
+"""
+
+from actors.messages.takeover import SessionFreed
+from actors.ports import Mailbox
+from actors.runtime.actor import tell
+from actors.session.resumption import Resumption
+from protocol.ids import SessionId
+
+
+class Presence:
+    """Attached sessions count against `max_sessions`; detached ones may be attached to.
+
+    Invariant: a session is in at most one of the two. Whether it can be resumed is apart from it.
+    """
+
+    def __init__(self) -> None:
+        self._attached: set[SessionId] = set()
+        self._detached: dict[SessionId, str | None] = {}
+        self._resumptions: dict[SessionId, Resumption] = {}
+        self._waiting: dict[SessionId, list[Mailbox]] = {}
+
+    @property
+    def attached(self) -> int:
+        """How many sessions have a socket."""
+        return len(self._attached)
+
+    @property
+    def detached(self) -> int:
+        """How many sessions wait for their client to come back."""
+        return len(self._detached)
+
+    def attach(self, session_id: SessionId) -> None:
+        """The session has a socket."""
+        self._detached.pop(session_id, None)
+        self._attached.add(session_id)
+
+    def detach(self, session_id: SessionId, tenant_id: str | None) -> None:
+        """The session has lost its socket; one of the same tenant (None: nobody) may name it."""
+        self._attached.discard(session_id)
+        self._detached[session_id] = tenant_id
+        self._tell_waiting(session_id)
+
+    def leave(self, session_id: SessionId) -> None:
+        """The session is over, or takes nothing more."""
+        self._attached.discard(session_id)
+        self._detached.pop(session_id, None)
+        self._tell_waiting(session_id)
+
+    def detached_tenant(self, session_id: SessionId) -> str | None:
+        """Return the tenant whose sockets may name the session; None when nobody may."""
+        return self._detached.get(session_id)
+
+    # ---- sessions whose sockets may be gone -------------------------------------------------
+
+    def may_be_left(self, session_id: SessionId) -> bool:
+        """Return whether the session's socket may be gone without our having heard of it yet.
+
+        Of a client that comes again at once the end is heard a turn of the loop after its next
+        beginning, now and then, and where one of the two is on another instance often.
+        """
+        return session_id in self._attached and session_id not in self._resumptions
+
+    def await_freed(self, session_id: SessionId, asker: Mailbox) -> None:
+        """Tell `asker` `SessionFreed`, once, when the session has lost its socket."""
+        self._waiting.setdefault(session_id, []).append(asker)
+
+    def stop_waiting(self, session_id: SessionId, asker: Mailbox) -> None:
+        """Tell it no more."""
+        waiting = [one for one in self._waiting.pop(session_id, ()) if one is not asker]
+        if waiting:
+            self._waiting[session_id] = waiting
+
+    def _tell_waiting(self, session_id: SessionId) -> None:
+        for asker in self._waiting.pop(session_id, ()):
+            tell(asker, SessionFreed(session_id))
+
+    # ---- sessions that can be resumed -------------------------------------------------------
+
+    def offer(self, session_id: SessionId, resumption: Resumption) -> None:
+        """A client may come back to the session, whether it has a socket or not."""
+        self._resumptions[session_id] = resumption
+
+    def withdraw(self, session_id: SessionId) -> None:
+        """Nobody may come back to the session any more."""
+        self._resumptions.pop(session_id, None)
+
+    def resumption(self, session_id: SessionId) -> Resumption | None:
+        """Return how to come back to a session; None where nobody may."""
+        return self._resumptions.get(session_id)

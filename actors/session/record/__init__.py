@@ -1,0 +1,1 @@
+"""What the store keeps of a session, so that another instance can go on with it."""

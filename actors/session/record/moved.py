@@ -1,0 +1,162 @@
+"""MovedSession: a session that began on another instance, as it is found in the store. Pure.
+
+It says which cuts have their outcome and what it is, and which are open. The client says what it
+has heard last; that counts, too, for an outcome may have been sent and its record be lost.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import from_json
+
+from actors.messages.job import Work
+from actors.session.job_spec import Numbers, spec_of, work_of
+from actors.session.options import UplinkOptions
+from actors.session.profile import Request, SessionProfile, asked_by
+from actors.session.record.saved import DeliveryOrder, SavedCut, SavedSession, cut_of
+from actors.session.record.saved_room import SavedWords
+from actors.session.resumption import TokenMint, TokenNumber
+from protocol.errors import MissingReason
+from protocol.ids import JobId, RequestId
+from storage.job import JobSpec
+from storage.session_replies import Claimed, FollowingJob
+
+_UNRECORDED = 1000
+"""So many outcomes beyond those recorded a client may have heard while the store was away."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownOutcome:
+    """What became of a cut, as far as it is recorded: words, no speech."""
+
+    number: int
+    job_id: JobId
+    utterance_index: int
+    language: str
+    reason: MissingReason | None
+    said: dict[str, Any]
+    """What the record holds besides."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownWords:
+    """What another member of its room said, as it was told: no speech."""
+
+    key: RequestId
+    said: dict[str, Any] | None
+    """The message; None: it was told, and is not kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class MovedSession:
+    """What it takes to go on with a session."""
+
+    profile: SessionProfile
+    mint: TokenMint
+    presented: TokenNumber
+    epoch: int
+    saved: SavedSession
+    outcomes: dict[int, KnownOutcome]
+    """By number of the cut."""
+    words: dict[int, KnownWords]
+    """What others said in its room and it was told, by number."""
+    jobs: dict[JobId, FollowingJob]
+    last_delivery_seq: int
+    """The last outcome that the client has."""
+    are_recorded: bool = True
+    """Outcomes are recorded: what has neither a job nor a record has not begun."""
+
+    @classmethod
+    def of(
+        cls,
+        profile: SessionProfile,
+        token: tuple[TokenMint, TokenNumber],
+        claimed: Claimed,
+        last_delivery_seq: int,
+        *,
+        are_recorded: bool = True,
+    ) -> "MovedSession":
+        """Put together what the store returned."""
+        saved = SavedSession.of(claimed.session_state)
+        return cls(
+            profile,
+            *token,
+            claimed.epoch,
+            saved,
+            _outcomes(saved, claimed),
+            {
+                each.cut: KnownWords(each.words, from_json(each.outcome) if each.outcome else None)
+                for each in claimed.outcomes
+                if each.words is not None
+            },
+            {job.job_id: job for job in claimed.jobs},
+            min(last_delivery_seq, saved.number + _UNRECORDED),
+            are_recorded,
+        )
+
+    def job(self, saved: SavedCut, options: UplinkOptions) -> tuple[JobSpec, Work]:
+        """Return a cut as its job was made, with the time that it has left."""
+        asked = saved.request
+        request = asked_by(self.profile, None) if asked is None else Request.restored(asked)
+        cut = cut_of(saved, options.segmenter.padding_for_ms(saved.reason))
+        job = self.jobs.get(saved.job_id)
+        left_ms = options.job_lifetime_ms if job is None else job.deadline_in_ms
+        numbers = Numbers(saved.job_id, saved.index, self.epoch, saved.number)
+        heard_by = saved.heard_by
+        further = None if heard_by is None else heard_by.further_language
+        return spec_of(self.profile, request, cut, numbers, left_ms), work_of(request, cut, further)
+
+    @property
+    def order(self) -> DeliveryOrder:
+        """Return which cut went out, or goes out, under which number."""
+        return DeliveryOrder(self.saved.passed, dict(self.saved.late))
+
+    @property
+    def count(self) -> int:
+        """How many cuts were made, as far as is known."""
+        return max(self.saved.number, self.last_delivery_seq + len(self.saved.passed))
+
+    def heard(self) -> set[int]:
+        """Return the numbers of the cuts whose outcome the client has."""
+        sequence = self.order.sequence(self.count)
+        return {number for number, seq in sequence.items() if seq <= self.last_delivery_seq}
+
+    def open_words(self) -> dict[int, SavedWords]:
+        """Return what others said and the client was not told, by number."""
+        told = self.words.keys() | self.heard()
+        return {one.number: one for one in self.saved.words if one.number not in told}
+
+    def is_open(self, cut: SavedCut, told_before_ms: int) -> bool:
+        """Return whether a cut that only others hear has no outcome yet.
+
+        Its job goes on, or there never was one: had it ended, that would be recorded. What was cut
+        before `told_before_ms` (Unix ms) ended long ago.
+        """
+        if cut.number in self.outcomes or cut.heard_by is None:
+            return False
+        is_young = cut.heard_by.cut_at_ms >= told_before_ms
+        return cut.job_id in self.jobs or (self.are_recorded and is_young)
+
+
+def _outcomes(saved: SavedSession, claimed: Claimed) -> dict[int, KnownOutcome]:
+    known = {
+        end.number: KnownOutcome(
+            end.number, end.job_id, end.index, end.language, MissingReason(end.reason), {}
+        )
+        for end in saved.ends
+    }
+    for each in claimed.outcomes:
+        if each.words is not None:
+            continue
+        said = from_json(each.outcome)
+        reason = said.get("reason")
+        if each.cut:
+            known[each.cut] = KnownOutcome(
+                each.cut,
+                each.job_id,
+                each.utterance_index,
+                each.language,
+                None if reason is None else MissingReason(reason),
+                said,
+            )
+    return known

@@ -1,0 +1,34 @@
+"""SessionSetup: what every session of a process is given."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from actors.admission import HeldAudio
+from actors.directory import Directory
+from actors.lease import Standing
+from actors.metrics import Metrics
+from actors.room.setup import RoomSetup
+from actors.session.options import DownlinkOptions
+from actors.session.presence import Presence
+from actors.session.uplink.uplink import UplinkOptions
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSetup:
+    """What all sessions of a process have in common."""
+
+    directory: Directory
+    presence: Presence
+    held: HeldAudio
+    metrics: Metrics
+    uplink: UplinkOptions
+    downlink: DownlinkOptions
+    grace_ms: float
+    close_flush_ms: float
+    keep_audio_after_sending: bool
+    """False: a lost node ends the job as `node_lost`, because its audio is gone."""
+    wall_ms: Callable[[], int]
+    """Unix ms, for what peers are told."""
+    standing: Standing = field(default_factory=Standing)
+    rooms: RoomSetup | None = None
+    """None: rooms are not offered."""

@@ -1,0 +1,1 @@
+"""What a speaker says: audio, cut into utterances."""

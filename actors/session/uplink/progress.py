@@ -1,0 +1,281 @@
+"""AudioProgress: which audio of a session may be forgotten by its client, and which has arrived.
+
+Only sessions that asked for `resume` have one. Pure. Must not: hold audio, or know why an
+utterance was cut.
+"""
+
+from bisect import bisect_right
+from math import inf
+
+from protocol.ids import RequestId
+
+_ROUNDING_MS = 0.001
+"""A timer may ring this early, for clocks count in seconds; it must not ring again and again."""
+
+
+class AudioProgress:
+    """Follows each `seq` from its arrival until its utterance has its outcome.
+
+    Settled is what belongs to delivered utterances or to none (silence makes none). The client
+    hears of it at most once per interval, and only when it has grown. All times are monotonic ms.
+    """
+
+    def __init__(self, interval_ms: float) -> None:
+        self._interval_ms = interval_ms
+        self._taken = TakenSeqs()
+        self._tiny = TakenSeqs()
+        self._catch_up = CatchUp()
+        self._unanswered: dict[RequestId, int] = {}
+        """Utterances without a delivered outcome, with the lowest `seq` of each."""
+        self._segment_seq: int | None = None
+        """The lowest `seq` that is not cut yet."""
+        self._has_moved = False
+        """Something was settled since the last look."""
+        self._said_seq = 0
+        self._said_at_ms = -inf
+        self._stored_seq = 0
+        """Up to here the store knows what was cut: another instance will not ask for it again."""
+        self._cut_before = 0
+        """What comes before it was cut elsewhere."""
+        self.lags = False
+        """More is settled than the store knows of."""
+
+    def __repr__(self) -> str:
+        return f"<AudioProgress {self._taken!r}, {len(self._unanswered)} unanswered>"
+
+    @property
+    def next_seq(self) -> int:
+        """The first `seq` that was not taken: from here on the client sends again."""
+        return max(self._taken.first_missing, self._settled_seq())
+
+    @property
+    def end_seq(self) -> int:
+        """The first `seq` that belongs to no cut, nor to what made none."""
+        segment_seq = self._segment_seq
+        end = self._taken.end if segment_seq is None else self._taken.gap_below(segment_seq)
+        return max(end, self._cut_before)
+
+    @property
+    def last_seq(self) -> int:
+        """The highest `seq` taken; 0 before the first."""
+        return max(0, self._taken.end - 1)
+
+    @property
+    def due_ms(self) -> float | None:
+        """When `acknowledge` may have something to say; None while nothing has moved."""
+        return self._said_at_ms + self._interval_ms if self._has_moved else None
+
+    # ---- what arrives -----------------------------------------------------------------------
+
+    def take(self, seq: int) -> bool:
+        """Take a chunk or final; False if it was taken before."""
+        return self._taken.take(seq)
+
+    def take_tiny(self, utterance_index: int) -> bool:
+        """Take a tiny utterance, which counts by its own index; False if it was taken before."""
+        return self._tiny.take(utterance_index)
+
+    def resumed(self, heard_ms: float, now_ms: float) -> None:
+        """The client is back: it sends again, and it may not have heard the last word."""
+        self._catch_up.begin(heard_ms, now_ms)
+        self._said_seq = 0
+        self._has_moved = True
+
+    def is_late(self, heard_ms: float, now_ms: float) -> bool:
+        """Tell whether the chunk that comes now was recorded while the line was down."""
+        return self._catch_up.chunk(heard_ms, now_ms)
+
+    def restore(self, next_seq: int, end_seq: int) -> None:
+        """Begin in the middle: before `next_seq` all is settled, before `end_seq` all was cut."""
+        self._taken.take_below(next_seq)
+        self._catch_up = CatchUp(was_elsewhere=True)
+        self._stored_seq = self._cut_before = end_seq
+
+    # ---- what becomes of it -----------------------------------------------------------------
+
+    def segment(self, first_seq: int | None) -> None:
+        """Note which `seq` is the lowest one not cut yet."""
+        if first_seq != self._segment_seq:
+            self._has_moved = self._has_moved or self._segment_seq is not None
+            self._segment_seq = first_seq
+
+    def cut(self, key: RequestId, first_seq: int | None) -> None:
+        """Note an utterance and its lowest `seq`; None: it has none."""
+        if first_seq is not None:
+            self._unanswered[key] = first_seq
+
+    def answered(self, key: RequestId) -> None:
+        """Note that an utterance's outcome was delivered, or is kept until it can be."""
+        if self._unanswered.pop(key, None) is not None:
+            self._has_moved = True
+
+    def stored(self, end_seq: int) -> None:
+        """The store knows what was cut up to here."""
+        if end_seq > self._stored_seq:
+            self._stored_seq = end_seq
+            self._has_moved = True
+
+    def acknowledge(self, now_ms: float) -> int | None:
+        """Return the `seq` before which all is settled, if the client has to hear of it now.
+
+        What the store does not know is not settled: the client would forget audio that another
+        instance had to ask for.
+        """
+        if not self._has_moved or now_ms < self._said_at_ms + self._interval_ms - _ROUNDING_MS:
+            return None
+        self._has_moved = False
+        settled_seq = self._settled_seq()
+        self.lags = settled_seq > self._stored_seq
+        settled_seq = min(settled_seq, self._stored_seq)
+        if settled_seq <= self._said_seq:
+            return None
+        self._said_seq = settled_seq
+        self._said_at_ms = now_ms
+        return settled_seq
+
+    def _settled_seq(self) -> int:
+        """Return the first `seq` that is not settled.
+
+        A gap right below audio that waits is not settled either: it may be on its way, overtaken.
+        """
+        waiting = min(self._unanswered.values(), default=None)
+        if self._segment_seq is not None:
+            waiting = self._segment_seq if waiting is None else min(waiting, self._segment_seq)
+        return self._taken.end if waiting is None else self._taken.gap_below(waiting)
+
+
+LULL_MS = 2_000.0
+"""A client that sends nothing for so long has nothing left to send again."""
+
+
+LIVE_CHUNKS = 3
+"""One that comes late by itself, because a machine is busy, says nothing."""
+
+
+class CatchUp:
+    """Begins with a resume; ends when as much audio has come as time has passed, or with a lull.
+
+    Where nobody knows when the client was heard last, because another instance heard it, it ends
+    when some chunks in a row have come about as long after the one before as that one lasts.
+
+    All times are monotonic ms; `heard_ms` is the length of all audio of the session so far.
+    """
+
+    __slots__ = (
+        "_behind_at_ms",
+        "_chunk_at_ms",
+        "_heard_before_ms",
+        "_heard_ms",
+        "_is_on",
+        "_live_chunks",
+        "_was_elsewhere",
+    )
+
+    def __init__(self, *, was_elsewhere: bool = False) -> None:
+        self._was_elsewhere = was_elsewhere
+        self._live_chunks = 0
+        self._is_on = False
+        self._chunk_at_ms: float | None = None
+        """When the latest chunk came."""
+        self._behind_at_ms = 0.0
+        """What the client has recorded since then may not have arrived."""
+        self._heard_ms = 0.0
+        self._heard_before_ms = 0.0
+        """What had come before the latest chunk."""
+
+    def __repr__(self) -> str:
+        return f"<CatchUp {'on' if self._is_on else 'off'}>"
+
+    def begin(self, heard_ms: float, now_ms: float) -> None:
+        """The client is back."""
+        self._is_on = True
+        self._heard_ms = heard_ms
+        self._behind_at_ms = -inf if self._chunk_at_ms is None else self._chunk_at_ms
+        self._chunk_at_ms = now_ms
+
+    def chunk(self, heard_ms: float, now_ms: float) -> bool:
+        """Note that a chunk came after so much audio; tell whether it is one sent late."""
+        if self._is_on and self._chunk_at_ms is not None:
+            since_ms = now_ms - self._chunk_at_ms
+            if self._was_elsewhere and self._behind_at_ms == -inf:
+                caught_up = self._comes_live(heard_ms - self._heard_before_ms, since_ms)
+            else:
+                caught_up = heard_ms - self._heard_ms >= now_ms - self._behind_at_ms
+            self._is_on = not caught_up and since_ms < LULL_MS
+        self._chunk_at_ms = now_ms
+        self._heard_before_ms = heard_ms
+        return self._is_on
+
+    def _comes_live(self, lasted_ms: float, since_ms: float) -> bool:
+        """Count chunks at the pace of speech; the first one follows none."""
+        is_live = 0 < lasted_ms <= 2 * since_ms
+        self._live_chunks = self._live_chunks + 1 if is_live else 0
+        return self._live_chunks >= LIVE_CHUNKS
+
+
+MAX_RUNS = 64
+"""Runs kept apart. A client that leaves more gaps than this will not fill the oldest one."""
+
+
+class TakenSeqs:
+    """The taken numbers as runs, from below. In-order senders have one run, however long."""
+
+    __slots__ = ("_ends", "_starts")
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        """One above the last number of each run; below the start of the next one."""
+
+    def __repr__(self) -> str:
+        runs = zip(self._starts, self._ends, strict=True)
+        return f"<TakenSeqs {', '.join(f'{start}-{end - 1}' for start, end in runs)}>"
+
+    @property
+    def end(self) -> int:
+        """One above the highest number taken; 0 before the first."""
+        return self._ends[-1] if self._ends else 0
+
+    @property
+    def first_missing(self) -> int:
+        """The lowest number that was not taken."""
+        return self._ends[0] if self._starts and self._starts[0] == 0 else 0
+
+    def take(self, seq: int) -> bool:
+        """Take a number; False if it was taken before."""
+        starts, ends = self._starts, self._ends
+        run = bisect_right(starts, seq) - 1
+        if run >= 0 and seq < ends[run]:
+            return False
+        joins_before = run >= 0 and ends[run] == seq
+        joins_after = run + 1 < len(starts) and starts[run + 1] == seq + 1
+        if joins_before and joins_after:
+            self._join(run)
+        elif joins_before:
+            ends[run] = seq + 1
+        elif joins_after:
+            starts[run + 1] = seq
+        else:
+            starts.insert(run + 1, seq)
+            ends.insert(run + 1, seq + 1)
+            if len(starts) > MAX_RUNS:
+                self._join(0)
+        return True
+
+    def take_below(self, seq: int) -> None:
+        """Take all numbers below this one; for a beginning in the middle."""
+        if seq > 0 and not self._starts:
+            self._starts.append(0)
+            self._ends.append(seq)
+
+    def gap_below(self, seq: int) -> int:
+        """Return where the gap right below a taken number begins; the number itself without one."""
+        run = bisect_right(self._starts, seq) - 1
+        if run < 0 or self._starts[run] != seq:
+            return seq
+        return self._ends[run - 1] if run else 0
+
+    def _join(self, run: int) -> None:
+        """Make one run of this one and the next."""
+        del self._starts[run + 1]
+        del self._ends[run]

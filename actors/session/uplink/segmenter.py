@@ -1,0 +1,340 @@
+"""Where one session's stream of chunks is cut into utterances.
+
+Pure: audio and times (monotonic ms) go in, cuts come out. It owns the audio until it is cut.
+Must not: know sockets, nodes, jobs or the clock.
+
+The rules, strongest reason first when several hold at once:
+
+- manual: the client said so; max_length: `max_utterance_bytes`; max_turn: `max_turn_ms` of the
+  whole turn; max_duration: `max_duration_ms`; pause: no audio for `pause_ms`.
+- A chunk is never split: the one that reaches a limit belongs to the segment.
+- After manual, max_turn and max_duration a hangover passes before the cut: what comes within it
+  (also a chunk overtaken by its own final) joins the segment. The other reasons have waited
+  enough, or may not wait.
+- An empty segment makes nothing. A short silent one makes nothing. A turn with open segments is
+  the exception: nodes hold their words until the turn's end comes, so it always comes.
+- Times decide, not timers: what a late timer should have cut is cut before a chunk is added.
+"""
+
+from collections.abc import Callable
+from math import inf
+from typing import Final
+
+from actors.session.cut import Cut, CutReason
+from actors.session.options import SegmenterOptions
+from actors.session.uplink.audio_framing import AudioFraming, measure
+from actors.session.uplink.pause_clock import PauseClock
+from actors.session.uplink.segment import Segment, Turn
+from protocol.audio import (
+    TICKS_PER_MS,
+    AudioFormat,
+    audio_ticks,
+    is_silent,
+    pcm_ticks,
+    silence,
+    ticks_to_ms,
+)
+from protocol.ids import TurnId, new_turn_id
+
+__all__ = ["Cut", "CutReason", "Segmenter", "SegmenterOptions"]
+
+CLOSING_SILENCE_MS: Final = 200
+"""What an utterance consists of that only ends its turn: nodes refuse jobs without audio."""
+
+_RANK: Final = {reason: rank for rank, reason in enumerate(CutReason)}
+
+
+class Segmenter:
+    """The uncut audio of one session, its turn and its clocks.
+
+    A turn exists while segments cut by max_duration wait for its end. A reason that waits for
+    its hangover is `_pending`; a stronger one may take its place. `_due_ms` is always the next
+    moment at which time alone cuts, infinite when none does. All times are monotonic ms.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_due_ms",
+        "_framing",
+        "_heard_ticks",
+        "_max_bytes",
+        "_max_ticks",
+        "_new_turn_id",
+        "_options",
+        "_pending",
+        "_segment",
+        "_turn",
+        "_turn_ticks_left",
+    )
+
+    def __init__(
+        self,
+        options: SegmenterOptions,
+        *,
+        audio_format: AudioFormat | None = None,
+        sample_rate_hz: int = 16_000,
+        new_turn_id: Callable[[], TurnId] = new_turn_id,
+    ) -> None:
+        self._options = options
+        self._max_bytes = options.max_utterance_bytes
+        self._max_ticks = options.max_duration_ms * TICKS_PER_MS
+        self._framing = AudioFraming(audio_format, sample_rate_hz)
+        self._clock = PauseClock(options.pause_ms)
+        self._new_turn_id = new_turn_id
+        self._heard_ticks = 0
+        self._segment = Segment()
+        self._pending: CutReason | None = None
+        self._due_ms = inf
+        self._turn: Turn | None = None
+        self._turn_ticks_left = options.max_turn_ms * TICKS_PER_MS
+
+    def __repr__(self) -> str:
+        parts = [repr(self._framing), repr(self._segment), repr(self._turn), repr(self._clock)]
+        if self._due_ms != inf:
+            parts.append(f"{self._pending or CutReason.PAUSE} at {self._due_ms:.0f}")
+        return f"<Segmenter {', '.join(parts)}>"
+
+    @property
+    def deadline_ms(self) -> float | None:
+        """When `poll` has something to do; None while time alone changes nothing."""
+        return None if self._due_ms == inf else self._due_ms
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of audio not yet cut."""
+        return self._segment.held_bytes
+
+    @property
+    def heard_ms(self) -> int:
+        """Milliseconds of audio that came in chunks so far, cut or not."""
+        return ticks_to_ms(self._heard_ticks)
+
+    @property
+    def first_seq(self) -> int | None:
+        """Lowest `seq` that is not cut yet; None without one."""
+        return self._segment.first_seq
+
+    @property
+    def turn(self) -> Turn | None:
+        """The turn that goes on behind the last cut; None: the next cut begins one."""
+        return self._turn
+
+    def restore(self, turn: Turn, now_ms: float) -> None:
+        """Go on with a turn that began elsewhere."""
+        self._begin(turn, now_ms)
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """Hertz, of PCM16 chunks."""
+        return self._framing.sample_rate_hz
+
+    @property
+    def audio_format(self) -> AudioFormat | None:
+        """What the session's chunks are; None before the first one of an undeclared session."""
+        return self._framing.audio_format
+
+    def declare_format(self, audio_format: AudioFormat, sample_rate_hz: int) -> None:
+        """Take the client's word for what its chunks are, unless that was decided before."""
+        self._framing.declare(audio_format, sample_rate_hz)
+
+    def chunk(
+        self, audio: bytes, *, seq: int, is_final: bool, now_ms: float, is_late: bool = False
+    ) -> list[Cut]:
+        """Add a piece of audio (or none), or end the utterance, or both; return what was cut.
+
+        `is_late`: it was said some time ago, so that it came within a hangover means nothing.
+
+        Raises:
+            ProtocolError: the audio does not fit the session's format; nothing was added or cut.
+        """
+        if audio:
+            framing = self._framing
+            ticks = framing.measure(audio) if framing.is_settled else self._weigh(audio)
+        elif is_final:
+            ticks = 0
+        else:
+            return []
+        cuts = self.poll(now_ms) if now_ms > self._due_ms else []
+        if is_late and audio and self._pending is not None:
+            cuts += self._cut(self._pending, now_ms)
+        segment = self._segment
+        if audio:
+            segment.add(audio, ticks, seq, now_ms)
+            self._heard_ticks += ticks
+            pause_due_ms = self._clock.heard(now_ms)
+            if self._pending is None:
+                self._due_ms = pause_due_ms
+        else:
+            segment.note_seq(seq)
+        if is_final:
+            return cuts + self._end(CutReason.MANUAL, now_ms)
+        if segment.held_bytes >= self._max_bytes:
+            return cuts + self._end(CutReason.MAX_LENGTH, now_ms)
+        if segment.ticks >= self._turn_ticks_left:
+            return cuts + self._end(CutReason.MAX_TURN, now_ms)
+        if segment.ticks >= self._max_ticks:
+            return cuts + self._end(CutReason.MAX_DURATION, now_ms)
+        return cuts
+
+    def whole(
+        self, audio: bytes, audio_format: AudioFormat, sample_rate_hz: int, now_ms: float
+    ) -> Cut:
+        """Return an `utterance` message's audio as a cut: a turn of its own, never too short.
+
+        Chunks held are another segment and stay as they are.
+
+        Raises:
+            ProtocolError: the audio is not of the format that the message names.
+        """
+        ticks = measure(audio, audio_format, sample_rate_hz)
+        return Cut(
+            reason=CutReason.UTTERANCE,
+            audio=audio,
+            audio_format=audio_format,
+            sample_rate_hz=sample_rate_hz,
+            duration_ms=ticks_to_ms(ticks),
+            turn_id=self._new_turn_id(),
+            turn_part=0,
+            ends_turn=True,
+            closing=False,
+            first_seq=None,
+            last_seq=None,
+            padding_ms=self._options.padding_for_ms(CutReason.UTTERANCE),
+            first_chunk_at_ms=now_ms,
+        )
+
+    def poll(self, now_ms: float) -> list[Cut]:
+        """Return what time alone has cut: a hangover that passed, or a pause."""
+        if now_ms < self._due_ms:
+            return []
+        return self._cut(self._pending or CutReason.PAUSE, now_ms)
+
+    def excuse_pause(self, now_ms: float, for_ms: float) -> bool:
+        """What was said may wait to be read: a pause that is due by now is not one yet.
+
+        False where no pause is due.
+        """
+        if self._pending is not None or now_ms < self._due_ms or not self._clock.is_running:
+            return False
+        self._due_ms = self._clock.excuse(now_ms, for_ms)
+        return True
+
+    def flush(self, now_ms: float) -> list[Cut]:
+        """Cut what is held because the session ends, and end its turn."""
+        if self._pending is CutReason.MANUAL:
+            return self._cut(CutReason.MANUAL, now_ms)
+        return self._cut(CutReason.SESSION_CLOSE, now_ms)
+
+    def playback_started(self, now_ms: float) -> None:
+        """The client plays speech, its microphone is off: quiet is no pause meanwhile."""
+        self._clock.playback_started(now_ms)
+        self._rearm(now_ms)
+
+    def playback_ended(self, now_ms: float) -> None:
+        """The client is done playing: quiet counts again, on top of the quiet before."""
+        self._clock.playback_ended(now_ms)
+        self._rearm(now_ms)
+
+    def hold_pause(self, now_ms: float) -> None:
+        """The client is gone and may come back: quiet is no pause meanwhile."""
+        self._clock.hold(now_ms)
+        self._rearm(now_ms)
+
+    def release_pause(self, now_ms: float) -> None:
+        """The client is back: quiet counts again, on top of the quiet before."""
+        self._clock.release(now_ms)
+        self._rearm(now_ms)
+
+    def turn_segment_closed(self, turn_id: TurnId, turn_part: int) -> None:
+        """Note that a segment got its outcome: its turn's end need not come for its sake."""
+        if self._turn is not None and self._turn.turn_id == turn_id:
+            self._turn.close(turn_part)
+
+    def _weigh(self, audio: bytes) -> int:
+        """Measure a chunk of a session whose format is not settled, and perhaps settle it."""
+        framing, segment = self._framing, self._segment
+        if framing.weigh(audio):
+            if framing.audio_format is AudioFormat.PCM16:
+                segment.ticks = pcm_ticks(segment.held_bytes, framing.sample_rate_hz)
+            else:
+                segment.drop_audio()  # taken for PCM, it was an opus chunk with broken framing
+        return framing.measure(audio)
+
+    def _rearm(self, now_ms: float) -> None:
+        """Let the pause clock say what is due next, unless a cut waits or is due already."""
+        if self._pending is None and self._due_ms > now_ms:
+            has_end = self._segment.held_bytes or self._turn is not None
+            self._due_ms = self._clock.due_ms if has_end else inf
+
+    def _end(self, reason: CutReason, now_ms: float) -> list[Cut]:
+        """Cut for this reason or begin its hangover; a stronger one that waits, waits on."""
+        pending = self._pending
+        if pending is None or _RANK[reason] < _RANK[pending]:
+            self._pending = pending = reason
+            self._due_ms = now_ms + self._options.hangover_ms(reason)
+        if self._due_ms <= now_ms or self._segment.held_bytes >= self._max_bytes:
+            return self._cut(pending, now_ms)
+        return []
+
+    def _cut(self, reason: CutReason, now_ms: float) -> list[Cut]:
+        """Take what is held, as an utterance if it is one; the next segment begins."""
+        segment, turn = self._segment, self._turn
+        audio = segment.join()
+        goes_on = reason is CutReason.MAX_DURATION
+        is_nothing = not audio or self._is_short_silence(audio)
+        closing = is_nothing and not goes_on and turn is not None and turn.open_parts > 0
+        cuts: list[Cut] = []
+        if closing or not is_nothing:
+            turn = turn or Turn(self._new_turn_id())
+            cuts.append(self._make(reason, audio, turn, closing=closing, now_ms=now_ms))
+        self._begin(turn if goes_on else None, now_ms)
+        return cuts
+
+    def _begin(self, turn: Turn | None, now_ms: float) -> None:
+        """Begin a segment, in this turn or in one yet to come."""
+        if turn is not None:
+            turn.ticks += self._segment.ticks
+        ticks_before = 0 if turn is None else turn.ticks
+        self._turn = turn
+        self._turn_ticks_left = self._options.max_turn_ms * TICKS_PER_MS - ticks_before
+        self._segment = Segment()
+        self._pending = None
+        self._due_ms = inf
+        self._clock.restart(now_ms)
+        self._rearm(now_ms)
+
+    def _is_short_silence(self, audio: bytes) -> bool:
+        options, audio_format = self._options, self._framing.audio_format
+        return (
+            self._segment.ticks < options.short_segment_ms * TICKS_PER_MS
+            and audio_format is not None
+            and is_silent(audio, audio_format, options.silence_rms, options.silence_opus_bytes)
+        )
+
+    def _make(
+        self, reason: CutReason, audio: bytes, turn: Turn, *, closing: bool, now_ms: float
+    ) -> Cut:
+        """Make an utterance of what is held, or of silence when nothing is."""
+        segment, sample_rate_hz = self._segment, self._framing.sample_rate_hz
+        audio_format = self._framing.audio_format or AudioFormat.PCM16
+        audio = audio or silence(audio_format, CLOSING_SILENCE_MS, sample_rate_hz)
+        if audio_format is AudioFormat.OPUS and segment.ticks:
+            ticks = segment.ticks  # walked packet by packet already
+        else:
+            ticks = audio_ticks(audio, audio_format, sample_rate_hz)
+        first_chunk_at_ms = segment.first_chunk_at_ms
+        return Cut(
+            reason=reason,
+            audio=audio,
+            audio_format=audio_format,
+            sample_rate_hz=sample_rate_hz,
+            duration_ms=ticks_to_ms(ticks),
+            turn_id=turn.turn_id,
+            turn_part=turn.open_next(),
+            ends_turn=reason is not CutReason.MAX_DURATION,
+            closing=closing,
+            first_seq=segment.first_seq,
+            last_seq=segment.last_seq,
+            padding_ms=self._options.padding_for_ms(reason),
+            first_chunk_at_ms=now_ms if first_chunk_at_ms is None else first_chunk_at_ms,
+        )

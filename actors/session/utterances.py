@@ -1,0 +1,131 @@
+"""The open utterances of one session, and the audio that they hold.
+
+Audio belongs to its session until the utterance has its outcome, and is nowhere else.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from actors.messages.job import Work
+from actors.room.audience import Readers, Track
+from actors.session.cut import CutReason
+from protocol.ids import JobId
+from storage.job import JobSpec
+
+
+@dataclass(slots=True)
+class Utterance:
+    """What was said and is not answered yet, in one target language."""
+
+    spec: JobSpec
+    work: Work
+    reason: CutReason
+    audio: bytes | None
+    """The segment as it goes to a node; None when it was let go of after sending."""
+    cut_at_ms: float
+    """Monotonic ms."""
+    begun_at_ms: float
+    """When its first audio came, monotonic ms."""
+    turn_cut_at_ms: float = 0.0
+    """When its turn was cut last, monotonic ms: from there on its deadline counts."""
+    uplink_ms: int | None = None
+    """How long the last chunk took from the client, by the client's clock; None: it did not say."""
+    is_repeatable: bool = False
+    """The client may ask for its outcome again: it came under an index of the client's own."""
+    track: Track | None = None
+    """Set in a room: who hears it in this language; None: the speaker."""
+    readers: Readers | None = None
+    """Set in a room: who understands the speaker. Shared by the jobs of what was said."""
+
+    awaits_replay: bool = False
+    """It was cut elsewhere: its audio comes when the client sends it again."""
+    has_job: bool = True
+    """False: it was cut elsewhere and never dispatched."""
+    wanted_attempt: int | None = None
+    """While it awaits that: the attempt for which a node wants it."""
+    end_seq: int = 0
+    """Audio before it is cut, as the store knows with this utterance."""
+
+    @property
+    def is_for_speaker(self) -> bool:
+        """Whether its outcome goes to the speaker."""
+        return self.track is None or self.track.for_speaker
+
+
+class OpenUtterances:
+    """Utterances without an outcome, by job. Invariant: `held_bytes` is the sum of their audio.
+
+    What was said is held once, in however many languages: until the last of its jobs lets go.
+    """
+
+    def __init__(self) -> None:
+        self._by_job: dict[JobId, Utterance] = {}
+        self.held_bytes = 0
+        self._holders: dict[int, int] = {}
+        """Utterance index to how many of its jobs hold the audio, where there are several."""
+        self.waiting_since_ms: float | None = None
+        """The earliest `turn_cut_at_ms`; None while nothing is open."""
+
+    def __len__(self) -> int:
+        return len(self._by_job)
+
+    def __iter__(self) -> Iterator[Utterance]:
+        return iter(self._by_job.values())
+
+    def get(self, job_id: JobId) -> Utterance | None:
+        """Return the utterance; None once it has its outcome."""
+        return self._by_job.get(job_id)
+
+    def add(self, utterance: Utterance) -> None:
+        """Hold an utterance until its outcome; the open ones of its turn live as long as it."""
+        self._by_job[utterance.spec.job_id] = utterance
+        for open_ in self if utterance.spec.turn_part else (utterance,):
+            if open_.spec.turn_id == utterance.spec.turn_id:
+                open_.turn_cut_at_ms = utterance.cut_at_ms
+        self._look_who_waits()
+        self._hold(utterance)
+
+    def close(self, job_id: JobId) -> Utterance | None:
+        """Let go of the utterance and its audio; None when it was closed before."""
+        utterance = self._by_job.pop(job_id, None)
+        if utterance is not None:
+            self.release(utterance)
+            self._look_who_waits()
+        return utterance
+
+    def _look_who_waits(self) -> None:
+        since = [utterance.turn_cut_at_ms for utterance in self._by_job.values()]
+        self.waiting_since_ms = min(since, default=None)
+
+    def fill(self, utterance: Utterance, audio: bytes) -> None:
+        """The audio of an utterance that was cut elsewhere is here."""
+        utterance.audio = audio
+        utterance.awaits_replay = False
+        self._hold(utterance)
+
+    def release(self, utterance: Utterance) -> None:
+        """Let go of the audio alone."""
+        index, audio = utterance.spec.utterance_index, utterance.audio
+        if audio is None:
+            return
+        utterance.audio = None
+        holders = self._holders.get(index, 1) - 1
+        if holders == 0:
+            self._holders.pop(index, None)
+            self.held_bytes -= len(audio)
+        else:
+            self._holders[index] = holders
+
+    def has_said(self, utterance_index: int) -> bool:
+        """Whether a job of this utterance is open."""
+        return any(open_.spec.utterance_index == utterance_index for open_ in self)
+
+    def _hold(self, utterance: Utterance) -> None:
+        index, audio = utterance.spec.utterance_index, utterance.audio
+        if audio is None:
+            return
+        holders = self._holders.get(index, 0) + 1
+        if holders == 1:
+            self.held_bytes += len(audio)
+        if utterance.track is not None:
+            self._holders[index] = holders

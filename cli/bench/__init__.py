@@ -1,0 +1,1 @@
+"""`run.py bench`: measure, and show what was measured."""

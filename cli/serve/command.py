@@ -1,0 +1,144 @@
+"""The command `serve`: one scheduler process from its settings to its last line.
+
+Owns the order in which things start and stop. It must not decide anything about speech or jobs.
+"""
+
+import asyncio
+import gc
+import importlib
+import importlib.util
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from loguru import logger
+
+from actors.runtime.actor import ActorFailed
+from cli.commands import summary
+from cli.logs import configure_logs
+from cli.serve.banner import banner_of
+from cli.serve.scheduler import Scheduler
+from cli.settings.arguments import parse
+from cli.settings.error import SettingsError
+from cli.settings.settings import Settings
+from protocol.ids import InstanceId
+from storage.embedded.process import StoreUnusable
+from storage.embedded.server import RunningStore, start_store
+
+_GC_THRESHOLDS = (50_000, 20, 100)
+"""A full collection takes a tenth of a second with 10,000 sessions, so it has to be rare."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the scheduler that the arguments, the environment and the TOML file describe."""
+    arguments = parse(argv, summary())
+    settings = Settings.load(arguments.flags, arguments.config)
+    configure_logs(settings.logs)
+    return serve(settings)
+
+
+def serve(settings: Settings) -> int:
+    """Run one scheduler, or several behind one port, until told to stop; return the status."""
+    try:
+        store = start_store(settings.store)  # it blocks, so it comes before the loop
+    except StoreUnusable as error:
+        raise SettingsError(str(error)) from error
+    with store:
+        if settings.instance.workers > 1:
+            from cli.serve.workers import run_workers  # noqa: PLC0415 - one process needs none of it
+
+            return run_workers(settings, store)
+        return with_loop(lambda: _alone(settings, store))
+
+
+def with_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    """Run a coroutine on the fastest loop there is."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(main())
+
+
+async def _alone(settings: Settings, store: RunningStore) -> int:
+    """Be the only scheduler of this process."""
+    stop = StopSignals(store.close)
+    instance_id = InstanceId(settings.instance.instance_id or f"i-{secrets.token_hex(4)}")
+    scheduler = Scheduler(settings, instance_id, store.url, stop.on_escalate)
+
+    def announce() -> None:
+        banner = banner_of(settings, instance_id, scheduler.gateway.port, store)
+        sys.stdout.write(f"{banner}\n")
+        sys.stdout.flush()
+
+    return await run_scheduler(scheduler, settings, stop, announce)
+
+
+async def run_scheduler(
+    scheduler: Scheduler, settings: Settings, stop: "StopSignals", announce: Callable[[], None]
+) -> int:
+    """Start the rooms, say so, wait for a signal, drain, stop them; return the exit status."""
+    try:
+        await _open_the_door(scheduler, settings)
+        gc.collect()
+        gc.freeze()  # what lives as long as the process is not looked at again
+        gc.set_threshold(*_GC_THRESHOLDS)
+        announce()
+        await stop.wait()
+        await scheduler.drain()
+    finally:
+        await scheduler.stop()
+    return 1 if stop.failed else 0
+
+
+async def _open_the_door(scheduler: Scheduler, settings: Settings) -> None:
+    try:
+        await scheduler.start()
+    except StoreUnusable as error:
+        raise SettingsError(str(error)) from error
+    except OSError as error:
+        where = f"{settings.gateway.host}:{settings.gateway.port}"
+        raise SettingsError(f"cannot listen on {where}: {error.strerror or error}") from error
+
+
+class StopSignals:
+    """SIGTERM and SIGINT: the first asks for an orderly end, a second ends the process at once."""
+
+    def __init__(self, on_second: Callable[[], object] = lambda: None) -> None:
+        """Take signals from now on; `on_second` is what must still be done before a sudden end."""
+        self.failed = False
+        """True when it was not a signal that asked."""
+        self._asked = asyncio.Event()
+        self._on_second = on_second
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal, number)
+
+    async def wait(self) -> None:
+        """Return when an orderly end was asked for."""
+        await self._asked.wait()
+
+    def ask(self) -> None:
+        """Ask for an orderly end."""
+        self._asked.set()
+
+    def on_escalate(self, failure: ActorFailed) -> None:
+        """An actor that the process cannot do without fails again and again: end it in order."""
+        logger.critical("giving up", actor=failure.actor_class.__name__)
+        self.failed = True
+        self._asked.set()
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if self._asked.is_set():
+            self._on_second()
+            os._exit(128 + number)
+        logger.bind(signal=number.name).info("stopping; running jobs may finish")
+        self._asked.set()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    if importlib.util.find_spec("uvloop") is None:
+        return asyncio.new_event_loop
+    factory: Callable[[], asyncio.AbstractEventLoop]
+    factory = importlib.import_module("uvloop").new_event_loop
+    return factory

@@ -1,0 +1,64 @@
+"""Membership: an instance's place among those that share its store."""
+
+import asyncio
+
+from loguru import logger
+
+from actors.lease import Lease
+from cli.settings.error import SettingsError
+from storage.instances import InstanceRepository
+from storage.keys import SCHEMA
+from storage.replies import Alive, Incompatible
+from storage.store import StorageUnavailable, Store
+
+_RETIRE_SECONDS = 1.0
+"""For so long a shutdown waits for the store to take the lease back."""
+
+
+class Membership:
+    """Joins and leaves; in between the instance's actor keeps the lease."""
+
+    def __init__(
+        self, store: Store, instances: InstanceRepository, lease: Lease, lease_ms: int
+    ) -> None:
+        self._store = store
+        self._instances = instances
+        self._lease = lease
+        self._lease_ms = lease_ms
+
+    async def join(self) -> None:
+        """Take the lease before anybody connects; a store that is away is waited for later.
+
+        Raises:
+            SettingsError: The store holds keys in a layout that this program does not know.
+        """
+        asked_at_ms = asyncio.get_running_loop().time() * 1000
+        beats = [self._instances.beat(self._lease_ms, cell) for cell in self._store.cells.all]
+        try:
+            agreed, first, *_ = await self._store.run([self._instances.agree_schema(), *beats])
+        except StorageUnavailable as error:
+            logger.warning("the store does not answer; not ready until it does", error=str(error))
+            return
+        if isinstance(agreed, Incompatible):
+            raise SettingsError(
+                f"the store holds keys of schema {agreed.schema}; this program needs {SCHEMA}"
+            )
+        self._lease.renew(asked_at_ms, self._lease_ms)
+        if isinstance(first, Alive):
+            self._lease.secret = first.secret
+
+    async def has_others(self) -> bool:
+        """Return whether another instance is alive; not, when the store does not say so."""
+        try:
+            return bool(await self._instances.others())
+        except StorageUnavailable:
+            return False
+
+    async def retire(self) -> None:
+        """Give the lease back: what is left here is cleared up at once, not after it lapses."""
+        beats = [self._instances.beat(0, cell) for cell in self._store.cells.all]
+        try:
+            async with asyncio.timeout(_RETIRE_SECONDS):
+                await self._store.run(beats)
+        except (StorageUnavailable, TimeoutError) as error:
+            logger.warning("the lease was not given back", error=str(error))

@@ -1,0 +1,1 @@
+"""Every setting: flag, environment variable and TOML key."""

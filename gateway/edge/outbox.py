@@ -1,0 +1,83 @@
+"""The way out to one peer. It owns the bound on what waits there; it must not know what it sends.
+
+A message is encoded once and written at once: the transport's buffer is the only queue. A peer is
+judged by what it did not take when it was offered, before more is written: neither one large
+message nor many in one turn of the loop say that it does not read.
+"""
+
+from typing import Any
+
+from gateway.edge.upgrade import Connection
+from protocol.codec import encode_utf8
+from protocol.errors import CloseCode
+from protocol.wire import WireMessage
+
+_MOST_KEPT_ERRORS = 20
+
+
+class SocketOutbox:
+    """Implements `Outbox` on a socket. Outlives it: then it takes nothing. Never raises."""
+
+    __slots__ = ("_connection", "_first_is_due", "_kept", "_max_bytes")
+
+    def __init__(self, connection: Connection, max_bytes: int) -> None:
+        self._connection = connection
+        self._max_bytes = max_bytes
+        self._first_is_due = False
+        self._kept: list[WireMessage] | None = None
+
+    def __repr__(self) -> str:
+        return f"<SocketOutbox {self._connection.unsent_bytes} of {self._max_bytes} bytes>"
+
+    @property
+    def is_backed_up(self) -> bool:
+        """True from half of the bound on."""
+        return self._connection.unsent_bytes > self._max_bytes // 2
+
+    @property
+    def is_unread(self) -> bool:
+        """True while what the peer has sent waits to be read."""
+        return self._connection.is_paused
+
+    def send(self, message: Any) -> bool:
+        """Write a wire message; False when the socket is gone, closing or has just been closed."""
+        sent = self._write(message)
+        if self._first_is_due:
+            self.expect_none()
+        return sent
+
+    def close(self, code: int, reason: str) -> None:
+        """Close the socket after what was sent."""
+        self._release()
+        self._connection.close(code, reason)
+
+    def expect_first(self) -> None:
+        """Let the next `send` be the first frame out: what the gateway says waits for it."""
+        self._first_is_due = True
+
+    def expect_none(self) -> None:
+        """No first frame comes: what waited for it goes out."""
+        self._first_is_due = False
+        self._release()
+
+    def say(self, message: WireMessage) -> None:
+        """Write a message of the gateway itself, after a first frame that is still to come."""
+        if not self._first_is_due:
+            self._write(message)
+            return
+        if self._kept is None:
+            self._kept = []
+        if len(self._kept) < _MOST_KEPT_ERRORS:
+            self._kept.append(message)
+
+    def _release(self) -> None:
+        kept, self._kept = self._kept, None
+        for message in kept or ():
+            self._write(message)
+
+    def _write(self, message: Any) -> bool:
+        connection = self._connection
+        if connection.refused_bytes > self._max_bytes:
+            connection.close(CloseCode.RECEIVER_TOO_SLOW, "receiver does not read")
+            return False
+        return connection.send_text(encode_utf8(message))

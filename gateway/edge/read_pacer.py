@@ -1,0 +1,79 @@
+"""When one socket is read: not while an inbox is full, and not before its audio is paid for.
+
+It owns the reasons for not reading; the connection owns how. It must not look at messages.
+"""
+
+import asyncio
+from typing import Any
+
+from actors.ports import Mailbox
+from actors.runtime.actor import inbox_of
+from actors.runtime.inbox import LoopInbox
+from gateway.edge.upgrade import Connection
+
+
+class Reader:
+    """Pauses its connection while any reason holds and resumes it with the last one's end."""
+
+    __slots__ = ("_connection", "_inbox", "_is_held", "_loop", "_timer", "_waits_for_room")
+
+    def __init__(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
+        self._connection = connection
+        self._loop = loop
+        self._inbox: LoopInbox[Any] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._waits_for_room = False
+        self._is_held = False
+
+    def __repr__(self) -> str:
+        why = [" inbox is full"] * self._waits_for_room + [" rests"] * (self._timer is not None)
+        why += [" is held"] * self._is_held
+        return f"<Reader{','.join(why)}>"
+
+    def watch(self, ref: Mailbox) -> None:
+        """Read for this actor from now on."""
+        self._inbox = inbox_of(ref)
+
+    def check(self) -> None:
+        """Stop reading if the inbox is full, until half of it is empty or its actor is gone."""
+        inbox = self._inbox
+        if inbox is not None and inbox.is_full and not self._waits_for_room:
+            self._waits_for_room = True
+            self._connection.pause()
+            inbox.on_room(self._on_room)
+
+    def rest(self, wait_ms: float) -> None:
+        """Stop reading for this long; a later call counts from now."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(wait_ms / 1000, self._on_rested)
+        self._connection.pause()
+
+    def hold(self) -> None:
+        """Stop reading until `let_go`."""
+        self._is_held = True
+        self._connection.pause()
+
+    def let_go(self) -> None:
+        """Read on, if nothing else is against it."""
+        self._is_held = False
+        self._go_on()
+
+    def close(self) -> None:
+        """The connection is gone: nothing has to be resumed."""
+        self._inbox = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _on_room(self) -> None:
+        self._waits_for_room = False
+        self._go_on()
+
+    def _on_rested(self) -> None:
+        self._timer = None
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if not self._waits_for_room and self._timer is None and not self._is_held:
+            self._connection.resume()

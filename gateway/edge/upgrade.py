@@ -1,0 +1,118 @@
+"""What an edge connection is given: what becomes of its request, and who takes its messages.
+
+It owns the contract between one connection, the handler of its path and the server. It must not
+know any path or message.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from websockets.http11 import Request, Response
+
+from gateway.edge.read_queue import Turnstile
+
+
+class Connection(Protocol):
+    """A peer's socket as its handler and its outbox see it."""
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether messages can be sent."""
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What the peer has not taken yet."""
+
+    @property
+    def refused_bytes(self) -> int:
+        """What the peer has been offered and has not taken."""
+
+    @property
+    def is_paused(self) -> bool:
+        """Tell whether the peer's bytes wait unread, so that its silence means nothing."""
+
+    def send_text(self, data: bytes) -> bool:
+        """Write one text message (UTF-8); False when the socket is closing or gone."""
+
+    def send_binary(self, data: bytes) -> bool:
+        """Write one binary message; False when the socket is closing or gone."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Start the closing handshake after what was sent; what arrives from now on is ignored."""
+
+    def pause(self) -> None:
+        """Stop reading; what was read already is kept until `resume`."""
+
+    def resume(self) -> None:
+        """Hand over what was kept, then read on."""
+
+
+class SocketHandler(Protocol):
+    """What a path does with its connection. Called on the loop, never after `connection_lost`."""
+
+    def text_received(self, data: bytes) -> None:
+        """Take a text message: UTF-8, checked if the policy says so."""
+
+    def binary_received(self, data: bytes) -> None:
+        """Take a binary message."""
+
+    def connection_lost(self) -> None:
+        """The connection is gone; nothing can be sent any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class SocketPolicy:
+    """What a path allows its peers."""
+
+    max_message_bytes: int
+    """A longer message closes the socket with 1009."""
+    strict_text: bool
+    """Text that is not UTF-8 closes the socket with 1007 (RFC 6455 section 8.1)."""
+    keepalive: bool
+    """The peer is pinged, and gone when it does not answer. Else only the kernel probes it."""
+    queues: bool = False
+    """The peer is read in turns when there is too much to do. Else what it sends comes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """The request may become a WebSocket."""
+
+    policy: SocketPolicy
+    open: Callable[[Connection], SocketHandler]
+    """Called once, when the handshake is written."""
+
+
+Answer = Upgrade | Response | Awaitable[Response]
+
+
+class EdgeOwner(Protocol):
+    """The server a connection belongs to."""
+
+    open_timeout_s: float
+    """Seconds that a peer has for its request."""
+    close_timeout_s: float
+    """Seconds that a peer has to close after we did."""
+    door: Turnstile
+    """Where requests wait that may."""
+    reading: Turnstile
+    """Where what an upgraded peer sends waits, if its policy says so."""
+
+    def may_wait(self, start: bytes) -> bool:
+        """Tell whether the request that begins so has to wait at the door."""
+
+    def answer(self, request: Request) -> Answer:
+        """Decide about a request; never blocks, never raises."""
+
+    def connected(self, connection: Any) -> None:
+        """A TCP connection exists."""
+
+    def upgraded(self, connection: Any, policy: SocketPolicy) -> None:
+        """It is a WebSocket now."""
+
+    def disconnected(self, connection: Any) -> None:
+        """It is gone."""
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run an answer that takes a while; cancelled when the server closes."""

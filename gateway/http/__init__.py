@@ -1,0 +1,1 @@
+"""Answers to plain HTTP requests on the same port."""

@@ -1,0 +1,186 @@
+"""The process's figures in Prometheus' text format.
+
+It owns counters as plain numbers and shows them when asked: counting costs 0.1 to 0.3 µs, against
+0.5 to 1.5 for the library's own counters with a label. It must not know who counts or why.
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from actors.metrics import Gauge
+from actors.runtime.actor import dead_letters, inbox_depths
+from gateway.edge.loop_lag import LoopLag
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_STORE_SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5)
+_ASSIGN_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 5.0, 10.0)
+_RESULT_SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0)
+
+_GAUGES = {
+    Gauge.SESSIONS: "Sessions that live here, detached ones included",
+    Gauge.NODES: "Nodes connected here",
+    Gauge.OPEN_SLOTS: "Slots in use on the nodes connected here",
+    Gauge.AUDIO_BYTES_HELD: "Uplink audio in memory, in bytes",
+    Gauge.OVERLOAD_LEVEL: "0, 1: no further sessions, 2: sessions are read more slowly, too",
+    Gauge.SOCKETS_WAITING: "Sockets of clients with bytes that wait for their turn",
+    Gauge.SOCKETS_RELAYED: "Sockets of clients here whose sessions are on other instances",
+    Gauge.LINKS: "Other instances that something was sent to",
+}
+
+
+class _Histogram:
+    """How often values fell into which range."""
+
+    __slots__ = ("_bounds", "_counts", "_sum")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+
+    def observe(self, value: float) -> None:
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    def family(self, name: str, text: str) -> Metric:
+        buckets = []
+        below = 0
+        for bound, count in zip((*self._bounds, "+Inf"), self._counts, strict=True):
+            below += count
+            buckets.append((str(bound), float(below)))
+        return HistogramMetricFamily(name, text, buckets=buckets, sum_value=self._sum)
+
+
+class PrometheusMetrics(Collector):
+    """Implements `Metrics`. One per process; used on the loop's thread alone."""
+
+    def __init__(self, loop_lag: LoopLag) -> None:
+        self._loop_lag = loop_lag
+        self._jobs: Counter[str] = Counter()
+        self._cuts: Counter[str] = Counter()
+        self._scripts: Counter[str] = Counter()
+        self._bad_messages: Counter[str] = Counter(session=0, node=0)
+        self._refused_sessions: Counter[str] = Counter(overloaded=0)
+        self._link_frames: Counter[str] = Counter(sent=0, resent=0, received=0, repeated=0)
+        self._link_bytes: Counter[str] = Counter(sent=0, received=0)
+        self._link_dropped = 0
+        self._stale_results = 0
+        self._round_trips = 0
+        self._store_s = _Histogram(_STORE_SECONDS)
+        self._assign_s = _Histogram(_ASSIGN_SECONDS)
+        self._result_s = _Histogram(_RESULT_SECONDS)
+        self._gauges: dict[Gauge, Callable[[], float]] = {}
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+
+    # ---- counting ---------------------------------------------------------------------------
+
+    def job_ended(self, outcome: str) -> None:
+        """A job got its outcome: `completed`, or the reason why there is none."""
+        self._jobs[outcome] += 1
+
+    def stale_result(self) -> None:
+        """A result came for an attempt that had been given up."""
+        self._stale_results += 1
+
+    def cut_made(self, reason: str) -> None:
+        """An utterance was cut."""
+        self._cuts[reason] += 1
+
+    def final_to_assign(self, elapsed_ms: float) -> None:
+        """An utterance reached a node this long after its cut."""
+        self._assign_s.observe(elapsed_ms / 1000)
+
+    def final_to_result(self, elapsed_ms: float) -> None:
+        """An utterance's outcome went out this long after its cut."""
+        self._result_s.observe(elapsed_ms / 1000)
+
+    def script_run(self, script: str, count: int = 1) -> None:
+        """A script ran in the store."""
+        self._scripts[script] += count
+
+    def round_trip(self, seconds: float, calls: int = 1) -> None:
+        """The store answered a pipeline; how many calls it had, the scripts' counters say."""
+        del calls
+        self._round_trips += 1
+        self._store_s.observe(seconds)
+
+    def bad_message(self, socket: str) -> None:
+        """A peer sent what could not be used, on the `session` or the `node` socket."""
+        self._bad_messages[socket] += 1
+
+    def session_refused(self, reason: str) -> None:
+        """A session was turned away."""
+        self._refused_sessions[reason] += 1
+
+    def link_sent(self, size: int, *, again: bool) -> None:
+        """A frame of so many bytes went to another instance, for the first time or again."""
+        self._link_frames["resent" if again else "sent"] += 1
+        self._link_bytes["sent"] += size
+
+    def link_received(self, size: int, *, again: bool) -> None:
+        """A frame of so many bytes came from another instance, new or had before."""
+        self._link_frames["repeated" if again else "received"] += 1
+        self._link_bytes["received"] += size
+
+    def link_dropped(self) -> None:
+        """A message to or from another instance reached nobody."""
+        self._link_dropped += 1
+
+    def watch(self, gauge: Gauge, read: Callable[[], float]) -> None:
+        """Read this gauge from here from now on."""
+        self._gauges[gauge] = read
+
+    # ---- showing ----------------------------------------------------------------------------
+
+    def text(self) -> bytes:
+        """Return everything in the text format."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the families; called by the registry."""
+        for gauge, text in _GAUGES.items():
+            if gauge in self._gauges:
+                yield GaugeMetricFamily(f"lingua_{gauge}", text, value=self._gauges[gauge]())
+        lag_s = self._loop_lag.worst_s
+        yield GaugeMetricFamily("lingua_loop_lag_seconds", "Worst of the last 5 to 10 s", lag_s)
+        depth = GaugeMetricFamily("lingua_mailbox_depth", "Waiting messages", labels=["actor"])
+        for actor, waiting in inbox_depths().items():
+            depth.add_metric([actor], waiting)
+        yield depth
+        yield from self._counters()
+        yield self._store_s.family("lingua_store_seconds", "Time for one round trip to the store")
+        yield self._assign_s.family("lingua_final_to_assign_seconds", "From cut to node")
+        yield self._result_s.family("lingua_final_to_result_seconds", "From cut to outcome")
+
+    def _counters(self) -> Iterator[Metric]:
+        yield _labelled("lingua_jobs", "Jobs by how they ended", "outcome", self._jobs)
+        yield _labelled("lingua_cuts", "Utterances by why they were cut", "reason", self._cuts)
+        yield _labelled("lingua_scripts", "Scripts run in the store", "script", self._scripts)
+        yield _labelled("lingua_bad_messages", "Refused messages", "socket", self._bad_messages)
+        refused = self._refused_sessions
+        yield _labelled("lingua_sessions_refused", "Sessions turned away", "reason", refused)
+        yield _labelled("lingua_link_frames", "Frames on links", "what", self._link_frames)
+        yield _labelled("lingua_link_bytes", "Bytes on links", "what", self._link_bytes)
+        for name, text, value in (
+            ("lingua_link_dropped", "Messages between instances given up", self._link_dropped),
+            ("lingua_stale_results", "Results of attempts given up", self._stale_results),
+            ("lingua_store_round_trips", "Pipelines sent to the store", self._round_trips),
+            ("lingua_dead_letters", "Messages to actors that had ended", dead_letters()),
+        ):
+            yield CounterMetricFamily(name, text, value=value)
+
+
+def _labelled(name: str, text: str, label: str, counts: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=[label])
+    for value, count in counts.items():
+        family.add_metric([value], count)
+    return family

@@ -1,0 +1,1 @@
+"""Connections between instances (`/ws/peer`)."""

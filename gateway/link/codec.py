@@ -1,0 +1,111 @@
+"""How actors' messages cross between instances: fields as JSON, audio raw behind them.
+
+It owns the list of what may cross. The messages themselves are the actors' own dataclasses, checked
+when they arrive; an instance of another version may send more fields, which are passed over, or
+messages that are not known here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from actors.messages.job import (
+    AssignJob,
+    JobAccepted,
+    JobUndelivered,
+    KeepJob,
+    PartialArrived,
+    ResultArrived,
+    WithdrawJob,
+    Work,
+)
+from actors.messages.link import LinkBeat
+from actors.messages.room import (
+    RoomChanged,
+    SignalRelayed,
+    WordsCorrected,
+    WordsCut,
+    WordsReady,
+    WordsTaken,
+)
+from actors.ports import Mailbox
+from protocol.ids import InstanceId, SessionId
+from protocol.peer import Address, Parcel, PeerProtocolError
+from storage.job import JobSpec
+
+SessionWay = Callable[[InstanceId, SessionId], Mailbox | None]
+"""Finds the way to a session's actor on an instance."""
+
+_CROSSING = (
+    *(WithdrawJob, KeepJob, LinkBeat),
+    *(ResultArrived, JobAccepted, JobUndelivered, PartialArrived),
+    *(RoomChanged, WordsCut, WordsReady, WordsCorrected, WordsTaken, SignalRelayed),
+)
+"""Messages that cross as they are. An assignment crosses without its session's mailbox."""
+
+_ASSIGNMENT = AssignJob.__name__
+
+
+@dataclass(frozen=True, slots=True)
+class _Assignment:
+    """An assignment without its audio, which is behind it, and with a name for its owner."""
+
+    spec: JobSpec
+    work: Work
+    attempt: int
+    session_name: int
+    owner: InstanceId
+
+
+class _Nobody:
+    """Stands for a session that there is no way to."""
+
+    def tell(self, message: Any) -> None:
+        """Lose the message: partial texts are worth nothing later."""
+
+
+_adapters: dict[str, TypeAdapter[Any]] = {
+    message.__name__: TypeAdapter(message) for message in _CROSSING
+}
+_assignment = TypeAdapter(_Assignment)
+
+
+def pack(address: Address, message: Any) -> Parcel:
+    """Return a message as it crosses; the audio is not copied.
+
+    Raises:
+        KeyError: It is none that may cross: a bug.
+    """
+    if isinstance(message, AssignJob):
+        head = _Assignment(
+            message.spec, message.work, message.attempt, message.session_name, message.owner
+        )
+        return Parcel(str(address), _ASSIGNMENT, _assignment.dump_json(head), message.audio)
+    kind = type(message).__name__
+    return Parcel(str(address), kind, _adapters[kind].dump_json(message))
+
+
+def unpack_parcel(parcel: Parcel, session_way: SessionWay) -> Any:
+    """Return the message; None for a kind that this version does not know.
+
+    Raises:
+        PeerProtocolError: It is not what it says.
+    """
+    try:
+        if parcel.kind == _ASSIGNMENT:
+            return _assign_job(_assignment.validate_json(parcel.head), parcel.body, session_way)
+        adapter = _adapters.get(parcel.kind)
+        return None if adapter is None else adapter.validate_json(parcel.head)
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False)[0]
+        message = f"{parcel.kind}: {fault['loc']} {fault['type']}"
+        raise PeerProtocolError(message) from None
+
+
+def _assign_job(head: _Assignment, audio: bytes, session_way: SessionWay) -> AssignJob:
+    session = session_way(head.owner, head.spec.session_id) or _Nobody()
+    return AssignJob(
+        session, head.spec, head.work, head.attempt, audio, head.session_name, head.owner
+    )

@@ -1,0 +1,121 @@
+"""Where other instances bring clients whose sessions are here.
+
+It owns the judgement of who may have a session, which is reception's, and the end of a relay that
+stands for a socket: to a session it is one. It must not know how the caller proved itself: the port
+for other instances does.
+"""
+
+from http import HTTPStatus
+
+from loguru import logger
+from websockets.http11 import Request
+
+from actors.messages.takeover import SocketLeaves
+from actors.reception import NOTHING_WAITS, OpenedSession, Refused
+from actors.runtime.actor import tell
+from gateway.edge.keepalive import Keepalive, Pinged
+from gateway.edge.read_queue import Turnstile
+from gateway.edge.upgrade import Answer, Connection, SocketHandler, SocketPolicy, Upgrade
+from gateway.http.answers import refuse
+from gateway.ports import Caller
+from gateway.session_socket import SessionSocket
+from gateway.socket_context import SocketContext
+from protocol.errors import CloseCode
+from protocol.ids import SessionId
+from protocol.passthrough import (
+    GIVEN,
+    NOT_GIVEN,
+    SESSION_HEADER,
+    TENANT_HEADER,
+    Guest,
+    Leaving,
+    unpack_relayed,
+)
+from protocol.peer import PeerProtocolError
+from protocol.session_outbound import Reconnect
+
+
+class RelayDoor:
+    """Life: that of the gateway whose sessions are attached to."""
+
+    def __init__(self, context: SocketContext, reading: Turnstile, keepalive: Keepalive) -> None:
+        self.reading = reading
+        """Where what clients send waits for its turn, wherever their sockets are."""
+        self._context = context
+        self._keepalive = keepalive
+        longest = context.options.session_max_message_bytes + 1  # a byte says what it is
+        self.policy = SocketPolicy(longest, strict_text=False, keepalive=True, queues=True)
+
+    def answer(self, request: Request) -> Answer:
+        """Decide about a client whom another instance brings."""
+        named = request.headers.get(SESSION_HEADER)
+        if named is None:
+            return refuse(HTTPStatus.BAD_REQUEST, "a relay names a session")
+        guest = Guest.of(named, request.headers.get(TENANT_HEADER))
+        if not self._context.reception.has_session(guest.session_id):
+            return refuse(HTTPStatus.NOT_FOUND, NOTHING_WAITS)
+        return Upgrade(self.policy, lambda connection: self._open(connection, guest))
+
+    def watch(self, connection: Pinged) -> None:
+        """Have the end of a silent instance noticed."""
+        self._keepalive.add(connection)
+
+    def forget(self, connection: Pinged) -> None:
+        """The connection is gone."""
+        self._keepalive.remove(connection)
+
+    def _open(self, connection: Connection, guest: Guest) -> SocketHandler:
+        caller = Caller(tenant_id=guest.tenant_id, is_relayed=True)
+        socket = RelayedSocket(connection, self._context, caller)
+        socket.ask_for(guest.session_id)
+        return socket
+
+
+class RelayedSocket(SessionSocket):
+    """What a session has for a socket when its client is connected to another instance."""
+
+    __slots__ = ("_is_given",)
+
+    def __init__(self, connection: Connection, context: SocketContext, caller: Caller) -> None:
+        super().__init__(connection, context, caller)
+        self._is_given = False
+        """The client has the session that it came for, and everything is as on any socket."""
+
+    def ask_for(self, session_id: SessionId) -> None:
+        """Get the session that the client has named; the message itself comes after the answer."""
+        self._seek(session_id, b"")
+
+    def attached(self, opened: OpenedSession, first: bytes) -> None:
+        """Say so before the session says anything."""
+        if not self._is_given:
+            self._is_given = True
+            self._connection.send_binary(GIVEN)
+        super().attached(opened, first)
+
+    def not_attached(self, refused: Refused) -> None:
+        """Let the client's instance say so, unless this is another session, named later."""
+        if self._is_given:
+            super().not_attached(refused)
+        else:
+            self._connection.close(NOT_GIVEN, refused.message)
+
+    def binary_received(self, data: bytes) -> None:
+        """Take a client's binary message, or a word of its instance."""
+        try:
+            said = unpack_relayed(data)
+        except PeerProtocolError as error:
+            logger.warning("another instance breaks the protocol of relays", why=str(error))
+            self._outbox.close(CloseCode.POLICY_VIOLATION, str(error))
+            return
+        if isinstance(said, Leaving):
+            self._leave_with(said)
+        else:
+            super().binary_received(said)
+
+    def _leave_with(self, leaving: Leaving) -> None:
+        """The instance that the client is connected to goes away."""
+        if self._ref is not None:
+            tell(self._ref, SocketLeaves(self._outbox, leaving.reason, leaving.after_ms))
+        else:
+            self._outbox.say(Reconnect(after_ms=leaving.after_ms, reason=leaving.reason))
+            self._outbox.close(CloseCode.GOING_AWAY, "the service restarts")

@@ -1,0 +1,1 @@
+"""Simulated load, and what is measured under it."""

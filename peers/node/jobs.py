@@ -1,0 +1,140 @@
+"""The jobs a node has in hand: taken, started, answered, given up.
+
+Owns one task per job and how many run at once. What is done in a job is `node_pipeline`'s; how
+messages reach the scheduler is the caller's.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from loguru import logger
+
+from peers.node.pipeline import JobPipeline
+from peers.node.profile import WorkLoad
+from protocol.errors import ErrorCode
+from protocol.ids import NodeJobId
+from protocol.node_inbound import JobAck, JobError, JobResult, JobStarted, NodeAsrPartial
+from protocol.node_outbound import JobAssign
+from protocol.wire import WireMessage
+
+MAX_KNOWN_JOBS = 10_000
+"""Ids remembered, to refuse one that comes a second time."""
+
+
+class NodeJobs:
+    """At most `max_jobs` run; more than that wait in the order they came."""
+
+    def __init__(
+        self, pipeline: JobPipeline, max_jobs: int, say: Callable[[WireMessage], None]
+    ) -> None:
+        self._pipeline = pipeline
+        self._say = say
+        self._max_jobs = max_jobs
+        self._free = asyncio.Semaphore(max_jobs)
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._known: OrderedDict[str, None] = OrderedDict()
+
+    def load(self) -> WorkLoad:
+        """Return how much there is to do at this moment."""
+        running = min(len(self._tasks), self._max_jobs)
+        return WorkLoad(running, len(self._tasks) - running)
+
+    def assign(self, job: JobAssign) -> None:
+        """Take a job; the answers follow in their time."""
+        if job.job_id in self._known:
+            self._refuse(job)
+            return
+        self._known[job.job_id] = None
+        if len(self._known) > MAX_KNOWN_JOBS:
+            self._known.popitem(last=False)
+        self._say(
+            JobAck(
+                job_id=NodeJobId(job.job_id),
+                attempt_id=job.attempt_id,
+                session_id=job.session_id,
+                trace_id=job.trace_id,
+            )
+        )
+        task = asyncio.create_task(self._work(job))
+        self._tasks[job.job_id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(job.job_id, None))
+
+    def cancel(self, job_id: str) -> None:
+        """Give a job up, if it is still in hand; nothing more is said about it."""
+        task = self._tasks.get(job_id)
+        if task is not None:
+            logger.info("job cancelled", job_id=job_id)
+            task.cancel()
+
+    async def stop(self) -> None:
+        """Give all jobs up."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _work(self, job: JobAssign) -> None:
+        async with self._free:
+            self._say(
+                JobStarted(
+                    job_id=NodeJobId(job.job_id),
+                    attempt_id=job.attempt_id,
+                    session_id=job.session_id,
+                    trace_id=job.trace_id,
+                )
+            )
+            result = await self._pipeline.run(job, self._partials_of(job))
+        logger.info(
+            "job done",
+            job_id=job.job_id,
+            success=result.success,
+            total_ms=result.processing_time_ms,
+        )
+        self._say(result)
+
+    def _partials_of(self, job: JobAssign) -> Callable[[str], None] | None:
+        """Return what tells the text so far, at most once per interval; None if nobody asked."""
+        if not job.enable_streaming_asr:
+            return None
+        interval = (job.partial_update_interval_ms or 0) / 1000
+        told_at = -interval
+
+        def tell(text: str) -> None:
+            nonlocal told_at
+            now = time.monotonic()
+            if now - told_at < interval:
+                return
+            told_at = now
+            self._say(
+                NodeAsrPartial(
+                    job_id=NodeJobId(job.job_id),
+                    session_id=job.session_id,
+                    utterance_index=job.utterance_index,
+                    text=text,
+                    is_final=False,
+                    trace_id=job.trace_id,
+                )
+            )
+
+        return tell
+
+    def _refuse(self, job: JobAssign) -> None:
+        """Answer an id that was used before, as the existing nodes do: once per node, for ever."""
+        logger.warning("a job id came a second time", job_id=job.job_id)
+        self._say(
+            JobResult(
+                job_id=NodeJobId(job.job_id),
+                attempt_id=job.attempt_id,
+                session_id=job.session_id,
+                utterance_index=job.utterance_index,
+                success=False,
+                error=JobError(
+                    code=ErrorCode.PROCESSING_ERROR,
+                    message="DUPLICATE_JOB_ID: this node has seen the id before",
+                ),
+                trace_id=job.trace_id,
+            )
+        )

@@ -1,0 +1,196 @@
+"""A node: it offers its engines to a scheduler and works on the jobs it is given.
+
+Owns the connection: registration, heartbeats, coming back after every loss. What is done in a job
+is `node_pipeline`'s, which jobs are in hand `node_jobs`'s. A node of one's own is
+`ReferenceNode(options, engines)` with engines of one's own, see `engines/engine.py`.
+"""
+
+import asyncio
+import contextlib
+from typing import assert_never
+
+from loguru import logger
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
+
+from peers.connection import CONNECT_ERRORS, open_connection, reason
+from peers.engines import opus
+from peers.engines.engine import Engines
+from peers.node.jobs import NodeJobs
+from peers.node.options import ReferenceNodeOptions
+from peers.node.pipeline import JobPipeline
+from peers.node.profile import NodeProfile
+from peers.outgoing import Outgoing
+from protocol.audio import AudioFormat
+from protocol.codec import encode, parse_node_command
+from protocol.errors import ErrorCode, ProtocolError
+from protocol.ids import NodeId
+from protocol.node_inbound import JobResult
+from protocol.node_outbound import (
+    JobAssign,
+    JobCancel,
+    NodeControl,
+    NodeOutbound,
+    NodeRegisterAck,
+)
+from protocol.session_outbound import ErrorMessage
+from protocol.wire import WireMessage
+
+
+class RegistrationRefusedError(Exception):
+    """The scheduler does not want this node, or not under this id."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+
+
+class ReferenceNode:
+    """One node, for as long as `run` is awaited.
+
+    Invariants: nothing but `node_register` is said on a socket before the scheduler has answered
+    it; every job taken is answered once, on whatever socket there is by then, unless it was
+    cancelled; a lost scheduler ends no job.
+    """
+
+    def __init__(self, options: ReferenceNodeOptions, engines: Engines) -> None:
+        self._options = options
+        self._engines = engines
+        self._speech_format = options.speech_format or _best_format()
+        self._profile = NodeProfile(engines, options.max_jobs)
+        self._outgoing = Outgoing()
+        pipeline = JobPipeline(engines, self._speech_format)
+        self._jobs = NodeJobs(pipeline, options.max_jobs, self._say)
+        self._node_id = NodeId(options.node_id) if options.node_id else None
+        self.registered = asyncio.Event()
+        """Set while the scheduler knows this node."""
+
+    def __repr__(self) -> str:
+        return f"<ReferenceNode {self._node_id} {self._jobs.load()}>"
+
+    @property
+    def node_id(self) -> NodeId | None:
+        """The id the scheduler knows this node by; None before the first registration."""
+        return self._node_id
+
+    async def run(self) -> None:
+        """Work until cancelled; engines are started first and stopped last.
+
+        Raises:
+            EngineError: an engine does not start.
+            InvalidURI: the options' URL is none.
+        """
+        try:
+            await self._engines.start()
+            await self._stay_connected()
+        finally:
+            await self._jobs.stop()
+            await self._engines.stop()
+
+    async def _stay_connected(self) -> None:
+        wait_ms = self._options.reconnect_first_ms
+        while True:
+            try:
+                await self._one_connection()
+            except RegistrationRefusedError as refusal:
+                logger.error("the scheduler refuses this node: {}", refusal)
+                if refusal.code == ErrorCode.NODE_ID_CONFLICT and self._options.node_id is None:
+                    self._node_id = None
+            except CONNECT_ERRORS as error:
+                logger.warning("no scheduler ({}); next attempt in {} ms", reason(error), wait_ms)
+            else:
+                wait_ms = self._options.reconnect_first_ms
+                logger.warning("the scheduler is gone; next attempt in {} ms", wait_ms)
+            await asyncio.sleep(wait_ms / 1000)
+            wait_ms = min(wait_ms * 2, self._options.reconnect_max_ms)
+
+    async def _one_connection(self) -> None:
+        """Connect, register and serve until the socket closes."""
+        async with await open_connection(self._options.url, self._options.token) as socket:
+            await self._register(socket)
+            try:
+                await self._serve(socket)
+            finally:
+                self.registered.clear()
+
+    async def _register(self, socket: ClientConnection) -> None:
+        registration = self._profile.registration(self._node_id)
+        await socket.send(encode(registration))
+        ack = await asyncio.wait_for(
+            self._acknowledgement(socket), self._options.register_timeout_ms / 1000
+        )
+        if ack.error is not None:
+            raise RegistrationRefusedError(ack.error.code, ack.error.message)
+        if not ack.node_id:
+            raise RegistrationRefusedError(ErrorCode.INVALID_MESSAGE, "no id in the answer")
+        self._node_id = ack.node_id
+        logger.info("registered", node_id=ack.node_id, url=self._options.url)
+        self.registered.set()
+
+    async def _acknowledgement(self, socket: ClientConnection) -> NodeRegisterAck:
+        while True:
+            command = _parsed(await socket.recv())
+            if isinstance(command, NodeRegisterAck):
+                return command
+            if isinstance(command, ErrorMessage):
+                raise RegistrationRefusedError(command.code, command.message)
+
+    async def _serve(self, socket: ClientConnection) -> None:
+        """Read, write and send heartbeats until one of them finds the socket closed."""
+        self._outgoing.drop_stale()
+        helpers = [
+            asyncio.create_task(self._outgoing.write_to(socket)),
+            asyncio.create_task(self._send_heartbeats()),
+        ]
+        try:
+            with contextlib.suppress(ConnectionClosed):
+                async for data in socket:
+                    self._obey(data)
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            for helper in helpers:
+                with contextlib.suppress(asyncio.CancelledError, ConnectionClosed):
+                    await helper
+
+    async def _send_heartbeats(self) -> None:
+        while self._node_id is not None:
+            self._outgoing.put(self._profile.heartbeat(self._node_id, self._jobs.load()))
+            await asyncio.sleep(self._options.heartbeat_ms / 1000)
+
+    def _obey(self, data: str | bytes) -> None:
+        command = _parsed(data)
+        match command:
+            case None:
+                pass
+            case JobAssign():
+                self._jobs.assign(command)
+            case JobCancel():
+                self._jobs.cancel(command.job_id)
+            case NodeRegisterAck():
+                self._node_id = command.node_id or self._node_id
+            case NodeControl():
+                logger.info("the scheduler says: {}", command.command)
+            case ErrorMessage():
+                logger.warning("the scheduler refused a message: {}", command.code)
+            case _:
+                assert_never(command)
+
+    def _say(self, message: WireMessage) -> None:
+        """Give a message its sender and hand it to the writer; results outlive a lost socket."""
+        signed = message.model_copy(update={"node_id": self._node_id})
+        is_result = isinstance(message, JobResult)
+        self._outgoing.put(signed, self._options.unsent_ms if is_result else 0)
+
+
+def _best_format() -> AudioFormat:
+    return AudioFormat.OPUS if opus.is_installed() else AudioFormat.PCM16
+
+
+def _parsed(data: str | bytes) -> NodeOutbound | None:
+    """Return the command; None for one that this node does not know or that is broken."""
+    try:
+        return parse_node_command(data)
+    except ProtocolError as error:
+        logger.warning("the scheduler sent something else: {}", error.message)
+        return None

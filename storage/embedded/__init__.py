@@ -1,0 +1,1 @@
+"""A store of our own: a server process that ends with ours."""

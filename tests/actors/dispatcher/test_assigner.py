@@ -1,0 +1,199 @@
+"""A node hears a session's words in their order, and a turn's segments under one name."""
+
+from typing import Any
+
+import pytest
+
+from actors.messages.job import AssignJob, UtteranceWanted
+from actors.messages.node import NodeAccepted, NodeLost
+from actors.messages.session import SessionEnded
+from protocol.errors import MissingReason
+from protocol.ids import NodeId, SessionId
+from storage.job import JobState
+from tests.support.worlds.dispatch_bench import DispatchBench
+
+DONE, EMPTY = JobState.DONE, JobState.EMPTY
+
+
+def heard(bench: DispatchBench, node: str, session: str = "s") -> list[tuple[int, int]]:
+    """Return what a node was given of a session, as index and attempt, in order."""
+    told = [one for one in bench.nodes[node].of(AssignJob) if one.spec.session_id == session]
+    return [(one.spec.utterance_index, one.attempt) for one in told]
+
+
+def wait_for_a_full_node(bench: DispatchBench) -> tuple[Any, Any]:
+    """Let a turn wait for its node, which is full, and a later utterance go to another one."""
+    bench.session()
+    bench.session("rival")
+    bench.node("n")
+    first = bench.segment(0)
+    bench.tell(first)
+    bench.tell(bench.result(first))
+    bench.tell(bench.cut("rival"))
+    bench.node("other", slots=2)
+    waiting, later = bench.segment(1, ends=True), bench.cut(index=2)
+    bench.tell(waiting, later)
+    assert heard(bench, "other") == [(2, 1)]
+    return waiting, later
+
+
+def test_what_comes_behind_later_words_gets_a_further_attempt(any_bench: DispatchBench) -> None:
+    bench = any_bench
+    waiting, later = wait_for_a_full_node(bench)
+    bench.pass_time(2_010)
+    assert heard(bench, "other") == [(2, 1), (1, 2)]
+    bench.tell(bench.result(waiting, "other", attempt=2), bench.result(later, "other"))
+    assert bench.ends_of()[1:] == [(1, DONE, None), (2, DONE, None)]
+    assert bench.world.slots("other") == {}
+
+
+def names(bench: DispatchBench, node: str) -> list[tuple[int, int]]:
+    """Return what a node was given, as index and number of the session's name there, in order."""
+    told = bench.nodes[node].of(AssignJob)
+    return [(one.spec.utterance_index, one.session_name) for one in told]
+
+
+def test_words_that_a_client_numbers_as_it_likes_are_all_heard_in_rising_order(
+    any_bench: DispatchBench,
+) -> None:
+    """And none of them costs an attempt or a script more than any other."""
+    bench = any_bench
+    bench.session()
+    bench.node(slots=9)
+    labels = (7, 3, 2, 5, 8, 1, 9)
+    for label in labels:
+        bench.tell(bench.cut(index=label))
+    assert names(bench, "n") == [(7, 1), (3, 100), (2, 101), (5, 101), (8, 1), (1, 102), (9, 1)]
+    assert {attempt for _, attempt in heard(bench, "n")} == {1}
+
+
+def test_a_handed_over_job_that_was_overtaken_comes_under_a_spare_name(
+    bench: DispatchBench,
+) -> None:
+    bench.session()
+    bench.session("rival")
+    bench.node()
+    bench.tell(bench.cut("rival"))
+    older = bench.cut(index=0)
+    bench.tell(older)
+    bench.jobs.delivery.heard[SessionId("s")] = {(NodeId("n"), 1, None): 5}
+    bench.store.loses_replies = 1  # the older one gets the slot, and nobody hears of it
+    rival = bench.sessions["rival"].cuts
+    bench.tell(*(bench.result(cut) for cut in rival.values()))
+    bench.node("wide", slots=3)
+    assert bench.world.job(older.spec.job_id).node_id == "n"
+    bench.pass_time(300)
+    assert names(bench, "n")[-1] == (0, 100)
+
+
+def test_another_session_begins_in_its_own_order(bench: DispatchBench) -> None:
+    bench.session()
+    bench.node(slots=4)
+    bench.tell(bench.cut(index=7))
+    bench.session("t")
+    bench.tell(bench.cut("t", index=3))
+    assert heard(bench, "n") == [(7, 1)]
+    assert heard(bench, "n", "t") == [(3, 1)]
+
+
+def test_a_session_that_is_over_is_forgotten(bench: DispatchBench) -> None:
+    bench.session()
+    bench.node()
+    for cut in (bench.cut(index=7), bench.cut(index=3)):
+        bench.tell(cut)
+        bench.tell(bench.result(cut))
+    bench.tell(SessionEnded(SessionId("s")))
+    assert not bench.jobs.delivery.heard
+    assert not bench.jobs.delivery.spare
+
+
+def test_with_the_last_attempt_a_node_gets_it_all_the_same(bench: DispatchBench) -> None:
+    bench.session()
+    bench.node()
+    taken: dict[Any, int] = {(NodeId("n"), attempt, None): 9 for attempt in (1, 2, 3)}
+    bench.jobs.delivery.heard[SessionId("s")] = taken
+    bench.tell(bench.segment(1))
+    assert heard(bench, "n") == [(1, 3)]
+    assert names(bench, "n") == [(1, 100)]
+
+
+def test_a_segment_waits_for_its_turns_beginning(bench: DispatchBench) -> None:
+    """The beginning is on its way to a node that is gone; its end must not go out without it."""
+    bench.session()
+    bench.node()
+    begins, ends = bench.segment(0), bench.segment(1, ends=True)
+    bench.store.loses_replies = 1
+    bench.tell(begins)
+    gone = bench.leave("n")
+    bench.node("other", slots=2)
+    bench.tell(NodeLost(NodeId("n"), gone.of(NodeAccepted)[-1].epoch), ends)
+    bench.pass_time(300)
+    attempts = {attempt for _, attempt in heard(bench, "other")}
+    assert [index for index, _ in heard(bench, "other")][-2:] == [0, 1]
+    assert len({attempt for _, attempt in heard(bench, "other")[-2:]}) == 1
+    attempt = max(attempts)
+    bench.tell(bench.result(ends, "other", attempt=attempt))
+    assert bench.ends_of() == [(0, EMPTY, MissingReason.MERGED), (1, DONE, None)]
+
+
+def test_a_turn_begins_again_when_its_node_is_on_another_socket(any_bench: DispatchBench) -> None:
+    """What the former socket has carried may never have arrived."""
+    bench = any_bench
+    bench.session()
+    bench.node()
+    begins, ends = bench.segment(0), bench.segment(1, ends=True)
+    bench.tell(begins)
+    bench.tell(bench.arrived("n", connection=2))
+    bench.tell(ends)
+    assert heard(bench, "n") == [(0, 1), (0, 2), (1, 2)]
+    bench.tell(bench.result(ends, attempt=2))
+    assert bench.ends_of() == [(0, EMPTY, MissingReason.MERGED), (1, DONE, None)]
+
+
+def test_an_answer_that_comes_while_its_job_moves_merges_nothing(bench: DispatchBench) -> None:
+    bench.session().answers = False
+    bench.node(slots=2)
+    begins, ends = bench.segment(0), bench.segment(1, ends=True)
+    bench.tell(begins, ends)
+    job = bench.jobs.open_jobs.get(ends.spec.job_id)
+    assert job is not None
+    job.is_moving = True
+    bench.tell(bench.result(ends))
+    assert bench.ends_of() == []
+
+
+@pytest.mark.parametrize("is_moving", [True, False])
+def test_only_what_is_with_the_same_node_is_merged(
+    bench: DispatchBench, *, is_moving: bool
+) -> None:
+    bench.session()
+    bench.node(slots=2)
+    begins, ends = bench.segment(0), bench.segment(1, ends=True)
+    bench.tell(begins, ends)
+    job = bench.jobs.open_jobs.get(begins.spec.job_id)
+    assert job is not None
+    job.is_moving = is_moving
+    bench.tell(bench.result(ends))
+    merged = [] if is_moving else [(0, EMPTY, MissingReason.MERGED)]
+    assert bench.ends_of() == [*merged, (1, DONE, None)]
+
+
+def test_a_hand_over_of_what_is_still_being_dispatched_ends_nothing(bench: DispatchBench) -> None:
+    """The reply that it was queued is lost; the same script says it again, behind the hand-over."""
+    bench.session()
+    cut = bench.cut()
+    bench.store.loses_replies = 1
+    bench.tell(cut)
+    arrived = bench.world.register("n")
+    assert bench.jobs.handed_over(arrived.handovers) == []
+    assert bench.state_of(cut) is JobState.ASSIGNED
+
+
+def test_audio_that_was_asked_for_twice_is_sent_once(bench: DispatchBench) -> None:
+    session = bench.session()
+    bench.node()
+    cut = bench.cut()
+    bench.tell(cut)
+    session.tell(UtteranceWanted(cut.spec.job_id, 1))
+    bench.tell()
+    assert heard(bench, "n") == [(0, 1)]

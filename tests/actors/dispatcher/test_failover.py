@@ -1,0 +1,454 @@
+"""Jobs that go on elsewhere: lost nodes, time-outs, missing models, turns that move as one."""
+
+from typing import Any
+
+import pytest
+
+from actors.messages.job import (
+    AssignJob,
+    EndJob,
+    JobDispatched,
+    JobQueued,
+    JobUndelivered,
+    PartialArrived,
+    WithdrawJob,
+)
+from actors.messages.node import (
+    Languages,
+    NodeAccepted,
+    NodeBeat,
+    NodeChanged,
+    NodeLost,
+    NodeUnknown,
+)
+from actors.messages.session import SessionClaimed
+from protocol.errors import MissingReason
+from protocol.ids import NodeId, SessionId
+from storage.job import JobState
+from storage.jobs import JobLimits
+from tests.actors.conftest import OpenBench
+from tests.support.worlds.dispatch_bench import DispatchBench
+
+DONE, EMPTY, FAILED = JobState.DONE, JobState.EMPTY, JobState.FAILED
+JOB = "job-s-0-es"
+
+
+def lose(bench: DispatchBench, name: str) -> NodeLost:
+    """Let a node's actor end; return what it tells."""
+    ref = bench.leave(name)
+    return NodeLost(NodeId(name), ref.of(NodeAccepted)[-1].epoch)
+
+
+def first_and_other(bench: DispatchBench) -> tuple[str, str]:
+    return ("n", "other") if bench.assigned("n") else ("other", "n")
+
+
+# ---- lost nodes -----------------------------------------------------------------------------
+
+
+def test_the_jobs_of_a_lost_node_go_to_another_in_order(any_bench: DispatchBench) -> None:
+    bench = any_bench
+    bench.session()
+    bench.node("n", slots=3)
+    cuts = [bench.cut(index=index) for index in range(3)]
+    bench.tell(*cuts)
+    bench.node("other", slots=3)
+    bench.tell(lose(bench, "n"))
+    assert bench.assigned("other") == [(cut.spec.job_id, 2) for cut in cuts]
+    bench.tell(*(bench.result(cut, "other", attempt=2) for cut in cuts))
+    assert bench.ends_of() == [(index, DONE, None) for index in range(3)]
+
+
+def test_results_of_the_node_that_was_lost_reach_nobody(bench: DispatchBench) -> None:
+    bench.session()
+    bench.node("n")
+    cut = bench.cut()
+    bench.tell(cut)
+    bench.node("other")
+    bench.tell(lose(bench, "n"))
+    bench.tell(bench.result(cut, "n", attempt=1, text_asr="too late"))
+    assert bench.ends_of() == []
+    bench.tell(bench.result(cut, "other", attempt=2))
+    assert bench.ends_of() == [(0, DONE, None)]
+
+
+def test_without_another_node_the_job_waits_for_one(bench: DispatchBench) -> None:
+    session = bench.session()
+    bench.node("n")
+    cut = bench.cut()
+    bench.tell(cut)
+    bench.tell(lose(bench, "n"))
+    assert session.only(JobQueued).job_id == JOB
+    bench.node("other")
+    assert bench.assigned("other") == [(JOB, 2)]
+
+
+def test_attempts_are_exhausted_after_the_last_node(bench: DispatchBench) -> None:
+    bench.session()
+    cut = bench.cut()
+    for name in ("a", "b", "c"):
+        bench.node(name)
+    bench.tell(cut)
+    for _ in range(3):
+        [holder] = [name for name in bench.nodes if bench.world.slots(name)]
+        bench.tell(lose(bench, holder))
+    assert bench.ends_of() == [(0, FAILED, "node_lost")]
+    assert len(bench.ends.open_jobs) == 0
+
+
+def test_a_loss_that_crosses_the_way_back_in_the_same_batch(bench: DispatchBench) -> None:
+    session = bench.session()
+    node = bench.node("n")
+    cut = bench.cut()
+    bench.tell(cut)
+    lost = NodeLost(NodeId("n"), node.only(NodeAccepted).epoch)
+    bench.tell(lost, bench.arrived("n"))
+    assert bench.assigned("n") == [(JOB, 1), (JOB, 2)]
+    bench.tell(bench.result(cut, attempt=2))
+    assert bench.ends_of() == [(0, DONE, None)]
+    assert len(session.of(JobDispatched)) == 2
+
+
+def test_the_late_loss_of_a_replaced_connection_removes_nothing(bench: DispatchBench) -> None:
+    bench.session()
+    node = bench.node("n")
+    cut = bench.cut()
+    bench.tell(cut)
+    old = NodeLost(NodeId("n"), node.only(NodeAccepted).epoch)
+    bench.tell(bench.arrived("n"))
+    bench.tell(old)
+    assert bench.assigned("n") == [(JOB, 1)]
+    bench.tell(bench.result(cut))
+    assert bench.ends_of() == [(0, DONE, None)]
+
+
+def test_a_node_that_left_before_it_knew_its_epoch_leaves_the_choice(bench: DispatchBench) -> None:
+    """Its actor was told too late, so that its own word carries an epoch that never was."""
+    bench.session()
+    bench.node("n")
+    bench.leave("n")
+    bench.tell(NodeLost(NodeId("n"), 0))
+    assert bench.world.run(bench.world.member().nodes.online_nodes()) == []
+    assert bench.node_steps.epochs == {}
+
+
+def test_a_node_that_left_while_its_registration_was_under_way_is_taken_off(
+    bench: DispatchBench,
+) -> None:
+    bench.node("n")
+    bench.tell(lose(bench, "n"))
+    bench.tell(bench.arrived("n"))
+    assert bench.world.run(bench.world.member().nodes.online_nodes()) == []
+
+
+def test_a_node_that_is_gone_does_not_get_its_job_back(bench: DispatchBench) -> None:
+    """The actor has ended, and what it told is behind this batch."""
+    session = bench.session()
+    bench.node("n")
+    lost = lose(bench, "n")
+    bench.tell(bench.cut())
+    assert session.only(JobQueued).job_id == JOB
+    bench.tell(lost)
+    bench.node("other")
+    assert bench.assigned("other") == [(JOB, 2)]
+
+
+# ---- nodes that say something ---------------------------------------------------------------
+
+
+def test_other_languages_count_at_once(bench: DispatchBench) -> None:
+    session, node = bench.session(), bench.node("n")
+    epoch = node.only(NodeAccepted).epoch
+    bench.tell(NodeChanged(NodeId("n"), epoch, Languages(asr=("de",), semantic=("es",))))
+    bench.tell(bench.cut())
+    assert session.only(JobQueued).job_id == JOB
+    both = Languages(asr=("de", "en"), semantic=("es",))
+    bench.tell(NodeChanged(NodeId("n"), epoch, both))
+    assert bench.assigned("n") == [(JOB, 1)]
+
+
+def test_a_node_that_the_store_does_not_know_is_told_so(bench: DispatchBench) -> None:
+    node = bench.node("n")
+    epoch = node.only(NodeAccepted).epoch
+    bench.tell(NodeBeat(NodeId("n"), epoch - 1, overloaded=False))
+    bench.tell(NodeChanged(NodeId("n"), epoch - 1, Languages()))
+    assert [told.epoch for told in node.of(NodeUnknown)] == [epoch - 1, epoch - 1]
+
+
+def test_many_beats_are_one_script(bench: DispatchBench) -> None:
+    epochs = {name: bench.node(name).only(NodeAccepted).epoch for name in "abc"}
+    bench.tell(*(NodeBeat(NodeId(name), epochs[name], overloaded=True) for name in "abc" * 2))
+    assert bench.store.count("heartbeat") == 1
+
+
+# ---- time-outs ------------------------------------------------------------------------------
+
+
+def test_a_job_that_takes_too_long_is_withdrawn_and_moved(bench: DispatchBench) -> None:
+    bench.session()
+    bench.node("n")
+    bench.node("other")
+    cut = bench.cut()
+    bench.tell(cut)
+    first, other = first_and_other(bench)
+    bench.pass_time(29_990)
+    assert bench.assigned(other) == []
+    bench.pass_time(30)
+    assert bench.assigned(other) == [(JOB, 2)]
+    withdrawn = bench.nodes[first].only(WithdrawJob)
+    assert (withdrawn.job_id, withdrawn.attempt, withdrawn.reason) == (JOB, 1, "job_timeout")
+    bench.tell(bench.result(cut, first, attempt=1))
+    assert bench.ends_of() == []
+
+
+def test_a_job_that_no_node_finishes_ends_as_timed_out(bench: DispatchBench) -> None:
+    bench.session()
+    bench.node("n")
+    bench.tell(bench.cut())
+    bench.pass_time(90_050)
+    assert bench.assigned("n") == [(JOB, 1), (JOB, 2), (JOB, 3)]
+    assert bench.ends_of() == [(0, FAILED, "job_timeout")]
+
+
+def test_nothing_extends_the_absolute_deadline(open_bench: OpenBench) -> None:
+    bench = open_bench(limits=JobLimits(max_attempts=100))
+    bench.session()
+    bench.node("n")
+    bench.tell(bench.cut())
+    bench.pass_time(99_990)
+    assert bench.ends_of() == []
+    bench.pass_time(30)
+    assert bench.ends_of() == [(0, FAILED, "job_timeout")]
+
+
+def test_deadlines_come_in_time_however_many_there_are(bench: DispatchBench) -> None:
+    """A sweep reports twenty at most; the next one follows soon, but not in a loop."""
+    for number in range(6):
+        bench.session(f"s{number}")
+    cuts = [bench.cut(f"s{number}", index) for number in range(6) for index in range(18)]
+    bench.tell(*cuts)
+    bench.pass_time(9_990)
+    assert bench.metrics.outcomes == []
+    wakes = bench.wakes
+    bench.pass_time(60)
+    assert bench.metrics.outcomes == ["no_available_node"] * 108
+    assert bench.wakes - wakes < 15
+
+
+def test_an_idle_dispatcher_asks_once_a_second(bench: DispatchBench) -> None:
+    bench.pass_time(10_500)
+    assert bench.store.count("sweep") == 10
+
+
+def test_what_stays_due_does_not_make_it_spin(bench: DispatchBench) -> None:
+    """Whatever keeps jobs due in the store, it is asked at a bounded pace."""
+    bench.session()
+    for index in range(20):
+        bench.tell(bench.cut(index=index))
+    bench.session("s2")
+    bench.tell(*(bench.cut("s2", index) for index in range(5)))
+    bench.pass_time(9_000)
+    bench.deaf_to_deadlines()
+    before = bench.store.count("sweep")
+    bench.pass_time(2_000)
+    assert bench.store.count("sweep") - before <= 2_000 / 5
+
+
+# ---- what the owner ends --------------------------------------------------------------------
+
+
+def test_a_job_that_is_ended_by_its_session_is_withdrawn(bench: DispatchBench) -> None:
+    session, node = bench.session(), bench.node()
+    cut = bench.cut()
+    bench.tell(cut)
+    bench.tell(EndJob(cut.spec.job_id, JobState.CANCELLED, MissingReason.SESSION_CLOSED))
+    assert bench.ends_of() == [(0, JobState.CANCELLED, "session_closed")]
+    assert node.only(WithdrawJob).reason == "session_closed"
+    bench.tell(bench.result(cut))
+    assert len(bench.ends_of()) == 1
+    assert session.of(SessionClaimed)
+
+
+def test_an_end_that_crosses_a_move_is_not_lost(bench: DispatchBench) -> None:
+    """The move runs first: the job has another attempt when its end is tried."""
+    bench.session()
+    bench.node("n")
+    cut = bench.cut()
+    bench.tell(cut)
+    bench.node("other")
+    bench.sessions["s"].answers = False
+    end = EndJob(cut.spec.job_id, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
+    bench.tell(bench.failure(cut, code="MODEL_NOT_AVAILABLE"), end)
+    assert bench.ends_of() == [(0, JobState.CANCELLED, "session_closed")]
+    assert bench.state_of(cut) is JobState.CANCELLED
+    assert len(bench.ends.open_jobs) == 0
+
+
+def test_an_end_for_an_unknown_job_is_nothing(bench: DispatchBench) -> None:
+    bench.session()
+    cut = bench.cut()
+    bench.tell(EndJob(cut.spec.job_id, JobState.CANCELLED, MissingReason.SESSION_CLOSED))
+    assert bench.ends_of() == []
+
+
+# ---- missing models -------------------------------------------------------------------------
+
+
+def test_a_missing_model_moves_the_job_and_spares_the_node(bench: DispatchBench) -> None:
+    bench.session()
+    bench.node("n")
+    bench.node("other", slots=2)
+    cut = bench.cut()
+    bench.tell(cut)
+    first, other = first_and_other(bench)
+    bench.tell(bench.failure(cut, first, code="MODEL_NOT_AVAILABLE"))
+    assert bench.assigned(other) == [(JOB, 2)]
+    bench.tell(bench.failure(cut, first, code="MODEL_NOT_AVAILABLE"))  # repeated
+    bench.tell(bench.result(cut, other, attempt=2))
+    assert bench.ends_of() == [(0, DONE, None)]
+
+
+def test_a_model_that_no_node_has_is_the_outcome(bench: DispatchBench) -> None:
+    bench.session()
+    cut = bench.cut()
+    for name in ("a", "b", "c"):
+        bench.node(name)
+    bench.tell(cut)
+    for attempt in (1, 2, 3):
+        [holder] = [name for name in bench.nodes if bench.world.slots(name)]
+        refusal = bench.failure(cut, holder, attempt, code="MODEL_NOT_AVAILABLE")
+        bench.tell(refusal)
+    assert bench.ends_of() == [(0, FAILED, "model_not_available")]
+
+
+# ---- turns ----------------------------------------------------------------------------------
+
+
+def test_words_without_translation_are_shown_and_the_segment_stays_open(
+    bench: DispatchBench,
+) -> None:
+    session = bench.session()
+    bench.node()
+    part = bench.segment(0)
+    bench.tell(part)
+    bench.tell(bench.result(part, text_translated=""))
+    assert session.only(PartialArrived).text == "hello"
+    assert bench.ends_of() == []
+
+
+def test_a_later_segment_closes_the_earlier_ones_before_itself(bench: DispatchBench) -> None:
+    bench.session()
+    node = bench.node()
+    one, two, last = bench.segment(0), bench.segment(1), bench.segment(2, ends=True)
+    bench.tell(one, two, last)
+    bench.tell(bench.result(two, text_translated=""))
+    bench.tell(bench.result(last, text_asr="all of it", text_translated="todo"))
+    assert bench.ends_of() == [(0, EMPTY, "merged"), (1, EMPTY, "merged"), (2, DONE, None)]
+    told = [(one.job_id, one.reason) for one in node.of(WithdrawJob)]
+    assert told == [(one.spec.job_id, None), (two.spec.job_id, None)]
+    assert bench.world.slots("n") == {}
+
+
+def test_a_merged_segment_is_not_replaced_by_its_own_late_words(bench: DispatchBench) -> None:
+    """Its words were delivered with the later segment's: nobody wants them twice."""
+    session = bench.session()
+    bench.node()
+    one, last = bench.segment(0), bench.segment(1, ends=True)
+    bench.tell(one, last)
+    bench.tell(bench.result(last), bench.result(one))
+    bench.tell(bench.result(one))
+    assert bench.ends_of() == [(0, EMPTY, "merged"), (1, DONE, None)]
+    assert [type(told).__name__ for told in session.messages].count("ResultReplaced") == 0
+
+
+def test_an_absorbed_segment_is_merged_and_closes_nothing(bench: DispatchBench) -> None:
+    bench.session()
+    bench.node()
+    one, two = bench.segment(0), bench.segment(1)
+    bench.tell(one, two)
+    nothing: dict[str, Any] = {
+        "text_asr": "",
+        "text_translated": "",
+        "extra": {"reason": "NO_TEXT_ASSIGNED"},
+    }
+    bench.tell(bench.result(two, **nothing))
+    assert bench.ends_of() == [(1, EMPTY, "merged")]
+
+
+@pytest.mark.parametrize("why", ["lost", "model", "undelivered", "timeout"])
+def test_the_open_segments_of_a_turn_move_together_in_order(bench: DispatchBench, why: str) -> None:
+    bench.session()
+    bench.node("n")
+    one, two = bench.segment(0), bench.segment(1)
+    bench.tell(one, two)
+    bench.node("other")
+    match why:
+        case "lost":
+            bench.tell(lose(bench, "n"))
+        case "model":
+            bench.tell(bench.failure(two, code="MODEL_NOT_AVAILABLE"))
+        case "undelivered":
+            bench.tell(JobUndelivered(two.spec.job_id, 1, NodeId("n")))
+        case _:
+            bench.pass_time(30_010)
+    assert bench.assigned("other") == [(one.spec.job_id, 2), (two.spec.job_id, 2)]
+    assert bench.world.slots("n") == {}
+
+
+def test_a_turn_waits_for_its_node_and_then_moves(bench: DispatchBench) -> None:
+    bench.session()
+    bench.session("rival")
+    bench.node("n")
+    one = bench.segment(0)
+    bench.tell(one)
+    bench.tell(bench.result(one))
+    rival = bench.cut("rival")
+    bench.tell(rival)
+    bench.node("other")
+    two = bench.segment(1)
+    bench.tell(two)
+    assert bench.assigned("other") == []
+    bench.pass_time(2_010)
+    assert [job for job, _ in bench.assigned("other")] == [two.spec.job_id]
+
+
+def test_the_audio_goes_with_each_attempt(bench: DispatchBench) -> None:
+    bench.session()
+    bench.node("n")
+    cut = bench.cut()
+    bench.tell(cut)
+    other = bench.node("other")
+    bench.tell(lose(bench, "n"))
+    assert other.only(AssignJob).audio == cut.audio
+
+
+def test_audio_that_comes_too_late_reaches_no_node(bench: DispatchBench) -> None:
+    session = bench.session()
+    bench.node("n")
+    cut = bench.cut()
+    bench.tell(cut)
+    other = bench.node("other")
+    session.answers = False
+    bench.tell(lose(bench, "n"))
+    bench.tell(EndJob(cut.spec.job_id, JobState.CANCELLED, MissingReason.SESSION_CLOSED))
+    session.answers = True
+    bench.tell(NodeBeat(NodeId("other"), other.only(NodeAccepted).epoch, overloaded=False))
+    assert other.of(AssignJob) == []
+    assert bench.session_steps.epoch(SessionId("s")) > 0
+
+
+def test_words_that_got_a_slot_are_not_overtaken_while_their_audio_is_on_its_way(
+    any_bench: DispatchBench,
+) -> None:
+    """A node takes a session's utterances in their order only."""
+    bench = any_bench
+    bench.session()
+    bench.session("other")
+    bench.node("n", slots=1)
+    busy = bench.cut("other")
+    first = bench.cut(index=0, turn_id="turn", turn_part=0, turn_continues=True)
+    second = bench.cut(index=1, turn_id="turn", turn_part=1)
+    bench.tell(busy)
+    bench.tell(first)
+    bench.tell(bench.result(busy), second)  # the slot goes to the first, the second joins it
+    assert bench.assigned() == [(cut.spec.job_id, 1) for cut in (busy, first, second)]

@@ -1,0 +1,403 @@
+"""While the store is away, or its answers are lost, words wait and nothing happens twice."""
+
+import pytest
+
+from actors.messages.job import AssignJob, EndJob, JobAccepted, JobEnded, JobQueued
+from actors.messages.node import NodeAccepted, NodeBeat, NodeLost
+from actors.messages.process import DispatcherRestarted, StoreEmptied
+from actors.messages.session import SessionEnded
+from protocol.errors import MissingReason
+from protocol.ids import NodeId, SessionId
+from storage.job import JobState
+from tests.actors.conftest import OpenBench
+from tests.support.worlds.dispatch_bench import DispatchBench
+
+DONE, FAILED = JobState.DONE, JobState.FAILED
+JOB = "job-s-0-es"
+
+
+def flush(bench: DispatchBench) -> None:
+    """Let the store lose everything and everyone tell it again, as after a beat."""
+    bench.world.run(bench.world.store.read([("FLUSHALL",)]))
+    bench.world.beat()
+    bench.tell(
+        *(bench.arrived(name) for name in bench.directory.nodes),
+        *(bench.opened(name) for name in bench.sessions),
+        StoreEmptied(),
+    )
+
+
+# ---- the store is away ----------------------------------------------------------------------
+
+
+def test_words_wait_for_the_store_and_go_on_in_order(bench: DispatchBench) -> None:
+    bench.session()
+    bench.node(slots=3)
+    bench.store.is_away = True
+    bench.tell(bench.cut(index=0))
+    bench.tell(bench.cut(index=1))
+    bench.pass_time(3_000)
+    bench.tell(bench.cut(index=2))
+    assert bench.assigned() == []
+    bench.store.is_away = False
+    bench.pass_time(250)
+    assert bench.assigned() == [(f"job-s-{index}-es", 1) for index in range(3)]
+
+
+def test_words_that_wait_too_long_end_as_store_unavailable(bench: DispatchBench) -> None:
+    bench.session()
+    bench.node()
+    bench.store.is_away = True
+    bench.tell(bench.cut())
+    bench.pass_time(9_900)
+    assert bench.ends_of() == []
+    bench.pass_time(400)
+    assert bench.ends_of() == [(0, FAILED, "store_unavailable")]
+    bench.store.is_away = False
+    bench.pass_time(1_000)
+    assert bench.assigned() == []
+    assert len(bench.ends.open_jobs) == 0
+
+
+def test_a_dispatch_that_ran_unseen_and_was_given_up_frees_its_slot(bench: DispatchBench) -> None:
+    bench.session()
+    bench.node()
+    bench.store.loses_replies = 1
+    bench.tell(bench.cut())
+    bench.store.is_away = True
+    bench.pass_time(10_300)
+    assert bench.ends_of() == [(0, FAILED, "store_unavailable")]
+    assert bench.world.slots("n") != {}
+    bench.store.is_away = False
+    bench.pass_time(1_000)
+    assert bench.world.slots("n") == {}
+
+
+def test_first_words_of_sessions_that_begin_meanwhile_keep_their_order(
+    bench: DispatchBench,
+) -> None:
+    bench.node(slots=2)
+    bench.store.is_away = True
+    bench.session()
+    for part in range(4):
+        bench.tell(bench.segment(part))
+    bench.store.is_away = False
+    bench.pass_time(250)
+    assert [job for job, _ in bench.assigned()] == [f"job-s-{part}-es" for part in range(4)]
+    assert bench.store.count("claim_session") == 1
+
+
+def test_first_words_of_a_session_end_in_time_too(bench: DispatchBench) -> None:
+    bench.node()
+    bench.store.is_away = True
+    bench.session()
+    bench.tell(bench.cut(index=0))
+    bench.pass_time(5_000)
+    bench.tell(bench.cut(index=1))
+    bench.pass_time(5_300)
+    assert bench.ends_of() == [(0, FAILED, "store_unavailable")]
+    bench.store.is_away = False
+    bench.pass_time(250)
+    assert bench.assigned() == [("job-s-1-es", 1)]
+
+
+def test_results_wait_and_are_delivered(bench: DispatchBench) -> None:
+    bench.session()
+    bench.node(slots=2)
+    cut = bench.cut()
+    bench.tell(cut)
+    bench.store.is_away = True
+    bench.tell(bench.result(cut, text_asr="kept"))
+    bench.pass_time(60_000)
+    assert bench.ends_of() == []
+    bench.store.is_away = False
+    bench.pass_time(250)
+    assert bench.ends_of() == [(0, DONE, None)]
+    assert bench.assigned() == [(JOB, 1)]
+
+
+def test_a_node_that_is_lost_meanwhile_loses_no_words(bench: DispatchBench) -> None:
+    bench.session()
+    node = bench.node("n")
+    cut = bench.cut()
+    bench.tell(cut)
+    bench.store.is_away = True
+    bench.leave("n")
+    bench.tell(NodeLost(NodeId("n"), node.only(NodeAccepted).epoch))
+    bench.node("other")
+    bench.pass_time(20_000)
+    bench.store.is_away = False
+    bench.pass_time(250)
+    assert bench.assigned("other") == [(JOB, 2)]
+
+
+def test_what_is_kept_stays_small_however_long_it_takes(bench: DispatchBench) -> None:
+    session, node = bench.session(), bench.node()
+    cut = bench.cut()
+    bench.tell(cut)
+    bench.store.is_away = True
+    epoch = node.only(NodeAccepted).epoch
+    peak = 0
+    for second in range(120):
+        bench.tell(
+            bench.cut(index=1000 + second),
+            bench.result(cut),
+            bench.failure(cut, code="MODEL_NOT_AVAILABLE"),
+            JobAccepted(cut.spec.job_id, 1, NodeId("n"), started=False),
+            NodeBeat(NodeId("n"), epoch, overloaded=False),
+        )
+        bench.pass_time(1_000)
+        peak = max(peak, len(bench.dispatcher._ledger.waiting))
+    assert peak < 100
+    assert len(session.of(JobEnded)) >= 109
+
+
+def test_sessions_that_come_and_go_meanwhile_leave_nothing(bench: DispatchBench) -> None:
+    bench.store.is_away = True
+    bench.session()
+    bench.tell(SessionEnded(SessionId("s")))
+    bench.store.is_away = False
+    bench.pass_time(250)
+    assert bench.world.command("EXISTS", "session:s") == 0
+    assert bench.session_steps.is_claiming(SessionId("s")) is False
+
+
+def test_it_asks_at_a_bounded_pace(bench: DispatchBench) -> None:
+    bench.store.is_away = True
+    bench.session()
+    bench.store.tries = 0
+    for _ in range(100):  # news do not make it try more often
+        bench.tell(bench.cut(index=_))
+        bench.pass_time(10)
+    assert bench.store.tries <= 6
+
+
+# ---- lost answers ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_a_dispatch_whose_answer_is_lost_makes_one_job(bench: DispatchBench, lost: int) -> None:
+    bench.session()
+    bench.node(slots=2)
+    cut = bench.cut()
+    bench.store.loses_replies = lost
+    bench.tell(cut)
+    bench.pass_time(1_000)
+    assert bench.assigned() == [(JOB, 1)]
+    bench.tell(bench.result(cut))
+    assert bench.ends_of() == [(0, DONE, None)]
+
+
+def test_a_queued_dispatch_whose_answer_is_lost_waits_on(bench: DispatchBench) -> None:
+    bench.session()
+    bench.store.loses_replies = 1
+    bench.tell(bench.cut())
+    bench.pass_time(500)
+    bench.node()
+    assert bench.assigned() == [(JOB, 1)]
+
+
+def test_a_completion_whose_answer_is_lost_is_one_outcome(bench: DispatchBench) -> None:
+    bench.session()
+    bench.node()
+    cut = bench.cut()
+    bench.tell(cut)
+    bench.store.loses_replies = 1
+    bench.tell(bench.result(cut))
+    assert bench.ends_of() == []
+    bench.pass_time(250)
+    assert bench.ends_of() == [(0, DONE, None)]
+
+
+def test_a_hand_over_whose_answer_is_lost_is_found(bench: DispatchBench) -> None:
+    bench.session()
+    bench.node()
+    first, second = bench.cut(index=0), bench.cut(index=1)
+    bench.tell(first, second)
+    bench.store.loses_replies = 1
+    bench.tell(bench.result(first))
+    bench.pass_time(250)
+    assert bench.assigned() == [(JOB, 1), ("job-s-1-es", 1)]
+
+
+def test_a_move_whose_answer_is_lost_is_made_once(bench: DispatchBench) -> None:
+    bench.session()
+    bench.node("n")
+    cut = bench.cut()
+    bench.tell(cut)
+    bench.node("other")
+    bench.store.loses_replies = 1
+    bench.tell(bench.failure(cut, code="MODEL_NOT_AVAILABLE"))
+    bench.pass_time(250)
+    assert bench.assigned("other") == [(JOB, 2)]
+    bench.tell(bench.result(cut, "other", attempt=2))
+    assert bench.ends_of() == [(0, DONE, None)]
+
+
+# ---- lost data ------------------------------------------------------------------------------
+
+
+def test_open_jobs_are_put_back_where_they_were(any_bench: DispatchBench) -> None:
+    bench = any_bench
+    bench.session()
+    bench.node()
+    running, waiting = bench.cut(index=0), bench.cut(index=1)
+    bench.tell(running, waiting)
+    flush(bench)
+    bench.pass_time(1_000)
+    assert bench.state_of(running) is JobState.ASSIGNED
+    assert bench.state_of(waiting) is JobState.QUEUED
+    assert bench.assigned() == [(JOB, 1)]
+    bench.tell(bench.result(running))
+    assert bench.assigned() == [(JOB, 1), ("job-s-1-es", 1)]
+    bench.tell(bench.result(waiting))
+    assert bench.ends_of() == [(0, DONE, None), (1, DONE, None)]
+
+
+def test_a_job_whose_node_left_meanwhile_goes_to_another(bench: DispatchBench) -> None:
+    bench.session()
+    bench.node("n")
+    bench.tell(bench.cut())
+    bench.leave("n")
+    bench.node("other")
+    flush(bench)
+    bench.pass_time(1_000)
+    assert bench.assigned("other") == [(JOB, 2)]
+
+
+def test_a_result_for_a_job_that_the_store_forgot_is_delivered(bench: DispatchBench) -> None:
+    bench.session()
+    bench.node()
+    cut = bench.cut()
+    bench.tell(cut)
+    bench.world.run(bench.world.store.read([("FLUSHALL",)]))
+    bench.tell(bench.result(cut))
+    assert bench.ends_of() == [(0, DONE, None)]
+
+
+def test_a_job_that_had_to_move_when_the_store_forgot_it_is_not_lost(bench: DispatchBench) -> None:
+    bench.session()
+    bench.node("n")
+    cut = bench.cut()
+    bench.tell(cut)
+    bench.world.run(bench.world.store.read([("FLUSHALL",)]))
+    bench.world.beat()
+    bench.node("other")
+    bench.tell(bench.failure(cut, code="MODEL_NOT_AVAILABLE"))
+    assert bench.assigned("other") == [(JOB, 2)]
+
+
+def test_a_job_that_was_ended_over_our_head_gets_its_outcome(bench: DispatchBench) -> None:
+    """Another instance took this one for dead and cleared up after it."""
+    session = bench.session()
+    bench.tell(bench.cut())
+    assert session.of(JobQueued)
+    bench.world.beat("i2")
+    bench.world.wait(10_000)
+    bench.world.beat("i2")
+    bench.world.do(bench.world.member("i2").instances.reap(bench.world.member("i1").id))
+    bench.world.beat("i1")
+    bench.tell(bench.opened("s"), StoreEmptied())
+    bench.pass_time(1_000)
+    assert bench.ends_of() == [(0, FAILED, "instance_lost")]
+
+
+# ---- without a lease ------------------------------------------------------------------------
+
+
+def test_without_a_lease_words_wait_for_it(open_bench: OpenBench) -> None:
+    bench = open_bench()
+    bench.world.run(bench.world.store.read([("FLUSHALL",)]))
+    bench.session()
+    bench.node(slots=2)
+    bench.tell(bench.segment(0))
+    bench.pass_time(500)
+    bench.tell(bench.segment(1))
+    assert bench.assigned() == []
+    bench.world.beat()
+    bench.pass_time(250)
+    assert [job for job, _ in bench.assigned()] == [JOB, "job-s-1-es"]
+
+
+def test_what_is_put_off_comes_although_more_is_put_off(open_bench: OpenBench) -> None:
+    bench = open_bench()
+    bench.world.run(bench.world.store.read([("FLUSHALL",)]))
+    bench.session("first")
+    bench.world.beat()
+    bench.world.run(bench.world.store.read([("DEL", f"{bench.world.store.prefix}inst:i1")]))
+    for number in range(10):
+        bench.session(f"s{number}")
+        if number == 3:
+            bench.world.beat()
+        bench.pass_time(60)
+    assert bench.session_steps.epoch(SessionId("first")) > 0
+    assert bench.session_steps.epoch(SessionId("s0")) > 0
+
+
+# ---- a dispatcher that takes over -----------------------------------------------------------
+
+
+def restart(bench: DispatchBench, *open_cuts: object) -> None:
+    """Let a successor take over; everyone tells it what is open."""
+    bench.start()
+    bench.tell(*(bench.opened(name) for name in bench.sessions), *open_cuts)
+
+
+def test_a_successor_goes_on_with_what_is_open(any_bench: DispatchBench) -> None:
+    bench = any_bench
+    session, node = bench.session(), bench.node()
+    running, waiting = bench.cut(index=0), bench.cut(index=1)
+    bench.tell(running, waiting)
+    restart(bench, running, waiting)
+    assert {told.attempt for told in node.of(AssignJob)} == {1}  # the node's actor knows it
+    bench.tell(bench.result(running))
+    bench.tell(bench.result(waiting))
+    assert bench.ends_of() == [(0, DONE, None), (1, DONE, None)]
+    assert session.of(DispatcherRestarted) == []
+
+
+def test_a_successor_learns_at_which_attempt_a_waiting_job_is(bench: DispatchBench) -> None:
+    bench.session()
+    node = bench.node()
+    cut = bench.cut()
+    bench.tell(cut)
+    bench.leave("n")
+    bench.tell(NodeLost(NodeId("n"), node.only(NodeAccepted).epoch))
+    restart(bench, cut)
+    bench.tell(EndJob(cut.spec.job_id, JobState.CANCELLED, MissingReason.SESSION_CLOSED))
+    assert bench.ends_of() == [(0, JobState.CANCELLED, "session_closed")]
+
+
+def test_a_job_that_ended_with_the_predecessor_has_an_outcome(bench: DispatchBench) -> None:
+    bench.session()
+    bench.node()
+    cut = bench.cut()
+    bench.tell(cut)
+    bench.sessions["s"].is_dead = True  # the answer does not come through
+    bench.tell(bench.result(cut))
+    bench.sessions["s"].is_dead = False
+    restart(bench, cut)
+    assert bench.ends_of() == [(0, DONE, "processing_error")]
+
+
+def test_words_left_over_for_a_successor_wait_for_their_session(bench: DispatchBench) -> None:
+    """What was pending comes before the session itself has told the successor anything."""
+    bench.session()
+    bench.node()
+    bench.start()
+    bench.tell(bench.cut())
+    assert bench.ends_of() == []
+    assert bench.assigned() == [(JOB, 1)]
+
+
+def test_audio_that_was_let_go_of_is_not_sent_as_nothing(bench: DispatchBench) -> None:
+    """With `audio_hold` `sent` a session has only the words' place left to tell again."""
+    session, node = bench.session(), bench.node(slots=2)
+    gone, known = bench.cut(index=0), bench.cut(index=1)
+    bench.tell(known)
+    mute = [type(gone)(session, cut.spec, cut.work, b"", 0) for cut in (gone, known)]
+    restart(bench, *mute)
+    assert bench.ends_of() == [(0, FAILED, "node_lost")]
+    assert [told.audio for told in node.of(AssignJob)] == [known.audio]
+    bench.tell(bench.result(known))
+    assert bench.ends_of()[-1] == (1, DONE, None)

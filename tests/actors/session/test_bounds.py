@@ -1,0 +1,36 @@
+"""How much one session may leave open, and that nothing stays counted when it is over."""
+
+from tests.support.worlds.session_bench import SessionBench
+
+MAX_OPEN = 200
+
+
+def test_an_utterance_too_many_is_refused_here_and_those_before_it_are_not() -> None:
+    """While the store is away nobody else would refuse it."""
+    session = SessionBench()
+    for index in range(MAX_OPEN + 2):
+        session.utterance(index)
+    cuts = session.cuts()
+    assert len(cuts) == MAX_OPEN
+    for cut in cuts:
+        session.answer(cut)
+    reasons = dict(session.outcomes())
+    assert len(reasons) == MAX_OPEN + 2
+    assert reasons[MAX_OPEN] == reasons[MAX_OPEN + 1] == "queue_full"
+    assert reasons[MAX_OPEN - 1] == "hello"
+    assert len(session.cuts()) == MAX_OPEN
+    session.utterance(MAX_OPEN + 2)
+    assert len(session.cuts()) == MAX_OPEN + 1
+
+
+def test_a_session_that_is_over_gives_back_what_it_counted() -> None:
+    session = SessionBench()
+    for index in range(3):
+        session.utterance(index)
+    session.answer(session.cuts()[0])
+    assert "2 of 50000 utterances" in repr(session.held)
+    session.close()
+    session.wait(20_000)
+    assert session.is_over
+    assert repr(session.held).startswith("<HeldAudio 0 of ")
+    assert "0 of 50000 utterances" in repr(session.held)

@@ -1,0 +1,1 @@
+"""The chaos run: load, faults, and the rules that must hold."""

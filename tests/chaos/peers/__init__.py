@@ -1,0 +1,1 @@
+"""Clients and nodes under faults; they log what they say and hear."""

@@ -1,0 +1,64 @@
+"""Random garbage: whatever peers send and however they leave, nothing breaks and nothing stays."""
+
+import asyncio
+import json
+import random
+from typing import Any
+
+import pytest
+
+from tests.support.gateway import LOOPS, House, chunk, run_gateway, session_init
+from tests.support.peers.raw_peer import Peer, make_frame
+
+MESSAGES = [
+    json.dumps(session_init()),
+    json.dumps(chunk("s-1", 1)),
+    '{"type":"node_register"}',
+    '{"type":"node_heartbeat","node_id":"n"}',
+    '{"type":"job_result","job_id":"j","success":true}',
+    '{"type":"session_close","session_id":"s-1"}',
+    "nonsense",
+]
+
+
+def garbage(chance: random.Random) -> bytes:
+    """Return frames: some right, some with a few wrong bytes, some not frames at all."""
+    parts = []
+    for _ in range(chance.randrange(8)):
+        message = chance.choice(MESSAGES).encode()
+        opcode = chance.choice([1, 1, 1, 2, 8, 9, 10, 0])
+        frame = bytearray(make_frame(message, opcode, fin=chance.random() < 0.8))
+        for _ in range(chance.choice([0, 0, 1, 2])):
+            frame[chance.randrange(10)] = chance.randrange(256)
+        parts.append(bytes(frame) if chance.random() < 0.9 else chance.randbytes(30))
+    return b"".join(parts)
+
+
+async def misbehave(peer: Peer, chance: random.Random) -> None:
+    data = garbage(chance)
+    while data:
+        size = chance.randrange(1, 400)
+        peer.writer.write(data[:size])
+        data = data[size:]
+        if chance.random() < 0.2:
+            await asyncio.sleep(0)
+    if chance.random() < 0.5:
+        peer.abort()
+    elif not peer.writer.is_closing():
+        peer.writer.close()
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("seed", range(3))
+def test_garbage_harms_nobody(loop: str, seed: int, log_records: list[dict[str, Any]]) -> None:
+    async def scenario(house: House) -> None:
+        chance = random.Random(seed)
+        for _ in range(200):
+            peer = await house.connect(chance.choice(["/ws/session", "/ws/node"]))
+            await misbehave(peer, chance)
+        peer, actor = await house.session()
+        peer.say(chunk(f"s-{len(house.reception.inits)}", 1))
+        await actor.count(1)
+
+    run_gateway(scenario, loop=loop)
+    assert [record["message"] for record in log_records if record["level"].no >= 40] == []

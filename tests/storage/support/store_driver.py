@@ -1,0 +1,308 @@
+"""Random operations on a store, each held against the invariants and an exact oracle.
+
+The oracle computes from the state before an operation what the script has to decide: the node for a
+job, the waiting job for a slot. The history knows what may never change.
+"""
+
+from typing import Any
+
+from protocol.ids import JobId
+from storage.job import JobState
+from storage.replies import Assigned, Busy, Completed, Duplicate, GivenUp, Queued
+from tests.storage.support.store_invariants import (
+    FINAL,
+    RANK_UNIT,
+    breaches,
+    can_serve,
+    excluded_from,
+)
+from tests.storage.support.store_snapshot import Hash, Snapshot
+from tests.support.worlds.storage_world import World
+
+NODES = ("n0", "n1", "n2", "n3")
+SESSIONS = ("s0", "s1", "s2")
+PAIRS = (("en", "es"), ("en", "fr"), ("de", "es"))
+KINDS: tuple[dict[str, Any], ...] = (
+    {"asr": ["en"], "semantic": ["es"], "tts": ["es"]},
+    {"asr": ["en", "de"], "semantic": ["es", "fr"], "tts": []},
+    {"asr": ["en"], "semantic": ["es", "fr"], "tts": ["es", "fr"]},
+)
+REASONS = ("node_lost", "job_timeout", "model_not_available", "undeliverable")
+FOREVER_MS = 10**9
+COST_MS = 2000
+TIMEOUT_MS = 30_000
+QUEUE_BOUND = 20
+
+
+class StoreDriver:
+    """One instance with a few nodes and sessions; picks among what exists by number."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        world.beat(lease_ms=FOREVER_MS)
+        self.state = Snapshot.of(world)
+        self._index = 0
+        self._turns: dict[str, tuple[int, int]] = {}
+        """Session to its open turn's number and next part."""
+        self._completed: set[str] = set()
+
+    # operations
+
+    def register(self, number: int, kind: int, slots: int) -> None:
+        """A node registers, anew or again."""
+        name = NODES[number % len(NODES)]
+        self.world.node(name, slots=slots, lease_ms=FOREVER_MS, **KINDS[kind % len(KINDS)])
+        self._check({name})
+
+    def offline(self, number: int) -> None:
+        """A node is lost, and its owner drives its jobs on."""
+        if name := self._registered(number):
+            lost = self.world.offline(name)
+            self._check()
+            for job in lost.jobs:
+                node = None if job.state is JobState.QUEUED else name
+                self.world.failover(
+                    job.job_id, node, attempt=job.attempt, exclude_node=True, outcome="{}"
+                )
+                self._check()
+
+    def drain(self, number: int, *, draining: bool) -> None:
+        """A node is drained, or taken back."""
+        if name := self._registered(number):
+            self.world.update(name, draining=draining)
+            self._check()
+
+    def resize(self, number: int, slots: int) -> None:
+        """A node's capacity changes."""
+        if name := self._registered(number):
+            self.world.update(name, max_jobs=slots)
+            self._check({name})
+
+    def heartbeat(self, number: int, *, overloaded: bool) -> None:
+        """A node says how it is."""
+        if name := self._registered(number):
+            self.world.heartbeat(name, overloaded=overloaded)
+            self._check()
+
+    def dispatch(self, session: int, pair: int) -> None:
+        """A session says something short; the oracle says where it must go."""
+        name = SESSIONS[session % len(SESSIONS)]
+        source, target = PAIRS[pair % len(PAIRS)]
+        requirement, preference = f"a:{source},s:{target}", f"t:{target}"
+        expected = self._expected_node(name, requirement, preference)
+        clock = int(self.state.hash(f"session:{name}").get("clock", "0"))
+        self._index += 1
+        reply = self.world.dispatch(
+            name, self._index, language=target, requirement=requirement, preference=preference
+        )
+        if isinstance(reply, Busy):
+            assert len(self.state.set(f"session:{name}:queued")) == QUEUE_BOUND
+            return
+        if isinstance(reply, Assigned):
+            assert reply.node_id == expected
+        else:
+            assert isinstance(reply, Queued)
+            assert expected is None
+        self._check()
+        assert int(self.state.jobs[reply.job_id]["clock"]) == max(
+            self.world.now_ms, clock + COST_MS
+        )
+
+    def segment(self, session: int, *, ends: bool) -> None:
+        """A session says a part of something long."""
+        name = SESSIONS[session % len(SESSIONS)]
+        turn, part = self._turns.get(name, (self._index, 0))
+        self._index += 1
+        self.world.segment(name, self._index, part, turn_id=f"long-{turn}", turn_continues=not ends)
+        self._turns[name] = (turn, part + 1)
+        if ends:
+            del self._turns[name]
+        self._check()
+
+    def complete(self, pick: int, *, by_node: bool) -> None:
+        """A job ends; the oracle says who gets the slot."""
+        if not (job := self._active(pick, held=by_node)):
+            return
+        row = self.state.jobs[job]
+        node = row["node"]
+        expected = self._expected_handover(job, row) if node else None
+        state = JobState.DONE if by_node else JobState.CANCELLED
+        reply = self.world.complete(
+            job, node if by_node else None, attempt=int(row["attempt"]), state=state
+        )
+        assert isinstance(reply, Completed)
+        assert job not in self._completed
+        self._completed.add(job)
+        if expected:
+            assert reply.handovers, f"{expected} got nothing"
+            clocks = {name: float(other["clock"]) for name, other in self.state.jobs.items()}
+            assert clocks[reply.handovers[0].job_id] == clocks[expected]
+        self._check()
+
+    def complete_again(self, pick: int) -> None:
+        """A final result is told once more; nothing changes."""
+        final = sorted(name for name, job in self.state.jobs.items() if job["state"] in FINAL)
+        if final:
+            name = final[pick % len(final)]
+            row = self.state.jobs[name]
+            reply = self.world.complete(name, row["node"] or None, attempt=int(row["attempt"]))
+            assert isinstance(reply, Duplicate)
+            self._check()
+
+    def complete_stale(self) -> None:
+        """A result of an earlier attempt comes late."""
+        job = max(self._open(), key=self._attempt, default=None)
+        if job and self._attempt(job) > 1:
+            before = self.state.values()
+            self.world.complete(job, self.state.jobs[job]["node"] or None, attempt=1)
+            self._check()
+            assert self.state.values() == before
+
+    def failover(self, pick: int, reason: int) -> None:
+        """A job goes on elsewhere; often the one that has failed most."""
+        if not (job := self._active(pick)):
+            return
+        if pick % 3 == 0:
+            job = JobId(max(self._open(), key=self._attempt))
+        row = self.state.jobs[job]
+        attempt, why = int(row["attempt"]), REASONS[reason % len(REASONS)]
+        reply = self.world.failover(
+            job,
+            row["node"] or None,
+            attempt=attempt,
+            reason=why,
+            exclude_node=why != "undeliverable",
+            penalty_ms=5000 if why == "model_not_available" else 0,
+        )
+        self._check()
+        expected_attempt = attempt + (row["node"] != "")
+        if isinstance(reply, GivenUp):
+            assert expected_attempt > 3 or float(row["deadline"]) <= self.world.now_ms
+        else:
+            assert expected_attempt <= 3
+            assert reply.attempt == max(expected_attempt, *self._attempts_beside(job), 1)
+        if isinstance(reply, Assigned):
+            assert reply.node_id not in excluded_from(self.state, self.state.jobs[job])
+
+    def progress(self, pick: int) -> None:
+        """A node has started a job."""
+        job = self._active(pick)
+        if job and (node := self.state.jobs[job]["node"]):
+            attempt = int(self.state.jobs[job]["attempt"])
+            self.world.progress(job, node, "running", attempt)
+            self._check()
+
+    def wait(self, ms: int) -> None:
+        """Time passes; the owner sweeps and drives on what is due."""
+        self.world.wait(ms)
+        self.world.beat(lease_ms=FOREVER_MS)
+        swept = self.world.sweep()
+        self._check()
+        for job in swept.due:
+            row = self.state.jobs[job.job_id]
+            if row["state"] in FINAL or int(row["attempt"]) != job.attempt:
+                continue
+            if job.cause in ("pending", "deadline"):
+                self.world.complete(
+                    job.job_id, None, attempt=job.attempt, state=JobState.FAILED, reason="timed"
+                )
+            else:
+                self.world.failover(
+                    job.job_id,
+                    row["node"] or None,
+                    attempt=job.attempt,
+                    reason=job.cause,
+                    exclude_node=job.cause == "job_timeout",
+                )
+            self._check()
+
+    # what must have been
+
+    def _expected_node(self, session: str, requirement: str, preference: str) -> str | None:
+        free = {
+            node: score
+            for group in self.state.ids("grp:*:free")
+            for node, score in self.state.zset(f"grp:{group}:free").items()
+            if can_serve(self.state, node, requirement)
+        }
+        last = self.state.hash(f"session:{session}").get("last")
+        if last in free and not self._is_marked(last):
+            return last
+
+        def rank(node: str) -> tuple[float, bool, float]:
+            marked = free[node] // (1000 * RANK_UNIT)
+            return marked, preference not in self.state.nodes[node]["atoms"].split(), free[node]
+
+        return min(free, key=rank, default=None)
+
+    def _is_marked(self, node: str) -> bool:
+        row = self.state.nodes[node]
+        return row["suspect"] == "1" or int(row["overloaded"]) > self.world.now_ms
+
+    def _expected_handover(self, job: str, row: Hash) -> str | None:
+        """Return who gets the slot that this job's end frees; None if nobody or not certain."""
+        node = row["node"]
+        slots = self.state.slots(node)
+        if self.state.nodes[node]["state"] != "online":
+            return None
+        shared = any(job in jobs and len(jobs) > 1 for jobs in slots.values())
+        if shared or len(slots) > int(self.state.nodes[node]["max"]):
+            return None
+        waiting = {
+            name: float(other["clock"])
+            for name, other in self.state.jobs.items()
+            if other["state"] == "queued"
+            and other.get("pin", "") in ("", node)
+            and float(other["deadline"]) > self.world.now_ms
+            and can_serve(self.state, node, other["requirement"])
+            and node not in excluded_from(self.state, other)
+        }
+        pinned = {name for name in waiting if self.state.jobs[name].get("pin")}
+        return min(pinned or waiting, key=lambda name: waiting[name], default=None)
+
+    # picking and checking
+
+    def _registered(self, number: int) -> str | None:
+        name = NODES[number % len(NODES)]
+        row = self.state.nodes.get(name)
+        return name if row and row["state"] != "offline" else None
+
+    def _active(self, pick: int, *, held: bool = False) -> JobId | None:
+        active = [name for name in self._open() if self.state.jobs[name]["node"] or not held]
+        return JobId(active[pick % len(active)]) if active else None
+
+    def _attempt(self, job: str) -> int:
+        return int(self.state.jobs[job]["attempt"])
+
+    def _attempts_beside(self, job: str) -> list[int]:
+        """Return the attempts of what the job's turn has open where it is now: it takes part."""
+        node = self.state.jobs[job]["node"]
+        slots = self.state.slots(node).values() if node else ()
+        turn = {other for jobs in slots if job in jobs for other in jobs} - {job}
+        return [self._attempt(other) for other in turn]
+
+    def _open(self) -> list[str]:
+        return sorted(name for name, job in self.state.jobs.items() if job["state"] not in FINAL)
+
+    def _check(self, resized: set[str] | None = None) -> None:
+        before, self.state = self.state, Snapshot.of(self.world)
+        shrinking = {
+            node
+            for node in self.state.nodes
+            if node in (resized or ()) or len(self.state.slots(node)) <= len(before.slots(node))
+        }
+        assert breaches(self.state, over_capacity=frozenset(shrinking)) == []
+        for name, job in before.jobs.items():
+            after: Any = self.state.jobs[name]
+            assert int(after["attempt"]) >= int(job["attempt"])
+            if job["state"] in FINAL:
+                assert {**after, "replaced": None} == {**job, "replaced": None}
+        for name, job in self.state.jobs.items():
+            if job["state"] == "assigned" and self._moved(before.jobs.get(name), job):
+                assert job["node"] not in excluded_from(self.state, job)
+                assert int(job["due"]) == min(self.world.now_ms + TIMEOUT_MS, int(job["deadline"]))
+
+    @staticmethod
+    def _moved(before: Hash | None, after: Hash) -> bool:
+        fields = ("node", "attempt")
+        return before is None or any(before[field] != after[field] for field in fields)

@@ -1,0 +1,244 @@
+"""What must hold in the store after every operation; each breach is a sentence."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from storage.keys import Life, key_of
+from tests.storage.support.store_snapshot import Hash, Snapshot
+
+ACTIVE = ("queued", "assigned", "running")
+FINAL = ("done", "empty", "failed", "cancelled")
+RECORD_TTL_MS = 3_600_000
+RANK_UNIT = 4e12
+
+
+def breaches(state: Snapshot, *, over_capacity: frozenset[str] = frozenset()) -> list[str]:
+    """Return what is wrong.
+
+    Args:
+        state: The store after an operation.
+        over_capacity: Nodes that may hold more slots than they have: capacity lowered, restored.
+    """
+    return [
+        *_slots_agree_with_jobs(state),
+        *_capacity_holds(state, over_capacity),
+        *_choice_agrees_with_nodes(state),
+        *_groups_agree(state),
+        *_queues_agree_with_jobs(state),
+        *_indexes_agree_with_jobs(state),
+        *_nobody_waits_beside_a_free_slot(state),
+        *_keys_fit_the_schema(state),
+    ]
+
+
+def can_serve(state: Snapshot, node: str, requirement: str) -> bool:
+    """Say whether the node may be chosen for the requirement, slots apart."""
+    row = state.nodes[node]
+    penalised = [item.rsplit("=", 1)[0] for item in row["penalties"].split()]
+    return (
+        row["state"] == "online"
+        and set(requirement.split(",")) <= set(row["atoms"].split())
+        and requirement not in penalised
+    )
+
+
+def excluded_from(state: Snapshot, job: Hash) -> set[str]:
+    """Return the nodes that a waiting job must not get: empty if no other could ever serve."""
+    excluded = job.get("excluded", "")
+    if job.get("turned") == "1":
+        excluded = state.hash(f"turn:{slot_of(job)}").get("excluded", "")
+    named = set(excluded.split("\n")) - {""}
+    others = [
+        node
+        for node, row in state.nodes.items()
+        if row["group"] and set(job["requirement"].split(",")) <= set(row["atoms"].split())
+        if node not in named
+    ]
+    return named if others else set()
+
+
+def slot_of(job: Hash) -> str:
+    """Return the slot of a job."""
+    return f"{job['session']}|{job['turn']}|{job['language']}"
+
+
+def _slots_agree_with_jobs(state: Snapshot) -> Iterator[str]:
+    held: Counter[tuple[str, str, str]] = Counter()
+    for node in state.ids("node:*:slots"):
+        for slot, jobs in state.slots(node).items():
+            if not jobs:
+                yield f"{node} holds the empty slot {slot}"
+            held.update((node, slot, job) for job in jobs)
+    wanted = Counter(
+        (job["node"], slot_of(job), name)
+        for name, job in state.jobs.items()
+        if job["state"] in ("assigned", "running")
+    )
+    if held != wanted:
+        yield f"slots hold {held - wanted} too much and lack {wanted - held}"
+
+
+def _capacity_holds(state: Snapshot, over_capacity: frozenset[str]) -> Iterator[str]:
+    for node, row in state.nodes.items():
+        used = len(state.slots(node))
+        if used > int(row["max"]) and node not in over_capacity:
+            yield f"{node} uses {used} of {row['max']} slots"
+
+
+def _choice_agrees_with_nodes(state: Snapshot) -> Iterator[str]:
+    ranked = {
+        node: (group, score)
+        for group in state.ids("grp:*:free")
+        for node, score in state.zset(f"grp:{group}:free").items()
+    }
+    for node, row in state.nodes.items():
+        used, capacity = len(state.slots(node)), int(row["max"])
+        free = row["group"] != "" and used < capacity
+        if free != (node in ranked):
+            yield f"{node} uses {used} of {capacity} slots and free is {node in ranked}"
+        if free and node in ranked:
+            group, score = ranked[node]
+            marked, load = divmod(score // RANK_UNIT, 1000)
+            if group != row["group"] or load != used * 1000 // capacity:
+                yield f"{node} is ranked {score} in {group} with {used} of {capacity} in use"
+            if marked and row["suspect"] != "1" and row["overloaded"] == "0":
+                yield f"{node} is marked for nothing"
+            if not marked and row["suspect"] == "1":
+                yield f"{node} is suspect and not marked"
+    if unknown := ranked.keys() - state.nodes.keys():
+        yield f"free nodes without a record: {unknown}"
+
+
+def _groups_agree(state: Snapshot) -> Iterator[str]:
+    members = {group: state.set(f"grp:{group}:nodes") for group in state.ids("grp:*:nodes")}
+    for node, row in state.nodes.items():
+        if (row["state"] == "online" and row["atoms"].strip() != "") != (row["group"] != ""):
+            yield f"{node} is {row['state']} in group '{row['group']}'"
+        penalised = " ".join(sorted(item.rsplit("=", 1)[0] for item in row["penalties"].split()))
+        identity = row["atoms"] + (f"|{penalised}" if penalised else "")
+        if row["group"] and state.entries[f"grp:{row['group']}:identity"].value != identity:
+            yield f"{node} is in the wrong group"
+        if row["group"] and node not in members.get(row["group"], set()):
+            yield f"{node} is not among the nodes of its group"
+    total = sum(len(nodes) for nodes in members.values())
+    if total != sum(row["group"] != "" for row in state.nodes.values()):
+        yield f"groups have {total} nodes"
+    if set(state.hash("groups").values()) != members.keys():
+        yield f"known groups {state.hash('groups')} are not those with nodes {set(members)}"
+    with_free = set(state.ids("grp:*:free"))
+    if state.set("groups:free") != with_free:
+        yield f"groups:free is {state.set('groups:free')}, not {with_free}"
+    for identity, group in state.hash("groups").items():
+        for atom in identity.split("|")[0].split():
+            if group not in state.set(f"cap:{atom}"):
+                yield f"cap:{atom} lacks {group}"
+    for atom in state.ids("cap:*"):
+        if unknown := state.set(f"cap:{atom}") - members.keys():
+            yield f"cap:{atom} has gone groups {unknown}"
+
+
+def _queues_agree_with_jobs(state: Snapshot) -> Iterator[str]:
+    queued = {name: job for name, job in state.jobs.items() if job["state"] == "queued"}
+    placed: Counter[tuple[str, str]] = Counter()
+    for kind in ("q", "pin"):
+        for name in state.ids(f"{kind}:*"):
+            placed.update((f"{kind}:{name}", job) for job in state.zset(f"{kind}:{name}"))
+    wanted = Counter(
+        (f"pin:{job['pin']}" if job.get("pin") else f"q:{job['requirement']}", name)
+        for name, job in queued.items()
+    )
+    if set(placed) != set(wanted):
+        yield f"queues have {set(placed) - set(wanted)} too much, lack {set(wanted) - set(placed)}"
+    heads: dict[str, float] = {}
+    for name, job in queued.items():
+        clock = float(job["clock"])
+        queue = f"pin:{job['pin']}" if job.get("pin") else f"q:{job['requirement']}"
+        if state.zset(queue).get(name) != clock:
+            yield f"{name} waits at {state.zset(queue).get(name)}, not at {clock}"
+        if not job.get("pin"):
+            heads[job["requirement"]] = min(clock, heads.get(job["requirement"], clock))
+    if state.zset("qs") != heads:
+        yield f"heads are {state.zset('qs')}, not {heads}"
+    waiting = {
+        (turn, job)
+        for turn in state.ids("turn:*")
+        for job in state.hash(f"turn:{turn}").get("waiting", "").split()
+    }
+    turned = {(slot_of(job), name) for name, job in queued.items() if job.get("turned") == "1"}
+    if waiting != turned:
+        yield f"turns wait for {waiting}, not {turned}"
+
+
+def _indexes_agree_with_jobs(state: Snapshot) -> Iterator[str]:
+    active = {name: job for name, job in state.jobs.items() if job["state"] in ACTIVE}
+    by_owner: dict[str, dict[str, float]] = {}
+    by_session: dict[str, set[str]] = {}
+    queued: dict[str, set[str]] = {}
+    for name, job in active.items():
+        by_owner.setdefault(job["owner"], {})[name] = float(job["due"])
+        by_session.setdefault(job["session"], set()).add(name)
+        if job["state"] == "queued":
+            queued.setdefault(job["session"], set()).add(name)
+    stored = {owner: state.zset(f"inst:{owner}:jobs") for owner in state.ids("inst:*:jobs")}
+    if stored != by_owner:
+        yield f"instances own {stored}, not {by_owner}"
+    sessions = {
+        session: state.set(f"session:{session}:jobs") for session in state.ids("session:*:jobs")
+    }
+    if sessions != by_session:
+        yield f"sessions have {sessions}, not {by_session}"
+    waiting = {name: state.set(f"session:{name}:queued") for name in state.ids("session:*:queued")}
+    if waiting != queued:
+        yield f"sessions wait for {waiting}, not {queued}"
+    for word in (*ACTIVE, *FINAL):
+        listed = set(state.zset(f"jobs:{word}"))
+        if listed != {name for name, job in state.jobs.items() if job["state"] == word}:
+            yield f"jobs:{word} is {listed}"
+
+
+def _nobody_waits_beside_a_free_slot(state: Snapshot) -> Iterator[str]:
+    now = state.now_ms
+    leases = state.zset("insts")
+    for name, job in state.jobs.items():
+        if job["state"] != "queued" or float(job["deadline"]) <= now:
+            continue
+        if leases.get(job["owner"], 0) <= now:
+            continue
+        avoids = job.get("excluded") or state.hash(f"turn:{slot_of(job)}").get("excluded")
+        if avoids:
+            continue  # that no other node is left is noticed by the next sweep
+        turn_node = state.hash(f"turn:{slot_of(job)}").get("node")
+        if turn_node and slot_of(job) in state.slots(turn_node):
+            yield f"{name} waits while its turn holds a slot at {turn_node}"
+        siblings = state.hash(f"turn:{slot_of(job)}").get("waiting", "").split()
+        if not job.get("pin") and any(state.jobs[other].get("pin") for other in siblings):
+            continue  # an earlier segment waits for the turn's node, and this one behind it
+        for node, row in state.nodes.items():
+            free = len(state.slots(node)) < int(row["max"])
+            if not free or not can_serve(state, node, job["requirement"]):
+                continue
+            if job.get("pin") in (None, "", node):
+                yield f"{name} waits while {node} has a free slot"
+
+
+def _keys_fit_the_schema(state: Snapshot) -> Iterator[str]:
+    yield from (f"{name} has another prefix" for name in state.foreign)
+    for name, entry in state.entries.items():
+        key = key_of(name)
+        if key is None:
+            yield f"{name} is not in the schema"
+        elif key.kind != entry.kind:
+            yield f"{name} is a {entry.kind}, not a {key.kind}"
+        elif entry.ttl_ms > RECORD_TTL_MS:
+            yield f"{name} lives for {entry.ttl_ms} ms"
+        elif entry.ttl_ms < 0 and not _may_stay(state, name, key.life):
+            yield f"{name} would never expire"
+
+
+def _may_stay(state: Snapshot, name: str, life: Life) -> bool:
+    owner = name.split(":")[1] if ":" in name else ""
+    if life is Life.NODE:
+        return state.hash(f"node:{owner}").get("state") in ("online", "draining")
+    if life is Life.INSTANCE:
+        return owner in state.zset("insts")
+    return life is Life.FOREVER

@@ -1,0 +1,1 @@
+"""Programs at the other end of a socket."""

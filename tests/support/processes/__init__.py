@@ -1,0 +1,1 @@
+"""Real processes: schedulers, stores, nodes."""

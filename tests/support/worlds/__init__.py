@@ -1,0 +1,1 @@
+"""Several actors together, without sockets."""

@@ -1,0 +1,131 @@
+"""Recorders that stand where an actor, an outbox or a running loop is expected.
+
+With them an actor is built, not started: `on_receive` is called directly and what it told, sent
+and set is read from the recorders.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import inf, nextafter
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel
+
+from actors.runtime.actor import LoopActor
+
+M = TypeVar("M")
+A = TypeVar("A", bound=LoopActor)
+
+
+@dataclass(eq=False, slots=True)
+class RecordingRef:
+    """A mailbox that keeps what it is told."""
+
+    name: str = "recorder"
+    messages: list[Any] = field(default_factory=list)
+
+    def tell(self, message: Any) -> None:
+        """Keep the message."""
+        self.messages.append(message)
+
+    def of(self, message_class: type[M]) -> list[M]:
+        """Return the messages of one class, oldest first."""
+        return [message for message in self.messages if isinstance(message, message_class)]
+
+    def only(self, message_class: type[M]) -> M:
+        """Return the one message of this class; fails if there is another number of them."""
+        found = self.of(message_class)
+        assert len(found) == 1, f"{self.name} has {len(found)} {message_class.__name__}: {self}"
+        return found[0]
+
+    def take(self) -> list[Any]:
+        """Return all messages and forget them."""
+        taken, self.messages = self.messages, []
+        return taken
+
+
+@dataclass(eq=False, slots=True)
+class RecordingOutbox:
+    """A peer's socket that keeps what is sent; `is_open = False` makes it a gone one."""
+
+    is_open: bool = True
+    messages: list[BaseModel] = field(default_factory=list)
+    closed_with: tuple[int, str] | None = None
+    is_backed_up: bool = False
+    is_unread: bool = False
+
+    def send(self, message: BaseModel) -> bool:
+        """Keep the message, unless the socket is gone."""
+        if self.is_open:
+            self.messages.append(message)
+        return self.is_open
+
+    def close(self, code: int, reason: str) -> None:
+        """Note the close."""
+        self.is_open = False
+        self.closed_with = (code, reason)
+
+    def of(self, message_class: type[M]) -> list[M]:
+        """Return the messages of one class, oldest first."""
+        return [message for message in self.messages if isinstance(message, message_class)]
+
+    def only(self, message_class: type[M]) -> M:
+        """Return the one message of this class; fails if there is another number of them."""
+        found = self.of(message_class)
+        assert len(found) == 1, f"{len(found)} {message_class.__name__}: {self.messages}"
+        return found[0]
+
+    def take(self) -> list[BaseModel]:
+        """Return all messages and forget them."""
+        taken, self.messages = self.messages, []
+        return taken
+
+
+class HandClock:
+    """The time of actors that were not started; it moves when the test says so.
+
+    `actor = clock.hold(NodeActor(...))`, then `clock.advance_to(45_000)` calls `on_wake` of the
+    actors whose deadline comes, in order of time.
+    """
+
+    def __init__(self, now_ms: float = 0.0) -> None:
+        self.now_ms = now_ms
+        self._held: list[LoopActor] = []
+
+    def hold(self, actor: A) -> A:
+        """Give the actor this time; return it."""
+        actor._loop = cast("asyncio.AbstractEventLoop", self)
+        self._held.append(actor)
+        return actor
+
+    def deadline_of(self, actor: LoopActor) -> float | None:
+        """Return the time at which the actor wants to be woken."""
+        deadline_ms = inf if actor._alarm is None else actor._alarm.deadline_ms
+        return None if deadline_ms == inf else deadline_ms
+
+    def advance_to(self, now_ms: float) -> None:
+        """Move the time and wake who asked for it; for actors with a synchronous on_wake."""
+        while due := [actor for actor in self._held if self._is_due(actor, now_ms)]:
+            actor = min(due, key=lambda one: self.deadline_of(one) or 0.0)
+            self.now_ms = max(self.now_ms, self.deadline_of(actor) or 0.0)
+            assert actor._alarm is not None
+            actor._alarm.set(None)
+            actor.on_wake(self.now_ms)
+        self.now_ms = max(self.now_ms, now_ms)
+
+    def _is_due(self, actor: LoopActor, now_ms: float) -> bool:
+        deadline_ms = self.deadline_of(actor)
+        return deadline_ms is not None and deadline_ms <= now_ms
+
+    def time(self) -> float:
+        """Return the time in seconds, as a loop does: never before a deadline that has come."""
+        seconds = self.now_ms / 1000
+        return seconds if seconds * 1000 >= self.now_ms else nextafter(seconds, inf)
+
+    def call_at(self, _when: float, _callback: Callable[..., object]) -> "HandClock":
+        """Take a timer, as a loop does; `advance_to` asks the actor instead."""
+        return self
+
+    def cancel(self) -> None:
+        """Drop a timer, as its handle does."""

@@ -1,0 +1,396 @@
+"""Members of one room whose sessions move between instances, on literal time and without sockets.
+
+Every message waits in a queue of its own kind until the test lets it through: what actors tell each
+other, what the store is told, what clients read. A crash loses what waits at that instance. The
+store and the room keep what their scripts would keep.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from actors.admission import HeldAudio, JoinAttempts
+from actors.directory import Directory
+from actors.messages.job import EndJob, JobDispatched, JobEnded, UtteranceCut
+from actors.messages.room import (
+    ChangeSeat,
+    LeaveSeat,
+    ReclaimSeat,
+    RoomAsked,
+    RoomOver,
+    RoomSeen,
+    RoomView,
+    SeatReclaimed,
+    SeatTaken,
+    TakeSeat,
+)
+from actors.messages.session import ChunkArrived, SessionClaimed, SessionOpened
+from actors.messages.takeover import (
+    LeaveRequested,
+    NoteSession,
+    SessionNoted,
+    SessionReleased,
+    SocketResumed,
+)
+from actors.metrics import NullMetrics
+from actors.room.options import RoomOptions
+from actors.room.setup import RoomSetup
+from actors.session.actor import SessionActor, SessionSetup
+from actors.session.options import DownlinkOptions, SequencerOptions
+from actors.session.presence import Presence
+from actors.session.profile import SessionProfile
+from actors.session.record.moved import MovedSession
+from actors.session.resumption import TokenMint
+from actors.session.uplink.segmenter import SegmenterOptions
+from actors.session.uplink.uplink import UplinkOptions
+from protocol.ids import InstanceId, JobId, NodeId, NodeJobId, SessionId, TraceId
+from protocol.node_inbound import JobResult
+from protocol.rooms import RoomJoin
+from protocol.session_outbound import (
+    AudioAck,
+    MissingResult,
+    SessionInitAck,
+    TranslationResult,
+)
+from storage.job import JobState
+from storage.room import Seat
+from storage.rooms import RoomRepository
+from storage.session_replies import Claimed, FollowingJob, RecordedOutcome
+from tests.support.peers.speaker import pcm
+from tests.support.worlds.recording import HandClock, RecordingOutbox
+
+CODE = "123456"
+LIFETIME_MS = 100_000
+GAP_MS = 5_000
+
+
+@dataclass
+class Ref:
+    """A mailbox of one life of a session; what is told there waits in the world's queue."""
+
+    told: deque[Any]
+
+    def tell(self, message: Any) -> None:
+        """Have the message wait."""
+        self.told.append(message)
+
+
+@dataclass
+class Kept:
+    """What the store knows of one session."""
+
+    state: str = ""
+    jobs: dict[JobId, UtteranceCut] = field(default_factory=dict)
+    outcomes: list[RecordedOutcome] = field(default_factory=list)
+
+
+class Life:
+    """A session on one instance: from its first message there until it moves, or dies."""
+
+    def __init__(self, world: "RoomWorld", member: "Member", moved: MovedSession | None) -> None:
+        self.inbox: deque[Any] = deque()
+        self.dispatcher: deque[Any] = deque()
+        self.room: deque[Any] = deque()
+        self.outbox = RecordingOutbox()
+        self.member = member
+        self.instance = InstanceId(f"i{world.lives}")
+        self.ref = Ref(self.inbox)
+        directory = Directory(self.instance, cast("Any", world))
+        directory.dispatcher = Ref(self.dispatcher)
+        directory.register_session(member.session_id, self.ref)
+        self.presence = Presence()
+        room = RoomSetup(
+            directory=directory,
+            store=cast("Any", None),
+            rooms=cast("RoomRepository", None),
+            options=RoomOptions(),
+            grace_ms=0,
+            wall_ms=lambda: int(world.clock.now_ms),
+            start=lambda _code: Ref(self.room),
+        )
+        setup = SessionSetup(
+            directory=directory,
+            presence=self.presence,
+            held=HeldAudio(1 << 28),
+            metrics=NullMetrics(),
+            uplink=UplinkOptions(
+                SegmenterOptions(hangover_manual_ms=0), 1000, LIFETIME_MS, GAP_MS, 1000
+            ),
+            downlink=DownlinkOptions(SequencerOptions(GAP_MS), 200, 1 << 23),
+            grace_ms=1e9,
+            close_flush_ms=10_000,
+            keep_audio_after_sending=True,
+            wall_ms=lambda: int(world.clock.now_ms),
+            rooms=room,
+        )
+        outbox = self.outbox if moved is None else None
+        self.actor = world.clock.hold(SessionActor(member.profile, setup, outbox, moved))
+        self.actor.on_start()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the session has gone from here."""
+        return self.actor._is_over()
+
+
+class Member:
+    """One client, wherever its session is."""
+
+    def __init__(self, name: str, language: str) -> None:
+        self.session_id = SessionId(f"s-{name}")
+        self.profile = SessionProfile(
+            self.session_id, TraceId("t"), "t", "web", language, "xx", is_resumable=True
+        )
+        self.kept = Kept()
+        self.audio: list[tuple[bytes, bool]] = []
+        self.forgotten = 0
+        self.is_up = True
+        """Its socket is acknowledged."""
+        self.heard: list[tuple[int | None, str, str]] = []
+        """Number, speaker, text or reason."""
+        self.indexes: set[int] = set()
+        self.token = ""
+        self.read = 0
+        self.life: Life
+
+    @property
+    def last_seq(self) -> int:
+        return max((seq or 0 for seq, *_ in self.heard), default=0)
+
+
+class RoomWorld:
+    """The members, their store and their room. Also the way between instances (`Elsewhere`)."""
+
+    def __init__(self, **languages: str) -> None:
+        self.clock = HandClock(1000.0)
+        self.lives = 0
+        self.seats: dict[SessionId, Seat] = {}
+        self.version = 0
+        self.members = {name: Member(name, language) for name, language in languages.items()}
+        self.by_instance: dict[tuple[InstanceId, SessionId], Life] = {}
+        self.expected: list[SessionId] = []
+        """Who said what: the first utterance, the second, …"""
+        for member in self.members.values():
+            self._begin(member, None)
+            member.life.actor.on_receive(SessionClaimed(7))
+            member.life.actor.on_receive(RoomAsked(RoomJoin(room_code=CODE), JoinAttempts(10)))
+        self.settle()
+
+    # ---- Elsewhere --------------------------------------------------------------------------
+
+    def session(self, instance_id: InstanceId, session_id: SessionId) -> Ref | None:
+        life = self.by_instance.get((instance_id, session_id))
+        return None if life is None or life.is_over else life.ref
+
+    # ---- what happens -----------------------------------------------------------------------
+
+    def _begin(self, member: Member, moved: MovedSession | None) -> None:
+        self.lives += 1
+        member.life = Life(self, member, moved)
+        member.read = 0
+        self.by_instance[member.life.instance, member.session_id] = member.life
+
+    def say(self, name: str) -> None:
+        """Say an utterance and end it by hand."""
+        member = self.members[name]
+        audio = pcm(500 + 20 * len(self.expected))
+        for piece in ((audio, False), (b"", True)):
+            member.audio.append(piece)
+            if member.is_up:
+                self._send(member, len(member.audio) - 1)
+        self.expected.append(member.session_id)
+
+    def _send(self, member: Member, seq: int) -> None:
+        assert seq >= member.forgotten, "asked for what may be forgotten"
+        audio, final = member.audio[seq]
+        member.life.actor.on_receive(ChunkArrived(audio, seq, is_final=final))
+
+    def answer(self, name: str) -> None:
+        """Have the oldest open job of a speaker answered, which is recorded first."""
+        member = self.members[name]
+        if not member.kept.jobs:
+            return
+        cut = member.kept.jobs.pop(next(iter(member.kept.jobs)))
+        spec, words = cut.spec, str((len(cut.audio) - len(pcm(500))) // len(pcm(20)))
+        if spec.is_recorded:
+            text = f'{{"text_asr":"{words}","spoken":true}}'
+            member.kept.outcomes.append(
+                RecordedOutcome(spec.cut, spec.job_id, spec.utterance_index, spec.language, text)
+            )
+        result = JobResult(job_id=NodeJobId("x"), success=True, text_asr=words, tts_audio="AAAA")
+        ended = JobEnded(spec.job_id, JobState.DONE, None, result, 1, NodeId("n"))
+        member.life.inbox.append(ended)
+
+    def carry(self, name: str, what: str) -> None:
+        """Let one waiting message through: to the session, the store or the room."""
+        life = self.members[name].life
+        queue = {"told": life.inbox, "store": life.dispatcher, "room": life.room}[what]
+        if queue:
+            message = queue.popleft()
+            if what == "told":
+                if not life.is_over:
+                    life.actor.on_receive(message)
+            elif what == "store":
+                self._store(life, message)
+            else:
+                self._room(life, message)
+
+    def _store(self, life: Life, message: Any) -> None:
+        kept = life.member.kept
+        match message:
+            case SessionOpened(claim=claim) if claim is not None:
+                kept.state = claim.session_state
+            case NoteSession():
+                kept.state = message.session_state
+                for one in message.heard:
+                    told = RecordedOutcome(
+                        one.number, JobId(""), one.index, "", one.outcome, one.key
+                    )
+                    kept.outcomes.append(told)
+                life.inbox.append(SessionNoted(message.end_seq, message.serial))
+            case UtteranceCut(attempt=0):
+                kept.state = message.session_state
+                kept.jobs[message.spec.job_id] = message
+                life.inbox.append(JobDispatched(message.spec.job_id, 1, NodeId("n")))
+            case EndJob():
+                kept.jobs.pop(message.job_id, None)
+
+    def _room(self, life: Life, message: Any) -> None:
+        sid = life.member.session_id
+        match message:
+            case TakeSeat():
+                self.seats[sid] = message.seat
+                life.inbox.append(SeatTaken(CODE, "r"))
+            case ReclaimSeat() if sid not in self.seats:
+                life.inbox.append(RoomOver(CODE))
+                return
+            case ReclaimSeat():
+                seat = self.seats[sid]
+                self.seats[sid] = replace(seat, instance_id=life.instance, epoch=message.epoch)
+                life.inbox.append(SeatReclaimed(CODE, self.seats[sid]))
+            case LeaveSeat() if self.seats[sid].instance_id == life.instance:
+                del self.seats[sid]
+            case ChangeSeat():
+                self.seats[sid] = message.seat
+            case _:
+                return
+        self.version += 1
+        seats = tuple(sorted(self.seats.values(), key=lambda seat: seat.session_id))
+        for member in self.members.values():
+            if member.session_id in self.seats:
+                member.life.inbox.append(RoomSeen(RoomView(CODE, "r", self.version, seats)))
+
+    def listen(self, name: str) -> None:
+        """Let a client read what it was sent."""
+        member = self.members[name]
+        sent = member.life.outbox.messages
+        assert not sent or isinstance(sent[0], SessionInitAck)
+        while member.read < len(sent):
+            message = sent[member.read]
+            member.read += 1
+            match message:
+                case SessionInitAck():
+                    member.token = message.resume_token or ""
+                    if message.resumed:
+                        self._send_again(member, message.next_seq or 0)
+                case AudioAck():
+                    member.forgotten = max(member.forgotten, message.next_seq)
+                case TranslationResult() | MissingResult():
+                    self._hear(member, message)
+
+    def _hear(self, member: Member, message: TranslationResult | MissingResult) -> None:
+        assert message.speaker_session_id is not None
+        is_result = isinstance(message, TranslationResult)
+        text = message.text_asr if is_result else message.reason.value  # type: ignore[union-attr]
+        assert message.delivery_seq == member.last_seq + 1, f"{message} after {member.heard}"
+        assert message.utterance_index not in member.indexes, "an index that was shown"
+        member.indexes.add(message.utterance_index)
+        member.heard.append((message.delivery_seq, message.speaker_session_id, text))
+
+    # ---- moves ------------------------------------------------------------------------------
+
+    def crash(self, name: str) -> None:
+        """Its instance is killed, and the client comes back at another one."""
+        member = self.members[name]
+        del self.by_instance[member.life.instance, member.session_id]
+        self._resume(member)
+
+    def part(self, name: str) -> None:
+        """The client turns up at another instance while the former one lives."""
+        member, former = self.members[name], self.members[name].life
+        self._resume(member)
+        former.actor.on_receive(SessionReleased())
+        self._follow(former)
+
+    def drain(self, name: str) -> None:
+        """Its instance shuts down in order."""
+        member, former = self.members[name], self.members[name].life
+        former.actor.on_receive(LeaveRequested("shutdown", 1000, 500))
+        while former.dispatcher:
+            self._store(former, former.dispatcher.popleft())
+        self._follow(former)
+        self._resume(member)
+
+    def _follow(self, former: Life) -> None:
+        while former.room:
+            self._room(former, former.room.popleft())
+
+    def _resume(self, member: Member) -> None:
+        self.listen_if_lost(member)
+        former = member.life
+        resumption = former.actor._resumption
+        assert resumption is not None
+        mint = TokenMint(member.session_id, resumption.mint.key)
+        number = mint.read(member.token)
+        assert number is not None
+        jobs = tuple(
+            FollowingJob(
+                job_id, cut.spec.utterance_index, JobState.ASSIGNED, 1, NodeId("n"),
+                InstanceId("n"), True, 9000, 90_000,
+            )
+            for job_id, cut in member.kept.jobs.items()
+        )  # fmt: skip
+        claimed = Claimed(100 + self.lives, jobs, member.kept.state, tuple(member.kept.outcomes))
+        moved = MovedSession.of(member.profile, (mint, number), claimed, member.last_seq)
+        self._begin(member, moved)
+        life = member.life
+        offer = life.presence.resumption(member.session_id)
+        assert offer is not None
+        offer.claim(member.token, life.outbox)
+        member.is_up = False
+        life.actor.on_receive(SocketResumed(life.outbox, member.last_seq))
+
+    def _send_again(self, member: Member, next_seq: int) -> None:
+        member.is_up = True
+        for seq in range(next_seq, len(member.audio)):
+            self._send(member, seq)
+
+    def listen_if_lost(self, member: Member) -> None:
+        """What was sent and not read is lost with the line, except for the client's token."""
+        for message in member.life.outbox.messages[member.read :]:
+            if isinstance(message, SessionInitAck):
+                member.token = message.resume_token or ""
+
+    # ---- the end ----------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Let everything through, again and again."""
+        while True:
+            lives = [member.life for member in self.members.values()]
+            for name in self.members:
+                self.listen(name)
+            if not any(life.inbox or life.dispatcher or life.room for life in lives):
+                break
+            for name in self.members:
+                for what in ("told", "store", "room"):
+                    self.carry(name, what)
+
+    def finish(self) -> None:
+        """Have everything answered and heard."""
+        self.settle()
+        while any(member.kept.jobs for member in self.members.values()):
+            for name in self.members:
+                self.answer(name)
+            self.settle()
+        self.clock.advance_to(self.clock.now_ms + GAP_MS + 1)
+        self.settle()
