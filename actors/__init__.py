@@ -1,4 +1,6 @@
-"""Who decides, in which order. In the order of a chunk:
+"""Who decides, in which order.
+
+In the order of a chunk:
 
 - `reception`: a socket asks for a session or a node, and is told which actor it speaks with.
 - `session/`: one speaker. Cuts what is said into utterances, puts outcomes in order.

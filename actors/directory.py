@@ -7,7 +7,7 @@ registry does not. It starts, stops and watches nobody.
 from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
 
-from actors.messages.room import Listener, WordsCorrected, WordsCut, WordsReady
+from actors.messages.room import HeardCorrection, HeardCut, HeardOutcome, Listener
 from actors.ports import Mailbox
 from actors.runtime.actor import tell
 from protocol.ids import NO_INSTANCE, InstanceId, NodeId, SessionId
@@ -15,7 +15,7 @@ from protocol.ids import NO_INSTANCE, InstanceId, NodeId, SessionId
 K = TypeVar("K")
 
 
-class Elsewhere(Protocol):
+class RemoteMailboxes(Protocol):
     """Mailboxes of actors on other instances. What is told there crosses a link, or is lost."""
 
     def session(self, instance_id: InstanceId, session_id: SessionId) -> Mailbox | None:
@@ -35,7 +35,7 @@ class Directory:
     """The actors by their ids. Whoever replaces an actor registers the successor here."""
 
     def __init__(
-        self, instance_id: InstanceId = NO_INSTANCE, elsewhere: Elsewhere | None = None
+        self, instance_id: InstanceId = NO_INSTANCE, elsewhere: RemoteMailboxes | None = None
     ) -> None:
         self.instance_id = instance_id
         """The instance that this process is."""
@@ -120,7 +120,7 @@ def _remove(actors: dict[K, Mailbox], key: K, ref: Mailbox) -> bool:
 def bring(
     directory: Directory,
     listeners: Iterable[Listener],
-    message: WordsCut | WordsReady | WordsCorrected,
+    message: HeardCut | HeardOutcome | HeardCorrection,
 ) -> None:
     """Tell each listener, wherever its session is; who is gone does not hear it."""
     for listener in listeners:

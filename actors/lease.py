@@ -26,19 +26,19 @@ class Lease:
         return now_ms < self._until_ms
 
 
-class Standing:
+class StallWatch:
     """Counts the times at which the process may have been taken for dead."""
 
     def __init__(self, limit_ms: float = inf) -> None:
-        self.doubts = 0
+        self.stalls = 0
         """How often it stood still for longer than the limit."""
-        self.on_doubt: Callable[[int], object] = lambda _doubts: None
+        self.on_stall: Callable[[int], object] = lambda _stalls: None
         """Called with that number each time it grows: somebody shall ask the store."""
         self._limit_ms = limit_ms
         self._ticked_at_ms: float | None = None
 
     def __repr__(self) -> str:
-        return f"<Standing {self.doubts} doubts>"
+        return f"<StallWatch {self.stalls} doubts>"
 
     def tick(self, now_ms: float) -> None:
         """The process runs; to be told several times within the limit."""
@@ -50,6 +50,6 @@ class Standing:
         ticked_at_ms = self._ticked_at_ms
         if ticked_at_ms is not None and now_ms - ticked_at_ms > self._limit_ms:
             self._ticked_at_ms = now_ms
-            self.doubts += 1
-            self.on_doubt(self.doubts)
-        return self.doubts
+            self.stalls += 1
+            self.on_stall(self.stalls)
+        return self.stalls

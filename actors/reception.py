@@ -12,20 +12,20 @@ from actors.messages.node import NodeRegistering
 from actors.messages.session import SocketAttached
 from actors.messages.takeover import (
     CANNOT_RESUME,
+    LocateSession,
     ResumeAnswered,
     ResumeRequested,
-    SessionSought,
     SocketResumed,
 )
 from actors.node.actor import NodeActor
 from actors.node.options import NodeOptions
-from actors.node.succession import NodeEstate, estate_of
+from actors.node.succession import NodeHandover, handover_of
 from actors.overload import Overload, OverloadLevel
 from actors.ports import Mailbox, Outbox
 from actors.runtime.actor import ActorFailed, ActorRef, Supervise, tell
 from actors.session.actor import SessionActor, SessionSetup
 from actors.session.profile import ANONYMOUS, SessionProfile
-from actors.session.record.moved import MovedSession
+from actors.session.record.moved import TakenOverSession
 from protocol.errors import CloseCode, ErrorCode
 from protocol.ids import (
     NodeId,
@@ -169,7 +169,7 @@ class Reception:
             former.close(CloseCode.SESSION_TAKEN_OVER, "the session was resumed on another socket")
         return OpenedSession(session_id, ref, resumption.use_binary_frame, is_resumed=True)
 
-    def admit_moved(self, moved: MovedSession, wish: ResumeRequested) -> ResumeAnswered:
+    def admit_moved(self, moved: TakenOverSession, wish: ResumeRequested) -> ResumeAnswered:
         """Go on with a session from another instance, on the socket that asked for it."""
         session_id, profile = wish.session_id, moved.profile
         former = self._directory.sessions.get(session_id)
@@ -204,7 +204,7 @@ class Reception:
             tell(ref, SocketAttached(outbox))
             return OpenedSession(session_id, ref, use_binary_frame=False)
         if asker is not None and ref is None and could_be_session_id(session_id):
-            self._directory.dispatcher.tell(SessionSought(asker, session_id))
+            self._directory.dispatcher.tell(LocateSession(asker, session_id))
             return Pending(session_id)
         if asker is not None and presence.may_be_left(session_id):
             presence.await_freed(session_id, asker)
@@ -243,7 +243,7 @@ class Reception:
 
     def succeed_node(self, failure: ActorFailed) -> Mailbox | None:
         """Start a successor on the socket of a node whose actor failed, if it has one."""
-        node_id, estate = NodeId(failure.key), estate_of(failure)
+        node_id, estate = NodeId(failure.key), handover_of(failure)
         return None if estate is None else self._start_node(node_id, estate)
 
     def _own(self, node_id: NodeId, principal: str | None) -> None:
@@ -253,7 +253,9 @@ class Reception:
             self._owners = {known: self._owners[known] for known in self._owners if known in nodes}
         self._owners[node_id] = principal
 
-    def _start_node(self, node_id: NodeId, estate: NodeEstate | None = None) -> ActorRef[NodeActor]:
+    def _start_node(
+        self, node_id: NodeId, estate: NodeHandover | None = None
+    ) -> ActorRef[NodeActor]:
         ref = NodeActor.start(
             node_id, self._directory, self._nodes, estate, supervisor=self._supervisor
         )

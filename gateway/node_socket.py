@@ -16,7 +16,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from loguru import logger
 
-from actors.messages.node import NodeHeartbeatArrived, NodeSaid, NodeSocketLost
+from actors.messages.node import NodeHeartbeatArrived, NodeMessageArrived, NodeSocketLost
 from actors.ports import Mailbox
 from actors.reception import OpenedNode, Refused
 from actors.runtime.actor import is_alive, tell
@@ -145,7 +145,7 @@ class NodeSocket:
         self._tell(NodeHeartbeatArrived(message))
 
     def _on_said(self, message: Any) -> None:
-        self._tell(NodeSaid(message))
+        self._tell(NodeMessageArrived(message))
 
     def _tell(self, message: Any) -> None:
         if self._ref is None:

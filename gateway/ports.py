@@ -66,7 +66,7 @@ class Caller:
     """Overrides what `session_init` says."""
     principal: str | None = None
     """The name that a node's token belongs to."""
-    is_relayed: bool = False
+    is_passed_through: bool = False
     """It is connected to another instance, which passes everything through."""
 
 

@@ -23,13 +23,13 @@ from actors.overload import Overload, OverloadLevel
 from actors.room.options import RoomOptions
 from gateway.edge.connection import EdgeConnection
 from gateway.edge.keepalive import Keepalive
-from gateway.edge.read_queue import Turnstile
+from gateway.edge.read_queue import ReadQueue
 from gateway.edge.upgrade import Answer, Connection, SocketHandler, SocketPolicy, Upgrade
 from gateway.http.answers import HttpAnswers, MetricsText, refuse
 from gateway.node_socket import NodeSocket
 from gateway.options import GatewayOptions
-from gateway.passthrough.door import RelayDoor
-from gateway.passthrough.registry import PeerIdentity, Relays
+from gateway.passthrough.door import PassthroughServer
+from gateway.passthrough.registry import Passthroughs, PeerIdentity
 from gateway.ports import ANONYMOUS, Reception, Reports
 from gateway.session_socket import SessionSocket
 from gateway.socket_context import SocketContext
@@ -90,11 +90,11 @@ class Gateway:
         self._gone: asyncio.Event | None = None
         self._answers: set[asyncio.Task[None]] = set()
         self._upgrades: dict[str, Upgrade] = {}
-        self.door: Turnstile
-        self.reading: Turnstile
-        self.relays: Relays | None = None
+        self.door: ReadQueue
+        self.reading: ReadQueue
+        self.relays: Passthroughs | None = None
         """Of clients here whose sessions are on other instances."""
-        self.guests: RelayDoor
+        self.guests: PassthroughServer
         """Of clients on other instances whose sessions are here."""
         self._session_policy = SocketPolicy(
             options.session_max_message_bytes, strict_text=True, keepalive=True, queues=True
@@ -137,20 +137,20 @@ class Gateway:
         """
         loop = asyncio.get_running_loop()
         options, inside = self._options, self._inside
-        self.door, self.reading = Turnstile(loop, all_wait=True), Turnstile(loop)
+        self.door, self.reading = ReadQueue(loop, all_wait=True), ReadQueue(loop)
         inside.metrics.watch(Gauge.OVERLOAD_LEVEL, lambda: inside.overload.level)
         inside.metrics.watch(Gauge.SOCKETS_WAITING, lambda: len(self.reading))
         self._keepalive = keepalive = Keepalive(
             loop, options.ping_interval_ms / 1000, options.ping_timeout_ms / 1000
         )
         if inside.identity is not None:
-            self.relays = Relays(inside.identity, keepalive, options.max_outbox_bytes)
+            self.relays = Passthroughs(inside.identity, keepalive, options.max_outbox_bytes)
             inside.metrics.watch(Gauge.SOCKETS_RELAYED, self.relays.__len__)
         context = SocketContext(
             *(loop, options, inside.admission, inside.rooms, inside.reception, inside.metrics),
             relays=self.relays,
         )
-        self.guests = RelayDoor(context, self.reading, keepalive)
+        self.guests = PassthroughServer(context, self.reading, keepalive)
 
         def open_session(connection: Connection) -> SocketHandler:
             return SessionSocket(connection, context, ANONYMOUS)

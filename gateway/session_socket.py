@@ -26,7 +26,7 @@ from typing import Any, ClassVar, TypeAlias
 from loguru import logger
 
 from actors.admission import JoinAttempts
-from actors.messages.room import RoomAsked, SignalSaid
+from actors.messages.room import RoomRequested, SignalArrived
 from actors.messages.session import (
     ChunkArrived,
     ClientBeat,
@@ -45,7 +45,7 @@ from gateway.edge.read_pacer import Reader
 from gateway.edge.upgrade import Connection
 from gateway.ingest_meter import IngestMeter
 from gateway.passthrough.attaching import Attaching
-from gateway.passthrough.passthrough import Relay
+from gateway.passthrough.passthrough import Passthrough
 from gateway.ports import Caller
 from gateway.socket_context import SocketContext
 from protocol.codec import parse_session_message
@@ -124,7 +124,7 @@ class SessionSocket:
         """The text message that is being handled, as it came."""
         self._attaching: Attaching | None = None
         """While the session that was named is looked for, and as long as it is elsewhere."""
-        self._relay: Relay | None = None
+        self._relay: Passthrough | None = None
         """The way to the other instance; it is taken in the place of all that stands here."""
 
     def __repr__(self) -> str:
@@ -252,7 +252,7 @@ class SessionSocket:
             self.text_received(first)
         self._reader.let_go()
 
-    def relayed(self, relay: Relay) -> None:
+    def relayed(self, relay: Passthrough) -> None:
         """Pass everything on from now on; the relay says when this socket is read."""
         self._relay = relay
 
@@ -306,10 +306,10 @@ class SessionSocket:
             self._tell(PlaybackEnded(message.group_id, message.ts_end_ms))
 
     def _on_room(self, message: RoomRequest) -> None:
-        self._tell(RoomAsked(message, self._attempts))
+        self._tell(RoomRequested(message, self._attempts))
 
     def _on_signal(self, message: WebrtcSignal) -> None:
-        self._tell(SignalSaid(message))
+        self._tell(SignalArrived(message))
 
     def _names_own(self, session_id: SessionId) -> bool:
         if session_id == self._session_id:

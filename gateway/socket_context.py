@@ -8,7 +8,7 @@ from actors.metrics import Metrics
 from actors.room.options import RoomOptions
 from gateway.ingest_meter import IngestMeter
 from gateway.options import GatewayOptions
-from gateway.passthrough.registry import Relays
+from gateway.passthrough.registry import Passthroughs
 from gateway.ports import Reception
 from protocol.audio import AudioFormat
 
@@ -23,7 +23,7 @@ class SocketContext:
     rooms: RoomOptions
     reception: Reception
     metrics: Metrics
-    relays: Relays | None = None
+    relays: Passthroughs | None = None
     """To the sessions of other instances; None: there are none."""
 
     def now_ms(self) -> float:

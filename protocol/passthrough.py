@@ -33,7 +33,7 @@ _AFTER_MS = struct.Struct(">BI")
 
 
 @dataclass(frozen=True, slots=True)
-class Guest:
+class PassedClient:
     """A client at another instance's door."""
 
     session_id: SessionId
@@ -49,7 +49,7 @@ class Guest:
         return headers
 
     @classmethod
-    def of(cls, session_id: str, tenant_id: str | None) -> "Guest":
+    def of(cls, session_id: str, tenant_id: str | None) -> "PassedClient":
         """Return who asks, from the values of the headers."""
         tenant_id = None if tenant_id is None else unquote(tenant_id)
         return cls(SessionId(unquote(session_id)), tenant_id)
@@ -64,7 +64,7 @@ class Leaving:
     reason: str
 
 
-def pack_said(data: bytes) -> bytes:
+def pack_client_message(data: bytes) -> bytes:
     """Return a client's binary message as it passes through."""
     return _SAID + data
 
@@ -74,7 +74,7 @@ def pack_leaving(leaving: Leaving) -> bytes:
     return _AFTER_MS.pack(_LEAVING[0], leaving.after_ms) + leaving.reason.encode()
 
 
-def unpack_relayed(data: bytes) -> bytes | Leaving:
+def unpack_passed(data: bytes) -> bytes | Leaving:
     """Return the client's message, or what its instance has to say itself.
 
     Raises:

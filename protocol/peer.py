@@ -66,7 +66,7 @@ DISPATCHER = Address(Place.DISPATCHER)
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class LinkMessage:
     """A message as it crosses: what it is, whom it is for, its fields as JSON, its audio."""
 
     address: str
@@ -83,7 +83,7 @@ class MessageFrame:
 
     seq: int
     """From 1, without a gap."""
-    parcel: Parcel
+    parcel: LinkMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def calling_headers(
     }
 
 
-def pack_message(seq: int, parcel: Parcel) -> bytes:
+def pack_message(seq: int, parcel: LinkMessage) -> bytes:
     """Return the frame of a message."""
     address, kind = parcel.address.encode(), parcel.kind.encode()
     head = _HEAD.pack(_MESSAGE[0], seq, len(address), len(kind), len(parcel.head))
@@ -178,7 +178,7 @@ def _unpack_message(data: bytes) -> MessageFrame:
     if at_body > len(data):
         message = f"a frame of {len(data)} bytes says that it has at least {at_body}"
         raise PeerProtocolError(message)
-    parcel = Parcel(
+    parcel = LinkMessage(
         data[_HEAD.size : at_kind].decode(),
         data[at_kind:at_head].decode(),
         data[at_head:at_body],

@@ -54,7 +54,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class HeardWords:
+class HeardEntry:
     """What a session was told of another member of its room, as it is kept for another instance."""
 
     number: int
@@ -134,7 +134,7 @@ class SessionRepository:
         epoch: int,
         session_state: str,
         tokens_from: str = "",
-        heard: Iterable[HeardWords] = (),
+        heard: Iterable[HeardEntry] = (),
     ) -> Call[Updated | Fenced]:
         """Keep what another instance would need.
 

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from actors.messages.node import NodeSaid, NodeSocketLost
+from actors.messages.node import NodeMessageArrived, NodeSocketLost
 from actors.messages.session import ChunkArrived, CloseRequested
 from actors.reception import OpenedNode, OpenedSession
 from actors.runtime.actor import tell
@@ -116,8 +116,8 @@ async def _the_life_of_one_chunk(store_url: str) -> None:
         text_asr="good morning",
         text_translated="buenos días",
     )
-    tell(opened_node.ref, NodeSaid(answer))
-    tell(opened_node.ref, NodeSaid(answer))  # a repetition changes nothing
+    tell(opened_node.ref, NodeMessageArrived(answer))
+    tell(opened_node.ref, NodeMessageArrived(answer))  # a repetition changes nothing
     result = await client.hears(TranslationResult)
     assert (result.text_asr, result.text_translated) == ("good morning", "buenos días")
     assert (result.utterance_index, result.delivery_seq) == (0, 1)

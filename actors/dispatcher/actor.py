@@ -18,7 +18,7 @@ from loguru import logger
 
 from actors.dispatcher.ledger import Ledger
 from actors.dispatcher.step import Step
-from actors.dispatcher.succession import Estate, Steps
+from actors.dispatcher.succession import DispatcherHandover, Steps
 from actors.messages.job import (
     EndJob,
     JobAbandoned,
@@ -38,12 +38,12 @@ from actors.messages.node import (
 from actors.messages.process import InstanceExpired, NoteArrived, PeerUnreachable, StoreEmptied
 from actors.messages.session import SessionEnded, SessionOpened
 from actors.messages.takeover import (
-    NoteSession,
-    OwnershipDoubted,
+    LocateSession,
+    OwnershipUnclear,
+    RecordSession,
     ReleaseSession,
     ResumeRequested,
-    SessionLeft,
-    SessionSought,
+    SessionDrained,
 )
 from actors.runtime.actor import LoopActor
 from protocol.ids import NodeId
@@ -137,10 +137,10 @@ class DispatcherActor(LoopActor):
             ledger.enter()
         await self._run_due()
 
-    def leave(self, error: BaseException) -> Estate:
+    def leave(self, error: BaseException) -> DispatcherHandover:
         """A bug ended this actor: what is not finished passes to its successor."""
         fault = self._ledger.fault(error)
-        return Estate(self._steps, fault, tuple(self._ledger.unfinished(fault.message)))
+        return DispatcherHandover(self._steps, fault, tuple(self._ledger.unfinished(fault.message)))
 
     def _decide(self, count: int) -> None:
         """Find the steps that follow from the next messages."""
@@ -191,12 +191,12 @@ class DispatcherActor(LoopActor):
                 self._jobs.session_ended(message.session_id)
                 return self._sessions.ended(message)
             case (
-                NoteSession()
+                RecordSession()
                 | ResumeRequested()
-                | SessionSought()
-                | SessionLeft()
+                | LocateSession()
+                | SessionDrained()
                 | ReleaseSession()
-                | OwnershipDoubted()
+                | OwnershipUnclear()
             ):
                 return self._moves.plan(message, now_ms)
             case _:

@@ -31,7 +31,7 @@ OVERTAKEN = "overtaken"
 """Why a job needs a further attempt although nothing is wrong with its node."""
 
 
-class Delivery:
+class Assigner:
     """Hands jobs with their audio to nodes, each session's in the order of its words.
 
     Life of a job here: `send` when its place is known; if the audio is not at hand, `want`, then
@@ -57,7 +57,7 @@ class Delivery:
         """Asked to take a node off-line that has no actor: else its jobs would come back to it."""
         ends.on_ended = self._ended
 
-    def adopt(self, left: "Delivery") -> None:
+    def adopt(self, left: "Assigner") -> None:
         """Take over what each node has heard, from a dispatcher that failed."""
         self.heard, self.spare = left.heard, left.spare
         self.connections = left.connections

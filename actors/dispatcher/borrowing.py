@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 
-from actors.dispatcher.claims import SessionSteps
+from actors.dispatcher.claims import Claims
 from actors.dispatcher.job_ends import JobEnds
 from actors.dispatcher.open_jobs import OpenJob
 from actors.dispatcher.step import Expiry, Step
@@ -59,7 +59,7 @@ class _Survey:
 class Borrowing:
     """Looks for a node elsewhere for jobs that wait; jobs it knows are waiting or were lately."""
 
-    def __init__(self, jobs: JobRepository, ends: JobEnds, sessions: SessionSteps) -> None:
+    def __init__(self, jobs: JobRepository, ends: JobEnds, sessions: Claims) -> None:
         self.on_borrowed: Callable[[Assigned | Duplicate], Sequence[Step]] = lambda _reply: ()
         """Told where a job stands now."""
         self.bring: Callable[[OpenJob], Step]

@@ -1,4 +1,4 @@
-"""SessionSteps: which script follows what happened to a session as a whole."""
+"""Claims: which script follows what happened to a session as a whole."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -54,7 +54,7 @@ class _Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StallWatch:
     """Where sessions stand with the store."""
 
     opened: Mapping[SessionId, SessionOpened]
@@ -67,7 +67,7 @@ class Standing:
     """Those that are guests of other cells."""
 
 
-class SessionSteps:
+class Claims:
     """Claims sessions for this instance and gives them back; knows the epochs it holds."""
 
     def __init__(self, sessions: SessionRepository) -> None:
@@ -93,12 +93,12 @@ class SessionSteps:
         """Return whether a claim is under way: who needs its epoch waits for it with `claim`."""
         return session_id in self._claims
 
-    def standing(self) -> Standing:
+    def standing(self) -> StallWatch:
         """Return what a successor goes on with."""
         ended = tuple(SessionEnded(sid) for sid in self._claims if sid not in self._opened)
-        return Standing(self._opened, self._epochs, ended, self.guests)
+        return StallWatch(self._opened, self._epochs, ended, self.guests)
 
-    def adopt(self, standing: Standing) -> Sequence[SessionEnded]:
+    def adopt(self, standing: StallWatch) -> Sequence[SessionEnded]:
         """Go on where another one stopped; return what it was told and had still to do.
 
         Claims under way are not taken over: living sessions are told of the change and open again.
@@ -210,35 +210,35 @@ class SessionSteps:
         self._epochs[opened.session_id] = claimed.epoch
         self.guests.taken_over(opened.session_id, claimed.epoch, claimed.guest_of)
 
-    def check(self, doubts: int) -> Sequence[Step]:
+    def check(self, stalls: int) -> Sequence[Step]:
         """Ask which sessions are still ours; they do nothing until they are told."""
         epochs = {one: self.epoch(one) for one in self._opened}
         held = {one: epoch for one, epoch in epochs.items() if epoch}
         unclaimed = [one for one, epoch in epochs.items() if not epoch]
-        self._confirm(unclaimed, doubts)
+        self._confirm(unclaimed, stalls)
         by_home: dict[Cell, list[SessionId]] = {}
         for one in held:
             by_home.setdefault(self._sessions.cells.home(one), []).append(one)
         return [
-            self._check(home, {one: held[one] for one in some}, doubts)
+            self._check(home, {one: held[one] for one in some}, stalls)
             for home, ids in by_home.items()
             for some in _in_parts(ids)
         ]
 
-    def _check(self, home: Cell, epochs: dict[SessionId, int], doubts: int) -> Step:
+    def _check(self, home: Cell, epochs: dict[SessionId, int], stalls: int) -> Step:
         def apply(reply: Checked) -> Sequence[Step]:
             for session_id in reply.lost:
                 if self._epochs.get(session_id) == epochs[session_id]:
                     self.lost(session_id)
-            self._confirm(epochs, doubts)
+            self._confirm(epochs, stalls)
             return ()
 
         return Step(self._sessions.check(epochs, home), apply)
 
-    def _confirm(self, session_ids: Iterable[SessionId], doubts: int) -> None:
+    def _confirm(self, session_ids: Iterable[SessionId], stalls: int) -> None:
         for session_id in session_ids:
             if opened := self._opened.get(session_id):
-                tell(opened.session, OwnershipConfirmed(doubts))
+                tell(opened.session, OwnershipConfirmed(stalls))
 
     def lost(self, session_id: SessionId) -> Sequence[Step]:
         """The session is another instance's: what is left of it here is told to be quiet."""

@@ -1,4 +1,4 @@
-"""NoteSteps: what follows when another instance's script did something to what is ours.
+"""Instances: what follows when another instance's script did something to what is ours.
 
 A note may be late, for it travels by another way than replies: one that speaks of an earlier place
 of the job than is known here changes nothing.
@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from loguru import logger
 
 from actors.directory import Directory
-from actors.dispatcher.job_driver import JobSteps
+from actors.dispatcher.job_driver import JobDriver
 from actors.dispatcher.open_jobs import OpenJob
 from actors.dispatcher.step import Step
-from actors.dispatcher.takeover import MoveSteps
+from actors.dispatcher.takeover import Takeover
 from actors.messages.job import JobUndelivered, KeepJob
 from actors.messages.process import InstanceExpired, NoteArrived, PeerUnreachable
 from actors.messages.takeover import ReleaseSession
@@ -26,10 +26,10 @@ _ANOTHER_SOCKET = 1 << 30
 """On which a job was sent whose node has come elsewhere since: no socket there has this number."""
 
 
-class NoteSteps:
+class Instances:
     """Turns notes into steps."""
 
-    def __init__(self, jobs: JobSteps, directory: Directory, moves: MoveSteps) -> None:
+    def __init__(self, jobs: JobDriver, directory: Directory, moves: Takeover) -> None:
         self._jobs = jobs
         self._moves = moves
         self._directory = directory
@@ -86,10 +86,10 @@ def _is_at(job: OpenJob, at: Assigned) -> bool:
     return (job.attempt, job.node_id) == (at.attempt, at.node_id)
 
 
-class ReapSteps:
+class Reaping:
     """Frees what a dead instance held; jobs of ours on its nodes go elsewhere."""
 
-    def __init__(self, instances: InstanceRepository, jobs: JobSteps) -> None:
+    def __init__(self, instances: InstanceRepository, jobs: JobDriver) -> None:
         self._instances = instances
         self._jobs = jobs
 

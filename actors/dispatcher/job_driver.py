@@ -1,4 +1,4 @@
-"""JobSteps: which script follows what happened to a job, and what its reply means.
+"""JobDriver: which script follows what happened to a job, and what its reply means.
 
 The dispatcher's decisions about jobs, without its mailbox and without I/O. A refusal of the
 store is a value that is matched on; audio is only passed through, never kept.
@@ -11,9 +11,9 @@ from typing import Any
 from loguru import logger
 
 from actors.directory import Directory
-from actors.dispatcher.assigner import OVERTAKEN, Delivery
+from actors.dispatcher.assigner import OVERTAKEN, Assigner
 from actors.dispatcher.borrowing import Borrowing
-from actors.dispatcher.claims import SessionSteps
+from actors.dispatcher.claims import Claims
 from actors.dispatcher.job_deadlines import JobDeadlines
 from actors.dispatcher.job_ends import GIVEN_UP, JobEnds
 from actors.dispatcher.job_restorer import JobAdoption, JobRestorer
@@ -60,7 +60,7 @@ _UNSEEN_JOB_MS = 60_000
 """For how long it is tried to end a job that may have begun unseen; then its deadline ends it."""
 
 
-class JobSteps:
+class JobDriver:
     """Turns messages about jobs into steps.
 
     What arrives for a job that is not in `open_jobs` any more changes nothing.
@@ -71,7 +71,7 @@ class JobSteps:
         jobs: JobRepository,
         ends: JobEnds,
         directory: Directory,
-        sessions: SessionSteps,
+        sessions: Claims,
         options: DispatchOptions,
     ) -> None:
         self.open_jobs = ends.open_jobs
@@ -82,9 +82,9 @@ class JobSteps:
         self._sessions = sessions
         self._options = options
         self._ends = ends
-        self.delivery = Delivery(ends, directory, options.max_attempts)
-        self.delivery.on_misplaced = self.move
-        self.delivery.on_outrun = self.fail_over
+        self.assigner = Assigner(ends, directory, options.max_attempts)
+        self.assigner.on_misplaced = self.move
+        self.assigner.on_outrun = self.fail_over
         self.dispatching: set[JobId] = set()
         """Jobs that may be in the store already, and whose place is not known here yet."""
         self._restorer = JobRestorer(jobs, ends, directory, sessions, self._placed)
@@ -95,7 +95,7 @@ class JobSteps:
         self._borrowing.on_borrowed = self._placed
         self._borrowing.bring = self._restorer.bring
         lost = partial(self.move, reason="node_lost")
-        seek, want = self._borrowing.seek, self.delivery.want
+        seek, want = self._borrowing.seek, self.assigner.want
         self.adopt = JobAdoption(self.open_jobs, seek, want, lost).adopt
         self.sweep = JobDeadlines(jobs, ends, self._borrowing, self).sweep
 
@@ -104,7 +104,7 @@ class JobSteps:
     def cut(self, message: UtteranceCut, now_ms: float) -> Sequence[Step]:
         """An utterance wants a node, or brings the audio that a node waits for."""
         if message.attempt:
-            return self.delivery.audio_came(message)
+            return self.assigner.audio_came(message)
         spec = message.spec
         if self.ends.has_ended(spec.job_id):
             return ()  # its session told it again before it heard
@@ -164,7 +164,7 @@ class JobSteps:
                 job = self._open(message, now_ms, cell, reply)
                 if not message.audio:  # it was let go of when an earlier attempt was sent
                     return self._ends.end(job, JobState.FAILED, MissingReason.NODE_LOST)
-                return self.delivery.send(job, message.audio)
+                return self.assigner.send(job, message.audio)
             case Queued():
                 return self._wait(self._open(message, now_ms, cell, reply), reply)
             case Duplicate():
@@ -198,7 +198,7 @@ class JobSteps:
             return self._borrowing.seek(job)
         if not message.audio:
             return ()
-        return self.delivery.send(job, message.audio)  # the node's actor knows what it has already
+        return self.assigner.send(job, message.audio)  # the node's actor knows what it has already
 
     def _open(
         self, message: UtteranceCut, now_ms: float, cell: Cell, at: Assigned | Queued | Duplicate
@@ -218,9 +218,9 @@ class JobSteps:
 
     def _wait(self, job: OpenJob, reply: Queued) -> Sequence[Step]:
         """It waits here, unless another cell has a node for it."""
-        return self._borrowing.seek(job, partial(self._told_queued, job, reply))
+        return self._borrowing.seek(job, partial(self._reported_queued, job, reply))
 
-    def _told_queued(self, job: OpenJob, reply: Queued) -> Sequence[Step]:
+    def _reported_queued(self, job: OpenJob, reply: Queued) -> Sequence[Step]:
         if job.node_id is not None or job.spec.job_id not in self.open_jobs:
             return ()  # it has a place by now
         told = tell(job.session, JobQueued(job.spec.job_id, reply.wait_ms_estimate))
@@ -257,7 +257,7 @@ class JobSteps:
             reason = MissingReason.PROCESSING_ERROR
             return (self._ends.end_unknown(reply.job_id, reply.attempt, reason, cell=cell),)
         self._stand(job, reply)
-        return () if job.node_id is None else self.delivery.want(job)
+        return () if job.node_id is None else self.assigner.want(job)
 
     def _placed(self, reply: Assigned | Duplicate | Queued) -> Sequence[Step]:
         """A job was restored, or found elsewhere than it was believed to be."""
@@ -339,7 +339,7 @@ class JobSteps:
 
     def session_ended(self, session_id: SessionId) -> None:
         """Forget what nodes have heard of it."""
-        self.delivery.forget(session_id)
+        self.assigner.forget(session_id)
 
     def move(self, job: OpenJob, reason: str) -> Sequence[Step]:
         """Give the job to another node, and with it what is open of its turn there, in order."""

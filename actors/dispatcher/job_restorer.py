@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from actors.directory import Directory
-from actors.dispatcher.claims import SessionSteps
+from actors.dispatcher.claims import Claims
 from actors.dispatcher.job_ends import JobEnds
 from actors.dispatcher.open_jobs import OpenJob, OpenJobs
 from actors.dispatcher.step import Step, each
@@ -27,7 +27,7 @@ class JobRestorer:
         jobs: JobRepository,
         ends: JobEnds,
         directory: Directory,
-        sessions: SessionSteps,
+        sessions: Claims,
         on_place: Callable[[Assigned | Duplicate | Queued], Sequence[Step]],
     ) -> None:
         self._jobs = jobs

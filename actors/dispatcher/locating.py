@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from actors.dispatcher.step import Expiry, Step
-from actors.messages.takeover import SessionLocated, SessionSought
+from actors.messages.takeover import LocateSession, SessionLocated
 from actors.runtime.actor import tell
 from storage.session_replies import LocatedSession, LostSession
 from storage.sessions import SessionRepository
@@ -22,12 +22,12 @@ trouble."""
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    message: SessionSought
+    message: LocateSession
     expiry: Expiry
     reads: int = 1
 
 
-def seek(repository: SessionRepository, message: SessionSought, now_ms: float) -> Sequence[Step]:
+def seek(repository: SessionRepository, message: LocateSession, now_ms: float) -> Sequence[Step]:
     """Return the steps that find out where the session is, and tell who asked."""
 
     def give_up() -> Sequence[Step]:

@@ -1,7 +1,7 @@
-"""NodeFinder: which cell a node is registered in, or is to be.
+"""NodeCells: which cell a node is registered in, or is to be.
 
 A node that some cell knows stays there: its slots are counted there and nowhere else. One that none
-knows goes where `Placement` says, and where two instances say so at once, to the first word.
+knows goes where `NodePlacement` says, and where two instances say so at once, to the first word.
 """
 
 from collections import Counter
@@ -18,14 +18,14 @@ from storage.replies import Counted, Placed
 Then = Callable[[Cell], Sequence[Step]]
 
 
-class NodeFinder:
+class NodeCells:
     """Asks the cells; in a single cell there is nothing to ask."""
 
     def __init__(self, nodes: NodeRepository) -> None:
         self._nodes = nodes
-        self.placement = Placement()
+        self.placement = NodePlacement()
 
-    def adopt(self, predecessor: "NodeFinder") -> None:
+    def adopt(self, predecessor: "NodeCells") -> None:
         """Go on where another one stopped."""
         self.placement = predecessor.placement
 
@@ -105,7 +105,7 @@ class _Place:
     atoms: tuple[str, ...]
 
 
-class Placement:
+class NodePlacement:
     """Where the nodes of this process are, and where the next one goes."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""NodeSteps: which script follows what a node did, and what its reply means."""
+"""Nodes: which script follows what a node did, and what its reply means."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -6,8 +6,8 @@ from functools import partial
 from loguru import logger
 
 from actors.directory import Directory
-from actors.dispatcher.job_driver import JobSteps
-from actors.dispatcher.node_cells import NodeFinder
+from actors.dispatcher.job_driver import JobDriver
+from actors.dispatcher.node_cells import NodeCells
 from actors.dispatcher.step import Expiry, Step
 from actors.messages.node import (
     Languages,
@@ -41,11 +41,11 @@ def _atoms(languages: Languages) -> tuple[str, ...]:
     return node_atoms(languages.asr, languages.semantic, languages.tts)
 
 
-class NodeSteps:
-    """Turns messages about nodes into steps; jobs that nodes gain or lose go to `JobSteps`."""
+class Nodes:
+    """Turns messages about nodes into steps; jobs that nodes gain or lose go to `JobDriver`."""
 
     def __init__(
-        self, nodes: NodeRepository, directory: Directory, jobs: JobSteps, options: NodeOptions
+        self, nodes: NodeRepository, directory: Directory, jobs: JobDriver, options: NodeOptions
     ) -> None:
         self._nodes = nodes
         self._directory = directory
@@ -53,14 +53,14 @@ class NodeSteps:
         self._options = options
         self.epochs: dict[NodeId, int] = {}
         """The latest registration of each node here, until its loss is in the store."""
-        jobs.delivery.on_node_gone = self.gone
-        self.finder = NodeFinder(nodes)
+        jobs.assigner.on_node_gone = self.gone
+        self.finder = NodeCells(nodes)
 
     @property
     def _lease_ms(self) -> int:
         return self._options.node_timeout_ms * _LEASE_FACTOR
 
-    def adopt(self, predecessor: "NodeSteps") -> None:
+    def adopt(self, predecessor: "Nodes") -> None:
         """Go on where another one stopped."""
         self.epochs.update(predecessor.epochs)
         self.finder.adopt(predecessor.finder)
@@ -93,7 +93,7 @@ class NodeSteps:
             tell(message.node, NodeAccepted(reply.epoch))
             return ()
 
-        self._jobs.delivery.node_came(message.node_id, message.connection)
+        self._jobs.assigner.node_came(message.node_id, message.connection)
         return (Step(self._nodes.register(registration, cell), apply),)
 
     def changed(self, message: NodeChanged) -> Sequence[Step]:
@@ -195,7 +195,7 @@ class NodeSteps:
                     "node lost with open jobs", node_id=message.node_id, jobs=len(reply.jobs)
                 )
             if not self._is_here(message.node_id):
-                self._jobs.delivery.node_left(message.node_id)
+                self._jobs.assigner.node_left(message.node_id)
                 self.finder.forget(message.node_id)
             return self._jobs.node_lost(reply.jobs, cell)
 

@@ -15,12 +15,12 @@ from typing import Any
 
 from loguru import logger
 
-from actors.dispatcher.claims import SessionSteps
-from actors.dispatcher.instances import NoteSteps, ReapSteps
-from actors.dispatcher.job_driver import JobSteps
+from actors.dispatcher.claims import Claims
+from actors.dispatcher.instances import Instances, Reaping
+from actors.dispatcher.job_driver import JobDriver
 from actors.dispatcher.ledger import Fault, job_of
-from actors.dispatcher.nodes import NodeSteps
-from actors.dispatcher.takeover import MoveSteps
+from actors.dispatcher.nodes import Nodes
+from actors.dispatcher.takeover import Takeover
 from actors.messages.job import UtteranceCut
 from actors.messages.node import NodeArrived, NodeRefused
 from actors.messages.process import StoreEmptied
@@ -33,16 +33,16 @@ from actors.runtime.dead_letter import bury
 class Steps:
     """Who decides which scripts follow a message, by subject."""
 
-    jobs: JobSteps
-    nodes: NodeSteps
-    sessions: SessionSteps
-    reaping: ReapSteps
-    notes: NoteSteps
-    moves: MoveSteps
+    jobs: JobDriver
+    nodes: Nodes
+    sessions: Claims
+    reaping: Reaping
+    notes: Instances
+    moves: Takeover
 
 
 @dataclass(frozen=True, slots=True)
-class Estate:
+class DispatcherHandover:
     """What a dispatcher that failed has left."""
 
     steps: Steps
@@ -52,14 +52,14 @@ class Estate:
     """Messages whose steps have not all run, in order, without the one at fault."""
 
 
-def inherit(estate: Estate, pending: Iterable[Any], steps: Steps) -> Sequence[Any]:
+def inherit(estate: DispatcherHandover, pending: Iterable[Any], steps: Steps) -> Sequence[Any]:
     """Let a successor's brains take over; return what it is to be told, in order.
 
     Whoever is at fault is dealt with here, before anybody hears of the successor.
     """
     left = estate.steps
     steps.jobs.ends.adopt(left.jobs.ends)
-    steps.jobs.delivery.adopt(left.jobs.delivery)
+    steps.jobs.assigner.adopt(left.jobs.assigner)
     steps.nodes.adopt(left.nodes)
     ended = steps.sessions.adopt(left.sessions.standing())
     messages = [*_judged(estate.fault, steps), *estate.unfinished, *ended, *pending]

@@ -1,4 +1,4 @@
-"""MoveSteps: which scripts bring a session here from another instance, or let go of it.
+"""Takeover: which scripts bring a session here from another instance, or let go of it.
 
 A session is looked up, its client judged, then it is claimed under a fresh epoch, and only then
 does it begin to live here: whoever had it is fenced from the same moment on.
@@ -9,27 +9,27 @@ from dataclasses import dataclass, replace
 
 from loguru import logger
 
-from actors.dispatcher.claims import SessionSteps
-from actors.dispatcher.job_driver import JobSteps
+from actors.dispatcher.claims import Claims
+from actors.dispatcher.job_driver import JobDriver
 from actors.dispatcher.job_ends import JobEnds
 from actors.dispatcher.locating import seek
 from actors.dispatcher.step import Expiry, Step
 from actors.messages.session import SessionOpened
 from actors.messages.takeover import (
     CANNOT_RESUME,
-    NoteSession,
-    OwnershipDoubted,
+    LocateSession,
+    OwnershipUnclear,
+    RecordSession,
     ReleaseSession,
     ResumeAnswered,
     ResumeRequested,
-    SessionLeft,
-    SessionNoted,
-    SessionSought,
+    SessionDrained,
+    SessionRecorded,
 )
 from actors.runtime.actor import tell
 from actors.session.options import UplinkOptions
 from actors.session.profile import SessionProfile
-from actors.session.record.moved import MovedSession
+from actors.session.record.moved import TakenOverSession
 from actors.session.resumption import TokenMint, TokenNumber
 from protocol.errors import CloseCode, ErrorCode, MissingReason
 from protocol.ids import SessionId
@@ -52,17 +52,17 @@ class _Resume:
     expiry: Expiry
 
 
-Admit = Callable[[MovedSession, ResumeRequested], ResumeAnswered]
+Admit = Callable[[TakenOverSession, ResumeRequested], ResumeAnswered]
 
 
-class MoveSteps:
+class Takeover:
     """Resumes that concern sessions of other instances, and what those need of ours."""
 
     def __init__(
         self,
         repository: SessionRepository,
-        sessions: SessionSteps,
-        jobs: JobSteps,
+        sessions: Claims,
+        jobs: JobDriver,
         ends: JobEnds,
         options: UplinkOptions,
     ) -> None:
@@ -77,28 +77,28 @@ class MoveSteps:
 
     def plan(
         self,
-        message: NoteSession
+        message: RecordSession
         | ResumeRequested
-        | SessionSought
+        | LocateSession
         | ReleaseSession
-        | SessionLeft
-        | OwnershipDoubted,
+        | SessionDrained
+        | OwnershipUnclear,
         now_ms: float,
     ) -> Sequence[Step]:
         """Return what follows a message."""
         match message:
-            case NoteSession():
+            case RecordSession():
                 return self.note(message)
             case ResumeRequested():
                 return self.resume(message, now_ms)
-            case SessionSought():
+            case LocateSession():
                 return seek(self._repository, message, now_ms)
             case ReleaseSession():
                 return self.release(message)
-            case SessionLeft():
+            case SessionDrained():
                 return self.left(message)
-            case OwnershipDoubted():
-                return self._sessions.check(message.doubts)
+            case OwnershipUnclear():
+                return self._sessions.check(message.stalls)
 
     # ---- coming -----------------------------------------------------------------------------
 
@@ -143,7 +143,7 @@ class MoveSteps:
         found_epoch: int,
     ) -> Step:
         def begin(claimed: Claimed) -> Sequence[Step]:
-            moved = MovedSession.of(
+            moved = TakenOverSession.of(
                 profile,
                 token,
                 claimed,
@@ -196,7 +196,7 @@ class MoveSteps:
         step = Step(claim, apply, resume.expiry)
         return (step,)
 
-    def _begin(self, resume: _Resume, moved: MovedSession, claimed: Claimed) -> Sequence[Step]:
+    def _begin(self, resume: _Resume, moved: TakenOverSession, claimed: Claimed) -> Sequence[Step]:
         """The session is ours: it lives here from now on, and so do its jobs."""
         message = resume.message
         self._sessions.lost(message.session_id)  # what was left of it here, if it was here before
@@ -231,7 +231,7 @@ class MoveSteps:
 
     # ---- staying ----------------------------------------------------------------------------
 
-    def note(self, message: NoteSession) -> Sequence[Step]:
+    def note(self, message: RecordSession) -> Sequence[Step]:
         """Keep what another instance would need."""
         session_id = message.session_id
         if self._sessions.is_claiming(session_id):
@@ -240,7 +240,7 @@ class MoveSteps:
 
         def apply(reply: Updated | Fenced) -> Sequence[Step]:
             if isinstance(reply, Updated):
-                tell(message.session, SessionNoted(message.end_seq, message.serial))
+                tell(message.session, SessionRecorded(message.end_seq, message.serial))
                 return ()
             return self._sessions.claim(session_id)  # lost with the store's data, or another's
 
@@ -259,7 +259,7 @@ class MoveSteps:
             self._sessions.lost(message.session_id)
         return ()
 
-    def left(self, message: SessionLeft) -> Sequence[Step]:
+    def left(self, message: SessionDrained) -> Sequence[Step]:
         """A session left with its instance; its jobs stay as they are."""
         self._sessions.forget(message.session_id)
         return ()

@@ -52,7 +52,7 @@ class UtteranceCut:
     audio: bytes
     attempt: int
     """0 when it is new; else the attempt for which `UtteranceWanted` asked."""
-    session_state: str = ""  # with a new one: for another instance, see `SavedSession`
+    session_state: str = ""  # with a new one: for another instance, see `SessionRecord`
 
 
 @value

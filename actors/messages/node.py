@@ -94,7 +94,7 @@ class NodeHeartbeatArrived:
 
 
 @value
-class NodeSaid:
+class NodeMessageArrived:
     """Any other message of the node: results, partial texts, acknowledgements, errors."""
 
     message: WireMessage

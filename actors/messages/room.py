@@ -80,7 +80,7 @@ class RoomMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class RoomAsked(RoomMessage):
+class RoomRequested(RoomMessage):
     """The client wants something of a room."""
 
     request: RoomRequest
@@ -89,7 +89,7 @@ class RoomAsked(RoomMessage):
 
 
 @dataclass(frozen=True, slots=True)
-class SignalSaid(RoomMessage):
+class SignalArrived(RoomMessage):
     """The client offers, answers or describes a direct voice link; `to` is the receiver."""
 
     signal: WebrtcSignal
@@ -100,7 +100,7 @@ class SignalSaid(RoomMessage):
 
 @dataclass(frozen=True, slots=True)
 class TakeSeat:
-    """Let a session in; answered by `SeatTaken` or `SeatRefused`."""
+    """Let a session in; answered by `SeatGranted` or `SeatRefused`."""
 
     seat: Seat
 
@@ -144,7 +144,7 @@ class MemberSpoke:
 
 
 @dataclass(frozen=True, slots=True)
-class RoomTold:
+class RoomChangedElsewhere:
     """Another instance has changed the room to this version."""
 
     version: int
@@ -154,7 +154,7 @@ class RoomTold:
 
 
 @dataclass(frozen=True, slots=True)
-class SeatTaken(RoomMessage):
+class SeatGranted(RoomMessage):
     """The session is in; who else is comes next."""
 
     code: str
@@ -205,7 +205,7 @@ class RoomChanged(RoomMessage):
 
 
 @dataclass(frozen=True, slots=True)
-class WordsCut(RoomMessage):
+class HeardCut(RoomMessage):
     """Crosses instances. A member said something that this one will hear: keep its place.
 
     Told again, with what became of it, to a listener that has moved and may not have heard it.
@@ -222,8 +222,8 @@ class WordsCut(RoomMessage):
 
 
 @dataclass(frozen=True, slots=True)
-class WordsReady(RoomMessage):
-    """Crosses instances. What became of them, after each `WordsCut`."""
+class HeardOutcome(RoomMessage):
+    """Crosses instances. What became of them, after each `HeardCut`."""
 
     key: RequestId
     outcome: TranslationResult | MissingResult
@@ -231,7 +231,7 @@ class WordsReady(RoomMessage):
 
 
 @dataclass(frozen=True, slots=True)
-class WordsCorrected(RoomMessage):
+class HeardCorrection(RoomMessage):
     """Crosses instances. A full result after an empty one: it counts while that is held back."""
 
     key: RequestId
@@ -239,7 +239,7 @@ class WordsCorrected(RoomMessage):
 
 
 @dataclass(frozen=True, slots=True)
-class WordsTaken(RoomMessage):
+class HeardAcknowledged(RoomMessage):
     """Crosses instances. This listener has the outcome, wherever it goes: let go of it."""
 
     key: RequestId

@@ -8,30 +8,30 @@ from dataclasses import dataclass
 from actors.ports import Mailbox, Outbox
 from protocol.errors import CloseCode, ErrorCode
 from protocol.ids import InstanceId, SessionId
-from storage.sessions import HeardWords
+from storage.sessions import HeardEntry
 
 # ---- SessionActor → DispatcherActor ---------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class NoteSession:
-    """Keep this of a session in the store; answered by `SessionNoted` once it is there."""
+class RecordSession:
+    """Keep this of a session in the store; answered by `SessionRecorded` once it is there."""
 
     session: Mailbox
     session_id: SessionId
     session_state: str
-    """As `SavedSession.text` writes it."""
+    """As `SessionRecord.text` writes it."""
     tokens_from: str = ""
     """The lowest token that is valid; empty: as before."""
     end_seq: int = 0
     serial: int = 0
     """Counts the session's notes."""
-    heard: tuple[HeardWords, ...] = ()
+    heard: tuple[HeardEntry, ...] = ()
     """What it is about to tell its client of others, in a room."""
 
 
 @dataclass(frozen=True, slots=True)
-class SessionLeft:
+class SessionDrained:
     """The session ended here and may go on elsewhere: it stays in the store."""
 
     session_id: SessionId
@@ -41,13 +41,13 @@ class SessionLeft:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionNoted:
+class SessionRecorded:
     """What was to be kept is in the store."""
 
     end_seq: int
-    """From `NoteSession`: audio before it will not be asked for again."""
+    """From `RecordSession`: audio before it will not be asked for again."""
     serial: int = 0
-    """From `NoteSession`: so are all before it."""
+    """From `RecordSession`: so are all before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ class SessionReleased:
 class OwnershipConfirmed:
     """The store was asked after the process stood still: the session is still its own."""
 
-    doubts: int
-    """`Standing.doubts` when it was asked."""
+    stalls: int
+    """`StallWatch.stalls` when it was asked."""
 
 
 # ---- other instances, operators → SessionActor, DispatcherActor -----------------------------
@@ -75,14 +75,14 @@ class ReleaseSession:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnershipDoubted:
+class OwnershipUnclear:
     """This process stood still: ask the store which sessions are still ours."""
 
-    doubts: int
+    stalls: int
 
 
 @dataclass(frozen=True, slots=True)
-class LeaveRequested:
+class DrainRequested:
     """This instance goes away: finish what is open, then leave the session to another one."""
 
     reason: str
@@ -120,7 +120,7 @@ class ResumeAnswered:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionSought:
+class LocateSession:
     """A socket names a session that is not here; answered by `SessionLocated`."""
 
     asker: Mailbox
@@ -154,7 +154,7 @@ class SessionFreed:
 
 
 @dataclass(frozen=True, slots=True)
-class SocketLeaves:
+class SocketDraining:
     """The instance that relays this socket goes away; the session does not."""
 
     outbox: Outbox

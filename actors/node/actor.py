@@ -1,7 +1,7 @@
 """NodeActor: one GPU node, its socket and the jobs it has in hand.
 
-It owns the node's connection and where it stands with the store; its `NodeDesk` owns the jobs. It
-knows nothing of the store: what the node says is told to the dispatcher.
+It owns the node's connection and where it stands with the store; its `Assignments` owns the jobs.
+It knows nothing of the store: what the node says is told to the dispatcher.
 
 Life: made at the first `node_register`, re-used when the same node comes back on another socket
 before its loss was noticed, ended when its socket is gone.
@@ -25,20 +25,20 @@ from actors.messages.node import (
     NodeDrained,
     NodeHeartbeatArrived,
     NodeLost,
+    NodeMessageArrived,
     NodeRefused,
     NodeRegistering,
-    NodeSaid,
     NodeSocketLost,
     NodeSuperseded,
     NodeUnknown,
     SlotsListed,
 )
 from actors.messages.process import DispatcherRestarted, InstanceReaped, StoreEmptied
-from actors.node.assignments import NodeDesk
-from actors.node.drain import NodeLeave
+from actors.node.assignments import Assignments
+from actors.node.drain import NodeDrain
 from actors.node.load import is_overloaded, languages
 from actors.node.options import NodeOptions
-from actors.node.succession import NodeEstate, refusal
+from actors.node.succession import NodeHandover, refusal
 from actors.ports import Outbox
 from actors.runtime.actor import LoopActor, tell
 from protocol.errors import CloseCode
@@ -71,7 +71,7 @@ class NodeActor(LoopActor):
         node_id: NodeId,
         directory: Directory,
         options: NodeOptions,
-        estate: NodeEstate | None = None,
+        estate: NodeHandover | None = None,
     ) -> None:
         super().__init__()
         self.key = node_id
@@ -88,9 +88,9 @@ class NodeActor(LoopActor):
         self._epoch = 0
         self._connections = 0
         self._ack_owed = False
-        self._desk = NodeDesk(node_id, directory, self._send, options.max_jobs_per_node)
-        self._leave = NodeLeave(node_id, directory, self._let_go)
-        self._estate = estate
+        self._desk = Assignments(node_id, directory, self._send, options.max_jobs_per_node)
+        self._leave = NodeDrain(node_id, directory, self._let_go)
+        self._handover = estate
         self._log = logger.bind(node_id=node_id)
 
     def __repr__(self) -> str:
@@ -103,7 +103,7 @@ class NodeActor(LoopActor):
 
     def on_start(self) -> None:
         """Go on for an actor that failed: on its socket, under another epoch, without its jobs."""
-        estate, self._estate = self._estate, None
+        estate, self._handover = self._handover, None
         if estate is not None:
             self._outbox, self._register = estate.outbox, estate.register
             self._languages, self._ack_owed = estate.languages, estate.is_ack_owed
@@ -114,7 +114,7 @@ class NodeActor(LoopActor):
     def on_receive(self, message: Any) -> None:
         """Handle one message of the gateway or the dispatcher."""
         match message:
-            case NodeSaid():
+            case NodeMessageArrived():
                 self._desk.said(message.message)
                 self._leave.ended(self._epoch, len(self._desk))
             case AssignJob():
@@ -296,12 +296,12 @@ class NodeActor(LoopActor):
         tell(self._directory.dispatcher, NodeLost(self.node_id, self._epoch))
         self._desk.cancel_all(_FAILED)
 
-    def leave(self, _error: BaseException) -> NodeEstate | None:
+    def leave(self, _error: BaseException) -> NodeHandover | None:
         """Return the socket, if there is one."""
         if self._outbox is None or self._register is None:
             return None
         used_ids = self._desk.used_ids
-        return NodeEstate(
+        return NodeHandover(
             self._outbox, self._register, self._languages, used_ids, is_ack_owed=self._ack_owed
         )
 

@@ -1,4 +1,4 @@
-"""NodeDesk: the jobs that one node has in hand, on behalf of its actor.
+"""Assignments: the jobs that one node has in hand, on behalf of its actor.
 
 It knows how the node names its jobs, who wants each answer, and how many slots the node takes. What
 the node says of a job is told to the dispatcher of whoever drives it, which alone decides whether
@@ -38,7 +38,7 @@ from protocol.wire import WireMessage
 _GIVEN_UP = "given_up"
 
 
-class NodeDesk:
+class Assignments:
     """Life: that of its actor. Every assignment is written, or answered as undelivered."""
 
     def __init__(

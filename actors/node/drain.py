@@ -1,4 +1,4 @@
-"""NodeLeave: how a node goes away from an instance that goes away itself.
+"""NodeDrain: how a node goes away from an instance that goes away itself.
 
 It gets nothing new, finishes what it has, and its answers reach sessions on other instances before
 it goes: an existing node program comes back once in its life, so it is let go only when it is done
@@ -13,7 +13,7 @@ from actors.ports import Mailbox
 from protocol.ids import NodeId
 
 
-class NodeLeave:
+class NodeDrain:
     """The steps of one node: begun, nothing open, nothing on its way, gone."""
 
     def __init__(self, node_id: NodeId, directory: Directory, let_go: Callable[[], None]) -> None:

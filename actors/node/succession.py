@@ -30,7 +30,7 @@ _BETWEEN_THE_TWO = (AssignJob, WithdrawJob, NodeAccepted, NodeUnknown)
 
 
 @dataclass(frozen=True, slots=True)
-class NodeEstate:
+class NodeHandover:
     """What a node's actor that failed has left; only one with a socket leaves something."""
 
     outbox: Outbox
@@ -57,10 +57,10 @@ def settle(failure: ActorFailed, directory: Directory) -> None:
             message.outbox.send(refusal())
 
 
-def estate_of(failure: ActorFailed) -> NodeEstate | None:
+def handover_of(failure: ActorFailed) -> NodeHandover | None:
     """Return what a successor would have to go on with; None: there is no use in one."""
     estate = failure.estate
-    if not isinstance(estate, NodeEstate):
+    if not isinstance(estate, NodeHandover):
         return None
     for message in failure.failed:
         is_about_socket = isinstance(message, NodeRegistering | NodeSocketLost)

@@ -22,13 +22,13 @@ from actors.messages.room import (
     MemberSpoke,
     ReclaimSeat,
     RoomChanged,
+    RoomChangedElsewhere,
     RoomOver,
     RoomSeen,
-    RoomTold,
     RoomView,
+    SeatGranted,
     SeatReclaimed,
     SeatRefused,
-    SeatTaken,
     TakeSeat,
     VacateSeat,
 )
@@ -98,7 +98,7 @@ class RoomActor(LoopActor):
                 await self._leave(message.session_id)
             case MemberSpoke():
                 self._spoke_ms = self.now_ms()
-            case RoomTold():
+            case RoomChangedElsewhere():
                 if self._view is not None and message.version > self._view.version:
                     await self._look()
             case StoreEmptied():
@@ -157,7 +157,7 @@ class RoomActor(LoopActor):
     def _enter(self, seat: Seat, state: RoomState) -> None:
         """Say so first, then who is there: some clients enter by the acknowledgement alone."""
         self._leaving.pop(seat.session_id, None)
-        self._tell(seat.session_id, SeatTaken(self._code or "", state.room_id))
+        self._tell(seat.session_id, SeatGranted(self._code or "", state.room_id))
         self._adopt(state, is_own_change=True)
 
     async def _change_seat(self, seat: Seat) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from loguru import logger
 
 from actors.directory import Directory, bring
-from actors.messages.room import Listener, WordsCorrected, WordsReady
+from actors.messages.room import HeardCorrection, HeardOutcome, Listener
 from actors.runtime.actor import LoopActor
 from protocol.session_outbound import TranslationResult
 
@@ -29,7 +29,7 @@ class SpeechCodec(Protocol):
 class TranscodeSpeech:
     """Bring these words to these listeners, with their speech as PCM16."""
 
-    words: WordsReady | WordsCorrected
+    words: HeardOutcome | HeardCorrection
     listeners: tuple[Listener, ...]
 
 
@@ -65,7 +65,9 @@ class TranscoderActor(LoopActor):
         if self._current is not None:
             bring(self._directory, self._current.listeners, self._current.words)
 
-    async def _transcoded(self, words: WordsReady | WordsCorrected) -> WordsReady | WordsCorrected:
+    async def _transcoded(
+        self, words: HeardOutcome | HeardCorrection
+    ) -> HeardOutcome | HeardCorrection:
         outcome = words.outcome
         if not isinstance(outcome, TranslationResult):
             return words

@@ -21,14 +21,14 @@ def bury(recipient: str, *messages: object) -> None:
         logger.debug("dead letter", recipient=recipient, message_type=type(message).__name__)
 
 
-class Grave:
+class DeadLetters:
     """A mailbox that nobody empties: it stands where an actor has died without a successor."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def __repr__(self) -> str:
-        return f"<Grave of the {self._name}>"
+        return f"<DeadLetters of the {self._name}>"
 
     def tell(self, message: Any) -> None:
         """Count the message."""

@@ -1,7 +1,5 @@
 """SessionActor: one speaker, from the first chunk to the last outcome.
 
-It owns the session's life; what the speaker says and hears is its other half (`SessionWork`).
-
 Life, by phase:
 
 - Active with a socket. A resume on another socket takes it over.
@@ -29,7 +27,7 @@ from actors.messages.job import (
     UtteranceWanted,
 )
 from actors.messages.process import DispatcherRestarted, StoreEmptied
-from actors.messages.room import RoomAsked, RoomMessage, SignalSaid
+from actors.messages.room import RoomMessage, RoomRequested, SignalArrived
 from actors.messages.session import (
     ChunkArrived,
     ClientBeat,
@@ -43,18 +41,18 @@ from actors.messages.session import (
     UtteranceArrived,
 )
 from actors.messages.takeover import (
-    LeaveRequested,
+    DrainRequested,
     OwnershipConfirmed,
-    SessionNoted,
+    SessionRecorded,
     SessionReleased,
-    SocketLeaves,
+    SocketDraining,
     SocketResumed,
 )
 from actors.ports import Outbox
 from actors.runtime.alarm import earliest
-from actors.session.ending import ENDING, OPEN, Phase, SessionEnds, SessionUnservedError
+from actors.session.ending import ENDING, OPEN, Ending, Phase, SessionUnservedError
 from actors.session.profile import SessionProfile
-from actors.session.record.moved import MovedSession
+from actors.session.record.moved import TakenOverSession
 from actors.session.resume.notes import STORE_WAIT_MS
 from actors.session.setup import SessionSetup
 from protocol.errors import ErrorCode, MissingReason, ProtocolError
@@ -67,7 +65,7 @@ _SAID = (ChunkArrived, UtteranceArrived, ClientBeat, PlaybackStarted, PlaybackEn
 """What only a client says that has read its acknowledgement."""
 
 
-class SessionActor(SessionEnds):
+class SessionActor(Ending):
     """Owns one session; every utterance it cut has exactly one outcome before it ends.
 
     Or it ends without a word, when another instance goes on with the session.
@@ -81,7 +79,7 @@ class SessionActor(SessionEnds):
         profile: SessionProfile,
         setup: SessionSetup,
         outbox: Outbox | None,
-        moved: MovedSession | None = None,
+        moved: TakenOverSession | None = None,
     ) -> None:
         """Begin a session on this socket, or go on with one from elsewhere, without a socket."""
         super().__init__(profile, setup, outbox, moved)
@@ -90,7 +88,7 @@ class SessionActor(SessionEnds):
         """Until when a client whose socket was lost last may come back."""
         self._lingers = False
         """The client asked for the end and may come back for what it has not heard."""
-        self._farewell: Reconnect | None = None
+        self._reconnect_notice: Reconnect | None = None
         """What clients are told while the process shuts down."""
 
     def __repr__(self) -> str:
@@ -114,7 +112,7 @@ class SessionActor(SessionEnds):
             self._arm()
         self._log.info("session opened", platform=self._profile.platform)
 
-    def _begin_in_the_middle(self, moved: MovedSession) -> None:
+    def _begin_in_the_middle(self, moved: TakenOverSession) -> None:
         """It comes from another instance, and its client is on the way: as if it were detached."""
         self._moved = None
         self._restore(moved)
@@ -129,8 +127,8 @@ class SessionActor(SessionEnds):
 
     def on_receive(self, message: Any) -> None:
         """Handle one message, then set the alarm for what time brings next."""
-        if self._resumption is not None and self._is_in_doubt():
-            self._on_doubted(message)
+        if self._resumption is not None and self._is_unclear():
+            self._on_unclear(message)
             self._arm()
             return
         if self._is_token_fresh and isinstance(message, _SAID):
@@ -182,7 +180,7 @@ class SessionActor(SessionEnds):
                 self._on_resumed(message)
             case CloseRequested():
                 self._on_close_requested(message)
-            case RoomAsked() | SignalSaid() if self._phase not in OPEN:
+            case RoomRequested() | SignalArrived() if self._phase not in OPEN:
                 self._refuse(ProtocolError(ErrorCode.SESSION_CLOSED, "the session is closing"))
             case RoomMessage():
                 self._on_room(message)
@@ -200,16 +198,16 @@ class SessionActor(SessionEnds):
     def _on_news_of_others(self, message: Any) -> None:
         """Handle what has to do with other instances."""
         match message:
-            case SessionNoted():
+            case SessionRecorded():
                 self._on_noted(message)
                 self._finish_if_done()
             case SessionReleased():
                 self._on_released()
             case OwnershipConfirmed():
                 pass  # it was not in doubt, or has heard of it before
-            case LeaveRequested():
+            case DrainRequested():
                 self._on_leave_requested(message)
-            case SocketLeaves():
+            case SocketDraining():
                 self._on_socket_leaves(message)
             case _:
                 raise TypeError(f"{self!r} cannot handle {type(message).__name__}")
@@ -263,8 +261,8 @@ class SessionActor(SessionEnds):
             self._become_active()
             self._uplink.resumed(now_ms)
         self._welcome(resumed=True)
-        if self._farewell is not None:
-            self._downlink.send(self._farewell)
+        if self._reconnect_notice is not None:
+            self._downlink.send(self._reconnect_notice)
         self._downlink.replay(message.last_delivery_seq, now_ms)
         self._log.info("session resumed", open=len(self._uplink.open))
         self._finish_if_done()
@@ -289,8 +287,10 @@ class SessionActor(SessionEnds):
         self._lingers = self._lingers or (message.acknowledge and self._resumption is not None)
         if message.reconnect_after_ms is not None:
             self._lingers = False
-            self._farewell = Reconnect(after_ms=message.reconnect_after_ms, reason=message.reason)
-            self._downlink.send(self._farewell)
+            self._reconnect_notice = Reconnect(
+                after_ms=message.reconnect_after_ms, reason=message.reason
+            )
+            self._downlink.send(self._reconnect_notice)
         within_ms = self._setup.close_flush_ms if message.within_ms is None else message.within_ms
         ends_ms = self.now_ms() + within_ms
         if self._phase not in OPEN:
@@ -310,7 +310,7 @@ class SessionActor(SessionEnds):
 
     # ---- to another instance ----------------------------------------------------------------
 
-    def _on_leave_requested(self, message: LeaveRequested) -> None:
+    def _on_leave_requested(self, message: DrainRequested) -> None:
         """This instance goes away: take nothing more, finish what is open, leave the rest."""
         if self._resumption is None or self._phase not in OPEN:
             within_ms, after_ms = message.within_ms, message.reconnect_after_ms
@@ -318,8 +318,10 @@ class SessionActor(SessionEnds):
             self._on_close_requested(close)
             return
         self._phase, self._phase_ends_ms = Phase.LEAVING, self.now_ms() + message.within_ms
-        self._farewell = Reconnect(after_ms=message.reconnect_after_ms, reason=message.reason)
-        self._downlink.send(self._farewell)
+        self._reconnect_notice = Reconnect(
+            after_ms=message.reconnect_after_ms, reason=message.reason
+        )
+        self._downlink.send(self._reconnect_notice)
         self._setup.presence.leave(self._profile.session_id)
         self._finish_if_done()
 
@@ -347,7 +349,7 @@ class SessionActor(SessionEnds):
 
     def on_wake(self, now_ms: float) -> None:
         """Pauses, outcomes held back for too long, the end of the grace, overdue outcomes."""
-        if self._resumption is not None and self._is_in_doubt():
+        if self._resumption is not None and self._is_unclear():
             return  # what is due is done when the doubt is over
         if self._phase in OPEN:
             is_unread = self._downlink.is_unread or not self.actor_inbox.empty()
@@ -382,7 +384,7 @@ class SessionActor(SessionEnds):
         """One alarm for the earliest of all deadlines; most messages only move it later."""
         if self._downlink.is_cut:
             self._notice_cut()
-        if self._phase is Phase.OVER or self._doubts != self._setup.standing.doubts:
+        if self._phase is Phase.OVER or self._stalls != self._setup.standing.stalls:
             return
         due_ms = earliest(
             self._uplink.deadline_ms,

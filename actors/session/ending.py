@@ -1,4 +1,4 @@
-"""SessionEnds: the ways in which a session's actor ends.
+"""Ending: the ways in which a session's actor ends.
 
 It is over when all that was said has its outcome; it leaves or is released when another instance
 goes on with the session; or it fails. Whatever the way, nobody finds it any more and nothing it
@@ -13,16 +13,16 @@ from actors.messages.process import DispatcherRestarted
 from actors.messages.session import SessionEnded
 from actors.messages.takeover import (
     OwnershipConfirmed,
-    OwnershipDoubted,
-    SessionLeft,
+    OwnershipUnclear,
+    SessionDrained,
     SessionReleased,
-    SocketLeaves,
+    SocketDraining,
 )
 from actors.ports import Outbox
 from actors.runtime.actor import tell
 from actors.session.profile import SessionProfile
-from actors.session.record.moved import MovedSession
-from actors.session.resume.notes import SessionMemory
+from actors.session.record.moved import TakenOverSession
+from actors.session.resume.notes import Notes
 from actors.session.setup import SessionSetup
 from actors.session.utterances import Utterance
 from protocol.errors import CloseCode, ErrorCode, MissingReason
@@ -49,7 +49,7 @@ class SessionUnservedError(RuntimeError):
     """The dispatcher cannot take the session on: it ends as one that failed itself."""
 
 
-class SessionEnds(SessionMemory):
+class Ending(Notes):
     """The last steps of a session."""
 
     def __init__(
@@ -57,40 +57,40 @@ class SessionEnds(SessionMemory):
         profile: SessionProfile,
         setup: SessionSetup,
         outbox: Outbox | None,
-        moved: MovedSession | None,
+        moved: TakenOverSession | None,
     ) -> None:
         super().__init__(profile, setup, outbox, moved)
         self._phase = Phase.ACTIVE
         self._phase_ends_ms: float | None = None
         self._leaving: Outbox | None = None
         """A socket that goes with the instance that relays it, once what is open has its end."""
-        self._doubts = setup.standing.doubts
+        self._stalls = setup.standing.stalls
         self._put_off: list[Any] = []
         """Messages that wait until the store has said whose the session is."""
 
-    def _is_in_doubt(self) -> bool:
+    def _is_unclear(self) -> bool:
         """Whether the session may be another instance's without a word of it having come."""
-        return self._setup.standing.check(self.now_ms()) != self._doubts
+        return self._setup.standing.check(self.now_ms()) != self._stalls
 
-    def _on_doubted(self, message: Any) -> None:
+    def _on_unclear(self, message: Any) -> None:
         """Do nothing, and let nobody hear anything, before the store has been asked."""
         match message:
             case SessionReleased():
                 self._on_released()
-            case OwnershipConfirmed() if message.doubts == self._setup.standing.doubts:
-                self._doubts = message.doubts
+            case OwnershipConfirmed() if message.stalls == self._setup.standing.stalls:
+                self._stalls = message.stalls
                 put_off, self._put_off = self._put_off, []
                 for late in put_off:
                     self.on_receive(late)
             case DispatcherRestarted():
                 self._put_off.append(message)
                 tell(
-                    self._setup.directory.dispatcher, OwnershipDoubted(self._setup.standing.doubts)
+                    self._setup.directory.dispatcher, OwnershipUnclear(self._setup.standing.stalls)
                 )
             case _:
                 self._put_off.append(message)
 
-    def _on_socket_leaves(self, message: SocketLeaves) -> None:
+    def _on_socket_leaves(self, message: SocketDraining) -> None:
         """Tell the client to come back on another socket; what it said so far is answered first."""
         if message.outbox is not self._downlink.outbox:
             return
@@ -110,17 +110,17 @@ class SessionEnds(SessionMemory):
     def _leave(self) -> None:
         """What is in the store is enough to go on elsewhere."""
         self._note()
-        self._go_quietly(CloseCode.GOING_AWAY, "the service restarts")
-        self._setup.directory.dispatcher.tell(SessionLeft(self._profile.session_id))
+        self._end_silently(CloseCode.GOING_AWAY, "the service restarts")
+        self._setup.directory.dispatcher.tell(SessionDrained(self._profile.session_id))
         self._log.info("session left to another instance")
 
     def _on_released(self) -> None:
         """Another instance has the session: nobody hears anything of it from here any more."""
         if self._phase is not Phase.OVER:
-            self._go_quietly(CloseCode.SESSION_TAKEN_OVER, "the session was resumed elsewhere")
+            self._end_silently(CloseCode.SESSION_TAKEN_OVER, "the session was resumed elsewhere")
             self._log.info("session released to another instance")
 
-    def _go_quietly(self, code: CloseCode, reason: str) -> None:
+    def _end_silently(self, code: CloseCode, reason: str) -> None:
         self._phase, self._phase_ends_ms = Phase.OVER, None
         outbox = self._downlink.outbox
         self._downlink.disconnect()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from actors.admission import HeldAudio
 from actors.directory import Directory
-from actors.lease import Standing
+from actors.lease import StallWatch
 from actors.metrics import Metrics
 from actors.room.setup import RoomSetup
 from actors.session.options import DownlinkOptions
@@ -29,6 +29,6 @@ class SessionSetup:
     """False: a lost node ends the job as `node_lost`, because its audio is gone."""
     wall_ms: Callable[[], int]
     """Unix ms, for what peers are told."""
-    standing: Standing = field(default_factory=Standing)
+    standing: StallWatch = field(default_factory=StallWatch)
     rooms: RoomSetup | None = None
     """None: rooms are not offered."""

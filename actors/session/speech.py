@@ -1,4 +1,4 @@
-"""SessionWork: what a session's actor does for its speaker, whatever phase it is in.
+"""Speech: what a session's actor does for its speaker, whatever phase it is in.
 
 What the client says goes into the `Uplink`, what becomes of it comes out of the `Downlink`, and
 the dispatcher is told in between. Must not: know when the session begins, pauses or ends.
@@ -31,9 +31,9 @@ from actors.ports import Outbox
 from actors.room.setup import RoomSetup
 from actors.runtime.actor import LoopActor
 from actors.session.downlink.outcome import Outcome, is_failure
-from actors.session.member.member import SessionRoom
+from actors.session.member.member import Member
 from actors.session.profile import SessionProfile
-from actors.session.resume.downlink import DownlinkMemory
+from actors.session.resume.downlink import DownlinkRestore
 from actors.session.setup import SessionSetup
 from actors.session.uplink.uplink import Repeated, Uplink
 from actors.session.utterances import Utterance
@@ -43,7 +43,7 @@ from protocol.session_outbound import AudioAck, ServerHeartbeat, UiEventKind, er
 from storage.job import JobState
 
 
-class SessionWork(LoopActor):
+class Speech(LoopActor):
     """The working half of a session; every utterance it cut has exactly one outcome."""
 
     def __init__(self, profile: SessionProfile, setup: SessionSetup, outbox: Outbox | None) -> None:
@@ -52,7 +52,7 @@ class SessionWork(LoopActor):
         self._profile = profile
         self._setup = setup
         self._uplink = Uplink(profile, setup.uplink, setup.held)
-        self._downlink = DownlinkMemory(
+        self._downlink = DownlinkRestore(
             profile.session_id,
             setup.downlink,
             setup.wall_ms,
@@ -62,7 +62,7 @@ class SessionWork(LoopActor):
         self._uplink.wall_ms = setup.wall_ms
         self._downlink.next_number = self._uplink.next_number
         self._downlink.knows_results_only = profile.is_gateway
-        self._room: SessionRoom | None = None
+        self._room: Member | None = None
         """Made when the client first asks for a room."""
         self._log = logger.bind(session_id=profile.session_id)
 
@@ -257,10 +257,10 @@ class SessionWork(LoopActor):
         room = self._room or self._make_room(self._setup.rooms)
         room.on(message, self.now_ms())
 
-    def _make_room(self, rooms: RoomSetup) -> SessionRoom:
+    def _make_room(self, rooms: RoomSetup) -> Member:
         overdue_ms = self._setup.uplink.job_lifetime_ms + self._setup.uplink.overdue_ms
         take_index = self._uplink.take_index
-        room = SessionRoom(self._profile, rooms, self._downlink, take_index, overdue_ms)
+        room = Member(self._profile, rooms, self._downlink, take_index, overdue_ms)
         self._room = room
         self._uplink.audience = room.audience
         room.speech.on_settled = self._uplink.said_settled

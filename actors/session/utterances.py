@@ -116,7 +116,7 @@ class OpenUtterances:
         else:
             self._holders[index] = holders
 
-    def has_said(self, utterance_index: int) -> bool:
+    def has_spoken(self, utterance_index: int) -> bool:
         """Whether a job of this utterance is open."""
         return any(open_.spec.utterance_index == utterance_index for open_ in self)
 

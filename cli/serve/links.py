@@ -15,12 +15,12 @@ from typing import Any
 from actors.directory import Directory
 from actors.instance.links.actor import LinkActor, LinkPatience
 from actors.instance.links.arrivals import Arrivals
-from actors.instance.links.elsewhere import PeerElsewhere
-from actors.instance.links.notes import MailboxActor, NoteSource
+from actors.instance.links.notes import NotesActor, NoteSource
+from actors.instance.links.remote_mailboxes import LinkedMailboxes
 from actors.lease import Lease
 from actors.messages.process import PeerSuspected
 from actors.metrics import Gauge, Metrics
-from actors.ports import Mailbox as ActorMailbox
+from actors.ports import Mailbox
 from actors.runtime.actor import ActorRef, Supervise
 from cli.settings.error import SettingsError
 from gateway.link.codec import pack
@@ -29,9 +29,9 @@ from gateway.link.options import PeerOptions
 from gateway.link.server import PeerInside, PeerServer
 from gateway.passthrough.registry import PeerIdentity
 from protocol.ids import InstanceId
-from protocol.peer import Address, Hello, Parcel
+from protocol.peer import Address, Hello, LinkMessage
 from storage.instances import InstanceRepository
-from storage.mailbox import Mailbox
+from storage.note_stream import NoteStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class LinkParts:
     lease: Lease
     metrics: Metrics
     instances: InstanceRepository
-    mailboxes: Callable[[], Sequence[Mailbox]]
+    note_streams: Callable[[], Sequence[NoteStream]]
     """Makes one for each cell of the store; they know which those are once it has answered."""
     supervisor: Supervise
     lease_ms: int
@@ -56,10 +56,10 @@ class _Edge:
     def __init__(self, dialler: PeerDialler) -> None:
         self._dialler = dialler
 
-    def dial(self, hello: Hello, link: ActorMailbox) -> None:
+    def dial(self, hello: Hello, link: Mailbox) -> None:
         self._dialler.dial(hello, link)
 
-    def pack(self, address: Address, message: object) -> Parcel:
+    def pack(self, address: Address, message: object) -> LinkMessage:
         return pack(address, message)
 
 
@@ -96,11 +96,11 @@ class Links:
         )
         self.server = PeerServer(options, inside)
         self._dialler = PeerDialler(parts.instances, secret)
-        self.elsewhere = PeerElsewhere(directory, _Edge(self._dialler), parts.metrics)
+        self.elsewhere = LinkedMailboxes(directory, _Edge(self._dialler), parts.metrics)
         directory.elsewhere = self.elsewhere
         self._links: list[ActorRef[LinkActor]] = []
-        self._notes: Sequence[Mailbox] = ()
-        self._mailboxes: list[ActorRef[MailboxActor]] = []
+        self._notes: Sequence[NoteStream] = ()
+        self._note_streams: list[ActorRef[NotesActor]] = []
         parts.metrics.watch(Gauge.LINKS, lambda: self.elsewhere.links)
 
     async def start(self) -> None:
@@ -129,14 +129,14 @@ class Links:
         """Begin to read notes and to send: the dispatcher is there."""
         self.elsewhere.on_suspicion = on_suspicion
         self.elsewhere.start_link = self._start_link
-        self._notes = self._parts.mailboxes()
+        self._notes = self._parts.note_streams()
         for notes in self._notes:
-            self.start_mailbox(notes)
+            self.start_notes(notes)
 
-    def start_mailbox(self, notes: NoteSource) -> ActorRef[MailboxActor]:
+    def start_notes(self, notes: NoteSource) -> ActorRef[NotesActor]:
         """Start to read notes, or again after a failure."""
-        ref = MailboxActor.start(notes, self._parts.directory, supervisor=self._parts.supervisor)
-        self._mailboxes = [*(one for one in self._mailboxes if one.is_alive()), ref]
+        ref = NotesActor.start(notes, self._parts.directory, supervisor=self._parts.supervisor)
+        self._note_streams = [*(one for one in self._note_streams if one.is_alive()), ref]
         return ref
 
     async def flush(self, within_seconds: float) -> None:
@@ -153,7 +153,7 @@ class Links:
         await self.server.close()
         for notes in self._notes:
             await notes.close()
-        for mailbox in self._mailboxes:
+        for mailbox in self._note_streams:
             if mailbox.is_alive():
                 await mailbox.stop(block=False)
         for link in self._links:
@@ -161,7 +161,7 @@ class Links:
                 await link.stop(block=False)
         await self._dialler.close()
 
-    def _start_link(self, peer: InstanceId) -> ActorMailbox:
+    def _start_link(self, peer: InstanceId) -> Mailbox:
         self._links = [link for link in self._links if link.is_alive()]
         patience = LinkPatience(self._parts.lease_ms)
         link = LinkActor.start(peer, self.elsewhere, patience, supervisor=self._parts.supervisor)

@@ -7,8 +7,8 @@ from cli.settings.settings import Settings
 from protocol.ids import InstanceId
 from storage.instances import InstanceRepository
 from storage.jobs import JobLimits, JobRepository
-from storage.mailbox import Mailbox
 from storage.nodes import NodeRepository
+from storage.note_stream import NoteStream
 from storage.rooms import RoomRepository
 from storage.sessions import SessionRepository
 from storage.store import Store, open_executor
@@ -51,10 +51,10 @@ class Repositories:
         )
 
 
-def mailboxes(store: Store, url: str, instance_id: InstanceId) -> list[Mailbox]:
+def note_streams(store: Store, url: str, instance_id: InstanceId) -> list[NoteStream]:
     """Return an instance's mailbox in each cell, with connections of their own: reading waits."""
     return [
-        Mailbox(
+        NoteStream(
             open_executor(url, waits=True), instance_id, prefix=store.prefix_of(cell), cell=cell
         )
         for cell in store.cells.all

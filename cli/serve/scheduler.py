@@ -16,22 +16,22 @@ from loguru import logger
 from actors.admission import HeldAudio
 from actors.directory import Directory
 from actors.dispatcher.actor import DispatcherActor
-from actors.dispatcher.claims import SessionSteps
-from actors.dispatcher.instances import NoteSteps, ReapSteps
-from actors.dispatcher.job_driver import JobSteps
+from actors.dispatcher.claims import Claims
+from actors.dispatcher.instances import Instances, Reaping
+from actors.dispatcher.job_driver import JobDriver
 from actors.dispatcher.job_ends import JobEnds
-from actors.dispatcher.nodes import NodeSteps
+from actors.dispatcher.nodes import Nodes
 from actors.dispatcher.open_jobs import OpenJobs
 from actors.dispatcher.succession import Steps, inherit
-from actors.dispatcher.takeover import MoveSteps
+from actors.dispatcher.takeover import Takeover
 from actors.instance.actor import InstanceActor
 from actors.instance.links.actor import LinkActor
-from actors.instance.links.notes import MailboxActor
-from actors.lease import Lease, Standing
+from actors.instance.links.notes import NotesActor
+from actors.lease import Lease, StallWatch
 from actors.messages.node import DrainNode
 from actors.messages.process import DispatcherRestarted, PeerSuspected
 from actors.messages.session import CloseRequested
-from actors.messages.takeover import LeaveRequested, OwnershipDoubted
+from actors.messages.takeover import DrainRequested, OwnershipUnclear
 from actors.metrics import Gauge
 from actors.node.actor import NodeActor
 from actors.node.succession import for_successor, settle
@@ -41,14 +41,14 @@ from actors.reception import Reception
 from actors.room.actor import RoomActor
 from actors.room.transcoder import TranscoderActor
 from actors.runtime.actor import ActorFailed, ActorRef, LoopActor, tell
-from actors.runtime.dead_letter import Grave
+from actors.runtime.dead_letter import DeadLetters
 from actors.runtime.supervisor import Policy, Rule, Supervisor
 from actors.session.actor import SessionActor, SessionSetup
 from actors.session.options import DownlinkOptions
 from actors.session.presence import Presence
 from cli.serve.links import LinkParts, Links
 from cli.serve.membership import Membership
-from cli.serve.repositories import Repositories, mailboxes
+from cli.serve.repositories import Repositories, note_streams
 from cli.serve.rooms import Rooms
 from cli.serve.session_setup import uplink_options
 from cli.settings.arguments import project_version
@@ -80,7 +80,7 @@ def _monotonic_ms() -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class NodePlacement:
     """Where an instance stands among those of its own machine."""
 
     port: int
@@ -110,7 +110,7 @@ class Scheduler:
         instance_id: InstanceId,
         store_url: str,
         on_escalate: Callable[[ActorFailed], object],
-        placement: Placement | None = None,
+        placement: NodePlacement | None = None,
     ) -> None:
         self._settings = settings
         self._loop_lag = LoopLag(asyncio.get_running_loop())
@@ -125,7 +125,7 @@ class Scheduler:
         admission = settings.admission
         self._held = HeldAudio(admission.max_held_audio_bytes, admission.max_open_utterances)
         self._presence = Presence()
-        self._standing = Standing(settings.instance.instance_lease_ms)
+        self._standing = StallWatch(settings.instance.instance_lease_ms)
         self._loop_lag.on_sample = self._standing.tick
         self._lease = Lease()
         lease_ms, instances = settings.instance.instance_lease_ms, self._repositories.instances
@@ -139,7 +139,7 @@ class Scheduler:
         )
         self._links = self._make_links(store_url)
         self.gateway = self._make_gateway(
-            placement or Placement(settings.gateway.port, self._metrics.text), overload
+            placement or NodePlacement(settings.gateway.port, self._metrics.text), overload
         )
         self._open_jobs = OpenJobs()
         self._instance: ActorRef[InstanceActor] | None = None
@@ -161,12 +161,12 @@ class Scheduler:
         await self._links.start()
         await self._membership.join()
         self._directory.dispatcher = self._start_dispatcher(self._make_steps())
-        self._standing.on_doubt = self._on_doubt
+        self._standing.on_stall = self._on_stall
         self._start_instance()
         self._rooms.start(self._supervisor)
         self._links.open(self._suspect)
         await self.gateway.start()
-        self._links.server.let_guests_in(self.gateway.guests)
+        self._links.server.accept_passed_clients(self.gateway.guests)
         self._loop_lag.watch = self.gateway.note_lag
 
     async def drain(self) -> None:
@@ -176,27 +176,28 @@ class Scheduler:
         ends_at_ms = _monotonic_ms() + drain_ms
         has_others = await self._membership.has_others()
         await asyncio.gather(
-            self._let_sessions_go(drain_ms, has_others=has_others), self._let_relays_go(drain_ms)
+            self._let_sessions_go(drain_ms, has_others=has_others),
+            self._close_passthroughs(drain_ms),
         )
         if has_others and not self._is_crippled:
             await self._let_nodes_go(ends_at_ms - _monotonic_ms())
             await self._links.flush(_DRAIN_SLACK_SECONDS)
 
-    async def _let_relays_go(self, within_ms: float) -> None:
+    async def _close_passthroughs(self, within_ms: float) -> None:
         """Clients whose sessions are elsewhere hear what they have said, and go."""
         if self.gateway.relays is not None:
             leaving = Leaving(_RECONNECT_AFTER_MS, _SHUTDOWN)
             await self.gateway.relays.leave(leaving, within_ms / 1000 + _DRAIN_SLACK_SECONDS)
 
     async def _let_sessions_go(self, within_ms: float, *, has_others: bool) -> None:
-        ask: CloseRequested | LeaveRequested = CloseRequested(
+        ask: CloseRequested | DrainRequested = CloseRequested(
             _SHUTDOWN,
             acknowledge=False,
             within_ms=within_ms,
             reconnect_after_ms=_RECONNECT_AFTER_MS,
         )
         if has_others:
-            ask = LeaveRequested(_SHUTDOWN, _RECONNECT_AFTER_MS, within_ms)
+            ask = DrainRequested(_SHUTDOWN, _RECONNECT_AFTER_MS, within_ms)
         all_left = asyncio.Event()
         self._directory.on_last_session = all_left.set
         await _ask_all(self._directory.sessions, ask, all_left, within_ms)
@@ -223,7 +224,7 @@ class Scheduler:
     def _make_steps(self) -> Steps:
         """Make a dispatcher's brains; the gauges read them from now on."""
         repositories, settings = self._repositories, self._settings
-        sessions = SessionSteps(repositories.sessions)
+        sessions = Claims(repositories.sessions)
         ends = JobEnds(
             repositories.jobs,
             self._directory,
@@ -231,13 +232,13 @@ class Scheduler:
             record_outcomes=settings.dispatch.record_outcomes,
         )
         self._open_jobs = ends.open_jobs
-        jobs = JobSteps(repositories.jobs, ends, self._directory, sessions, settings.dispatch)
-        nodes = NodeSteps(repositories.nodes, self._directory, jobs, settings.node)
+        jobs = JobDriver(repositories.jobs, ends, self._directory, sessions, settings.dispatch)
+        nodes = Nodes(repositories.nodes, self._directory, jobs, settings.node)
         uplink = uplink_options(settings)
-        moves = MoveSteps(repositories.sessions, sessions, jobs, ends, uplink)
+        moves = Takeover(repositories.sessions, sessions, jobs, ends, uplink)
         moves.admit = self.reception.admit_moved
-        reaping = ReapSteps(repositories.instances, jobs)
-        notes = NoteSteps(jobs, self._directory, moves)
+        reaping = Reaping(repositories.instances, jobs)
+        notes = Instances(jobs, self._directory, moves)
         return Steps(jobs, nodes, sessions, reaping, notes, moves)
 
     def _start_dispatcher(self, steps: Steps) -> ActorRef[DispatcherActor]:
@@ -289,14 +290,14 @@ class Scheduler:
             RoomActor: Rule(Policy.RESTART, restart=self._rooms.restart_room, max_failures=None),
             TranscoderActor: Rule(Policy.RESTART, restart=self._rooms.restart_transcoder),
             LinkActor: Rule(Policy.STOP, max_failures=None),
-            MailboxActor: Rule(Policy.RESTART, restart=self._restart_mailbox),
+            NotesActor: Rule(Policy.RESTART, restart=self._restart_notes),
             InstanceActor: Rule(Policy.RESTART, restart=self._restart_instance),
         }
 
     def _without_dispatcher(self, _failure: ActorFailed) -> None:
         """Until there is a successor, and for good if there is none, nobody may tell a dead one."""
         self._is_crippled = True
-        self._directory.dispatcher = Grave("dispatcher")
+        self._directory.dispatcher = DeadLetters("dispatcher")
 
     def _restart_dispatcher(self, failure: ActorFailed) -> ActorRef[DispatcherActor]:
         """Start a successor, which inherits; who has something open tells it again."""
@@ -313,8 +314,8 @@ class Scheduler:
     def _restart_node(self, failure: ActorFailed) -> Mailbox | None:
         return self.reception.succeed_node(failure)
 
-    def _restart_mailbox(self, failure: ActorFailed) -> ActorRef[MailboxActor]:
-        return self._links.start_mailbox(failure.estate)
+    def _restart_notes(self, failure: ActorFailed) -> ActorRef[NotesActor]:
+        return self._links.start_notes(failure.estate)
 
     def _restart_instance(self, failure: ActorFailed) -> ActorRef[InstanceActor]:
         self._actors = [ref for ref in self._actors if ref is not failure.ref]
@@ -322,7 +323,7 @@ class Scheduler:
 
     # ---- what the rooms are given -----------------------------------------------------------
 
-    def _make_gateway(self, placement: Placement, overload: Overload) -> Gateway:
+    def _make_gateway(self, placement: NodePlacement, overload: Overload) -> Gateway:
         settings, repositories = self._settings, self._repositories
         reports = StoreReports(
             ReportSources(
@@ -355,7 +356,7 @@ class Scheduler:
             lease=self._lease,
             metrics=self._metrics,
             instances=self._repositories.instances,
-            mailboxes=lambda: mailboxes(self._store, store_url, self._directory.instance_id),
+            note_streams=lambda: note_streams(self._store, store_url, self._directory.instance_id),
             supervisor=self._supervisor,
             lease_ms=self._settings.instance.instance_lease_ms,
             wall_ms=_wall_ms,
@@ -384,10 +385,10 @@ class Scheduler:
             standing=self._standing,
         )
 
-    def _on_doubt(self, doubts: int) -> None:
+    def _on_stall(self, stalls: int) -> None:
         """The process stood still for longer than its lease: others may have taken over."""
         logger.warning("this process stood still; the store is asked what is still its own")
-        tell(self._directory.dispatcher, OwnershipDoubted(doubts))
+        tell(self._directory.dispatcher, OwnershipUnclear(stalls))
 
     def _watch(self) -> None:
         watch = self._metrics.watch

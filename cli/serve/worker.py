@@ -11,7 +11,7 @@ from loguru import logger
 
 from cli.logs import configure_logs
 from cli.serve.command import StopSignals, run_scheduler, with_loop
-from cli.serve.scheduler import Placement, Scheduler
+from cli.serve.scheduler import NodePlacement, Scheduler
 from cli.serve.worker_messages import (
     LONGEST_LINE_BYTES,
     FromWorker,
@@ -63,7 +63,7 @@ class _Worker:
             InstanceId(order.instance_id),
             order.store_url,
             stop.on_escalate,
-            Placement(order.port, self._all_metrics, shares_port=True),
+            NodePlacement(order.port, self._all_metrics, shares_port=True),
         )
         listening = asyncio.create_task(self._listen(down, stop))
         try:

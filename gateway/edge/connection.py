@@ -36,7 +36,7 @@ from gateway.edge.framing import (
     is_utf8,
     write_out,
 )
-from gateway.edge.read_queue import Turnstile
+from gateway.edge.read_queue import ReadQueue
 from gateway.edge.upgrade import EdgeOwner, SocketHandler, Upgrade
 from gateway.edge.whole_frames import frame_of, take_messages
 from protocol.errors import CloseCode
@@ -62,11 +62,11 @@ class EdgeConnection(asyncio.Protocol):
         "_lost",
         "_owner",
         "_paused",
+        "_read_queue",
         "_resuming",
         "_strict_text",
         "_timer",
         "_transport",
-        "_turnstile",
         "_unflushed_bytes",
         "_unread",
         "_ws",
@@ -85,7 +85,7 @@ class EdgeConnection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._fragments: Fragments | None = None
         self._strict_text = True
-        self._turnstile: Turnstile | None = owner.door
+        self._read_queue: ReadQueue | None = owner.door
         """Where its bytes may have to wait; None: nowhere."""
         self._unread: bytes | None = None
         """What waits there."""
@@ -212,23 +212,23 @@ class EdgeConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes now, or when it is this connection's turn."""
         self.heard = True
-        turnstile = self._turnstile
-        if turnstile is None or (self._unread is None and turnstile.admits(len(data))):
+        read_queue = self._read_queue
+        if read_queue is None or (self._unread is None and read_queue.admits(len(data))):
             self._take(data)
         else:
-            self._wait(data, turnstile)
+            self._wait(data, read_queue)
 
-    def _wait(self, data: bytes, turnstile: Turnstile) -> None:
+    def _wait(self, data: bytes, read_queue: ReadQueue) -> None:
         """Keep the bytes until it is their turn; what was read twice meanwhile is enough."""
         is_first = self._unread is None
         if is_first and self._handler is None and not self._owner.may_wait(data):
             self._take(data)
             return
-        if not is_first or turnstile.holds_back:
+        if not is_first or read_queue.holds_back:
             self._transport.pause_reading()
         self._unread = data if self._unread is None else self._unread + data
         if is_first:
-            turnstile.enter(self)
+            read_queue.enter(self)
 
     def take_turn(self) -> int:
         """Take some of the bytes that wait; return how many."""
@@ -239,7 +239,7 @@ class EdgeConnection(asyncio.Protocol):
         taken = data[:_TURN_BYTES]
         self._take(taken)
         if self._unread is not None:
-            (self._turnstile or self._owner.reading).enter(self)
+            (self._read_queue or self._owner.reading).enter(self)
         elif not self._paused and not self._transport.is_closing():
             self._transport.resume_reading()
         return len(taken)
@@ -315,7 +315,7 @@ class EdgeConnection(asyncio.Protocol):
             return
         ws.max_message_size = upgrade.policy.max_message_bytes
         self._strict_text = upgrade.policy.strict_text
-        self._turnstile = self._owner.reading if upgrade.policy.queues else None
+        self._read_queue = self._owner.reading if upgrade.policy.queues else None
         ws.send_response(response)
         self._flush()
         self._stop_timer()

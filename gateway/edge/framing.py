@@ -67,11 +67,11 @@ def write_out(ws: ServerProtocol, transport: asyncio.Transport) -> None:
     elif writes:
         transport.writelines(writes)
     if ends:
-        _write_end(ws, transport, nothing_said=not writes)
+        _write_end(ws, transport, nothing_sent=not writes)
 
 
-def _write_end(ws: ServerProtocol, transport: asyncio.Transport, *, nothing_said: bool) -> None:
-    if nothing_said and ws.handshake_exc is not None:
+def _write_end(ws: ServerProtocol, transport: asyncio.Transport, *, nothing_sent: bool) -> None:
+    if nothing_sent and ws.handshake_exc is not None:
         transport.write(BAD_REQUEST)  # the library says nothing to what is no request
     if not transport.can_write_eof():  # TLS has no half-close
         transport.close()

@@ -28,7 +28,7 @@ class Queued(Protocol):
         """Take some of what waits and return how many bytes; `enter` again if there is more."""
 
 
-class Turnstile:
+class ReadQueue:
     """Life: that of the gateway. It runs once in each turn in which somebody was let through."""
 
     __slots__ = ("_is_running", "_left", "_loop", "_queue", "all_wait", "holds_back")
@@ -44,7 +44,7 @@ class Turnstile:
         self._is_running = False
 
     def __repr__(self) -> str:
-        return f"<Turnstile waiting={len(self._queue)} left={self._left}>"
+        return f"<ReadQueue waiting={len(self._queue)} left={self._left}>"
 
     def __len__(self) -> int:
         return len(self._queue)

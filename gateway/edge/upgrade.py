@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from websockets.http11 import Request, Response
 
-from gateway.edge.read_queue import Turnstile
+from gateway.edge.read_queue import ReadQueue
 
 
 class Connection(Protocol):
@@ -94,9 +94,9 @@ class EdgeOwner(Protocol):
     """Seconds that a peer has for its request."""
     close_timeout_s: float
     """Seconds that a peer has to close after we did."""
-    door: Turnstile
+    door: ReadQueue
     """Where requests wait that may."""
-    reading: Turnstile
+    reading: ReadQueue
     """Where what an upgraded peer sends waits, if its policy says so."""
 
     def may_wait(self, start: bytes) -> bool:

@@ -23,16 +23,16 @@ from actors.messages.job import (
 )
 from actors.messages.link import LinkBeat
 from actors.messages.room import (
+    HeardAcknowledged,
+    HeardCorrection,
+    HeardCut,
+    HeardOutcome,
     RoomChanged,
     SignalRelayed,
-    WordsCorrected,
-    WordsCut,
-    WordsReady,
-    WordsTaken,
 )
 from actors.ports import Mailbox
 from protocol.ids import InstanceId, SessionId
-from protocol.peer import Address, Parcel, PeerProtocolError
+from protocol.peer import Address, LinkMessage, PeerProtocolError
 from storage.job import JobSpec
 
 SessionWay = Callable[[InstanceId, SessionId], Mailbox | None]
@@ -41,7 +41,7 @@ SessionWay = Callable[[InstanceId, SessionId], Mailbox | None]
 _CROSSING = (
     *(WithdrawJob, KeepJob, LinkBeat),
     *(ResultArrived, JobAccepted, JobUndelivered, PartialArrived),
-    *(RoomChanged, WordsCut, WordsReady, WordsCorrected, WordsTaken, SignalRelayed),
+    *(RoomChanged, HeardCut, HeardOutcome, HeardCorrection, HeardAcknowledged, SignalRelayed),
 )
 """Messages that cross as they are. An assignment crosses without its session's mailbox."""
 
@@ -72,7 +72,7 @@ _adapters: dict[str, TypeAdapter[Any]] = {
 _assignment = TypeAdapter(_Assignment)
 
 
-def pack(address: Address, message: Any) -> Parcel:
+def pack(address: Address, message: Any) -> LinkMessage:
     """Return a message as it crosses; the audio is not copied.
 
     Raises:
@@ -82,12 +82,12 @@ def pack(address: Address, message: Any) -> Parcel:
         head = _Assignment(
             message.spec, message.work, message.attempt, message.session_name, message.owner
         )
-        return Parcel(str(address), _ASSIGNMENT, _assignment.dump_json(head), message.audio)
+        return LinkMessage(str(address), _ASSIGNMENT, _assignment.dump_json(head), message.audio)
     kind = type(message).__name__
-    return Parcel(str(address), kind, _adapters[kind].dump_json(message))
+    return LinkMessage(str(address), kind, _adapters[kind].dump_json(message))
 
 
-def unpack_parcel(parcel: Parcel, session_way: SessionWay) -> Any:
+def unpack_link_message(parcel: LinkMessage, session_way: SessionWay) -> Any:
     """Return the message; None for a kind that this version does not know.
 
     Raises:

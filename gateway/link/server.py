@@ -19,10 +19,10 @@ from websockets.http11 import Request
 from actors.instance.links.window import IncomingLink, LinkBrokenError
 from actors.metrics import Metrics
 from gateway.edge.connection import EdgeConnection
-from gateway.edge.read_queue import Turnstile
+from gateway.edge.read_queue import ReadQueue
 from gateway.edge.upgrade import Answer, Connection, SocketHandler, SocketPolicy, Upgrade
 from gateway.http.answers import refuse
-from gateway.link.codec import SessionWay, unpack_parcel
+from gateway.link.codec import SessionWay, unpack_link_message
 from gateway.link.options import PeerOptions
 from protocol.errors import CloseCode
 from protocol.ids import InstanceId
@@ -68,11 +68,11 @@ class PeerInside:
     """What a caller must show; empty while it is not known: then nobody gets in."""
 
 
-class GuestDoor(Protocol):
+class PassedClients(Protocol):
     """Takes clients that other instances bring, for sessions here."""
 
     @property
-    def reading(self) -> Turnstile:
+    def reading(self) -> ReadQueue:
         """Where what they send waits for its turn."""
 
     @property
@@ -101,11 +101,11 @@ class PeerServer:
         self._server: asyncio.Server | None = None
         self._connections: set[EdgeConnection] = set()
         self._guests: set[EdgeConnection] = set()
-        self._guest_door: GuestDoor | None = None
+        self._passed_clients: PassedClients | None = None
         self._links: OrderedDict[InstanceId, IncomingLink] = OrderedDict()
         self._sockets: dict[InstanceId, Connection] = {}
-        self.door: Turnstile
-        self.reading: Turnstile
+        self.door: ReadQueue
+        self.reading: ReadQueue
         self._policy = SocketPolicy(MAX_FRAME_BYTES, strict_text=False, keepalive=False)
 
     def __repr__(self) -> str:
@@ -132,14 +132,14 @@ class PeerServer:
             OSError: the address is in use or not ours.
         """
         loop = asyncio.get_running_loop()
-        self.door = self.reading = Turnstile(loop)
+        self.door = self.reading = ReadQueue(loop)
         self._server = await loop.create_server(
             lambda: EdgeConnection(self, loop), self._options.peer_host, self._options.peer_port
         )
 
-    def let_guests_in(self, door: GuestDoor) -> None:
+    def accept_passed_clients(self, door: PassedClients) -> None:
         """Take clients of other instances from now on."""
-        self._guest_door = door
+        self._passed_clients = door
         self.reading = door.reading
 
     async def close(self) -> None:
@@ -188,9 +188,9 @@ class PeerServer:
         return Upgrade(self._policy, lambda connection: self._open(connection, sender, link))
 
     def _answer_guest(self, request: Request) -> Answer:
-        if self._guest_door is None or self._server is None or not self._server.is_serving():
+        if self._passed_clients is None or self._server is None or not self._server.is_serving():
             return refuse(HTTPStatus.SERVICE_UNAVAILABLE, "no sessions here now")
-        return self._guest_door.answer(request)
+        return self._passed_clients.answer(request)
 
     def _is_one_of_us(self, credential: str) -> bool:
         secret = self._inside.secret()
@@ -203,7 +203,7 @@ class PeerServer:
 
     def upgraded(self, connection: EdgeConnection, policy: SocketPolicy) -> None:
         """It is a WebSocket now."""
-        door = self._guest_door
+        door = self._passed_clients
         if door is not None and policy is door.policy:
             self._guests.add(connection)
             door.watch(connection)
@@ -213,9 +213,9 @@ class PeerServer:
     def disconnected(self, connection: EdgeConnection) -> None:
         """It is gone."""
         self._connections.discard(connection)
-        if connection in self._guests and self._guest_door is not None:
+        if connection in self._guests and self._passed_clients is not None:
             self._guests.discard(connection)
-            self._guest_door.forget(connection)
+            self._passed_clients.forget(connection)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """No answer here takes a while."""
@@ -261,7 +261,7 @@ class PeerServer:
         if not is_new:
             return
         address = Address.parse(frame.parcel.address)
-        message = address and unpack_parcel(frame.parcel, inside.session_way)
+        message = address and unpack_link_message(frame.parcel, inside.session_way)
         if message is None or address is None:
             logger.debug("another instance sent what is not known here", kind=frame.parcel.kind)
             inside.metrics.link_dropped()

@@ -12,12 +12,12 @@ from actors.messages.takeover import SessionFreed, SessionLocated
 from actors.ports import Outbox
 from actors.reception import NOTHING_WAITS, OpenedSession, Pending, Refused
 from gateway.edge.upgrade import Connection
-from gateway.passthrough.passthrough import Relay, Relayed
+from gateway.passthrough.passthrough import PassedSocket, Passthrough
 from gateway.ports import Caller
 from gateway.socket_context import SocketContext
 from protocol.errors import CloseCode, ErrorCode
 from protocol.ids import SessionId
-from protocol.passthrough import Guest
+from protocol.passthrough import PassedClient
 
 FREED_WAIT_SECONDS = 1.0
 """For so long the end of a former socket may take until it is heard of here."""
@@ -25,7 +25,7 @@ _STORE_AWAY = "the store does not answer: come back in a moment"
 _SECOND_INSTANCE = "the session is on another instance: name it on another socket"
 
 
-class Attachable(Relayed, Protocol):
+class Attachable(PassedSocket, Protocol):
     """A socket without a session."""
 
     def attached(self, opened: OpenedSession, first: bytes) -> None:
@@ -47,7 +47,7 @@ class Attaching:
         """The message that named the session, as it came; None: nothing is wanted any more."""
         self._context: SocketContext
         self._timer: asyncio.TimerHandle | None = None
-        self._relay: Relay | None = None
+        self._relay: Passthrough | None = None
 
     def ask(self, session_id: SessionId, first: bytes, context: SocketContext) -> bool:
         """Begin; True if it takes a while. The socket is told what comes of it, maybe at once."""
@@ -78,14 +78,14 @@ class Attaching:
             self._conclude(Refused(away, _STORE_AWAY, CloseCode.TRY_AGAIN_LATER))
         elif news.owner is None:
             self._conclude(Refused(ErrorCode.INVALID_SESSION, NOTHING_WAITS))
-        elif self._caller.is_relayed or self._context.relays is None:
+        elif self._caller.is_passed_through or self._context.relays is None:
             elsewhere = ErrorCode.INVALID_SESSION
             self._conclude(Refused(elsewhere, _SECOND_INSTANCE, CloseCode.TRY_AGAIN_LATER))
         else:
-            guest = Guest(self._session_id, self._caller.tenant_id)
+            guest = PassedClient(self._session_id, self._caller.tenant_id)
             first, self._first = self._first, None
             home = self._context.relays
-            self._relay = Relay(self._socket, self._connection, home, guest, first)
+            self._relay = Passthrough(self._socket, self._connection, home, guest, first)
             self._relay.call(news.peer_url, news.owner)
 
     def _attach(self, *, may_wait: bool) -> OpenedSession | Refused | Pending:

@@ -10,11 +10,11 @@ from http import HTTPStatus
 from loguru import logger
 from websockets.http11 import Request
 
-from actors.messages.takeover import SocketLeaves
+from actors.messages.takeover import SocketDraining
 from actors.reception import NOTHING_WAITS, OpenedSession, Refused
 from actors.runtime.actor import tell
 from gateway.edge.keepalive import Keepalive, Pinged
-from gateway.edge.read_queue import Turnstile
+from gateway.edge.read_queue import ReadQueue
 from gateway.edge.upgrade import Answer, Connection, SocketHandler, SocketPolicy, Upgrade
 from gateway.http.answers import refuse
 from gateway.ports import Caller
@@ -27,18 +27,18 @@ from protocol.passthrough import (
     NOT_GIVEN,
     SESSION_HEADER,
     TENANT_HEADER,
-    Guest,
     Leaving,
-    unpack_relayed,
+    PassedClient,
+    unpack_passed,
 )
 from protocol.peer import PeerProtocolError
 from protocol.session_outbound import Reconnect
 
 
-class RelayDoor:
+class PassthroughServer:
     """Life: that of the gateway whose sessions are attached to."""
 
-    def __init__(self, context: SocketContext, reading: Turnstile, keepalive: Keepalive) -> None:
+    def __init__(self, context: SocketContext, reading: ReadQueue, keepalive: Keepalive) -> None:
         self.reading = reading
         """Where what clients send waits for its turn, wherever their sockets are."""
         self._context = context
@@ -51,7 +51,7 @@ class RelayDoor:
         named = request.headers.get(SESSION_HEADER)
         if named is None:
             return refuse(HTTPStatus.BAD_REQUEST, "a relay names a session")
-        guest = Guest.of(named, request.headers.get(TENANT_HEADER))
+        guest = PassedClient.of(named, request.headers.get(TENANT_HEADER))
         if not self._context.reception.has_session(guest.session_id):
             return refuse(HTTPStatus.NOT_FOUND, NOTHING_WAITS)
         return Upgrade(self.policy, lambda connection: self._open(connection, guest))
@@ -64,14 +64,14 @@ class RelayDoor:
         """The connection is gone."""
         self._keepalive.remove(connection)
 
-    def _open(self, connection: Connection, guest: Guest) -> SocketHandler:
-        caller = Caller(tenant_id=guest.tenant_id, is_relayed=True)
-        socket = RelayedSocket(connection, self._context, caller)
+    def _open(self, connection: Connection, guest: PassedClient) -> SocketHandler:
+        caller = Caller(tenant_id=guest.tenant_id, is_passed_through=True)
+        socket = PassedSessionSocket(connection, self._context, caller)
         socket.ask_for(guest.session_id)
         return socket
 
 
-class RelayedSocket(SessionSocket):
+class PassedSessionSocket(SessionSocket):
     """What a session has for a socket when its client is connected to another instance."""
 
     __slots__ = ("_is_given",)
@@ -102,7 +102,7 @@ class RelayedSocket(SessionSocket):
     def binary_received(self, data: bytes) -> None:
         """Take a client's binary message, or a word of its instance."""
         try:
-            said = unpack_relayed(data)
+            said = unpack_passed(data)
         except PeerProtocolError as error:
             logger.warning("another instance breaks the protocol of relays", why=str(error))
             self._outbox.close(CloseCode.POLICY_VIOLATION, str(error))
@@ -115,7 +115,7 @@ class RelayedSocket(SessionSocket):
     def _leave_with(self, leaving: Leaving) -> None:
         """The instance that the client is connected to goes away."""
         if self._ref is not None:
-            tell(self._ref, SocketLeaves(self._outbox, leaving.reason, leaving.after_ms))
+            tell(self._ref, SocketDraining(self._outbox, leaving.reason, leaving.after_ms))
         else:
             self._outbox.say(Reconnect(after_ms=leaving.after_ms, reason=leaving.reason))
             self._outbox.close(CloseCode.GOING_AWAY, "the service restarts")

@@ -20,7 +20,14 @@ from gateway.edge.upgrade import Connection
 from gateway.link.calling_socket import CallingSocket
 from protocol.errors import CloseCode, ErrorCode
 from protocol.ids import InstanceId
-from protocol.passthrough import GIVEN, NOT_GIVEN, Guest, Leaving, pack_leaving, pack_said
+from protocol.passthrough import (
+    GIVEN,
+    NOT_GIVEN,
+    Leaving,
+    PassedClient,
+    pack_client_message,
+    pack_leaving,
+)
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 """Well above the longest message of a node with what a session adds."""
@@ -49,7 +56,7 @@ class WireEnd(Protocol):
         """The other instance has closed the socket; without a code it, or the line, is gone."""
 
 
-class RelayWire(CallingSocket):
+class PassthroughWire(CallingSocket):
     """The connection to the instance that has a session. Implements `Pinged`."""
 
     def __init__(self, end: WireEnd) -> None:
@@ -126,39 +133,44 @@ class RelayWire(CallingSocket):
             self._end.wire_ended(said.code, said.reason)
 
 
-class RelayHome(Protocol):
+class PassthroughCalls(Protocol):
     """Makes the calls of relays, and keeps those that stand."""
 
     max_outbox_bytes: int
 
-    def call(self, relay: "Relay", peer_url: str, owner: InstanceId) -> None:
+    def call(self, relay: "Passthrough", peer_url: str, owner: InstanceId) -> None:
         """Call the session's owner; `call_failed` says if nothing comes of it."""
 
-    def opened(self, relay: "Relay") -> None:
+    def opened(self, relay: "Passthrough") -> None:
         """The relay stands."""
 
-    def ended(self, relay: "Relay") -> None:
+    def ended(self, relay: "Passthrough") -> None:
         """The relay is over."""
 
 
-class Relayed(Protocol):
+class PassedSocket(Protocol):
     """The socket here whose session is there."""
 
-    def relayed(self, relay: "Relay") -> None:
+    def relayed(self, relay: "Passthrough") -> None:
         """All that it says from now on passes through."""
 
     def not_attached(self, refused: Refused) -> None:
         """Nothing came of it."""
 
 
-class Relay:
+class Passthrough:
     """Implements `WireEnd`."""
 
     def __init__(
-        self, socket: Relayed, connection: Connection, home: RelayHome, guest: Guest, first: bytes
+        self,
+        socket: PassedSocket,
+        connection: Connection,
+        home: PassthroughCalls,
+        guest: PassedClient,
+        first: bytes,
     ) -> None:
         """Take the message that named the session, as it came: it is the first to pass through."""
-        self.wire = RelayWire(self)
+        self.wire = PassthroughWire(self)
         self.guest = guest
         self._socket = socket
         self._connection = connection
@@ -168,7 +180,7 @@ class Relay:
 
     def __repr__(self) -> str:
         state = "open" if self.wire.is_open else "over" if self._first is None else "called for"
-        return f"<Relay of {self.guest.session_id} {state}>"
+        return f"<Passthrough of {self.guest.session_id} {state}>"
 
     def call(self, peer_url: str, owner: InstanceId) -> None:
         """Ask the session's owner for it; the socket hears what comes of that."""
@@ -195,7 +207,7 @@ class Relay:
 
     def binary(self, data: bytes) -> None:
         """Pass a binary message on."""
-        self.wire.send_binary(pack_said(data))
+        self.wire.send_binary(pack_client_message(data))
 
     def leave(self, leaving: Leaving) -> None:
         """This instance goes away: the session tells its client, and lets go of the socket."""

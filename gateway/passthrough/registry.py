@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gateway.edge.keepalive import Keepalive
 from gateway.link.calling_socket import CallFailedError
-from gateway.passthrough.passthrough import Relay
+from gateway.passthrough.passthrough import Passthrough
 from protocol.ids import InstanceId
 from protocol.passthrough import RELAY_PATH, Leaving
 from protocol.peer import PEER_PATH, calling_headers
@@ -29,8 +29,8 @@ class PeerIdentity:
     """What a caller shows; empty while it is not known."""
 
 
-class Relays:
-    """Life: that of the gateway. Implements `RelayHome`."""
+class Passthroughs:
+    """Life: that of the gateway. Implements `PassthroughCalls`."""
 
     def __init__(self, identity: PeerIdentity, keepalive: Keepalive, max_outbox_bytes: int) -> None:
         self.max_outbox_bytes = max_outbox_bytes
@@ -38,23 +38,23 @@ class Relays:
         self._identity = identity
         self._keepalive = keepalive
         self._calls: set[asyncio.Task[None]] = set()
-        self._open: set[Relay] = set()
+        self._open: set[Passthrough] = set()
         self._none_left: asyncio.Event | None = None
         self._leaving: Leaving | None = None
 
     def __repr__(self) -> str:
-        return f"<Relays {len(self._open)} calls={len(self._calls)}>"
+        return f"<Passthroughs {len(self._open)} calls={len(self._calls)}>"
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def call(self, relay: Relay, peer_url: str, owner: InstanceId) -> None:
+    def call(self, relay: Passthrough, peer_url: str, owner: InstanceId) -> None:
         """Call the session's owner; the relay hears what comes of it."""
         task = asyncio.get_running_loop().create_task(self._call(relay, peer_url, owner))
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
 
-    async def _call(self, relay: Relay, peer_url: str, owner: InstanceId) -> None:
+    async def _call(self, relay: Passthrough, peer_url: str, owner: InstanceId) -> None:
         identity = self._identity
         headers = calling_headers(identity.secret(), identity.instance_id, owner)
         try:
@@ -67,14 +67,14 @@ class Relays:
             if not relay.wire.is_open:
                 relay.wire.abort()
 
-    def opened(self, relay: Relay) -> None:
+    def opened(self, relay: Passthrough) -> None:
         """Watch over a relay that stands."""
         self._open.add(relay)
         self._keepalive.add(relay.wire)
         if self._leaving is not None:
             relay.leave(self._leaving)
 
-    def ended(self, relay: Relay) -> None:
+    def ended(self, relay: Passthrough) -> None:
         """Forget a relay."""
         self._open.discard(relay)
         self._keepalive.remove(relay.wire)

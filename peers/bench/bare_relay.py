@@ -46,7 +46,7 @@ class RelaySession:
     next_index: int = 0
 
 
-class Relay:
+class Passthrough:
     """The relay's whole state: sessions, nodes and open jobs of one process."""
 
     def __init__(self) -> None:
@@ -146,7 +146,7 @@ class Relay:
 class RelayConnection(asyncio.Protocol):
     """One WebSocket of the relay; HTTP requests for /ready are answered with 200."""
 
-    def __init__(self, relay: Relay) -> None:
+    def __init__(self, relay: Passthrough) -> None:
         self.session: RelaySession | None = None
         self._relay = relay
         self._protocol = ServerProtocol(max_size=None, logger=_LOGGER)
@@ -201,7 +201,7 @@ class RelayConnection(asyncio.Protocol):
 @contextlib.asynccontextmanager
 async def serve_relay(port: int = 0) -> AsyncIterator[int]:
     """Serve on the loopback address while the context is open; gives the port."""
-    relay = Relay()
+    relay = Passthrough()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: RelayConnection(relay), HOST, port)
     try:

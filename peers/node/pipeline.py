@@ -52,7 +52,7 @@ class JobFailedError(Exception):
 
 
 @dataclass(slots=True)
-class JobWords:
+class JobTexts:
     """What became of one job so far."""
 
     text_asr: str = ""
@@ -83,7 +83,7 @@ class JobPipeline:
     async def run(self, job: JobAssign, on_partial: Callable[[str], None] | None) -> JobResult:
         """Return the result, whatever happens; only being cancelled raises."""
         started = time.monotonic()
-        words = JobWords()
+        words = JobTexts()
         error: JobError | None = None
         try:
             await self._stages(job, words, on_partial)
@@ -96,7 +96,7 @@ class JobPipeline:
         return self._result(job, words, error, total_ms)
 
     async def _stages(
-        self, job: JobAssign, words: JobWords, on_partial: Callable[[str], None] | None
+        self, job: JobAssign, words: JobTexts, on_partial: Callable[[str], None] | None
     ) -> None:
         pcm = await asyncio.to_thread(_decoded, job)
         source = self._source_language(job)
@@ -135,7 +135,7 @@ class JobPipeline:
             raise JobFailedError(_failure(str(failure))) from None
         return text.strip()
 
-    async def _translate(self, job: JobAssign, source: str, words: JobWords) -> None:
+    async def _translate(self, job: JobAssign, source: str, words: JobTexts) -> None:
         try:
             words.text_translated = await call_engine(
                 self._engines.translate, words.text_asr, source, job.tgt_lang
@@ -146,7 +146,7 @@ class JobPipeline:
             logger.warning("no translation: {}", failure, job_id=job.job_id)
             words.reason_codes.append(NMT_FAILED)
 
-    async def _speak(self, text: str, language: str, words: JobWords) -> None:
+    async def _speak(self, text: str, language: str, words: JobTexts) -> None:
         try:
             speech = Speech(*await call_engine(self._engines.speak, text, language))
         except EngineError as failure:
@@ -164,7 +164,7 @@ class JobPipeline:
         )
 
     def _result(
-        self, job: JobAssign, words: JobWords, error: JobError | None, total_ms: float
+        self, job: JobAssign, words: JobTexts, error: JobError | None, total_ms: float
     ) -> JobResult:
         extra: JsonObject = {"service_timings": words.timings_ms | {"total_ms": total_ms}}
         if error is None and not words.text_asr:

@@ -92,9 +92,9 @@ class ServerProcess:
             if answer.startswith(b"-LOADING"):
                 deadline = time.monotonic() + _START_LIMIT_SECONDS
             if self._ended.wait(_POLL_SECONDS):
-                last_words = self._last_words()
+                last_output = self._last_output()
                 self.close()
-                message = f"{self._binary} ended at its start: {last_words}"
+                message = f"{self._binary} ended at its start: {last_output}"
                 raise StoreUnusable(message)
             if time.monotonic() > deadline:
                 self.close()
@@ -122,7 +122,7 @@ class ServerProcess:
         try:
             status = self._run_once()
             while self._serving.is_set() and not self._closing.is_set():
-                logger.bind(exit_status=status, last_words=self._last_words()).critical(
+                logger.bind(exit_status=status, last_output=self._last_output()).critical(
                     "embedded store ended by itself; starting it again"
                 )
                 self._closing.wait(_RESTART_DELAY_SECONDS)
@@ -160,7 +160,7 @@ class ServerProcess:
         command += ["--dir", str(self._data.path), "--appendonly", "yes"]
         return [*command, "--appendfsync", "everysec"]
 
-    def _last_words(self) -> str:
+    def _last_output(self) -> str:
         size = os.fstat(self._log.fileno()).st_size
         tail = os.pread(self._log.fileno(), 2000, max(0, size - 2000)).decode(errors="replace")
         lines = [line.strip() for line in tail.splitlines() if line.strip()]

@@ -8,7 +8,7 @@ from actors.admission import AdmissionOptions, HeldAudio
 from actors.directory import Directory
 from actors.messages.node import NodeArrived, NodeSocketLost
 from actors.messages.session import CloseRequested, SessionEnded, SocketLost
-from actors.messages.takeover import SessionFreed, SessionSought
+from actors.messages.takeover import LocateSession, SessionFreed
 from actors.metrics import NullMetrics
 from actors.node.options import NodeOptions
 from actors.overload import Overload, OverloadLevel
@@ -283,7 +283,7 @@ async def test_a_session_that_is_not_here_is_looked_for(door: Door) -> None:
     asker, name = RecordingRef("asker"), SessionId("s-1")
     asked = door.reception.attach_session(name, RecordingOutbox(), None, asker)
     assert asked == Pending(name)
-    assert door.dispatcher.only(SessionSought) == SessionSought(asker, name)
+    assert door.dispatcher.only(LocateSession) == LocateSession(asker, name)
 
 
 @at_the_door

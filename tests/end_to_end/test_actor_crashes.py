@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from actors.dispatcher.claims import SessionSteps
-from actors.dispatcher.job_driver import JobSteps
+from actors.dispatcher.claims import Claims
+from actors.dispatcher.job_driver import JobDriver
 from actors.dispatcher.job_ends import JobEnds
 from actors.instance.actor import InstanceActor
 from actors.node.actor import NodeActor
-from actors.node.assignments import NodeDesk
-from actors.session.speech import SessionWork
+from actors.node.assignments import Assignments
+from actors.session.speech import Speech
 from actors.verdict import judge
 from tests.support.peers.raw_client import RawClient, raw_client, tone
 from tests.support.peers.raw_node import Ability, RawNode, raw_node
@@ -117,7 +117,7 @@ async def test_a_result_that_kills_the_dispatcher_costs_its_own_words_alone(
 async def test_words_that_kill_the_dispatcher_do_so_once(monkeypatch: Patch) -> None:
     """Their session tells a successor what is open: these words are not any more."""
     raised = break_it(
-        monkeypatch, JobSteps, "cut", lambda message, _now: message.spec.utterance_index == 1
+        monkeypatch, JobDriver, "cut", lambda message, _now: message.spec.utterance_index == 1
     )
     async with (
         scheduler_here() as here,
@@ -136,9 +136,7 @@ async def test_words_that_kill_the_dispatcher_do_so_once(monkeypatch: Patch) -> 
 
 @over_sockets
 async def test_a_session_that_kills_the_dispatcher_is_ended_and_told(monkeypatch: Patch) -> None:
-    raised = break_it(
-        monkeypatch, SessionSteps, "opened", lambda message: message.tenant_id == POISON
-    )
+    raised = break_it(monkeypatch, Claims, "opened", lambda message: message.tenant_id == POISON)
     async with (
         scheduler_here() as here,
         raw_node(here.node_url) as node,
@@ -161,7 +159,7 @@ async def test_a_loss_whose_handling_fails_of_one_job_still_moves_the_others(
 ) -> None:
     break_it(
         monkeypatch,
-        JobSteps,
+        JobDriver,
         "fail_over",
         lambda job, _reason: job.spec.utterance_index == 1,
     )
@@ -219,7 +217,7 @@ async def test_the_jobs_of_a_failed_node_actor_move_at_once_and_its_socket_serve
     def is_bad(message: Any) -> bool:
         return bool(getattr(message, "text_asr", "") == POISON)
 
-    break_it(monkeypatch, NodeDesk, "said", is_bad)
+    break_it(monkeypatch, Assignments, "said", is_bad)
     async with (
         scheduler_here() as here,
         raw_node(here.node_url, Ability(capacity=3)) as node,
@@ -248,7 +246,7 @@ async def test_the_jobs_of_a_failed_node_actor_move_at_once_and_its_socket_serve
 
 @over_sockets
 async def test_the_socket_of_a_failed_node_actor_ends_its_successor(monkeypatch: Patch) -> None:
-    break_it(monkeypatch, NodeDesk, "said", lambda _message: True)
+    break_it(monkeypatch, Assignments, "said", lambda _message: True)
     async with scheduler_here() as here, raw_node(here.node_url) as node:
         await node.say({**node.result(_any_job()), "text_asr": POISON})
         await node.fence()
@@ -279,7 +277,7 @@ def _any_job() -> Message:
 
 @over_sockets
 async def test_a_failed_session_is_told_and_holds_nothing(monkeypatch: Patch) -> None:
-    break_it(monkeypatch, SessionWork, "_on_partial", lambda message: message.text == POISON)
+    break_it(monkeypatch, Speech, "_on_partial", lambda message: message.text == POISON)
     async with (
         scheduler_here() as here,
         raw_node(here.node_url, Ability(capacity=2)) as node,

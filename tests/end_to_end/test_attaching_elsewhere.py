@@ -91,13 +91,13 @@ async def test_a_gateway_speaks_on_an_instance_that_does_not_have_its_session(
         assert (await client.result())["text_asr"] == "gateway words"
         assert not client.all_heard("session_init_ack")
         figures = await asyncio.to_thread(second.metrics)
-        assert figures["lingua_sockets_relayed"] == 1
+        assert figures["lingua_sockets_passed_through"] == 1
         await client.utterance(1, tone(300), **languages)
         await node.answer(await node.job())
         assert (await client.result())["utterance_index"] == 1
         await client.end()
         await client.aclose()
-    await asyncio.to_thread(second.wait_for, {"lingua_sockets_relayed": 0.0})
+    await asyncio.to_thread(second.wait_for, {"lingua_sockets_passed_through": 0.0})
     await asyncio.to_thread(first.wait_until_idle)
 
 
@@ -391,7 +391,9 @@ async def test_wherever_the_kernel_puts_a_client_it_finds_its_session(
                 clients = list(
                     await asyncio.gather(*(attached(scheduler, client) for client in clients))
                 )
-                relayed += (await asyncio.to_thread(scheduler.metrics))["lingua_sockets_relayed"]
+                relayed += (await asyncio.to_thread(scheduler.metrics))[
+                    "lingua_sockets_passed_through"
+                ]
                 for client in clients:
                     await client.speak(tone(300))
                 for client in clients:

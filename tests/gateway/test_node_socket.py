@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from actors.messages.node import NodeHeartbeatArrived, NodeSaid, NodeSocketLost
+from actors.messages.node import NodeHeartbeatArrived, NodeMessageArrived, NodeSocketLost
 from gateway.options import GatewayOptions
 from protocol.errors import ErrorCode
 from protocol.node_inbound import JobResult
@@ -30,7 +30,7 @@ def test_each_message_is_told_to_the_node(loop: str) -> None:
         for message in OTHERS:
             peer.say(message)
             told = await actor.next()
-            assert isinstance(told, NodeSaid)
+            assert isinstance(told, NodeMessageArrived)
             assert told.message.model_dump()["type"] == message["type"]
         peer.say({**BEAT, "node_id": "some-other"})
         assert isinstance(await actor.next(), NodeHeartbeatArrived)
@@ -131,7 +131,7 @@ def test_a_node_may_register_again_on_its_socket() -> None:
         assert (await peer.hear())["node_id"] == "n-2"
         assert isinstance(await first.next(), NodeSocketLost)
         peer.say(RESULT)
-        assert isinstance(await house.reception.actors["n-2"].next(), NodeSaid)
+        assert isinstance(await house.reception.actors["n-2"].next(), NodeMessageArrived)
 
     run_gateway(scenario)
 
@@ -146,7 +146,7 @@ def test_a_node_whose_actor_is_gone_is_registered_again_in_its_name() -> None:
         assert (again.node_id, again.version) == ("node-1", "2.0.0")
         second = house.reception.actors["node-1"]
         assert second is not first
-        assert isinstance(await second.next(), NodeSaid)
+        assert isinstance(await second.next(), NodeMessageArrived)
 
     run_gateway(scenario)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from actors.messages.room import RoomAsked
+from actors.messages.room import RoomRequested
 from actors.messages.session import (
     ChunkArrived,
     ClientBeat,
@@ -194,7 +194,7 @@ def test_what_is_said_about_a_room_is_told_to_the_session(message: dict[str, Any
         peer, actor = await house.session()
         peer.say(message)
         told = await actor.next()
-        said = told.request if isinstance(told, RoomAsked) else told.signal
+        said = told.request if isinstance(told, RoomRequested) else told.signal
         assert said.type == message["type"]
 
     run_gateway(scenario)

@@ -10,8 +10,8 @@ from protocol.peer import (
     DISPATCHER,
     AckFrame,
     Address,
+    LinkMessage,
     MessageFrame,
-    Parcel,
     PeerProtocolError,
     Place,
     WelcomeFrame,
@@ -23,7 +23,7 @@ from protocol.peer import (
 
 seqs = st.integers(0, 2**64 - 1)
 parcels = st.builds(
-    Parcel,
+    LinkMessage,
     st.text(max_size=300),
     st.text(max_size=60).filter(lambda kind: len(kind.encode()) < 256),
     st.binary(max_size=200),
@@ -32,7 +32,7 @@ parcels = st.builds(
 
 
 @given(seqs, parcels)
-def test_a_message_comes_out_as_it_went_in(seq: int, parcel: Parcel) -> None:
+def test_a_message_comes_out_as_it_went_in(seq: int, parcel: LinkMessage) -> None:
     assert unpack(pack_message(seq, parcel)) == MessageFrame(seq, parcel)
 
 
@@ -50,16 +50,16 @@ def test_any_bytes_are_a_frame_or_refused(data: bytes) -> None:
 
 @given(parcels, st.data())
 def test_a_frame_that_was_cut_short_in_its_head_is_refused(
-    parcel: Parcel, data: st.DataObject
+    parcel: LinkMessage, data: st.DataObject
 ) -> None:
-    whole = pack_message(1, Parcel(parcel.address, parcel.kind, parcel.head))
+    whole = pack_message(1, LinkMessage(parcel.address, parcel.kind, parcel.head))
     size = data.draw(st.integers(0, len(whole) - 1))
     with pytest.raises(PeerProtocolError):
         unpack(whole[:size])
 
 
 def test_audio_stands_raw_at_the_end() -> None:
-    assert pack_message(1, Parcel("node:n", "AssignJob", b"{}", b"\x00\xffaudio")).endswith(
+    assert pack_message(1, LinkMessage("node:n", "AssignJob", b"{}", b"\x00\xffaudio")).endswith(
         b"{}\x00\xffaudio"
     )
 

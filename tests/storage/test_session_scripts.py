@@ -10,7 +10,7 @@ from storage.session_replies import (
     LostSession,
     UnknownSession,
 )
-from storage.sessions import Claim, HeardWords
+from storage.sessions import Claim, HeardEntry
 from tests.support.worlds.storage_world import LEASE_MS, START_MS, World
 
 
@@ -103,8 +103,8 @@ def test_what_a_session_heard_of_others_stands_among_its_own_outcomes(world: Wor
     world.do(world.member().jobs.dispatch(world.spec("s", 0, cut=1), '{"number":1}'))
     world.complete("job-s-0-es", "n1", outcome='{"text":"hola"}')
     heard = [
-        HeardWords(2, RequestId("other:7:es"), 1, '{"text":"adiós"}'),
-        HeardWords(3, RequestId("other:8:es"), 2, ""),
+        HeardEntry(2, RequestId("other:7:es"), 1, '{"text":"adiós"}'),
+        HeardEntry(3, RequestId("other:8:es"), 2, ""),
     ]
     note = world.member().sessions.note(SessionId("s"), epoch, '{"number":3}', heard=heard)
     assert world.do(note) == Updated()
@@ -121,7 +121,7 @@ def test_what_a_session_heard_of_others_stands_among_its_own_outcomes(world: Wor
 
 def test_who_does_not_own_the_session_notes_nothing_of_what_it_heard(world: World) -> None:
     epoch = world.resumable("s")
-    heard = [HeardWords(1, RequestId("other:7:es"), 0, "{}")]
+    heard = [HeardEntry(1, RequestId("other:7:es"), 0, "{}")]
     note = world.member().sessions.note(SessionId("s"), epoch - 1, "{}", heard=heard)
     assert world.do(note) == Fenced()
     assert world.command("EXISTS", "out:s") == 0

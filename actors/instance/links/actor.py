@@ -31,7 +31,7 @@ from actors.metrics import Metrics
 from actors.ports import Mailbox
 from actors.runtime.actor import LoopActor, tell
 from protocol.ids import InstanceId
-from protocol.peer import DISPATCHER, Address, Hello, Parcel, pack_message
+from protocol.peer import DISPATCHER, Address, Hello, LinkMessage, pack_message
 
 _FIRST_RETRY_MS = 50
 _LONGEST_RETRY_MS = 1000
@@ -55,7 +55,7 @@ class LinkHome(Protocol):
     def dial(self, hello: Hello, link: Mailbox) -> None:
         """Make a connection; tell the link `LinkOpened` or `LinkFailed`, later."""
 
-    def pack(self, address: Address, message: Any) -> Parcel:
+    def pack(self, address: Address, message: Any) -> LinkMessage:
         """Return a message as it crosses."""
 
     def hand_back(self, entries: Sequence[UnderWay]) -> None:

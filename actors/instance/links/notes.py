@@ -1,4 +1,4 @@
-"""MailboxActor: brings the notes of other instances to the dispatcher.
+"""NotesActor: brings the notes of other instances to the dispatcher.
 
 It waits for them all the time, on a connection of its own; it has nothing else to do, so it may.
 Notes may come twice and may be lost with the store's data: the dispatcher knows.
@@ -24,7 +24,7 @@ class NoteSource(Protocol):
         """Return the next notes; after a while without any, none."""
 
 
-class MailboxActor(LoopActor):
+class NotesActor(LoopActor):
     """Reads, tells, reads again."""
 
     def __init__(self, notes: NoteSource, directory: Directory) -> None:
@@ -34,7 +34,7 @@ class MailboxActor(LoopActor):
         self._is_away = False
 
     def __repr__(self) -> str:
-        return f"<MailboxActor{' store is away' if self._is_away else ''}>"
+        return f"<NotesActor{' store is away' if self._is_away else ''}>"
 
     def on_start(self) -> None:
         """Begin to read."""

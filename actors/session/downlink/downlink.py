@@ -16,18 +16,18 @@ from actors.messages.session import PlaybackEnded
 from actors.ports import Outbox
 from actors.session.downlink.grouping import Grouping, GroupPart
 from actors.session.downlink.outcome import (
+    MemberUtterance,
     Outcome,
     Sayable,
     WireOutcome,
-    Words,
     asr_partial,
     is_failure,
     ui_event,
     wire_outcome,
     without_speech,
-    without_words,
+    without_text,
 )
-from actors.session.downlink.sent_outcomes import ReplayBuffer
+from actors.session.downlink.sent_outcomes import SentOutcomes
 from actors.session.downlink.sequencer import Delivery, Sequencer
 from actors.session.options import DownlinkOptions
 from actors.session.record.saved import DeliveryOrder
@@ -80,7 +80,7 @@ class Downlink:
         """Utterances whose outcome was not delivered yet, in order, with their turns."""
         self._held_empty: dict[JobId, Outcome] = {}
         """Empty answers held back by the order: a full one may still come."""
-        self._replay: ReplayBuffer[RequestId, WireOutcome] = ReplayBuffer(
+        self._replay: SentOutcomes[RequestId, WireOutcome] = SentOutcomes(
             options.replay_max_outcomes, options.replay_max_bytes, without_speech
         )
 
@@ -194,15 +194,15 @@ class Downlink:
         elif is_failure(ended.reason) and self.outbox is not None:
             self.outbox.send(ui_event(utterance, UiEventKind.ERROR, now_ms, reason=ended.reason))
 
-    def expect_words(self, key: RequestId) -> None:
+    def expect_heard(self, key: RequestId) -> None:
         """Give what another member said its place among all that the client hears."""
         self._sequencer.expect(key)
 
-    def words(self, key: RequestId, words: Words, now_ms: float) -> None:
+    def words(self, key: RequestId, words: MemberUtterance, now_ms: float) -> None:
         """Take what became of another member's words; deliver it when its turn has come."""
         self._deliver(self._sequencer.ready(key, words, now_ms) or [], now_ms)
 
-    def correct_words(self, key: RequestId, words: Words) -> None:
+    def correct_heard(self, key: RequestId, words: MemberUtterance) -> None:
         """Put a full result in the place of an empty one, unless that was delivered by now."""
         self._sequencer.replace(key, words)
 
@@ -249,7 +249,7 @@ class Downlink:
 
     def _part(self, said: Sayable, now_ms: float) -> GroupPart | None:
         """Place an outcome in the conversation when it is delivered: parts are in its order."""
-        if isinstance(said, Words):
+        if isinstance(said, MemberUtterance):
             words = said.outcome
             if isinstance(words, MissingResult):
                 return None
@@ -273,8 +273,8 @@ class Downlink:
             message = self._message(delivery, now_ms)
             if is_kept:
                 self._remember(delivery, message)
-            if isinstance(said, Words):
-                self._on_words_told(delivery.key, message)
+            if isinstance(said, MemberUtterance):
+                self._on_heard_sent(delivery.key, message)
             if self._gate_ends_ms is not None:
                 self._gated.append(message)
             elif self._replayed_seq is None:
@@ -287,7 +287,7 @@ class Downlink:
     def _on_order(self, deliveries: list[Delivery[RequestId, Sayable]], now_ms: float) -> None:
         """Note what of this order another instance could not foresee."""
 
-    def _on_words_told(self, key: RequestId, message: WireOutcome) -> None:
+    def _on_heard_sent(self, key: RequestId, message: WireOutcome) -> None:
         """Note what the client hears of another member."""
 
     def _message(self, delivery: Delivery[RequestId, Sayable], now_ms: float) -> WireOutcome:
@@ -297,9 +297,9 @@ class Downlink:
         message = wire_outcome(delivery, self._part(said, now_ms), self._wall_ms())
         if not self.knows_results_only or not isinstance(message, MissingResult):
             return message
-        if is_failure(message.reason) or isinstance(said, Words):
+        if is_failure(message.reason) or isinstance(said, MemberUtterance):
             return message
-        return without_words(message, said.ended.job_id, self._grouping.assign("", "", now_ms))
+        return without_text(message, said.ended.job_id, self._grouping.assign("", "", now_ms))
 
     def hang_up(self, why: str) -> None:
         """End the wait of a client that understands a closed socket and no other refusal."""

@@ -60,14 +60,14 @@ WireOutcome: TypeAlias = TranslationResult | MissingResult
 
 
 @value
-class Words:
+class MemberUtterance:
     """What another member of the room said, before it is its turn to be sent."""
 
     outcome: WireOutcome
     """Complete but for what the delivery adds: its number, its time, its place in a group."""
 
 
-Sayable: TypeAlias = Outcome | Words
+Sayable: TypeAlias = Outcome | MemberUtterance
 """What a client hears in its turn."""
 
 
@@ -114,8 +114,8 @@ def wire_outcome(
     delivery: Delivery[RequestId, Sayable], part: GroupPart | None, wall_ms: int
 ) -> WireOutcome:
     """Return the message for the recipient; `part` is where a result stands in its group."""
-    if isinstance(delivery.outcome, Words):
-        return _wire_words(delivery.outcome, delivery, part, wall_ms)
+    if isinstance(delivery.outcome, MemberUtterance):
+        return _wire_heard(delivery.outcome, delivery, part, wall_ms)
     ended, utterance = delivery.outcome.ended, delivery.outcome.utterance
     spec = utterance.spec
     if ended.reason is not None or ended.result is None:
@@ -155,8 +155,11 @@ def wire_outcome(
     )
 
 
-def _wire_words(
-    words: Words, delivery: Delivery[RequestId, Sayable], part: GroupPart | None, wall_ms: int
+def _wire_heard(
+    words: MemberUtterance,
+    delivery: Delivery[RequestId, Sayable],
+    part: GroupPart | None,
+    wall_ms: int,
 ) -> WireOutcome:
     numbers: dict[str, object] = {
         "delivery_seq": delivery.delivery_seq,
@@ -169,7 +172,7 @@ def _wire_words(
     return words.outcome.model_copy(update=numbers)
 
 
-def without_words(missing: MissingResult, job_id: JobId, part: GroupPart) -> TranslationResult:
+def without_text(missing: MissingResult, job_id: JobId, part: GroupPart) -> TranslationResult:
     """Return silence as a result without words, for a client that knows no `missing_result`."""
     return TranslationResult(
         session_id=missing.session_id,

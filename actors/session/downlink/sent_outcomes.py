@@ -27,7 +27,7 @@ class Remembered(Generic[K, T]):
         """Size of the speech still in the outcome; 0 when there was none or it was dropped."""
 
 
-class ReplayBuffer(Generic[K, T]):
+class SentOutcomes(Generic[K, T]):
     """The latest deliveries to one recipient, oldest first.
 
     `without_speech` returns an outcome as it is replayed once its speech was dropped. The queues
@@ -56,7 +56,7 @@ class ReplayBuffer(Generic[K, T]):
 
     def __repr__(self) -> str:
         return (
-            f"<ReplayBuffer {len(self._deliveries)} outcomes, {len(self._spoken)} with speech, "
+            f"<SentOutcomes {len(self._deliveries)} outcomes, {len(self._spoken)} with speech, "
             f"{self._held_bytes} bytes>"
         )
 

@@ -1,4 +1,4 @@
-"""RoomHearing: what a member of a room is about to hear from the others. Pure.
+"""Hearing: what a member of a room is about to hear from the others. Pure.
 
 Each thing that is said gets an index of this member's own when it is cut, so that no two speakers
 share one, and exactly one outcome, however often it is told: who speaks tells it again when it or
@@ -8,9 +8,9 @@ the listener has moved. Should its speaker be lost, that is a missing one.
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 
-from actors.messages.room import WordsCut
-from actors.session.downlink.outcome import WireOutcome, Words
-from actors.session.record.saved_room import SavedWords
+from actors.messages.room import HeardCut
+from actors.session.downlink.outcome import MemberUtterance, WireOutcome
+from actors.session.record.saved_room import HeardRecord
 from protocol.errors import MissingReason
 from protocol.ids import RequestId, SessionId, TurnId
 from protocol.session_outbound import MissingResult
@@ -22,14 +22,14 @@ _HAD_KEPT = 128
 
 @dataclass(slots=True)
 class _Place:
-    cut: WordsCut
+    cut: HeardCut
     index: int
     overdue_at_ms: float
     was_elsewhere: bool = False
     """It was cut while this member was on another instance."""
 
 
-class RoomHearing:
+class Hearing:
     """Words that were cut and whose outcome has not come. All times are monotonic ms."""
 
     __slots__ = ("_empty", "_had", "_held", "_overdue_ms", "_places")
@@ -57,7 +57,7 @@ class RoomHearing:
         """Whether this was told before."""
         return key in self._had
 
-    def cut(self, message: WordsCut, take_index: Callable[[], int], now_ms: float) -> bool:
+    def cut(self, message: HeardCut, take_index: Callable[[], int], now_ms: float) -> bool:
         """Somebody said something; the open segments of its turn live as long as it.
 
         Returns False if it is known: it was told again.
@@ -72,7 +72,7 @@ class RoomHearing:
             place.overdue_at_ms = at_ms
         return known is None
 
-    def ready(self, key: RequestId, outcome: WireOutcome) -> Words | None:
+    def ready(self, key: RequestId, outcome: WireOutcome) -> MemberUtterance | None:
         """Return it as this member hears it; None when it has had an outcome before."""
         place = self._places.pop(key, None)
         if place is None:
@@ -94,13 +94,13 @@ class RoomHearing:
         while len(self._had) > _HAD_KEPT:
             del self._had[next(iter(self._had))]
 
-    def saved(self, number_of: Callable[[RequestId], int | None]) -> tuple[SavedWords, ...]:
+    def saved(self, number_of: Callable[[RequestId], int | None]) -> tuple[HeardRecord, ...]:
         """Return what was not told yet, for another instance."""
         waiting = (
             (key, one) for places in (self._held, self._places) for key, one in places.items()
         )
         return tuple(
-            SavedWords(
+            HeardRecord(
                 number, key, place.index, place.cut.speaker, place.cut.utterance_index,
                 place.cut.turn_id, place.cut.trace_id,
             )
@@ -109,19 +109,19 @@ class RoomHearing:
         )  # fmt: skip
 
     def restore(
-        self, words: Iterable[SavedWords], had: Iterable[RequestId], code: str, now_ms: float
+        self, words: Iterable[HeardRecord], had: Iterable[RequestId], code: str, now_ms: float
     ) -> None:
         """Begin where another instance stopped: who said it tells it again."""
         for key in had:
             self._note_had(key)
         at_ms = now_ms + self._overdue_ms
         for one in words:
-            cut = WordsCut(one.key, one.speaker, one.speaker_index, code, one.turn_id, one.trace_id)
+            cut = HeardCut(one.key, one.speaker, one.speaker_index, code, one.turn_id, one.trace_id)
             self._places[one.key] = _Place(cut, one.index, at_ms, was_elsewhere=True)
 
     def orphaned(
         self, present: Container[SessionId], wall_ms: int
-    ) -> Iterator[tuple[RequestId, Words]]:
+    ) -> Iterator[tuple[RequestId, MemberUtterance]]:
         """Give up what was cut before this member came here, where its speaker is not there."""
         lost = [
             key
@@ -130,17 +130,17 @@ class RoomHearing:
         ]
         return self._give_up(lost, MissingReason.INSTANCE_LOST, wall_ms)
 
-    def corrected(self, key: RequestId, outcome: WireOutcome) -> Words | None:
+    def corrected(self, key: RequestId, outcome: WireOutcome) -> MemberUtterance | None:
         """Return a full result in place of the empty one that this member heard lately."""
         place = self._empty.pop(key, None)
         return None if place is None else _words(place, outcome)
 
-    def overdue(self, now_ms: float, wall_ms: int) -> Iterator[tuple[RequestId, Words]]:
+    def overdue(self, now_ms: float, wall_ms: int) -> Iterator[tuple[RequestId, MemberUtterance]]:
         """Give up what should have come: whoever had it is gone."""
         late = [key for key, place in self._places.items() if place.overdue_at_ms <= now_ms]
         return self._give_up(late, MissingReason.INSTANCE_LOST, wall_ms)
 
-    def leave(self, wall_ms: int) -> Iterator[tuple[RequestId, Words]]:
+    def leave(self, wall_ms: int) -> Iterator[tuple[RequestId, MemberUtterance]]:
         """Give up all: this member has left the room."""
         return self._give_up(list(self._places), MissingReason.SESSION_CLOSED, wall_ms)
 
@@ -151,7 +151,7 @@ class RoomHearing:
 
     def _give_up(
         self, keys: list[RequestId], reason: MissingReason, wall_ms: int
-    ) -> Iterator[tuple[RequestId, Words]]:
+    ) -> Iterator[tuple[RequestId, MemberUtterance]]:
         for key in keys:
             place = self._held[key] = self._places.pop(key)
             missing = MissingResult(
@@ -164,7 +164,7 @@ class RoomHearing:
             yield key, _words(place, missing)
 
 
-def _words(place: _Place, outcome: WireOutcome) -> Words:
+def _words(place: _Place, outcome: WireOutcome) -> MemberUtterance:
     heard = outcome.model_copy(
         update={
             "utterance_index": place.index,
@@ -172,4 +172,4 @@ def _words(place: _Place, outcome: WireOutcome) -> Words:
             "speaker_utterance_index": place.cut.utterance_index,
         }
     )
-    return Words(heard)
+    return MemberUtterance(heard)

@@ -1,43 +1,43 @@
-"""SessionRoom: a session's part in a room, from the wish to enter to the last word.
+"""Member: a session's part in a room, from the wish to enter to the last word.
 
-What it says goes to the other members (`RoomSpeech`), what they say comes to its client
-(`RoomHearing`), and their voice links are helped up (`SignalDesk`). Made when the client first asks
+What it says goes to the other members (`Speaking`), what they say comes to its client
+(`Hearing`), and their voice links are helped up (`VoiceLinks`). Made when the client first asks
 for a room. Must not: decide when the session ends.
 """
 
 from collections.abc import Callable
 
 from actors.messages.room import (
+    HeardAcknowledged,
+    HeardCorrection,
+    HeardCut,
+    HeardOutcome,
     MemberSpoke,
-    RoomAsked,
     RoomChanged,
+    RoomChangedElsewhere,
     RoomMessage,
     RoomOver,
+    RoomRequested,
     RoomSeen,
-    RoomTold,
+    SeatGranted,
     SeatReclaimed,
     SeatRefused,
-    SeatTaken,
+    SignalArrived,
     SignalRelayed,
-    SignalSaid,
-    WordsCorrected,
-    WordsCut,
-    WordsReady,
-    WordsTaken,
 )
 from actors.room.audience import Audience, Track, audience, listener_of
 from actors.room.setup import RoomSetup
 from actors.runtime.actor import tell
-from actors.session.downlink.outcome import Outcome, WireOutcome, Words, wire_outcome
+from actors.session.downlink.outcome import MemberUtterance, Outcome, WireOutcome, wire_outcome
 from actors.session.downlink.sequencer import Delivery
-from actors.session.member.hearing import RoomHearing
-from actors.session.member.seat import RoomSeat
-from actors.session.member.speaking import RoomSpeech
-from actors.session.member.voice_links import SignalDesk
+from actors.session.member.hearing import Hearing
+from actors.session.member.seat import MemberSeat
+from actors.session.member.speaking import Speaking
+from actors.session.member.voice_links import VoiceLinks
 from actors.session.profile import Request, SessionProfile
-from actors.session.record.moved import MovedSession
-from actors.session.record.saved_room import SavedRoom, SavedWords
-from actors.session.resume.downlink import DownlinkMemory
+from actors.session.record.moved import TakenOverSession
+from actors.session.record.saved_room import HeardRecord, RoomRecord
+from actors.session.resume.downlink import DownlinkRestore
 from actors.session.utterances import Utterance
 from protocol.ids import JobId, RequestId, session_of
 from protocol.rooms import RoomExpired
@@ -45,7 +45,7 @@ from protocol.session_outbound import TranslationResult
 from storage.job import JobState
 
 
-class SessionRoom:
+class Member:
     """The room of one session, or none. All times are monotonic ms."""
 
     __slots__ = (
@@ -65,7 +65,7 @@ class SessionRoom:
         self,
         profile: SessionProfile,
         setup: RoomSetup,
-        downlink: DownlinkMemory,
+        downlink: DownlinkRestore,
         take_index: Callable[[], int],
         overdue_ms: float,
     ) -> None:
@@ -74,14 +74,14 @@ class SessionRoom:
         self._downlink = downlink
         self._take_index = take_index
         self._first_language: str | None = None
-        self._seat = RoomSeat(profile, setup, downlink)
+        self._seat = MemberSeat(profile, setup, downlink)
         self._seat.on_leave = self.leave
-        self._hearing = RoomHearing(overdue_ms)
+        self._hearing = Hearing(overdue_ms)
         self._owed: list[RequestId] = []
         """Words whose speakers are told that it has them, once it is seen where they are."""
-        self.speech = RoomSpeech(profile.session_id, setup)
+        self.speech = Speaking(profile.session_id, setup)
         """What it says to the others, until they have it."""
-        self._desk = SignalDesk(profile.session_id, setup, downlink)
+        self._desk = VoiceLinks(profile.session_id, setup, downlink)
 
     def deadline_ms(self, now_ms: float) -> float | None:
         """Return when `poll` has something to do."""
@@ -95,21 +95,21 @@ class SessionRoom:
     def on(self, message: RoomMessage, now_ms: float) -> None:
         """Handle one message."""
         match message:
-            case RoomAsked():
+            case RoomRequested():
                 self._seat.asked(message, now_ms)
-            case SignalSaid():
+            case SignalArrived():
                 self._desk.said(message.signal, self._seat.view, now_ms)
             case SignalRelayed():
                 self._desk.relayed(message.sender, message.signal, self._seat.view, now_ms)
-            case WordsCut():
-                self._on_words_cut(message, now_ms)
-            case WordsTaken():
+            case HeardCut():
+                self._on_heard_cut(message, now_ms)
+            case HeardAcknowledged():
                 self.speech.taken(message.key, message.listener)
-            case WordsReady():
+            case HeardOutcome():
                 self._hear(message.key, self._hearing.ready(message.key, message.outcome), now_ms)
-            case WordsCorrected():
-                self._on_words_corrected(message)
-            case SeatTaken():
+            case HeardCorrection():
+                self._on_heard_correction(message)
+            case SeatGranted():
                 self._seat.taken(message, now_ms)
             case SeatReclaimed():
                 self._seat.reclaimed(message)
@@ -119,7 +119,7 @@ class SessionRoom:
                 self._on_seen(message, now_ms)
             case RoomChanged():
                 if message.code in self._setup.actors:
-                    tell(self._setup.at(message.code), RoomTold(message.version))
+                    tell(self._setup.at(message.code), RoomChangedElsewhere(message.version))
             case RoomOver():
                 self._on_over(message, now_ms)
             case _:
@@ -157,13 +157,13 @@ class SessionRoom:
         return self._seat.is_reclaiming
 
     @property
-    def saved(self) -> SavedRoom | None:
+    def saved(self) -> RoomRecord | None:
         """Which room it is in, for another instance."""
         code = self._seat.saved_code
-        return None if code is None else SavedRoom(code, self._first_language)
+        return None if code is None else RoomRecord(code, self._first_language)
 
     @property
-    def saved_words(self) -> tuple[SavedWords, ...]:
+    def heard_records(self) -> tuple[HeardRecord, ...]:
         """What others said and its client was not told."""
         return self._hearing.saved(self._downlink.number_of)
 
@@ -172,17 +172,17 @@ class SessionRoom:
         is_unsaved, self._seat.is_unsaved = self._seat.is_unsaved, False
         return is_unsaved
 
-    def restore(self, moved: MovedSession, now_ms: float) -> None:
+    def restore(self, moved: TakenOverSession, now_ms: float) -> None:
         """Begin where another instance stopped: what others said has its place already."""
         room = moved.saved.room
         heard = moved.heard()
         had = [one.key for one in moved.saved.words if one.number in heard]
         had += [one.key for one in moved.words.values()]
         code = "" if room is None else room.code
-        self._hearing.restore(moved.open_words().values(), had, code, now_ms)
+        self._hearing.restore(moved.open_heard().values(), had, code, now_ms)
         self._first_language = None if room is None else room.first_language
 
-    def go_on(self, moved: MovedSession, now_ms: float) -> None:
+    def go_on(self, moved: TakenOverSession, now_ms: float) -> None:
         """Have its seat here from now on; without one nobody tells it anything any more."""
         room = moved.saved.room
         if room is None:
@@ -210,7 +210,7 @@ class SessionRoom:
             return  # it has left, and keeps nothing for others
         there = self._setup.directory.session_at(seat.instance_id, speaker)
         if there is not None:
-            tell(there, WordsTaken(key, self._profile.session_id))
+            tell(there, HeardAcknowledged(key, self._profile.session_id))
 
     def store_emptied(self) -> None:
         """The store has lost its data, and the room with it."""
@@ -293,20 +293,20 @@ class SessionRoom:
 
     # ---- hearing ----------------------------------------------------------------------------
 
-    def _on_words_cut(self, message: WordsCut, now_ms: float) -> None:
+    def _on_heard_cut(self, message: HeardCut, now_ms: float) -> None:
         if self._hearing.has_had(message.key):
             self._took(message.key)
         elif message.room_code == self._seat.code and self._hearing.cut(
             message, self._take_index, now_ms
         ):
-            self._downlink.expect_words(message.key)
+            self._downlink.expect_heard(message.key)
 
-    def _on_words_corrected(self, message: WordsCorrected) -> None:
+    def _on_heard_correction(self, message: HeardCorrection) -> None:
         heard = self._hearing.corrected(message.key, message.outcome)
         if heard is not None:
-            self._downlink.correct_words(message.key, heard)
+            self._downlink.correct_heard(message.key, heard)
 
-    def _hear(self, key: RequestId, words: Words | None, now_ms: float) -> None:
+    def _hear(self, key: RequestId, words: MemberUtterance | None, now_ms: float) -> None:
         if words is None:
             return
         self._downlink.words(key, words, now_ms)

@@ -1,4 +1,4 @@
-"""RoomSeat: whether a session is in a room, and what it asked the room for.
+"""MemberSeat: whether a session is in a room, and what it asked the room for.
 
 Requests are taken one at a time: while an answer of the room is due, further ones wait, in order.
 Must not: change the room (its actor does), or know what is said in it.
@@ -13,11 +13,11 @@ from actors.messages.room import (
     ChangeSeat,
     LeaveSeat,
     ReclaimSeat,
-    RoomAsked,
+    RoomRequested,
     RoomView,
+    SeatGranted,
     SeatReclaimed,
     SeatRefused,
-    SeatTaken,
     TakeSeat,
     VacateSeat,
 )
@@ -42,7 +42,7 @@ _MOST_WAITING = 16
 _CODE_DIGITS = 6
 
 
-class RoomSeat:
+class MemberSeat:
     """The seat of one session, or none. All times are monotonic ms.
 
     Invariant: it has a view only while the room's actor counts it among the members here.
@@ -76,14 +76,14 @@ class RoomSeat:
         """What the room has not answered yet."""
         self._attempts: JoinAttempts | None = None
         """Of the socket that asked."""
-        self._waiting: list[RoomAsked] = []
+        self._waiting: list[RoomRequested] = []
         self._seat: Seat | None = None
         self.on_leave: Callable[[float], None] = lambda _now_ms: None
         """Called when the client wants to leave."""
 
     # ---- wishes -----------------------------------------------------------------------------
 
-    def asked(self, message: RoomAsked, now_ms: float) -> None:
+    def asked(self, message: RoomRequested, now_ms: float) -> None:
         """The client wants something."""
         if self._asking is None:
             self._ask(message, now_ms)
@@ -92,7 +92,7 @@ class RoomSeat:
         else:
             self._refuse(ErrorCode.RATE_LIMITED, "too many requests at once")
 
-    def _ask(self, message: RoomAsked, now_ms: float) -> None:
+    def _ask(self, message: RoomRequested, now_ms: float) -> None:
         match message.request:
             case RoomCreate() as request:
                 if self._is_outside():
@@ -113,7 +113,7 @@ class RoomSeat:
             self._refuse(ErrorCode.ALREADY_IN_ROOM, "this session is in a room: leave it first")
         return self.code is None
 
-    def _may_try(self, message: RoomAsked, code: str, now_ms: float) -> bool:
+    def _may_try(self, message: RoomRequested, code: str, now_ms: float) -> bool:
         """Whether the code may be tried; a malformed one counts as a wrong one."""
         if not message.attempts.take(now_ms):
             self._refuse(ErrorCode.RATE_LIMITED, "too many wrong room codes: wait a minute")
@@ -191,7 +191,7 @@ class RoomSeat:
 
     # ---- what the room says -----------------------------------------------------------------
 
-    def taken(self, message: SeatTaken, now_ms: float) -> None:
+    def taken(self, message: SeatGranted, now_ms: float) -> None:
         """The session is in."""
         if self._asking is None or self.code not in {None, message.code}:
             tell(self._setup.at(message.code), LeaveSeat(self._profile.session_id))

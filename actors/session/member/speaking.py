@@ -1,4 +1,4 @@
-"""RoomSpeech: what a member of a room says to the others, and which of them still has to get it.
+"""Speaking: what a member of a room says to the others, and which of them still has to get it.
 
 The listeners of each job hear of its cut at once and of its outcome when it comes; who understands
 the speaker gets the recognised text of whichever job has it first. A listener that may move says
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from actors.directory import bring
-from actors.messages.room import Listener, RoomView, WordsCorrected, WordsCut, WordsReady
+from actors.messages.room import HeardCorrection, HeardCut, HeardOutcome, Listener, RoomView
 from actors.room.setup import RoomSetup
 from actors.room.transcoder import TranscodeSpeech
 from actors.runtime.actor import tell
@@ -38,15 +38,15 @@ _MOST_PATIENT_MS = 16_000
 class _Told:
     """Something that was said, in one language."""
 
-    cut: WordsCut
+    cut: HeardCut
     listeners: dict[SessionId, Listener]
     waiting: set[SessionId] = field(default_factory=set)
     """Those of them that are not known to have what became of it."""
-    ready: WordsReady | None = None
+    ready: HeardOutcome | None = None
     speech_bytes: int = 0
 
 
-class RoomSpeech:
+class Speaking:
     """One speaker's words on their way to the listeners."""
 
     __slots__ = (
@@ -92,10 +92,10 @@ class RoomSpeech:
         track, readers = utterance.track, utterance.readers
         if track is None or readers is None:
             return
-        self._tell_ready(WordsReady(utterance.spec.request_id, outcome))
+        self._tell_ready(HeardOutcome(utterance.spec.request_id, outcome))
         text = outcome.text_asr if isinstance(outcome, TranslationResult) else ""
         if readers.job_ended(has_text=bool(text.strip())):
-            self._tell_ready(WordsReady(self._readers_key(utterance), _recognised(outcome)))
+            self._tell_ready(HeardOutcome(self._readers_key(utterance), _recognised(outcome)))
         if is_empty:
             self._empty[utterance.spec.job_id] = utterance
             while len(self._empty) > _EMPTY_KEPT:
@@ -111,8 +111,8 @@ class RoomSpeech:
             return
         key = utterance.spec.request_id
         if key in self._told:
-            self._keep(self._told[key], WordsReady(key, outcome))
-        self._bring(utterance.track.listeners, WordsCorrected(key, outcome))
+            self._keep(self._told[key], HeardOutcome(key, outcome))
+        self._bring(utterance.track.listeners, HeardCorrection(key, outcome))
 
     # ---- until they have it -----------------------------------------------------------------
 
@@ -173,12 +173,12 @@ class RoomSpeech:
         if not listeners:
             return
         work, index = utterance.work, utterance.spec.utterance_index
-        cut = WordsCut(key, self._speaker, index, code, work.turn_id, work.trace_id)
+        cut = HeardCut(key, self._speaker, index, code, work.turn_id, work.trace_id)
         by_id = {listener.session_id: listener for listener in listeners}
         self._told[key] = _Told(cut, by_id, set(by_id))
         self._bring(listeners, cut)
 
-    def _tell_ready(self, message: WordsReady) -> None:
+    def _tell_ready(self, message: HeardOutcome) -> None:
         told = self._told.get(message.key)
         if told is None:
             return
@@ -190,7 +190,7 @@ class RoomSpeech:
         self._let_go(message.key)
         self._stay_within_bounds()
 
-    def _keep(self, told: _Told, message: WordsReady) -> None:
+    def _keep(self, told: _Told, message: HeardOutcome) -> None:
         self._speech_bytes -= told.speech_bytes
         outcome = message.outcome
         told.speech_bytes = 0
@@ -219,7 +219,7 @@ class RoomSpeech:
                 told.waiting.clear()
                 self._let_go(key)
             elif self._speech_bytes > _SPEECH_KEPT_BYTES and told.speech_bytes:
-                self._keep(told, WordsReady(key, without_speech(told.ready.outcome)))
+                self._keep(told, HeardOutcome(key, without_speech(told.ready.outcome)))
 
     # ---- the way there ----------------------------------------------------------------------
 
@@ -227,14 +227,14 @@ class RoomSpeech:
         return request_id(self._speaker, utterance.spec.utterance_index, utterance.spec.source)
 
     def _bring(
-        self, listeners: Iterable[Listener], message: WordsCut | WordsReady | WordsCorrected
+        self, listeners: Iterable[Listener], message: HeardCut | HeardOutcome | HeardCorrection
     ) -> None:
         """Tell each listener; speech is turned into PCM16 once for all who want it so."""
         there = tuple(self._placed(listener) for listener in listeners)
         transcoder, at_once = self._setup.transcoder, there
         if (
             transcoder is not None
-            and not isinstance(message, WordsCut)
+            and not isinstance(message, HeardCut)
             and has_opus_speech(message.outcome)
         ):
             pcm16 = tuple(listener for listener in there if listener.wants_pcm16)

@@ -1,4 +1,4 @@
-"""SignalDesk: relays what members say to each other about their direct voice links.
+"""VoiceLinks: relays what members say to each other about their direct voice links.
 
 The signals of a pair pass through the one of the two with the smaller session id (see
 `signalling`). Relayed is only between members, and never to one who does not want to hear
@@ -16,7 +16,7 @@ from protocol.rooms import RoomError
 from protocol.webrtc import WebrtcSignal
 
 
-class SignalDesk:
+class VoiceLinks:
     """The voice links of one member. All times are monotonic ms."""
 
     __slots__ = ("_downlink", "_exchanges", "_me", "_setup")

@@ -1,4 +1,4 @@
-"""MovedSession: a session that began on another instance, as it is found in the store. Pure.
+"""TakenOverSession: a session that began on another instance, as it is found in the store. Pure.
 
 It says which cuts have their outcome and what it is, and which are open. The client says what it
 has heard last; that counts, too, for an outcome may have been sent and its record be lost.
@@ -13,8 +13,8 @@ from actors.messages.job import Work
 from actors.session.job_spec import Numbers, spec_of, work_of
 from actors.session.options import UplinkOptions
 from actors.session.profile import Request, SessionProfile, asked_by
-from actors.session.record.saved import DeliveryOrder, SavedCut, SavedSession, cut_of
-from actors.session.record.saved_room import SavedWords
+from actors.session.record.saved import CutRecord, DeliveryOrder, SessionRecord, cut_of
+from actors.session.record.saved_room import HeardRecord
 from actors.session.resumption import TokenMint, TokenNumber
 from protocol.errors import MissingReason
 from protocol.ids import JobId, RequestId
@@ -39,7 +39,7 @@ class KnownOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class KnownWords:
+class KnownHeard:
     """What another member of its room said, as it was told: no speech."""
 
     key: RequestId
@@ -48,17 +48,17 @@ class KnownWords:
 
 
 @dataclass(frozen=True, slots=True)
-class MovedSession:
+class TakenOverSession:
     """What it takes to go on with a session."""
 
     profile: SessionProfile
     mint: TokenMint
     presented: TokenNumber
     epoch: int
-    saved: SavedSession
+    saved: SessionRecord
     outcomes: dict[int, KnownOutcome]
     """By number of the cut."""
-    words: dict[int, KnownWords]
+    words: dict[int, KnownHeard]
     """What others said in its room and it was told, by number."""
     jobs: dict[JobId, FollowingJob]
     last_delivery_seq: int
@@ -75,9 +75,9 @@ class MovedSession:
         last_delivery_seq: int,
         *,
         are_recorded: bool = True,
-    ) -> "MovedSession":
+    ) -> "TakenOverSession":
         """Put together what the store returned."""
-        saved = SavedSession.of(claimed.session_state)
+        saved = SessionRecord.of(claimed.session_state)
         return cls(
             profile,
             *token,
@@ -85,7 +85,7 @@ class MovedSession:
             saved,
             _outcomes(saved, claimed),
             {
-                each.cut: KnownWords(each.words, from_json(each.outcome) if each.outcome else None)
+                each.cut: KnownHeard(each.words, from_json(each.outcome) if each.outcome else None)
                 for each in claimed.outcomes
                 if each.words is not None
             },
@@ -94,7 +94,7 @@ class MovedSession:
             are_recorded,
         )
 
-    def job(self, saved: SavedCut, options: UplinkOptions) -> tuple[JobSpec, Work]:
+    def job(self, saved: CutRecord, options: UplinkOptions) -> tuple[JobSpec, Work]:
         """Return a cut as its job was made, with the time that it has left."""
         asked = saved.request
         request = asked_by(self.profile, None) if asked is None else Request.restored(asked)
@@ -121,12 +121,12 @@ class MovedSession:
         sequence = self.order.sequence(self.count)
         return {number for number, seq in sequence.items() if seq <= self.last_delivery_seq}
 
-    def open_words(self) -> dict[int, SavedWords]:
+    def open_heard(self) -> dict[int, HeardRecord]:
         """Return what others said and the client was not told, by number."""
         told = self.words.keys() | self.heard()
         return {one.number: one for one in self.saved.words if one.number not in told}
 
-    def is_open(self, cut: SavedCut, told_before_ms: int) -> bool:
+    def is_open(self, cut: CutRecord, told_before_ms: int) -> bool:
         """Return whether a cut that only others hear has no outcome yet.
 
         Its job goes on, or there never was one: had it ended, that would be recorded. What was cut
@@ -138,7 +138,7 @@ class MovedSession:
         return cut.job_id in self.jobs or (self.are_recorded and is_young)
 
 
-def _outcomes(saved: SavedSession, claimed: Claimed) -> dict[int, KnownOutcome]:
+def _outcomes(saved: SessionRecord, claimed: Claimed) -> dict[int, KnownOutcome]:
     known = {
         end.number: KnownOutcome(
             end.number, end.job_id, end.index, end.language, MissingReason(end.reason), {}

@@ -1,4 +1,4 @@
-"""SavedSession: what the store keeps so that another instance can go on with a session. Pure.
+"""SessionRecord: what the store keeps so that another instance can go on with a session. Pure.
 
 It is written with each dispatch, in the same script, so it costs no round trip. It holds no audio:
 the client keeps that and sends it again, and the boundaries here cut it where it was cut before.
@@ -14,13 +14,13 @@ from pydantic_core import from_json, to_json
 
 from actors.session.cut import Cut, CutReason
 from actors.session.job_spec import Numbers
-from actors.session.record.saved_room import SavedAudience, SavedRoom, SavedWords
+from actors.session.record.saved_room import AudienceRecord, HeardRecord, RoomRecord
 from protocol.audio import AudioFormat
 from protocol.ids import JobId, TurnId
 
 
 @dataclass(frozen=True, slots=True)
-class SavedCut:
+class CutRecord:
     """One cut: which audio it took, and what it was."""
 
     number: int
@@ -40,7 +40,7 @@ class SavedCut:
     closing: bool = False
     request: str | None = None
     """What its message asked for, as JSON; None: what the session asks for."""
-    heard_by: SavedAudience | None = None
+    heard_by: AudienceRecord | None = None
     """Set in a room; None: its speaker alone."""
 
     def text(self) -> bytes:
@@ -71,12 +71,12 @@ class SavedCut:
         known["reason"] = CutReason(data["reason"])
         known["audio_format"] = AudioFormat(data["audio_format"])
         if heard_by := known.get("heard_by"):
-            known["heard_by"] = SavedAudience.of(heard_by)
+            known["heard_by"] = AudienceRecord.of(heard_by)
         return cls(**known)
 
 
 @dataclass(frozen=True, slots=True)
-class SavedEnd:
+class EndRecord:
     """A cut that ended without a job, and so without a recorded outcome."""
 
     number: int
@@ -87,7 +87,7 @@ class SavedEnd:
 
 
 @dataclass(frozen=True, slots=True)
-class SavedTurn:
+class TurnRecord:
     """A turn that goes on behind the last cut."""
 
     turn_id: TurnId
@@ -97,7 +97,7 @@ class SavedTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class SavedSession:
+class SessionRecord:
     """Everything but the cuts, which are kept as text because most are written several times."""
 
     number: int
@@ -109,25 +109,25 @@ class SavedSession:
     """Indexes the client brought: runs as start, end, start, end, …"""
     audio_format: AudioFormat | None = None
     sample_rate_hz: int = 16_000
-    turn: SavedTurn | None = None
+    turn: TurnRecord | None = None
     passed: tuple[int, ...] = ()
     """Cuts that later ones were delivered before, and that were not delivered since."""
     late: tuple[tuple[int, int], ...] = ()
     """Cuts that were delivered late: number and `delivery_seq`."""
-    ends: tuple[SavedEnd, ...] = ()
+    ends: tuple[EndRecord, ...] = ()
     closing: bool = False
     """Nothing more is taken; with the last outcome the session is over."""
     acknowledge: bool = False
     """The client asked for the end and waits for `session_close_ack`."""
-    room: SavedRoom | None = None
+    room: RoomRecord | None = None
     """The room that it is in."""
-    words: tuple[SavedWords, ...] = ()
+    words: tuple[HeardRecord, ...] = ()
     """What others said there and it was not told."""
     said_number: int = 0
     """How many cuts were made that only others hear."""
-    cuts: tuple[SavedCut, ...] = ()
+    cuts: tuple[CutRecord, ...] = ()
     """Those whose audio may have to be sent again, in order, without a gap."""
-    said: tuple[SavedCut, ...] = ()
+    said: tuple[CutRecord, ...] = ()
     """Those that only others hear, until all of them have the outcome."""
 
     def text(self, cuts: list[bytes], said: Sequence[bytes] = ()) -> str:
@@ -143,7 +143,7 @@ class SavedSession:
         data: dict[str, Any] = from_json(text) if text else {"number": 0}
         known = {name: data[name] for name in _names(cls) if name in data}
         if turn := known.get("turn"):
-            known["turn"] = SavedTurn(turn["turn_id"], turn["next_part"], turn["ticks"])
+            known["turn"] = TurnRecord(turn["turn_id"], turn["next_part"], turn["ticks"])
         if audio_format := known.get("audio_format"):
             known["audio_format"] = AudioFormat(audio_format)
         for name in ("client_indexes", "passed"):
@@ -151,21 +151,21 @@ class SavedSession:
         known["late"] = tuple((number, seq) for number, seq in known.get("late", ()))
         ends = known.get("ends", ())
         known["ends"] = tuple(
-            SavedEnd(**{name: end[name] for name in _names(SavedEnd)}) for end in ends
+            EndRecord(**{name: end[name] for name in _names(EndRecord)}) for end in ends
         )
         for name in ("cuts", "said"):
-            known[name] = tuple(SavedCut.of(cut) for cut in known.get(name, ()))
+            known[name] = tuple(CutRecord.of(cut) for cut in known.get(name, ()))
         if room := known.get("room"):
-            known["room"] = SavedRoom(room["code"], room.get("first_language"))
-        known["words"] = tuple(SavedWords.of(one) for one in known.get("words", ()))
+            known["room"] = RoomRecord(room["code"], room.get("first_language"))
+        known["words"] = tuple(HeardRecord.of(one) for one in known.get("words", ()))
         return cls(**known)
 
 
 def saved_cut(
-    cut: Cut, numbers: Numbers, request: str | None, heard_by: SavedAudience | None = None
-) -> SavedCut:
+    cut: Cut, numbers: Numbers, request: str | None, heard_by: AudienceRecord | None = None
+) -> CutRecord:
     """Return what is kept of a cut."""
-    return SavedCut(
+    return CutRecord(
         number=numbers.cut,
         index=numbers.utterance_index,
         job_id=numbers.job_id,
@@ -183,7 +183,7 @@ def saved_cut(
     )
 
 
-def cut_of(saved: SavedCut, padding_ms: int) -> Cut:
+def cut_of(saved: CutRecord, padding_ms: int) -> Cut:
     """Return the cut as it was made, without its audio."""
     return Cut(
         reason=saved.reason,
@@ -216,7 +216,7 @@ def _said(record: Any, defaults: Mapping[str, Any]) -> dict[str, Any]:
     return said
 
 
-_HEAD_FIELDS = {each.name: each.default for each in fields(SavedSession)}
+_HEAD_FIELDS = {each.name: each.default for each in fields(SessionRecord)}
 for _name in ("cuts", "said"):
     del _HEAD_FIELDS[_name]
 

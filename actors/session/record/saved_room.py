@@ -1,6 +1,6 @@
 """What the store keeps of a session's part in a room, for another instance to go on with. Pure.
 
-It is part of `SavedSession`: where it sits, who hears what it said last, and which words of others
+It is part of `SessionRecord`: where it sits, who hears what it said last, and which words of others
 have a number among its own outcomes without having been told yet.
 """
 
@@ -14,7 +14,7 @@ from protocol.ids import NO_INSTANCE, RequestId, SessionId, TurnId
 
 
 @dataclass(frozen=True, slots=True)
-class SavedRoom:
+class RoomRecord:
     """The room that it is in."""
 
     code: str
@@ -23,7 +23,7 @@ class SavedRoom:
 
 
 @dataclass(frozen=True, slots=True)
-class SavedWords:
+class HeardRecord:
     """What another member said, while its outcome was not told."""
 
     number: int
@@ -44,7 +44,7 @@ class SavedWords:
 
 
 @dataclass(frozen=True, slots=True)
-class SavedAudience:
+class AudienceRecord:
     """Who hears a cut besides its speaker. Where they are is in the room's record."""
 
     listeners: tuple[Listener, ...]
@@ -84,12 +84,12 @@ class SavedAudience:
         )
 
 
-def saved_audience(utterance: Utterance, wall_ms: int) -> SavedAudience | None:
+def saved_audience(utterance: Utterance, wall_ms: int) -> AudienceRecord | None:
     """Return who hears an utterance; None: its speaker alone."""
     track, readers = utterance.track, utterance.readers
     if track is None or readers is None:
         return None
-    return SavedAudience(
+    return AudienceRecord(
         track.listeners,
         readers.all,
         track.for_speaker,
@@ -99,7 +99,7 @@ def saved_audience(utterance: Utterance, wall_ms: int) -> SavedAudience | None:
     )
 
 
-def restored_readers(heard_by: list[SavedAudience]) -> Readers:
+def restored_readers(heard_by: list[AudienceRecord]) -> Readers:
     """Return who reads along with these jobs of one utterance."""
     everybody = dict.fromkeys(one for heard in heard_by for one in heard.readers)
     return Readers(tuple(everybody), len(heard_by))

@@ -1,4 +1,4 @@
-"""CutReplay: audio that is sent again to an instance which knows only where it was cut. Pure.
+"""AudioReplay: audio that is sent again to an instance which knows only where it was cut. Pure.
 
 The former owner cut some of it already: what it cut belongs to utterances that keep their index
 and their job, so the boundaries decide here, not the segmenter, and time decides nothing. What
@@ -27,7 +27,7 @@ class Restored:
     audio: bytes
 
 
-class CutReplay:
+class AudioReplay:
     """The cuts whose audio may come again.
 
     Chunks of one cut come in the order in which they came the first time; the one with its last
@@ -42,7 +42,7 @@ class CutReplay:
         """Bytes collected for cuts that are not complete."""
 
     def __repr__(self) -> str:
-        return f"<CutReplay before {self._end_seq}, {len(self._spans)} cuts>"
+        return f"<AudioReplay before {self._end_seq}, {len(self._spans)} cuts>"
 
     def add(self, index: int, seqs: tuple[int, int], *, wanted: bool) -> None:
         """Expect the audio of an utterance from its first to its last `seq`."""

@@ -7,11 +7,11 @@ hold audio.
 
 from collections import deque
 
-from actors.session.record.saved import KEPT, SavedCut, SavedEnd
+from actors.session.record.saved import KEPT, CutRecord, EndRecord
 from protocol.ids import RequestId
 
 
-class SaidLedger:
+class MemberCutLedger:
     """Cuts that only others hear, in a room, until all of them have the outcome."""
 
     def __init__(self, count: int = 0) -> None:
@@ -21,14 +21,14 @@ class SaidLedger:
         """By utterance index: one for each language."""
 
     def __repr__(self) -> str:
-        return f"<SaidLedger {self.count} cuts, of {len(self._cuts)} utterances kept>"
+        return f"<MemberCutLedger {self.count} cuts, of {len(self._cuts)} utterances kept>"
 
     def next_number(self) -> int:
         """Return the number of the next cut: below 0, for it has no place among the others."""
         self.count += 1
         return -self.count
 
-    def add(self, cut: SavedCut) -> None:
+    def add(self, cut: CutRecord) -> None:
         """Remember a cut."""
         self._cuts.setdefault(cut.index, []).append(cut.text())
 
@@ -50,13 +50,13 @@ class CutLedger:
         self._cuts: dict[int, bytes] = {}
         """By number, without a gap: as text, for most are written several times."""
         self._open: dict[RequestId, int] = {}
-        self._ends: deque[SavedEnd] = deque(maxlen=KEPT)
+        self._ends: deque[EndRecord] = deque(maxlen=KEPT)
 
     def __repr__(self) -> str:
         return f"<CutLedger {self.count} cuts, {len(self._cuts)} kept, {len(self._open)} open>"
 
     @property
-    def ends(self) -> tuple[SavedEnd, ...]:
+    def ends(self) -> tuple[EndRecord, ...]:
         """Cuts that ended without a job, lately."""
         return tuple(self._ends)
 
@@ -65,16 +65,16 @@ class CutLedger:
         self.count += 1
         return self.count
 
-    def add(self, key: RequestId, cut: SavedCut) -> None:
+    def add(self, key: RequestId, cut: CutRecord) -> None:
         """Remember a cut."""
         self._cuts[cut.number] = cut.text()
         self._open[key] = cut.number
 
-    def keep(self, cut: SavedCut) -> None:
+    def keep(self, cut: CutRecord) -> None:
         """Remember a cut that has its outcome, for one before it has none."""
         self._cuts[cut.number] = cut.text()
 
-    def end(self, end: SavedEnd) -> None:
+    def end(self, end: EndRecord) -> None:
         """Remember how a cut ended that has no job to tell it."""
         self._ends.append(end)
 

@@ -1,6 +1,6 @@
-"""SessionMemory: what a session that can be resumed leaves in the store, and finds there.
+"""Notes: what a session that can be resumed leaves in the store, and finds there.
 
-With each cut the store is told what another instance would need to go on (`SavedSession`); what
+With each cut the store is told what another instance would need to go on (`SessionRecord`); what
 no cut carries is noted apart. A session that begins in the middle is restored from it. Must not:
 know when the session begins, pauses or ends.
 """
@@ -11,24 +11,24 @@ from typing import Any
 from actors.messages.job import JobEnded, UtteranceWanted
 from actors.messages.room import RoomMessage, RoomOver, RoomSeen
 from actors.messages.session import ChunkArrived, SessionClaimed, SessionOpened
-from actors.messages.takeover import NoteSession, SessionNoted, SocketResumed
+from actors.messages.takeover import RecordSession, SessionRecorded, SocketResumed
 from actors.ports import Outbox
-from actors.session.member.member import SessionRoom
+from actors.session.member.member import Member
 from actors.session.profile import SessionProfile
-from actors.session.record.moved import MovedSession
-from actors.session.record.saved import SavedEnd
+from actors.session.record.moved import TakenOverSession
+from actors.session.record.saved import EndRecord
 from actors.session.resumption import Resumption, TokenMint, new_token_key
 from actors.session.setup import SessionSetup
-from actors.session.speech import SessionWork
+from actors.session.speech import Speech
 from actors.session.utterances import Utterance
 from protocol.ids import RequestId
-from storage.sessions import Claim, HeardWords
+from storage.sessions import Claim, HeardEntry
 
 STORE_WAIT_MS = 250.0
 """A store that does not answer in this time is away; sessions begin without it all the same."""
 
 
-class SessionMemory(SessionWork):
+class Notes(Speech):
     """The part of a session that outlives its instance."""
 
     def __init__(
@@ -36,7 +36,7 @@ class SessionMemory(SessionWork):
         profile: SessionProfile,
         setup: SessionSetup,
         outbox: Outbox | None,
-        moved: MovedSession | None,
+        moved: TakenOverSession | None,
     ) -> None:
         super().__init__(profile, setup, outbox)
         self._resumption: Resumption | None = None
@@ -45,7 +45,7 @@ class SessionMemory(SessionWork):
         self._tokens_from = ""
         """To be noted: the lowest token that is valid."""
         self._note_serial = 0
-        self._unconfirmed: dict[int, tuple[HeardWords, ...]] = {}
+        self._unconfirmed: dict[int, tuple[HeardEntry, ...]] = {}
         """Words of others by the note that tells of them, until the store has it."""
         self._welcome_at_ms: float | None = None
         """Until when the acknowledgement waits for the store."""
@@ -66,7 +66,7 @@ class SessionMemory(SessionWork):
             )
             setup.presence.offer(profile.session_id, self._resumption)
 
-    def _restore(self, moved: MovedSession) -> None:
+    def _restore(self, moved: TakenOverSession) -> None:
         """Go on where another instance ended; what was delivered there waits for its replay."""
         now_ms, rooms, saved = self.now_ms(), self._setup.rooms, moved.saved
         room = None
@@ -81,7 +81,7 @@ class SessionMemory(SessionWork):
             room.go_on(moved, now_ms)
         self._send_filled()
 
-    def _restore_said(self, room: SessionRoom, moved: MovedSession) -> None:
+    def _restore_said(self, room: Member, moved: TakenOverSession) -> None:
         """Tell the others again what they may not have heard: once it is seen where they are."""
         code = "" if moved.saved.room is None else moved.saved.room.code
         said: set[int] = set()
@@ -171,7 +171,7 @@ class SessionMemory(SessionWork):
                 acknowledge=self._acknowledge,
             )
         if room is not None:
-            saved = replace(saved, room=room.saved, words=room.saved_words)
+            saved = replace(saved, room=room.saved, words=room.heard_records)
         return saved.text(ledger.texts(), self._uplink.said.texts())
 
     def _state_with(self, utterance: Utterance) -> str:
@@ -191,7 +191,7 @@ class SessionMemory(SessionWork):
         if heard:
             self._unconfirmed[self._note_serial] = heard
         self._setup.directory.dispatcher.tell(
-            NoteSession(
+            RecordSession(
                 self.actor_ref,
                 self._profile.session_id,
                 self._state(),
@@ -214,7 +214,7 @@ class SessionMemory(SessionWork):
             progress.lags = self._downlink.wants_note = False
             self._note()
 
-    def _on_noted(self, message: SessionNoted) -> None:
+    def _on_noted(self, message: SessionRecorded) -> None:
         if message.serial == self._note_serial:
             self._noting_seq = None
             self._downlink.open_gate()
@@ -260,7 +260,7 @@ class SessionMemory(SessionWork):
             elif message.reason is not None and utterance.spec.cut:
                 spec, reason = utterance.spec, message.reason.value
                 index, language = spec.utterance_index, spec.language
-                ledger.end(SavedEnd(spec.cut, index, language, spec.job_id, reason))
+                ledger.end(EndRecord(spec.cut, index, language, spec.job_id, reason))
         super()._on_ended(message)
 
     def _on_delivered(self, key: RequestId) -> None:

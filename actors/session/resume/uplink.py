@@ -1,4 +1,4 @@
-"""UplinkMemory: what of a session's uplink outlives its instance.
+"""UplinkRestore: what of a session's uplink outlives its instance.
 
 It says what another instance needs to go on, and goes on where another one stopped: what was cut
 there is open here, and its audio comes again. Must not: decide what is cut.
@@ -14,11 +14,11 @@ from actors.session.downlink.outcome import Outcome, outcome_of
 from actors.session.job_spec import Numbers
 from actors.session.options import UplinkOptions
 from actors.session.profile import Request, SessionProfile, in_language
-from actors.session.record.moved import MovedSession
-from actors.session.record.saved import SavedCut, SavedSession, SavedTurn, saved_cut
-from actors.session.record.saved_room import SavedAudience, restored_readers, saved_audience
-from actors.session.resume.audio_replay import CutReplay
-from actors.session.resume.cut_ledger import CutLedger, SaidLedger
+from actors.session.record.moved import TakenOverSession
+from actors.session.record.saved import CutRecord, SessionRecord, TurnRecord, saved_cut
+from actors.session.record.saved_room import AudienceRecord, restored_readers, saved_audience
+from actors.session.resume.audio_replay import AudioReplay
+from actors.session.resume.cut_ledger import CutLedger, MemberCutLedger
 from actors.session.uplink.indexes import UsedIndexes
 from actors.session.uplink.progress import AudioProgress
 from actors.session.uplink.segment import Turn
@@ -30,7 +30,7 @@ from protocol.ids import RequestId, TurnId
 from storage.job import JobState
 
 
-class UplinkMemory:
+class UplinkRestore:
     """Segmenter, index counter and open utterances of one session, to be saved and restored.
 
     Invariant: what it holds in bytes (chunks not cut yet and open utterances) is what it has
@@ -56,13 +56,13 @@ class UplinkMemory:
         """What has arrived and what may be forgotten; None unless the client may resume."""
         self.ledger: CutLedger | None = None
         """What another instance would have to know of the cuts; None as above."""
-        self.said = SaidLedger()
+        self.said = MemberCutLedger()
         """The same of those that only others hear, in a room."""
         self.wall_ms: Callable[[], int] = lambda: 0
-        self._replay: CutReplay | None = None
+        self._replay: AudioReplay | None = None
         """For audio that was cut elsewhere and comes again."""
         self._filled: list[Utterance] = []
-        self._restored: list[tuple[Utterance, SavedCut]] = []
+        self._restored: list[tuple[Utterance, CutRecord]] = []
         if profile.is_resumable:
             self.progress = AudioProgress(options.audio_ack_interval_ms)
             self.ledger = CutLedger()
@@ -98,25 +98,25 @@ class UplinkMemory:
 
     def said_settled(self, utterance_index: int) -> None:
         """Those who hear an utterance have it, in whichever language has ended."""
-        if not self.open.has_said(utterance_index):
+        if not self.open.has_spoken(utterance_index):
             self.said.settle(utterance_index)
 
-    def saved(self) -> SavedSession:
+    def saved(self) -> SessionRecord:
         """Return what another instance needs besides the cuts."""
         segmenter, ledger, turn = self._segmenter, self.ledger, self._segmenter.turn
-        return SavedSession(
+        return SessionRecord(
             number=self.number,
             end_seq=0 if self.progress is None else self.progress.end_seq,
             next_index=self._indexes.next_index,
             client_indexes=self._indexes.client_runs,
             audio_format=segmenter.audio_format,
             sample_rate_hz=segmenter.sample_rate_hz,
-            turn=None if turn is None else SavedTurn(turn.turn_id, turn.next_part, turn.ticks),
+            turn=None if turn is None else TurnRecord(turn.turn_id, turn.next_part, turn.ticks),
             ends=() if ledger is None else ledger.ends,
             said_number=self.said.count,
         )
 
-    def restore(self, moved: MovedSession, now_ms: float) -> dict[int, Utterance]:
+    def restore(self, moved: TakenOverSession, now_ms: float) -> dict[int, Utterance]:
         """Begin where another instance ended; return the open utterances by number.
 
         Their audio comes with what the client sends again, from the first of them on.
@@ -127,7 +127,7 @@ class UplinkMemory:
             saved.next_index + moved.count - saved.number, saved.client_indexes
         )
         ledger = self.ledger = CutLedger(moved.count)
-        replay = self._replay = CutReplay(saved.end_seq)
+        replay = self._replay = AudioReplay(saved.end_seq)
         if saved.audio_format is not None:
             self._segmenter.declare_format(saved.audio_format, saved.sample_rate_hz)
         ended = moved.outcomes.keys() | moved.heard()
@@ -160,11 +160,11 @@ class UplinkMemory:
         return opened
 
     def _restore_heard(
-        self, moved: MovedSession, opened: dict[int, Utterance], now_ms: float
+        self, moved: TakenOverSession, opened: dict[int, Utterance], now_ms: float
     ) -> None:
         """Go on with what others hear: what has a job is open, the rest is told again."""
-        self.said = SaidLedger(moved.saved.said_number)
-        by_index: dict[int, list[tuple[SavedCut, SavedAudience]]] = {}
+        self.said = MemberCutLedger(moved.saved.said_number)
+        by_index: dict[int, list[tuple[CutRecord, AudienceRecord]]] = {}
         for cut in (*moved.saved.cuts, *moved.saved.said):
             if cut.heard_by is not None:
                 by_index.setdefault(cut.index, []).append((cut, cut.heard_by))
@@ -188,7 +188,7 @@ class UplinkMemory:
         options = self._options
         return self.wall_ms() - options.job_lifetime_ms - int(options.overdue_ms)
 
-    def take_restored(self, moved: MovedSession) -> list[tuple[Utterance, Outcome | None]]:
+    def take_restored(self, moved: TakenOverSession) -> list[tuple[Utterance, Outcome | None]]:
         """Return, once, what others hear, with the outcome of what is not open."""
         restored, self._restored = self._restored, []
         found: list[tuple[Utterance, Outcome | None]] = []
@@ -206,7 +206,7 @@ class UplinkMemory:
                 found.append((utterance, Outcome(utterance, ended)))
         return found
 
-    def _reopen(self, saved: SavedCut, moved: MovedSession, now_ms: float) -> Utterance:
+    def _reopen(self, saved: CutRecord, moved: TakenOverSession, now_ms: float) -> Utterance:
         """Return an utterance that was cut elsewhere; what it consists of comes again."""
         utterance = self._rebuilt(saved, moved, now_ms)
         self.open.add(utterance)
@@ -220,7 +220,7 @@ class UplinkMemory:
             self._fill(utterance, b"")
         return utterance
 
-    def _rebuilt(self, saved: SavedCut, moved: MovedSession, now_ms: float) -> Utterance:
+    def _rebuilt(self, saved: CutRecord, moved: TakenOverSession, now_ms: float) -> Utterance:
         spec, work = moved.job(saved, self._options)
         heard_by = saved.heard_by
         return Utterance(
@@ -244,7 +244,7 @@ class UplinkMemory:
         if progress.take(message.seq):
             self._take_again(replay, message)
 
-    def _take_again(self, replay: CutReplay, message: ChunkArrived) -> None:
+    def _take_again(self, replay: AudioReplay, message: ChunkArrived) -> None:
         """Take audio that was cut elsewhere: the boundaries decide what it belongs to."""
         restored = replay.take(message.seq, message.audio)
         if restored is not None:

@@ -15,7 +15,7 @@ from actors.session.cut import Cut
 from actors.session.job_spec import Numbers, spec_of, work_of
 from actors.session.options import UplinkOptions
 from actors.session.profile import Request, SessionProfile, asked_by, in_language
-from actors.session.resume.uplink import UplinkMemory
+from actors.session.resume.uplink import UplinkRestore
 from actors.session.uplink.audio_framing import measure
 from actors.session.uplink.indexes import IndexUse, Repeated
 from actors.session.utterances import Utterance
@@ -37,7 +37,7 @@ WhoHears: TypeAlias = Callable[[Request, list[Track]], Audience | None]
 """From what is asked, and the tracks of the turn's open segments, to who hears it."""
 
 
-class Uplink(UplinkMemory):
+class Uplink(UplinkRestore):
     """Takes audio and says what was cut."""
 
     def __init__(self, profile: SessionProfile, options: UplinkOptions, held: HeldAudio) -> None:
@@ -148,7 +148,7 @@ class Uplink(UplinkMemory):
         utterance = self.open.close(job_id)
         if utterance is not None:
             spec = utterance.spec
-            is_last = not self.open.has_said(spec.utterance_index)
+            is_last = not self.open.has_spoken(spec.utterance_index)
             if utterance.track is None or is_last:
                 self._segmenter.turn_segment_closed(utterance.work.turn_id, spec.turn_part)
             if utterance.awaits_replay and self._replay is not None and is_last:

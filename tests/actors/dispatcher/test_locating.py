@@ -6,7 +6,7 @@ import fakeredis
 import pytest
 
 from actors.dispatcher.locating import SEEK_WAIT_MS
-from actors.messages.takeover import SessionLocated, SessionSought
+from actors.messages.takeover import LocateSession, SessionLocated
 from protocol.ids import InstanceId, SessionId
 from storage.client.executor import RedisExecutor
 from tests.support.worlds.dispatch_bench import DispatchBench
@@ -32,7 +32,7 @@ def other(bench: DispatchBench) -> None:
 
 def sought(bench: DispatchBench) -> RecordingRef:
     asker = RecordingRef("asker")
-    bench.tell(SessionSought(asker, SID))
+    bench.tell(LocateSession(asker, SID))
     return asker
 
 

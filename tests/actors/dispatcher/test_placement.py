@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from actors.dispatcher.node_cells import KEPT_TOGETHER, Placement
+from actors.dispatcher.node_cells import KEPT_TOGETHER, NodePlacement
 from protocol.ids import NodeId
 from storage.cells import Cell
 from storage.replies import Counted
@@ -23,7 +23,7 @@ def counted(
     }
 
 
-def arrive(placement: Placement, count: int, atoms: tuple[str, ...] = PAIR) -> list[Cell]:
+def arrive(placement: NodePlacement, count: int, atoms: tuple[str, ...] = PAIR) -> list[Cell]:
     """Let so many nodes come before the store knows of any."""
     cells = []
     for number in range(count):
@@ -34,33 +34,33 @@ def arrive(placement: Placement, count: int, atoms: tuple[str, ...] = PAIR) -> l
 
 
 def test_the_first_of_a_kind_goes_where_there_are_fewest_nodes() -> None:
-    assert Placement().choose(PAIR, counted(online={0: 3, 1: 2, 2: 1, 3: 5, 4: 1, 5: 9})) == 2
+    assert NodePlacement().choose(PAIR, counted(online={0: 3, 1: 2, 2: 1, 3: 5, 4: 1, 5: 9})) == 2
 
 
 @pytest.mark.parametrize("there", range(1, KEPT_TOGETHER))
 def test_the_first_few_of_a_kind_stand_together(there: int) -> None:
-    assert Placement().choose(PAIR, counted({4: there}, {4: 100})) == 4
+    assert NodePlacement().choose(PAIR, counted({4: there}, {4: 100})) == 4
 
 
 def test_further_ones_go_where_there_are_fewest_of_the_kind() -> None:
-    assert Placement().choose(PAIR, counted({0: 2, 1: 2, 2: 3, 3: 1, 4: 2, 5: 2})) == 3
+    assert NodePlacement().choose(PAIR, counted({0: 2, 1: 2, 2: 3, 3: 1, 4: 2, 5: 2})) == 3
 
 
 def test_a_thousand_at_once_are_spread_before_the_store_knows_of_any() -> None:
-    cells = arrive(Placement(), 1000)
+    cells = arrive(NodePlacement(), 1000)
     assert len(set(cells[:KEPT_TOGETHER])) == 1
     counts = Counter(cells)
     assert max(counts.values()) - min(counts.values()) <= 1
 
 
 def test_two_rare_kinds_do_not_crowd_one_cell() -> None:
-    placement = Placement()
+    placement = NodePlacement()
     first, second = arrive(placement, 4), arrive(placement, 4, OTHER)
     assert set(first) != set(second)
 
 
 def test_who_leaves_makes_room_and_nothing_is_remembered_of_it() -> None:
-    placement = Placement()
+    placement = NodePlacement()
     arrive(placement, 20)
     for number in range(20):
         placement.remove(NodeId(f"{PAIR}{number}"))
@@ -72,7 +72,7 @@ def test_who_leaves_makes_room_and_nothing_is_remembered_of_it() -> None:
 
 
 def test_a_node_that_comes_again_counts_once() -> None:
-    placement = Placement()
+    placement = NodePlacement()
     for _ in range(3):
         placement.add(NodeId("n"), PAIR, Cell(2))
     assert len(placement) == 1

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from actors.dispatcher.claims import SessionSteps
-from actors.dispatcher.job_driver import JobSteps
+from actors.dispatcher.claims import Claims
+from actors.dispatcher.job_driver import JobDriver
 from actors.dispatcher.job_ends import JobEnds
-from actors.dispatcher.nodes import NodeSteps
+from actors.dispatcher.nodes import Nodes
 from actors.messages.job import (
     AssignJob,
     EndJob,
@@ -40,15 +40,15 @@ class BugError(Exception):
 def broken(monkeypatch: Patch) -> list[Any]:
     """Let the dispatcher fail of a result with certain words; say how often it did."""
     raised: list[Any] = []
-    sound = JobSteps.result
+    sound = JobDriver.result
 
-    def result(self: JobSteps, message: Any) -> Any:
+    def result(self: JobDriver, message: Any) -> Any:
         if message.result.text_asr == POISON:
             raised.append(message)
             raise BugError
         return sound(self, message)
 
-    monkeypatch.setattr(JobSteps, "result", result)
+    monkeypatch.setattr(JobDriver, "result", result)
     return raised
 
 
@@ -251,14 +251,14 @@ def test_a_due_job_that_fails_costs_the_others_nothing(scene: Scene, monkeypatch
     """Nobody said anything: the failure is found out from the job that was decided on."""
     bench = scene.bench
     bench.node("other", slots=2)
-    sound = JobSteps.fail_over
+    sound = JobDriver.fail_over
 
-    def fail_over(self: JobSteps, job: Any, reason: str) -> Any:
+    def fail_over(self: JobDriver, job: Any, reason: str) -> Any:
         if job is self.open_jobs.get(scene.bad.spec.job_id):
             raise BugError
         return sound(self, job, reason)
 
-    monkeypatch.setattr(JobSteps, "fail_over", fail_over)
+    monkeypatch.setattr(JobDriver, "fail_over", fail_over)
     with pytest.raises(Exception, match="job-s-0") as failure:
         bench.pass_time(31_000)
     assert isinstance(failure.value, Exception)
@@ -271,7 +271,7 @@ def test_a_due_job_that_fails_costs_the_others_nothing(scene: Scene, monkeypatch
 def test_a_session_that_cannot_be_taken_on_is_told(scene: Scene, monkeypatch: Patch) -> None:
     bench = scene.bench
     ref = bench.session("ill", open_it=False)
-    monkeypatch.setattr(SessionSteps, "opened", fails(SessionSteps, "opened"))
+    monkeypatch.setattr(Claims, "opened", fails(Claims, "opened"))
     bench.survive(bench.opened("ill"), bench.result(scene.good))
     assert ref.of(SessionRefused)
     assert bench.ends_of() == [(1, DONE, None)]
@@ -279,7 +279,7 @@ def test_a_session_that_cannot_be_taken_on_is_told(scene: Scene, monkeypatch: Pa
 
 def test_a_node_that_cannot_be_taken_on_is_told(scene: Scene, monkeypatch: Patch) -> None:
     bench = scene.bench
-    monkeypatch.setattr(NodeSteps, "arrived", fails(NodeSteps, "arrived"))
+    monkeypatch.setattr(Nodes, "arrived", fails(Nodes, "arrived"))
     arrived = bench.arrived("n", slots=2)
     assert isinstance(arrived, NodeArrived)
     bench.survive(arrived, bench.result(scene.good))

@@ -8,20 +8,20 @@ import pytest
 
 from actors.messages.job import EndJob, JobEnded, UtteranceWanted
 from actors.messages.takeover import (
-    NoteSession,
     OwnershipConfirmed,
-    OwnershipDoubted,
+    OwnershipUnclear,
+    RecordSession,
     ReleaseSession,
     ResumeAnswered,
     ResumeRequested,
-    SessionLeft,
-    SessionNoted,
+    SessionDrained,
+    SessionRecorded,
     SessionReleased,
 )
 from actors.session.cut import CutReason
 from actors.session.profile import SessionProfile
-from actors.session.record.moved import MovedSession
-from actors.session.record.saved import SavedCut, SavedSession
+from actors.session.record.moved import TakenOverSession
+from actors.session.record.saved import CutRecord, SessionRecord
 from actors.session.resumption import TokenMint, TokenNumber, new_token_key
 from protocol.audio import AudioFormat
 from protocol.errors import CloseCode, ErrorCode, MissingReason
@@ -77,17 +77,17 @@ def test_a_cut_of_a_session_that_is_elsewhere_ends_in_silence(bench: DispatchBen
 
 def test_a_note_for_a_session_that_is_elsewhere_releases_it(bench: DispatchBench) -> None:
     session = bench.session("s")
-    bench.tell(NoteSession(session, SessionId("s"), "{}", end_seq=4))
-    assert session.of(SessionNoted) == [SessionNoted(4)]
+    bench.tell(RecordSession(session, SessionId("s"), "{}", end_seq=4))
+    assert session.of(SessionRecorded) == [SessionRecorded(4)]
     take_away(bench)
-    bench.tell(NoteSession(session, SessionId("s"), "{}", end_seq=5))
+    bench.tell(RecordSession(session, SessionId("s"), "{}", end_seq=5))
     assert session.of(SessionReleased) == [SessionReleased()]
 
 
 def test_after_a_doubt_each_session_learns_whose_it_is(bench: DispatchBench) -> None:
     kept, taken = bench.session("kept"), bench.session("taken")
     take_away(bench, "taken")
-    bench.tell(OwnershipDoubted(1))
+    bench.tell(OwnershipUnclear(1))
     assert kept.of(OwnershipConfirmed) == [OwnershipConfirmed(1)]
     assert taken.of(OwnershipConfirmed) == []
     assert taken.of(SessionReleased) == [SessionReleased()]
@@ -95,7 +95,7 @@ def test_after_a_doubt_each_session_learns_whose_it_is(bench: DispatchBench) -> 
 
 def test_a_session_that_left_stays_in_the_store(bench: DispatchBench) -> None:
     bench.session("s")
-    bench.tell(SessionLeft(SessionId("s")))
+    bench.tell(SessionDrained(SessionId("s")))
     assert bench.world.command("EXISTS", "session:s") == 1
     end = EndJob(bench.world.spec("s", 0).job_id, JobState.FAILED, MissingReason.NODE_LOST)
     bench.tell(end)  # nothing is open
@@ -119,11 +119,11 @@ def far(bench: DispatchBench) -> TokenMint:
     profile = SessionProfile(
         SessionId("far"), TraceId("t"), "t1", "web", "en", "es", is_resumable=True
     )
-    cut = SavedCut(
+    cut = CutRecord(
         1, 0, JobId("job-far-0-es"), CutReason.MANUAL, AudioFormat.PCM16, 16_000, 900,
         TurnId("turn-0"), 0, first_seq=0, last_seq=3,
     )  # fmt: skip
-    state = SavedSession(1, end_seq=4, next_index=1, cuts=(cut,)).text([cut.text()])
+    state = SessionRecord(1, end_seq=4, next_index=1, cuts=(cut,)).text([cut.text()])
     world, claim = bench.world, Claim(SessionId("far"), "t1", token_key=mint.key)
     claim = replace(claim, profile=profile.text(), session_state=state)
     reply = world.do(world.member("i2").sessions.claim(claim))
@@ -134,10 +134,10 @@ def far(bench: DispatchBench) -> TokenMint:
 
 
 def test_a_session_comes_with_its_jobs(bench: DispatchBench, far: TokenMint) -> None:
-    moved: list[MovedSession] = []
+    moved: list[TakenOverSession] = []
     ref = DyingRef("far", answers=False)
 
-    def admit(session: MovedSession, _wish: ResumeRequested) -> ResumeAnswered:
+    def admit(session: TakenOverSession, _wish: ResumeRequested) -> ResumeAnswered:
         moved.append(session)
         bench.sessions["far"] = ref
         return ResumeAnswered(SessionId("far"), ref)

@@ -21,8 +21,8 @@ from actors.messages.node import (
     NodeChanged,
     NodeHeartbeatArrived,
     NodeLost,
+    NodeMessageArrived,
     NodeRegistering,
-    NodeSaid,
     NodeSocketLost,
     NodeUnknown,
 )
@@ -99,7 +99,7 @@ class Bench:
             "text_asr": "hello",
             "text_translated": "hola",
         } | fields
-        self.tell(NodeSaid(JobResult(job_id=NodeJobId(job_id), **said)))
+        self.tell(NodeMessageArrived(JobResult(job_id=NodeJobId(job_id), **said)))
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_a_node_that_says_too_much_at_once_is_not_read_meanwhile(bench: Bench) -
     inbox = bench.node.actor_inbox
     for number in range(256):
         assert not inbox.is_full
-        bench.node.actor_ref.tell(NodeSaid(JobAck(job_id=NodeJobId(f"j{number}"))))
+        bench.node.actor_ref.tell(NodeMessageArrived(JobAck(job_id=NodeJobId(f"j{number}"))))
     assert inbox.is_full
 
 
@@ -469,9 +469,9 @@ def test_progress_goes_where_it_belongs(bench: Bench) -> None:
     known, unknown = NodeJobId("job-0"), NodeJobId("job-x")
     for job_id in (known, unknown):
         partial = NodeAsrPartial(job_id=job_id, text="hel", is_final=False)
-        bench.tell(NodeSaid(partial), NodeSaid(JobAck(job_id=job_id)))
-        bench.tell(NodeSaid(JobStarted(job_id=job_id)))
-    bench.tell(NodeSaid(NodeError(code="GPU_ON_FIRE")))
+        bench.tell(NodeMessageArrived(partial), NodeMessageArrived(JobAck(job_id=job_id)))
+        bench.tell(NodeMessageArrived(JobStarted(job_id=job_id)))
+    bench.tell(NodeMessageArrived(NodeError(code="GPU_ON_FIRE")))
     assert bench.session.only(PartialArrived).text == "hel"
     assert [told.started for told in bench.dispatcher.of(JobAccepted)] == [False, True]
 
@@ -481,7 +481,9 @@ def test_a_partial_text_for_a_session_that_is_gone_harms_nobody(bench: Bench) ->
     gone = NodeActor(NodeId("x"), bench.directory, NodeOptions())
     gone.actor_ref.actor_stopped.set()
     bench.tell(assignment(gone.actor_ref, 0, 1))  # type: ignore[arg-type]  # a dead ref
-    bench.tell(NodeSaid(NodeAsrPartial(job_id=NodeJobId("job-0"), text="a", is_final=False)))
+    bench.tell(
+        NodeMessageArrived(NodeAsrPartial(job_id=NodeJobId("job-0"), text="a", is_final=False))
+    )
     assert bench.node.open_jobs == 1
 
 

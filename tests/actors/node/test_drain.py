@@ -13,8 +13,8 @@ from actors.messages.node import (
     NodeDrained,
     NodeDraining,
     NodeLost,
+    NodeMessageArrived,
     NodeRegistering,
-    NodeSaid,
     NodeSocketLost,
 )
 from actors.node.actor import NodeActor
@@ -76,7 +76,7 @@ class Bench:
 
     def answer(self, name: str) -> None:
         result = JobResult(job_id=NodeJobId(name), success=True, text_asr="hello")
-        self.node.on_receive(NodeSaid(result))
+        self.node.on_receive(NodeMessageArrived(result))
 
 
 @pytest.fixture

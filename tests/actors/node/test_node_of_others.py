@@ -19,8 +19,8 @@ from actors.messages.node import (
     NodeArrived,
     NodeHeartbeatArrived,
     NodeLost,
+    NodeMessageArrived,
     NodeRegistering,
-    NodeSaid,
     NodeSuperseded,
     NodeUnknown,
     SlotsListed,
@@ -102,7 +102,7 @@ class Bench:
 
     def answer(self, known_as: str) -> None:
         result = JobResult(job_id=NodeJobId(known_as), success=True, text_asr="hello")
-        self.node.on_receive(NodeSaid(result))
+        self.node.on_receive(NodeMessageArrived(result))
 
     def given(self) -> list[str]:
         return [job.job_id for job in self.outbox.of(JobAssign)]
@@ -127,7 +127,7 @@ def test_what_the_node_says_of_a_job_goes_to_the_instance_that_drives_it(bench: 
     bench.assign("far")
     bench.assign("near", HERE)
     for name in ("far", "near"):
-        bench.node.on_receive(NodeSaid(JobAck(job_id=NodeJobId(name))))
+        bench.node.on_receive(NodeMessageArrived(JobAck(job_id=NodeJobId(name))))
         bench.answer(name)
     for owner, name in ((bench.far.dispatcher_ref, "far"), (bench.dispatcher, "near")):
         assert owner.only(JobAccepted).job_id == name
@@ -137,7 +137,7 @@ def test_what_the_node_says_of_a_job_goes_to_the_instance_that_drives_it(bench: 
 def test_words_so_far_go_to_the_session_wherever_it_is(bench: Bench) -> None:
     bench.assign("far")
     said = NodeAsrPartial(job_id=NodeJobId("far"), text="so far", is_final=False)
-    bench.node.on_receive(NodeSaid(said))
+    bench.node.on_receive(NodeMessageArrived(said))
     assert bench.session.only(PartialArrived).text == "so far"
 
 
@@ -148,7 +148,7 @@ def test_a_job_follows_its_session_to_another_instance(bench: Bench) -> None:
     bench.assign("j", HERE)
     assert bench.given() == ["j"]
     bench.node.on_receive(
-        NodeSaid(NodeAsrPartial(job_id=NodeJobId("j"), text="so far", is_final=False))
+        NodeMessageArrived(NodeAsrPartial(job_id=NodeJobId("j"), text="so far", is_final=False))
     )
     assert bench.session.only(PartialArrived).text == "so far"
     bench.answer("j")
@@ -262,7 +262,7 @@ def test_a_job_that_came_with_the_node_is_answered_to_its_owner(bench: Bench) ->
     assert bench.node.open_jobs == 1
     assert bench.given() == []
     said = NodeAsrPartial(job_id=NodeJobId("kept~2"), text="so far", is_final=False)
-    bench.node.on_receive(NodeSaid(said))
+    bench.node.on_receive(NodeMessageArrived(said))
     assert bench.far.session_ref.only(PartialArrived).job_id == "kept"
     bench.answer("kept~2")
     assert bench.far.dispatcher_ref.only(ResultArrived).attempt == 2

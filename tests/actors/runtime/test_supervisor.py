@@ -8,7 +8,7 @@ import pytest
 from actors.directory import Directory
 from actors.ports import Mailbox
 from actors.runtime.actor import ActorFailed, ActorRef, LoopActor, dead_letters
-from actors.runtime.dead_letter import Grave
+from actors.runtime.dead_letter import DeadLetters
 from actors.runtime.supervisor import Policy, Rule, Supervisor, decide
 from tests.support.worlds.virtual_time import run_virtual, settle, stop_actors
 
@@ -280,5 +280,5 @@ def test_who_fails_again_and_again_gets_no_successor_but_others_do() -> None:
 
 def test_a_grave_takes_what_is_told_to_the_dead_and_counts_it() -> None:
     before = dead_letters()
-    Grave("dispatcher").tell("word")
+    DeadLetters("dispatcher").tell("word")
     assert dead_letters() == before + 1

@@ -3,7 +3,7 @@
 import pytest
 
 from actors.messages.session import CloseRequested, SocketLost
-from actors.messages.takeover import SocketLeaves
+from actors.messages.takeover import SocketDraining
 from protocol.errors import CloseCode
 from protocol.session_outbound import Reconnect, SessionCloseAck, TranslationResult
 from tests.support.worlds.recording import RecordingOutbox
@@ -17,7 +17,7 @@ def bench() -> SessionBench:
 
 def leave(bench: SessionBench) -> RecordingOutbox:
     outbox: RecordingOutbox = bench.outbox
-    bench.tell(SocketLeaves(outbox, "shutdown", 1000))
+    bench.tell(SocketDraining(outbox, "shutdown", 1000))
     return outbox
 
 
@@ -45,7 +45,7 @@ def test_what_was_said_is_cut_and_answered_before_the_socket_goes(bench: Session
 
 def test_another_socket_that_came_meanwhile_stays(bench: SessionBench) -> None:
     bench.speak()
-    bench.tell(SocketLeaves(RecordingOutbox(), "shutdown", 1000))
+    bench.tell(SocketDraining(RecordingOutbox(), "shutdown", 1000))
     assert bench.outbox.of(Reconnect) == []
     for cut in bench.cuts():
         bench.answer(cut)

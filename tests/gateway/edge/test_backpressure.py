@@ -6,7 +6,7 @@ import base64
 import pytest
 
 from actors.admission import AdmissionOptions
-from actors.messages.node import NodeSaid
+from actors.messages.node import NodeMessageArrived
 from actors.messages.session import ChunkArrived, SocketLost
 from actors.runtime.actor import inbox_of
 from gateway.options import GatewayOptions
@@ -109,7 +109,7 @@ def test_a_busy_node_actor_stops_its_socket_too() -> None:
         assert 0 < len(inbox_of(house.reception.refs["n-1"])) <= Recorder.mailbox_limit
         actor.free()
         await actor.count(50)
-        assert all(isinstance(message, NodeSaid) for message in actor.messages)
+        assert all(isinstance(message, NodeMessageArrived) for message in actor.messages)
 
     run_gateway(scenario)
 

@@ -8,14 +8,14 @@ import pytest
 from actors.admission import AdmissionOptions
 from actors.messages.session import ChunkArrived, SocketLost
 from actors.overload import OverloadLevel
-from gateway.edge.read_queue import Turnstile
+from gateway.edge.read_queue import ReadQueue
 from gateway.options import GatewayOptions
 from gateway.server import Bind
 from tests.support.gateway import LOOPS, House, Recorder, chunk, run_gateway
 from tests.support.peers.raw_peer import PING, PONG, Peer, upgrade_request
 
 
-class Barred(Turnstile):
+class Barred(ReadQueue):
     """Lets nobody through until it is `free`."""
 
     is_free = False

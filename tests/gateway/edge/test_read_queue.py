@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.edge.read_queue import READ_COST, TURN_ALLOWANCE, Turnstile
+from gateway.edge.read_queue import READ_COST, TURN_ALLOWANCE, ReadQueue
 from tests.support.worlds.virtual_time import run_virtual
 
 CHUNK = 1240
@@ -16,30 +16,30 @@ READS_PER_TURN = -(-TURN_ALLOWANCE // (CHUNK + READ_COST))
 class Socket:
     """Has pieces of bytes that wait; notes when it is its turn."""
 
-    def __init__(self, name: str, turnstile: Turnstile, log: list[str]) -> None:
-        self._name, self._turnstile, self._log = name, turnstile, log
+    def __init__(self, name: str, read_queue: ReadQueue, log: list[str]) -> None:
+        self._name, self._read_queue, self._log = name, read_queue, log
         self._pieces: deque[int] = deque()
 
     def wait(self, *sizes: int) -> None:
         self._pieces.extend(sizes)
-        self._turnstile.enter(self)
+        self._read_queue.enter(self)
 
     def take_turn(self) -> int:
         self._log.append(self._name)
         size = self._pieces.popleft()
         if self._pieces:
-            self._turnstile.enter(self)
+            self._read_queue.enter(self)
         return size
 
 
-def on_a_loop(scenario: Callable[[Turnstile, list[str]], object]) -> list[str]:
+def on_a_loop(scenario: Callable[[ReadQueue, list[str]], object]) -> list[str]:
     """Run a scenario and then the loop until nobody waits; `|` stands between its turns."""
     log: list[str] = []
 
     async def main() -> None:
-        turnstile = Turnstile(asyncio.get_running_loop())
-        scenario(turnstile, log)
-        while len(turnstile):
+        read_queue = ReadQueue(asyncio.get_running_loop())
+        scenario(read_queue, log)
+        while len(read_queue):
             await asyncio.sleep(0)
             log.append("|")
 
@@ -48,44 +48,44 @@ def on_a_loop(scenario: Callable[[Turnstile, list[str]], object]) -> list[str]:
 
 
 def test_who_comes_first_is_read_first() -> None:
-    def scenario(turnstile: Turnstile, log: list[str]) -> None:
+    def scenario(read_queue: ReadQueue, log: list[str]) -> None:
         for name in "abc":
-            Socket(name, turnstile, log).wait(CHUNK)
+            Socket(name, read_queue, log).wait(CHUNK)
 
     assert on_a_loop(scenario) == ["a", "b", "c", "|"]
 
 
 def test_a_turn_of_the_loop_takes_so_much_and_the_next_goes_on() -> None:
-    def scenario(turnstile: Turnstile, log: list[str]) -> None:
+    def scenario(read_queue: ReadQueue, log: list[str]) -> None:
         for _ in range(2 * READS_PER_TURN + 1):
-            Socket("a", turnstile, log).wait(CHUNK)
+            Socket("a", read_queue, log).wait(CHUNK)
 
     turns = "".join(on_a_loop(scenario)).split("|")
     assert [len(turn) for turn in turns] == [READS_PER_TURN, READS_PER_TURN, 1, 0]
 
 
 def test_who_has_much_to_say_gets_its_next_turn_behind_everybody() -> None:
-    def scenario(turnstile: Turnstile, log: list[str]) -> None:
-        Socket("a", turnstile, log).wait(10, 10, 10)
-        Socket("b", turnstile, log).wait(10)
-        Socket("c", turnstile, log).wait(10, 10)
+    def scenario(read_queue: ReadQueue, log: list[str]) -> None:
+        Socket("a", read_queue, log).wait(10, 10, 10)
+        Socket("b", read_queue, log).wait(10)
+        Socket("c", read_queue, log).wait(10, 10)
 
     assert on_a_loop(scenario)[:6] == ["a", "b", "c", "a", "c", "a"]
 
 
 def test_one_large_read_takes_the_whole_turn() -> None:
-    def scenario(turnstile: Turnstile, log: list[str]) -> None:
-        Socket("a", turnstile, log).wait(TURN_ALLOWANCE)
-        Socket("b", turnstile, log).wait(CHUNK)
+    def scenario(read_queue: ReadQueue, log: list[str]) -> None:
+        Socket("a", read_queue, log).wait(TURN_ALLOWANCE)
+        Socket("b", read_queue, log).wait(CHUNK)
 
     assert on_a_loop(scenario) == ["a", "|", "b", "|"]
 
 
 def test_a_read_passes_at_once_until_the_turn_is_used_up() -> None:
     async def main() -> None:
-        turnstile = Turnstile(asyncio.get_running_loop())
+        read_queue = ReadQueue(asyncio.get_running_loop())
         for _ in range(3):
-            admitted = [turnstile.admits(CHUNK) for _ in range(READS_PER_TURN + 2)]
+            admitted = [read_queue.admits(CHUNK) for _ in range(READS_PER_TURN + 2)]
             assert admitted == [True] * READS_PER_TURN + [False] * 2
             await asyncio.sleep(0)
 
@@ -94,18 +94,18 @@ def test_a_read_passes_at_once_until_the_turn_is_used_up() -> None:
 
 def test_nobody_passes_those_who_wait() -> None:
     async def main() -> None:
-        turnstile = Turnstile(asyncio.get_running_loop())
-        Socket("a", turnstile, []).wait(CHUNK)
-        assert not turnstile.admits(1)
+        read_queue = ReadQueue(asyncio.get_running_loop())
+        Socket("a", read_queue, []).wait(CHUNK)
+        assert not read_queue.admits(1)
         await asyncio.sleep(0)
-        assert turnstile.admits(1)
+        assert read_queue.admits(1)
 
     run_virtual(main())
 
 
 def test_at_a_door_where_all_wait_nobody_passes() -> None:
     async def main() -> None:
-        assert not Turnstile(asyncio.get_running_loop(), all_wait=True).admits(1)
+        assert not ReadQueue(asyncio.get_running_loop(), all_wait=True).admits(1)
 
     run_virtual(main())
 
@@ -113,13 +113,13 @@ def test_at_a_door_where_all_wait_nobody_passes() -> None:
 def test_the_wait_is_that_of_the_first_in_the_queue() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        turnstile = Turnstile(loop)
-        assert turnstile.wait_ms == 0
+        read_queue = ReadQueue(loop)
+        assert read_queue.wait_ms == 0
         entered = loop.time()
-        Socket("a", turnstile, []).wait(CHUNK)
+        Socket("a", read_queue, []).wait(CHUNK)
         loop.time = lambda: entered + 0.25  # type: ignore[method-assign]
-        Socket("b", turnstile, []).wait(CHUNK)
-        assert turnstile.wait_ms == pytest.approx(250)
+        Socket("b", read_queue, []).wait(CHUNK)
+        assert read_queue.wait_ms == pytest.approx(250)
         del loop.time
 
     run_virtual(main())
@@ -133,9 +133,9 @@ def test_a_bug_in_one_socket_does_not_keep_the_others_waiting() -> None:
     async def main() -> None:
         loop, log = asyncio.get_running_loop(), list[str]()
         loop.set_exception_handler(lambda _, what: log.append(str(what["exception"])))
-        turnstile = Turnstile(loop)
-        turnstile.enter(Broken())
-        Socket("a", turnstile, log).wait(CHUNK)
+        read_queue = ReadQueue(loop)
+        read_queue.enter(Broken())
+        Socket("a", read_queue, log).wait(CHUNK)
         for _ in range(3):
             await asyncio.sleep(0)
         assert log == ["a bug", "a"]
@@ -145,11 +145,11 @@ def test_a_bug_in_one_socket_does_not_keep_the_others_waiting() -> None:
 
 def test_it_does_not_run_while_nobody_is_let_through() -> None:
     async def main() -> None:
-        turnstile = Turnstile(asyncio.get_running_loop())
-        turnstile.admits(CHUNK)
+        read_queue = ReadQueue(asyncio.get_running_loop())
+        read_queue.admits(CHUNK)
         for _ in range(3):
             await asyncio.sleep(0)
-        assert repr(turnstile) == f"<Turnstile waiting=0 left={TURN_ALLOWANCE}>"
+        assert repr(read_queue) == f"<ReadQueue waiting=0 left={TURN_ALLOWANCE}>"
         await asyncio.sleep(3600)  # virtual: a loop that turns for ever would never get there
 
     run_virtual(main())

@@ -54,7 +54,7 @@ def test_every_figure_is_there_under_its_name() -> None:
         "lingua_audio_bytes_held 7.0",
         "lingua_overload_level 7.0",
         "lingua_sockets_waiting 7.0",
-        "lingua_sockets_relayed 7.0",
+        "lingua_sockets_passed_through 7.0",
         'lingua_sessions_refused_total{reason="overloaded"} 0.0',
         'lingua_sessions_refused_total{reason="max_sessions"} 1.0',
         "lingua_loop_lag_seconds 0.0",

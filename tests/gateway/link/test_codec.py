@@ -15,10 +15,10 @@ from actors.messages.job import (
 )
 from actors.messages.link import LinkBeat
 from actors.ports import Mailbox
-from gateway.link.codec import pack, unpack_parcel
+from gateway.link.codec import pack, unpack_link_message
 from protocol.ids import InstanceId, JobId, NodeId, NodeJobId, SessionId
 from protocol.node_inbound import JobResult
-from protocol.peer import Address, Parcel, PeerProtocolError, Place
+from protocol.peer import Address, LinkMessage, PeerProtocolError, Place
 from tests.support.crossing import SPEC, WORK
 from tests.support.worlds.recording import RecordingRef
 
@@ -56,7 +56,7 @@ def nobody(_instance: InstanceId, _session: SessionId) -> Mailbox | None:
 def test_a_message_comes_out_as_it_went_in(message: object) -> None:
     parcel = pack(NODE, message)
     assert parcel.address == "node:n:1"
-    assert unpack_parcel(parcel, nobody) == message
+    assert unpack_link_message(parcel, nobody) == message
 
 
 def test_an_assignment_crosses_with_its_audio_behind_it_and_a_way_back() -> None:
@@ -72,13 +72,13 @@ def test_an_assignment_crosses_with_its_audio_behind_it_and_a_way_back() -> None
     parcel = pack(NODE, message)
     assert parcel.body is audio
     assert audio not in parcel.head
-    assert unpack_parcel(parcel, way) == replace(message, session=session)
+    assert unpack_link_message(parcel, way) == replace(message, session=session)
     assert asked == [("a", SPEC.session_id)]
 
 
 def test_an_assignment_of_a_session_out_of_reach_is_taken_all_the_same() -> None:
     message = AssignJob(RecordingRef(), SPEC, WORK, 2, b"x", 2, InstanceId("a"))
-    came = unpack_parcel(pack(NODE, message), nobody)
+    came = unpack_link_message(pack(NODE, message), nobody)
     assert (came.spec, came.audio) == (SPEC, b"x")
     came.session.tell("nobody hears this")
 
@@ -86,16 +86,16 @@ def test_an_assignment_of_a_session_out_of_reach_is_taken_all_the_same() -> None
 def test_fields_of_a_later_version_are_passed_over() -> None:
     parcel = pack(NODE, WithdrawJob(JobId("job"), 2, None))
     later = replace(parcel, head=parcel.head[:-1] + b',"colour":"red"}')
-    assert unpack_parcel(later, nobody) == WithdrawJob(JobId("job"), 2, None)
+    assert unpack_link_message(later, nobody) == WithdrawJob(JobId("job"), 2, None)
 
 
 def test_a_message_of_a_later_version_is_nothing() -> None:
-    assert unpack_parcel(Parcel("node:n", "SingJob", b"{}"), nobody) is None
+    assert unpack_link_message(LinkMessage("node:n", "SingJob", b"{}"), nobody) is None
 
 
 @pytest.mark.parametrize("head", [b"", b"{}", b'{"job_id":1,"attempt":"x"}', b"\xff"])
 @pytest.mark.parametrize("kind", ["WithdrawJob", "AssignJob"])
 def test_what_is_not_what_it_says_is_refused_without_its_content(kind: str, head: bytes) -> None:
     with pytest.raises(PeerProtocolError) as caught:
-        unpack_parcel(Parcel("node:n", kind, head), nobody)
+        unpack_link_message(LinkMessage("node:n", kind, head), nobody)
     assert kind in str(caught.value)

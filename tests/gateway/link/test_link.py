@@ -20,7 +20,7 @@ from protocol.peer import (
     PEER_VERSION,
     Address,
     Hello,
-    Parcel,
+    LinkMessage,
     Place,
     pack_ack,
     pack_message,
@@ -212,8 +212,8 @@ async def test_a_second_call_ends_the_first(line: Line) -> None:
 @over_a_line
 async def test_what_this_version_does_not_know_is_acknowledged_and_dropped(line: Line) -> None:
     wire, _ = await line.open()
-    wire.send(pack_message(1, Parcel("session:s", "SingJob", b"{}")))
-    wire.send(pack_message(2, Parcel("choir:c", "WithdrawJob", b'{"job_id":"j","attempt":1}')))
+    wire.send(pack_message(1, LinkMessage("session:s", "SingJob", b"{}")))
+    wire.send(pack_message(2, LinkMessage("choir:c", "WithdrawJob", b'{"job_id":"j","attempt":1}')))
     wire.send(frame(3))
     await until(lambda: line.acknowledged == 3)
     assert line.texts() == ["word 3"]
@@ -228,7 +228,7 @@ async def test_what_this_version_does_not_know_is_acknowledged_and_dropped(line:
         pack_ack(1),
         pack_welcome(1),
         frame(2),
-        pack_message(1, Parcel("session:s", "PartialArrived", b"{}")),
+        pack_message(1, LinkMessage("session:s", "PartialArrived", b"{}")),
     ],
     ids=["empty", "nonsense", "ack", "welcome", "gap", "no such fields"],
 )

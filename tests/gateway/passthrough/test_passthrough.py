@@ -17,16 +17,22 @@ from actors.messages.session import (
     SocketLost,
     UtteranceArrived,
 )
-from actors.messages.takeover import SessionFreed, SessionLocated, SocketLeaves
+from actors.messages.takeover import SessionFreed, SessionLocated, SocketDraining
 from actors.metrics import NullMetrics
 from gateway.link.options import PeerOptions
 from gateway.link.server import PeerInside, PeerServer
 from gateway.options import GatewayOptions
-from gateway.passthrough.passthrough import RelayWire
+from gateway.passthrough.passthrough import PassthroughWire
 from gateway.passthrough.registry import PeerIdentity
 from protocol.errors import CloseCode
 from protocol.ids import InstanceId, SessionId
-from protocol.passthrough import Guest, Leaving, pack_leaving, pack_said, unpack_relayed
+from protocol.passthrough import (
+    Leaving,
+    PassedClient,
+    pack_client_message,
+    pack_leaving,
+    unpack_passed,
+)
 from protocol.peer import PeerProtocolError, calling_headers
 from protocol.session_outbound import ServerHeartbeat, Translation
 from tests.support.gateway import House, Recorder, chunk, open_house, session_init
@@ -86,7 +92,7 @@ async def two_gateways(secret: str = SECRET, **options: Any) -> AsyncIterator[Tw
     async with open_house(settings, identity=identity) as here, open_house(settings) as there:
         port = PeerServer(PeerOptions(), inside)
         await port.start()
-        port.let_guests_in(there.gateway.guests)
+        port.accept_passed_clients(there.gateway.guests)
         here.reception.is_fetching = True
         try:
             yield Two(here, there, port)
@@ -246,8 +252,8 @@ class Deaf:
 def test_the_other_instance_judges_by_the_tenant_of_the_credential(tenant: str | None) -> None:
     async def scenario(two: Two) -> None:
         two.there.reception.detached.add(NAME)
-        wire = RelayWire(Deaf())
-        headers = calling_headers(SECRET, HERE, THERE) | Guest(NAME, tenant).headers()
+        wire = PassthroughWire(Deaf())
+        headers = calling_headers(SECRET, HERE, THERE) | PassedClient(NAME, tenant).headers()
         await wire.call(f"{two.port.url}/session", headers)
         assert two.there.reception.tenants == [tenant]
         wire.abort()
@@ -258,11 +264,11 @@ def test_the_other_instance_judges_by_the_tenant_of_the_credential(tenant: str |
 
 def test_a_tenant_crosses_whatever_its_name_is() -> None:
     for tenant in (None, "", "acme", "Größe, 100 %\r\nX: y"):
-        headers = Guest(NAME, tenant).headers()
+        headers = PassedClient(NAME, tenant).headers()
         assert all(value.isascii() and value.isprintable() for value in headers.values())
-        assert Guest.of(headers["X-Lingua-Session"], headers.get("X-Lingua-Tenant")) == Guest(
-            NAME, tenant
-        )
+        assert PassedClient.of(
+            headers["X-Lingua-Session"], headers.get("X-Lingua-Tenant")
+        ) == PassedClient(NAME, tenant)
 
 
 @between
@@ -414,7 +420,7 @@ async def test_sessions_are_told_when_their_clients_instance_goes(two: Two) -> N
     assert relays is not None
     leaving = asyncio.create_task(relays.leave(Leaving(700, "shutdown"), PATIENCE_S))
     told = await actor.next()
-    assert isinstance(told, SocketLeaves)
+    assert isinstance(told, SocketDraining)
     assert (told.reason, told.reconnect_after_ms) == ("shutdown", 700)
     assert not leaving.done()
     told.outbox.close(CloseCode.GOING_AWAY, "bye")
@@ -444,7 +450,7 @@ async def test_who_comes_while_the_instance_goes_is_told_after_its_words(two: Tw
     await relays.leave(Leaving(700, "shutdown"), PATIENCE_S)
     _, actor = await two.attached()
     assert isinstance(await actor.next(), ClientBeat)
-    assert isinstance(await actor.next(), SocketLeaves)
+    assert isinstance(await actor.next(), SocketDraining)
 
 
 @between
@@ -458,16 +464,16 @@ async def test_clients_are_sent_away_when_the_instance_of_their_sessions_goes(tw
 
 
 def test_what_is_relayed_reads_back() -> None:
-    assert unpack_relayed(pack_said(b"\x02abc")) == b"\x02abc"
-    assert unpack_relayed(pack_said(b"")) == b""
+    assert unpack_passed(pack_client_message(b"\x02abc")) == b"\x02abc"
+    assert unpack_passed(pack_client_message(b"")) == b""
     leaving = Leaving(1000, "Größe")
-    assert unpack_relayed(pack_leaving(leaving)) == leaving
+    assert unpack_passed(pack_leaving(leaving)) == leaving
 
 
 @pytest.mark.parametrize("data", [b"", b"\x00", b"\x02\x00", b"\x07abc"])
 def test_what_is_not_relayed_is_refused(data: bytes) -> None:
     with pytest.raises(PeerProtocolError):
-        unpack_relayed(data)
+        unpack_passed(data)
 
 
 @between

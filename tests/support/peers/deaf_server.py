@@ -6,10 +6,10 @@ Run as a program with the scheduler's flags, of which it reads the port only.
 import argparse
 import asyncio
 
-from peers.bench.bare_relay import HOST, Relay, RelayConnection
+from peers.bench.bare_relay import HOST, Passthrough, RelayConnection
 
 
-class DeafRelay(Relay):
+class DeafRelay(Passthrough):
     """Answers `session_init` and `node_register`; audio goes nowhere."""
 
     def chunk_received(self, connection: RelayConnection, audio: bytes, *, is_final: bool) -> None:

@@ -84,7 +84,7 @@ class RoomPage(RawClient):
 
 
 @dataclass(frozen=True, slots=True)
-class Guest:
+class PassedClient:
     """Who comes into a room: its own languages, and what it says on entering."""
 
     source: str
@@ -93,14 +93,14 @@ class Guest:
     init: Message
 
 
-def guest(source: str, target: str, prefers: str | None = None, **init: Any) -> Guest:
+def guest(source: str, target: str, prefers: str | None = None, **init: Any) -> PassedClient:
     """Describe a guest; the existing page names no preferred language."""
     entering = {} if prefers is None else {"preferred_lang": prefers}
-    return Guest(source, target, entering, init)
+    return PassedClient(source, target, entering, init)
 
 
 @asynccontextmanager
-async def room_of(url: str, *guests: Guest) -> AsyncIterator[list[RoomPage]]:
+async def room_of(url: str, *guests: PassedClient) -> AsyncIterator[list[RoomPage]]:
     """Let these into one room; all know of all when it begins."""
     async with AsyncExitStack() as stack:
         pages: list[RoomPage] = []

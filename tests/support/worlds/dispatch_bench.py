@@ -10,15 +10,15 @@ from typing import Any, TypeVar
 
 from actors.directory import Directory
 from actors.dispatcher.actor import DispatcherActor
-from actors.dispatcher.claims import SessionSteps
-from actors.dispatcher.instances import NoteSteps, ReapSteps
-from actors.dispatcher.job_driver import JobSteps
+from actors.dispatcher.claims import Claims
+from actors.dispatcher.instances import Instances, Reaping
+from actors.dispatcher.job_driver import JobDriver
 from actors.dispatcher.job_ends import JobEnds
-from actors.dispatcher.nodes import NodeSteps
+from actors.dispatcher.nodes import Nodes
 from actors.dispatcher.options import DispatchOptions
 from actors.dispatcher.step import Step
 from actors.dispatcher.succession import Steps, inherit
-from actors.dispatcher.takeover import MoveSteps
+from actors.dispatcher.takeover import Takeover
 from actors.messages.job import (
     AssignJob,
     JobEnded,
@@ -122,14 +122,14 @@ class DispatchBench:
     def start(self) -> None:
         """Build the dispatcher, or its successor."""
         member = self.world.member()
-        sessions = SessionSteps(member.sessions)
+        sessions = Claims(member.sessions)
         self.ends = JobEnds(member.jobs, self.directory, self.metrics, record_outcomes=True)
-        self.jobs = JobSteps(member.jobs, self.ends, self.directory, sessions, self.options)
-        nodes = NodeSteps(member.nodes, self.directory, self.jobs, NodeOptions())
+        self.jobs = JobDriver(member.jobs, self.ends, self.directory, sessions, self.options)
+        nodes = Nodes(member.nodes, self.directory, self.jobs, NodeOptions())
         uplink = UplinkOptions(SegmenterOptions(), 1000, 100_000, 5000)
-        self.moves = MoveSteps(member.sessions, sessions, self.jobs, self.ends, uplink)
-        reaping = ReapSteps(member.instances, self.jobs)
-        notes = NoteSteps(self.jobs, self.directory, self.moves)
+        self.moves = Takeover(member.sessions, sessions, self.jobs, self.ends, uplink)
+        reaping = Reaping(member.instances, self.jobs)
+        notes = Instances(self.jobs, self.directory, self.moves)
         self.steps = Steps(self.jobs, nodes, sessions, reaping, notes, self.moves)
         self.session_steps = sessions
         self.node_steps = nodes

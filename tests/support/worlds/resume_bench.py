@@ -10,7 +10,7 @@ from actors.admission import AdmissionOptions, HeldAudio
 from actors.directory import Directory
 from actors.messages.job import JobEnded, UtteranceCut
 from actors.messages.session import ChunkArrived, SessionClaimed, SocketLost
-from actors.messages.takeover import NoteSession, SessionNoted
+from actors.messages.takeover import RecordSession, SessionRecorded
 from actors.metrics import NullMetrics
 from actors.node.options import NodeOptions
 from actors.reception import OpenedSession, Pending, Reception, Refused
@@ -18,7 +18,7 @@ from actors.session.actor import SessionActor, SessionSetup
 from actors.session.options import DownlinkOptions, SequencerOptions
 from actors.session.presence import Presence
 from actors.session.profile import SessionProfile
-from actors.session.record.moved import MovedSession
+from actors.session.record.moved import TakenOverSession
 from actors.session.uplink.segmenter import SegmenterOptions
 from actors.session.uplink.uplink import UplinkOptions
 from protocol.ids import NodeJobId, SessionId, TraceId
@@ -53,7 +53,7 @@ class ResumeBench:
         self,
         tenant_id: str | None = None,
         *,
-        moved: MovedSession | None = None,
+        moved: TakenOverSession | None = None,
         now_ms: float = 0.0,
         **fields: Any,
     ) -> None:
@@ -149,10 +149,10 @@ class ResumeBench:
 
     def _answer_notes(self) -> None:
         """The store takes what is to be kept, at once."""
-        notes = self.dispatcher.of(NoteSession)
+        notes = self.dispatcher.of(RecordSession)
         for note in notes[self._notes_answered :]:
             self._notes_answered += 1
-            self.actor.on_receive(SessionNoted(note.end_seq, note.serial))
+            self.actor.on_receive(SessionRecorded(note.end_seq, note.serial))
 
     def advance_to(self, now_ms: float) -> None:
         """Let time pass."""

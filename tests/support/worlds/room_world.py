@@ -16,19 +16,19 @@ from actors.messages.room import (
     ChangeSeat,
     LeaveSeat,
     ReclaimSeat,
-    RoomAsked,
     RoomOver,
+    RoomRequested,
     RoomSeen,
     RoomView,
+    SeatGranted,
     SeatReclaimed,
-    SeatTaken,
     TakeSeat,
 )
 from actors.messages.session import ChunkArrived, SessionClaimed, SessionOpened
 from actors.messages.takeover import (
-    LeaveRequested,
-    NoteSession,
-    SessionNoted,
+    DrainRequested,
+    RecordSession,
+    SessionRecorded,
     SessionReleased,
     SocketResumed,
 )
@@ -39,7 +39,7 @@ from actors.session.actor import SessionActor, SessionSetup
 from actors.session.options import DownlinkOptions, SequencerOptions
 from actors.session.presence import Presence
 from actors.session.profile import SessionProfile
-from actors.session.record.moved import MovedSession
+from actors.session.record.moved import TakenOverSession
 from actors.session.resumption import TokenMint
 from actors.session.uplink.segmenter import SegmenterOptions
 from actors.session.uplink.uplink import UplinkOptions
@@ -87,7 +87,9 @@ class Kept:
 class Life:
     """A session on one instance: from its first message there until it moves, or dies."""
 
-    def __init__(self, world: "RoomWorld", member: "Member", moved: MovedSession | None) -> None:
+    def __init__(
+        self, world: "RoomWorld", member: "Member", moved: TakenOverSession | None
+    ) -> None:
         self.inbox: deque[Any] = deque()
         self.dispatcher: deque[Any] = deque()
         self.room: deque[Any] = deque()
@@ -159,7 +161,7 @@ class Member:
 
 
 class RoomWorld:
-    """The members, their store and their room. Also the way between instances (`Elsewhere`)."""
+    """The members, their store and their room. Also the `RemoteMailboxes`."""
 
     def __init__(self, **languages: str) -> None:
         self.clock = HandClock(1000.0)
@@ -173,7 +175,7 @@ class RoomWorld:
         for member in self.members.values():
             self._begin(member, None)
             member.life.actor.on_receive(SessionClaimed(7))
-            member.life.actor.on_receive(RoomAsked(RoomJoin(room_code=CODE), JoinAttempts(10)))
+            member.life.actor.on_receive(RoomRequested(RoomJoin(room_code=CODE), JoinAttempts(10)))
         self.settle()
 
     # ---- Elsewhere --------------------------------------------------------------------------
@@ -184,7 +186,7 @@ class RoomWorld:
 
     # ---- what happens -----------------------------------------------------------------------
 
-    def _begin(self, member: Member, moved: MovedSession | None) -> None:
+    def _begin(self, member: Member, moved: TakenOverSession | None) -> None:
         self.lives += 1
         member.life = Life(self, member, moved)
         member.read = 0
@@ -240,14 +242,14 @@ class RoomWorld:
         match message:
             case SessionOpened(claim=claim) if claim is not None:
                 kept.state = claim.session_state
-            case NoteSession():
+            case RecordSession():
                 kept.state = message.session_state
                 for one in message.heard:
                     told = RecordedOutcome(
                         one.number, JobId(""), one.index, "", one.outcome, one.key
                     )
                     kept.outcomes.append(told)
-                life.inbox.append(SessionNoted(message.end_seq, message.serial))
+                life.inbox.append(SessionRecorded(message.end_seq, message.serial))
             case UtteranceCut(attempt=0):
                 kept.state = message.session_state
                 kept.jobs[message.spec.job_id] = message
@@ -260,7 +262,7 @@ class RoomWorld:
         match message:
             case TakeSeat():
                 self.seats[sid] = message.seat
-                life.inbox.append(SeatTaken(CODE, "r"))
+                life.inbox.append(SeatGranted(CODE, "r"))
             case ReclaimSeat() if sid not in self.seats:
                 life.inbox.append(RoomOver(CODE))
                 return
@@ -325,7 +327,7 @@ class RoomWorld:
     def drain(self, name: str) -> None:
         """Its instance shuts down in order."""
         member, former = self.members[name], self.members[name].life
-        former.actor.on_receive(LeaveRequested("shutdown", 1000, 500))
+        former.actor.on_receive(DrainRequested("shutdown", 1000, 500))
         while former.dispatcher:
             self._store(former, former.dispatcher.popleft())
         self._follow(former)
@@ -351,7 +353,7 @@ class RoomWorld:
             for job_id, cut in member.kept.jobs.items()
         )  # fmt: skip
         claimed = Claimed(100 + self.lives, jobs, member.kept.state, tuple(member.kept.outcomes))
-        moved = MovedSession.of(member.profile, (mint, number), claimed, member.last_seq)
+        moved = TakenOverSession.of(member.profile, (mint, number), claimed, member.last_seq)
         self._begin(member, moved)
         life = member.life
         offer = life.presence.resumption(member.session_id)

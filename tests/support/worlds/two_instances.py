@@ -14,12 +14,12 @@ from pydantic import TypeAdapter
 
 from actors.directory import Directory
 from actors.messages.room import (
+    HeardAcknowledged,
+    HeardCorrection,
+    HeardCut,
+    HeardOutcome,
     RoomChanged,
     SignalRelayed,
-    WordsCorrected,
-    WordsCut,
-    WordsReady,
-    WordsTaken,
 )
 from actors.ports import Mailbox
 from cli.serve.scheduler import Scheduler
@@ -27,7 +27,7 @@ from cli.settings.settings import Settings
 from gateway.options import GatewayOptions
 from protocol.ids import InstanceId, NodeId, SessionId
 
-_CROSSING = (RoomChanged, WordsCut, WordsReady, WordsCorrected, WordsTaken, SignalRelayed)
+_CROSSING = (RoomChanged, HeardCut, HeardOutcome, HeardCorrection, HeardAcknowledged, SignalRelayed)
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in _CROSSING}
 
 

@@ -20,7 +20,7 @@ from actors.messages.process import PeerSuspected
 from actors.metrics import NullMetrics
 from actors.ports import Mailbox
 from protocol.ids import InstanceId
-from protocol.peer import DISPATCHER, Address, Hello, MessageFrame, Parcel, unpack
+from protocol.peer import DISPATCHER, Address, Hello, LinkMessage, MessageFrame, unpack
 from tests.support.worlds.recording import HandClock, RecordingRef
 
 PEER = InstanceId("b")
@@ -76,8 +76,8 @@ class Home:
         del link
         self.dialled.append(hello)
 
-    def pack(self, address: Address, message: Any) -> Parcel:
-        return Parcel(str(address), "Word", str(message).encode())
+    def pack(self, address: Address, message: Any) -> LinkMessage:
+        return LinkMessage(str(address), "Word", str(message).encode())
 
     def hand_back(self, entries: Sequence[UnderWay]) -> None:
         self.back += [entry.message for entry in entries]

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from actors.directory import Directory
-from actors.instance.links.notes import MailboxActor
+from actors.instance.links.notes import NotesActor
 from actors.messages.process import NoteArrived
 from protocol.ids import InstanceId, JobId, NodeId
 from storage.replies import Assigned, Note, NoteKind
@@ -38,7 +38,7 @@ def told(source: Source, seconds: float = 0.1) -> list[Note]:
     async def main() -> list[Note]:
         directory, dispatcher = Directory(), RecordingRef()
         directory.dispatcher = dispatcher
-        MailboxActor.start(source, directory)
+        NotesActor.start(source, directory)
         await asyncio.sleep(seconds)
         await settle()
         await stop_actors()

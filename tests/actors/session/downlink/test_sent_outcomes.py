@@ -1,21 +1,21 @@
 """What is kept of delivered outcomes. An outcome here is its text and its speech."""
 
-from actors.session.downlink.sent_outcomes import ReplayBuffer
+from actors.session.downlink.sent_outcomes import SentOutcomes
 from actors.session.downlink.sequencer import Delivery
 
 Said = tuple[str, bytes]
 
 
-def buffer(max_outcomes: int = 10, max_bytes: int = 1000) -> ReplayBuffer[str, Said]:
-    return ReplayBuffer(max_outcomes, max_bytes, without_speech=lambda said: (said[0], b""))
+def buffer(max_outcomes: int = 10, max_bytes: int = 1000) -> SentOutcomes[str, Said]:
+    return SentOutcomes(max_outcomes, max_bytes, without_speech=lambda said: (said[0], b""))
 
 
-def remember(kept: ReplayBuffer[str, Said], seq: int, text: str, speech: int = 0) -> None:
+def remember(kept: SentOutcomes[str, Said], seq: int, text: str, speech: int = 0) -> None:
     delivery = Delivery(f"key-{seq}", (text, b"s" * speech), seq, late=False)
     kept.remember(delivery, text_bytes=len(text), speech_bytes=speech)
 
 
-def spoken(kept: ReplayBuffer[str, Said]) -> list[tuple[int, bool]]:
+def spoken(kept: SentOutcomes[str, Said]) -> list[tuple[int, bool]]:
     return [(item.delivery_seq, bool(item.outcome[1])) for item in kept.since(0)]
 
 
@@ -103,4 +103,4 @@ def test_a_key_delivered_again_is_found_as_it_was_last() -> None:
 def test_it_shows_its_state() -> None:
     kept = buffer()
     remember(kept, 1, "text", 10)
-    assert repr(kept) == "<ReplayBuffer 1 outcomes, 1 with speech, 14 bytes>"
+    assert repr(kept) == "<SentOutcomes 1 outcomes, 1 with speech, 14 bytes>"

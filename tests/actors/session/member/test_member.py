@@ -6,27 +6,27 @@ from typing import Any, cast
 from actors.admission import JoinAttempts
 from actors.messages.job import EndJob, JobDispatched, JobEnded, ResultReplaced, UtteranceCut
 from actors.messages.room import (
+    HeardAcknowledged,
+    HeardCorrection,
+    HeardCut,
+    HeardOutcome,
     LeaveSeat,
     MemberSpoke,
-    RoomAsked,
+    RoomRequested,
     RoomSeen,
     RoomView,
+    SeatGranted,
     SeatRefused,
-    SeatTaken,
     SignalRelayed,
     TakeSeat,
     VacateSeat,
-    WordsCorrected,
-    WordsCut,
-    WordsReady,
-    WordsTaken,
 )
 from actors.messages.session import CloseRequested, SessionClaimed
-from actors.messages.takeover import LeaveRequested, NoteSession, SessionNoted, SessionReleased
+from actors.messages.takeover import DrainRequested, RecordSession, SessionRecorded, SessionReleased
 from actors.room.options import RoomOptions
 from actors.room.setup import RoomSetup
-from actors.session.record.saved import SavedSession
-from actors.session.record.saved_room import SavedRoom
+from actors.session.record.saved import SessionRecord
+from actors.session.record.saved_room import RoomRecord
 from protocol.errors import ErrorCode, MissingReason
 from protocol.ids import InstanceId, NodeId, NodeJobId, RequestId, SessionId, TurnId
 from protocol.node_inbound import JobResult
@@ -70,12 +70,12 @@ class RoomBench(SessionBench):
         self.attempts = JoinAttempts(10)
 
     def ask(self, request: Any) -> None:
-        self.tell(RoomAsked(request, self.attempts))
+        self.tell(RoomRequested(request, self.attempts))
 
     def enter(self, *languages: str, resuming: str = "") -> None:
         """Be in a room with members of these languages."""
         self.ask(RoomJoin(room_code=CODE))
-        self.tell(SeatTaken(CODE, "r"))
+        self.tell(SeatGranted(CODE, "r"))
         self.see(*languages, resuming=resuming)
 
     def see(self, *languages: str, resuming: str = "", epoch: int = 0) -> None:
@@ -88,12 +88,12 @@ class RoomBench(SessionBench):
 
     def note(self) -> None:
         """Let the store have what it was told."""
-        note = self.dispatcher.of(NoteSession)[-1]
-        self.tell(SessionNoted(note.end_seq, note.serial))
+        note = self.dispatcher.of(RecordSession)[-1]
+        self.tell(SessionRecorded(note.end_seq, note.serial))
 
-    def saved(self) -> SavedSession:
+    def saved(self) -> SessionRecord:
         """Return what the store would be told now."""
-        return SavedSession.of(self.actor._state())
+        return SessionRecord.of(self.actor._state())
 
     def say(self) -> list[UtteranceCut]:
         before = len(self.cuts())
@@ -106,12 +106,12 @@ class RoomBench(SessionBench):
         return self.others[language].messages
 
 
-def words_cut(number: int = 1, code: str = CODE) -> WordsCut:
+def words_cut(number: int = 1, code: str = CODE) -> HeardCut:
     key = RequestId(f"s-fr:{number}:en")
-    return WordsCut(key, ROOM["fr"], number, code, TurnId(f"turn-{number}"), "trace")
+    return HeardCut(key, ROOM["fr"], number, code, TurnId(f"turn-{number}"), "trace")
 
 
-def words_ready(number: int = 1, text: str = "bonjour") -> WordsReady:
+def words_ready(number: int = 1, text: str = "bonjour") -> HeardOutcome:
     result = TranslationResult(
         session_id=ROOM["fr"],
         utterance_index=number,
@@ -119,7 +119,7 @@ def words_ready(number: int = 1, text: str = "bonjour") -> WordsReady:
         text_asr=text,
         text_translated="hello",
     )
-    return WordsReady(RequestId(f"s-fr:{number}:en"), result)
+    return HeardOutcome(RequestId(f"s-fr:{number}:en"), result)
 
 
 def test_what_only_others_hear_is_taken_along_and_has_no_number_of_its_own() -> None:
@@ -129,13 +129,13 @@ def test_what_only_others_hear_is_taken_along_and_has_no_number_of_its_own() -> 
     cuts = bench.say()
     assert [cut.spec.cut for cut in (own, *cuts)] == [1, -1, -2]
     assert all(cut.spec.is_recorded for cut in cuts)
-    saved = SavedSession.of(cuts[-1].session_state)
+    saved = SessionRecord.of(cuts[-1].session_state)
     assert [cut.job_id for cut in saved.cuts] == [own.spec.job_id]
     assert [cut.job_id for cut in saved.said] == [cut.spec.job_id for cut in cuts]
     heard_by = [cut.heard_by.listeners for cut in saved.said if cut.heard_by]
     assert [one.session_id for [one] in heard_by] == [ROOM["fr"], ROOM["de"]]
     assert saved.end_seq == 4
-    assert saved.room == SavedRoom(CODE, "fr")
+    assert saved.room == RoomRecord(CODE, "fr")
 
 
 def test_what_others_have_is_not_taken_along() -> None:
@@ -146,8 +146,8 @@ def test_what_others_have_is_not_taken_along() -> None:
     bench.answer(second)
     bench.answer(first)
     assert bench.saved().said
-    key = bench.others["fr"].only(WordsReady).key
-    bench.tell(WordsTaken(key, ROOM["fr"]))
+    key = bench.others["fr"].only(HeardOutcome).key
+    bench.tell(HeardAcknowledged(key, ROOM["fr"]))
     assert not bench.saved().said
 
 
@@ -156,13 +156,13 @@ def test_words_of_others_are_stored_before_they_are_heard() -> None:
     bench.enter("fr")
     bench.tell(words_cut(1), words_ready(1))
     assert bench.outcomes() == []
-    note = bench.dispatcher.of(NoteSession)[-1]
+    note = bench.dispatcher.of(RecordSession)[-1]
     [heard] = note.heard
     assert (heard.number, heard.key) == (1, words_cut(1).key)
     assert "tts_lost" not in heard.outcome
     bench.note()
     assert bench.outcomes() == [(0, "bonjour")]
-    assert bench.others["fr"].only(WordsTaken) == WordsTaken(words_cut(1).key, SID)
+    assert bench.others["fr"].only(HeardAcknowledged) == HeardAcknowledged(words_cut(1).key, SID)
 
 
 def test_a_store_that_does_not_answer_holds_words_of_others_back_for_a_moment_only() -> None:
@@ -171,27 +171,27 @@ def test_a_store_that_does_not_answer_holds_words_of_others_back_for_a_moment_on
     bench.tell(words_cut(1), words_ready(1))
     bench.wait(500)
     assert bench.outcomes() == [(0, "bonjour")]
-    assert not bench.others["fr"].of(WordsTaken), "nobody else could go on with them"
+    assert not bench.others["fr"].of(HeardAcknowledged), "nobody else could go on with them"
 
 
 def test_a_note_that_was_lost_is_made_again() -> None:
     bench = RoomBench(is_resumable=True)
     bench.enter("fr")
     bench.tell(words_cut(1), words_ready(1))
-    [lost] = bench.dispatcher.of(NoteSession)[-1].heard
+    [lost] = bench.dispatcher.of(RecordSession)[-1].heard
     bench.tell(SessionClaimed(8))
-    assert bench.dispatcher.of(NoteSession)[-1].heard == (lost,)
+    assert bench.dispatcher.of(RecordSession)[-1].heard == (lost,)
 
 
 def test_what_is_told_again_is_heard_once() -> None:
     bench = RoomBench(is_resumable=True)
     bench.enter("fr")
     bench.tell(words_cut(1), words_cut(1), words_ready(1), words_cut(1), words_ready(1))
-    assert not bench.others["fr"].of(WordsTaken), "the store does not have it yet"
+    assert not bench.others["fr"].of(HeardAcknowledged), "the store does not have it yet"
     bench.note()
     bench.tell(words_cut(1), words_ready(1))
     assert len(bench.outcomes()) == 1
-    assert len(bench.others["fr"].of(WordsTaken)) == 2, "it may not have heard the first one"
+    assert len(bench.others["fr"].of(HeardAcknowledged)) == 2, "it may not have heard the first one"
 
 
 def test_in_a_room_outcomes_are_numbered_for_another_instance_with_the_words_of_others() -> None:
@@ -201,7 +201,7 @@ def test_in_a_room_outcomes_are_numbered_for_another_instance_with_the_words_of_
     bench.see()
     own = bench.speak()
     assert own.spec.cut == 3
-    saved = SavedSession.of(own.session_state)
+    saved = SessionRecord.of(own.session_state)
     assert [(one.number, one.key) for one in saved.words] == [
         (number, words_cut(number).key) for number in (1, 2)
     ]
@@ -223,7 +223,7 @@ def test_when_the_session_goes_on_elsewhere_its_listeners_go_on_waiting() -> Non
     bench.say()
     bench.tell(SessionReleased())
     for language in ("fr", "de"):
-        assert not bench.others[language].of(WordsReady)
+        assert not bench.others[language].of(HeardOutcome)
     assert bench.room.of(VacateSeat) == [VacateSeat(SID)]
     assert not bench.room.of(LeaveSeat)
     assert bench.held.held_bytes == 0
@@ -232,17 +232,17 @@ def test_when_the_session_goes_on_elsewhere_its_listeners_go_on_waiting() -> Non
 def test_a_session_that_leaves_with_its_instance_keeps_its_seat() -> None:
     bench = RoomBench(is_resumable=True)
     bench.enter("fr")
-    bench.tell(LeaveRequested("shutdown", 1000, 500))
+    bench.tell(DrainRequested("shutdown", 1000, 500))
     assert bench.room.of(VacateSeat)
     assert not bench.room.of(LeaveSeat)
-    left = SavedSession.of(bench.dispatcher.of(NoteSession)[-1].session_state)
-    assert left.room == SavedRoom(CODE)
+    left = SessionRecord.of(bench.dispatcher.of(RecordSession)[-1].session_state)
+    assert left.room == RoomRecord(CODE)
 
 
 def test_the_store_is_told_which_room_it_is_in() -> None:
     bench = RoomBench(is_resumable=True)
     bench.enter("fr")
-    assert bench.saved().room == SavedRoom(CODE)
+    assert bench.saved().room == RoomRecord(CODE)
     bench.ask(RoomLeave(room_code=CODE))
     assert bench.saved().room is None
 
@@ -255,13 +255,13 @@ def test_a_listener_that_has_moved_is_told_again_where_it_is() -> None:
     bench.answer(first)
     bench.see("fr", "de", resuming="fr", epoch=5)
     told = bench.others["fr"].messages
-    assert [type(message) for message in told] == [WordsReady, WordsCut, WordsReady]
+    assert [type(message) for message in told] == [HeardOutcome, HeardCut, HeardOutcome]
     bench.see("fr", "de", resuming="fr", epoch=5)
     assert len(told) == 3
-    bench.tell(WordsTaken(told[-1].key, ROOM["fr"]))
+    bench.tell(HeardAcknowledged(told[-1].key, ROOM["fr"]))
     bench.see("fr", "de", resuming="fr", epoch=6)
     assert len(told) == 3
-    assert len(bench.others["de"].of(WordsCut)) == 1, "who stays is not told again"
+    assert len(bench.others["de"].of(HeardCut)) == 1, "who stays is not told again"
 
 
 def test_what_a_listener_does_not_confirm_is_told_again_ever_more_rarely() -> None:
@@ -272,14 +272,14 @@ def test_what_a_listener_does_not_confirm_is_told_again_ever_more_rarely() -> No
     bench.answer(first)
     bench.answer(second)
     told = bench.others["fr"]
-    key = told.only(WordsReady).key
+    key = told.only(HeardOutcome).key
     for waited_ms, times in ((999, 1), (1, 2), (1999, 2), (1, 3), (4000, 4)):
         bench.wait(waited_ms)
-        assert len(told.of(WordsCut)) == len(told.of(WordsReady)) == times
-    bench.tell(WordsTaken(key, ROOM["fr"]))
+        assert len(told.of(HeardCut)) == len(told.of(HeardOutcome)) == times
+    bench.tell(HeardAcknowledged(key, ROOM["fr"]))
     bench.wait(60_000)
-    assert len(told.of(WordsReady)) == 4
-    assert len(bench.others["de"].of(WordsReady)) == 1, "it confirms nothing"
+    assert len(told.of(HeardOutcome)) == 4
+    assert len(bench.others["de"].of(HeardOutcome)) == 1, "it confirms nothing"
 
 
 def test_speech_for_a_listener_on_its_way_is_bounded_and_its_words_are_kept() -> None:
@@ -290,7 +290,7 @@ def test_speech_for_a_listener_on_its_way_is_bounded_and_its_words_are_kept() ->
         bench.answer(cut, "words", tts_audio="A" * 600_000, tts_format="pcm16")
     bench.others["fr"].take()
     bench.see("fr", resuming="fr", epoch=5)
-    again = [ready.outcome for ready in bench.others["fr"].of(WordsReady)]
+    again = [ready.outcome for ready in bench.others["fr"].of(HeardOutcome)]
     assert [one.text_asr for one in again if isinstance(one, TranslationResult)] == ["words"] * 3
     assert [one.tts_lost for one in again if isinstance(one, TranslationResult)] == [
         True, True, None,
@@ -349,8 +349,8 @@ def test_each_listener_hears_of_a_cut_and_of_its_outcome_once() -> None:
         bench.answer(cut, "again")
     for language in ("fr", "de", "en"):
         cut_, ready = bench.hears(language)
-        assert isinstance(cut_, WordsCut)
-        assert isinstance(ready, WordsReady)
+        assert isinstance(cut_, HeardCut)
+        assert isinstance(ready, HeardOutcome)
         assert cut_.key == ready.key == f"{SID}:{first.spec.utterance_index}:{language}"
         assert isinstance(ready.outcome, TranslationResult)
         assert ready.outcome.text_asr == "hello"
@@ -364,7 +364,7 @@ def test_an_overdue_job_ends_for_its_listeners() -> None:
     bench.say()
     bench.wait(LIFETIME_MS + GAP_MS)
     for language in ("fr", "de"):
-        ready = bench.others[language].only(WordsReady)
+        ready = bench.others[language].only(HeardOutcome)
         assert isinstance(ready.outcome, MissingResult)
         assert ready.outcome.reason is MissingReason.JOB_TIMEOUT
     assert len(bench.dispatcher.of(EndJob)) == 2
@@ -391,7 +391,7 @@ def test_a_full_answer_after_an_empty_one_is_sent_after_it() -> None:
     full = JobResult(job_id=NodeJobId("x"), success=True, text_asr="late", text_translated="t")
     bench.tell(ResultReplaced(cut.spec.job_id, full))
     bench.tell(ResultReplaced(cut.spec.job_id, full))
-    corrected = bench.others["fr"].only(WordsCorrected)
+    corrected = bench.others["fr"].only(HeardCorrection)
     assert corrected.outcome.text_asr == "late"
 
 
@@ -405,10 +405,10 @@ def test_what_was_empty_is_corrected_while_it_is_held_back() -> None:
         reason=MissingReason.SILENCE_DETECTED,
         created_at_ms=1,
     )
-    bench.tell(WordsReady(words_cut(2).key, missing))
+    bench.tell(HeardOutcome(words_cut(2).key, missing))
     full = words_ready(2, "at last").outcome
     assert isinstance(full, TranslationResult)
-    bench.tell(WordsCorrected(words_cut(2).key, full))
+    bench.tell(HeardCorrection(words_cut(2).key, full))
     bench.tell(words_ready(1, "first"))
     assert [text for _, text in bench.outcomes()] == ["first", "at last"]
 
@@ -452,7 +452,7 @@ def test_a_seat_that_comes_after_the_session_has_ended_is_given_back() -> None:
     bench = RoomBench()
     bench.ask(RoomCreate(client_ts=1))
     bench.tell(CloseRequested("bye", acknowledge=False))
-    bench.tell(SeatTaken(CODE, "r"))
+    bench.tell(SeatGranted(CODE, "r"))
     assert [type(message) for message in bench.room.messages] == [TakeSeat, LeaveSeat]
     assert not bench.outbox.of(RoomCreateAck)
 
@@ -495,7 +495,7 @@ def test_a_session_that_fails_leaves_and_says_what_is_missing() -> None:
     bench.enter("fr")
     bench.say()
     bench.actor.on_failure()
-    ready = bench.others["fr"].only(WordsReady)
+    ready = bench.others["fr"].only(HeardOutcome)
     assert isinstance(ready.outcome, MissingResult)
     assert ready.outcome.reason is MissingReason.PROCESSING_ERROR
     assert bench.room.messages[-1] == LeaveSeat(SID)
@@ -508,4 +508,4 @@ def test_outcomes_of_jobs_reach_listeners_while_the_speaker_has_no_socket() -> N
     [cut] = bench.say()
     bench.lose_socket()
     bench.tell(JobEnded(cut.spec.job_id, JobState.FAILED, MissingReason.NODE_LOST, None, 1, None))
-    assert isinstance(bench.others["fr"].only(WordsReady).outcome, MissingResult)
+    assert isinstance(bench.others["fr"].only(HeardOutcome).outcome, MissingResult)

@@ -5,14 +5,20 @@ from hypothesis import strategies as st
 
 from actors.session.cut import CutReason
 from actors.session.profile import SessionProfile
-from actors.session.record.saved import DeliveryOrder, SavedCut, SavedEnd, SavedSession, SavedTurn
-from actors.session.resume.audio_replay import CutReplay, Restored
+from actors.session.record.saved import (
+    CutRecord,
+    DeliveryOrder,
+    EndRecord,
+    SessionRecord,
+    TurnRecord,
+)
+from actors.session.resume.audio_replay import AudioReplay, Restored
 from actors.session.resumption import TokenMint, TokenNumber, new_token_key
 from protocol.audio import AudioFormat
 from protocol.ids import JobId, SessionId, TraceId, TurnId
 from protocol.shared import Features, Pipeline
 
-CUT = SavedCut(
+CUT = CutRecord(
     number=3,
     index=2,
     job_id=JobId("job-1"),
@@ -25,16 +31,16 @@ CUT = SavedCut(
     first_seq=4,
     last_seq=9,
 )
-SAVED = SavedSession(
+SAVED = SessionRecord(
     number=3,
     end_seq=10,
     next_index=3,
     client_indexes=(0, 2),
     audio_format=AudioFormat.OPUS,
-    turn=SavedTurn(TurnId("turn-1"), 1, 480_000),
+    turn=TurnRecord(TurnId("turn-1"), 1, 480_000),
     passed=(1,),
     late=((2, 5),),
-    ends=(SavedEnd(1, 0, "es", JobId("job-0"), "queue_full"),),
+    ends=(EndRecord(1, 0, "es", JobId("job-0"), "queue_full"),),
     closing=True,
     acknowledge=True,
     cuts=(CUT,),
@@ -42,15 +48,15 @@ SAVED = SavedSession(
 
 
 def test_a_session_reads_back_as_it_was_written() -> None:
-    assert SavedSession.of(SAVED.text([CUT.text()])) == SAVED
-    assert SavedSession.of(SavedSession(0).text([])) == SavedSession(0)
-    assert SavedSession.of("") == SavedSession(0)
+    assert SessionRecord.of(SAVED.text([CUT.text()])) == SAVED
+    assert SessionRecord.of(SessionRecord(0).text([])) == SessionRecord(0)
+    assert SessionRecord.of("") == SessionRecord(0)
 
 
 def test_what_a_later_version_added_is_passed_over() -> None:
     cut = CUT.text().replace(b"{", b'{"colour":"red",', 1)
     text = SAVED.text([cut]).replace("{", '{"mood":"good",', 1)
-    assert SavedSession.of(text) == SAVED
+    assert SessionRecord.of(text) == SAVED
 
 
 def test_a_profile_reads_back_as_it_was_written() -> None:
@@ -112,7 +118,7 @@ def test_what_was_passed_goes_out_when_it_comes() -> None:
 
 
 def test_audio_that_comes_again_is_cut_where_it_was_cut() -> None:
-    replay = CutReplay(end_seq=7)
+    replay = AudioReplay(end_seq=7)
     replay.add(1, (0, 2), wanted=True)
     replay.add(2, (4, 5), wanted=False)
     took = [replay.take(seq, bytes([seq])) for seq in range(7)]
@@ -122,7 +128,7 @@ def test_audio_that_comes_again_is_cut_where_it_was_cut() -> None:
 
 
 def test_a_cut_that_has_its_outcome_holds_no_audio() -> None:
-    replay = CutReplay(end_seq=4)
+    replay = AudioReplay(end_seq=4)
     replay.add(1, (0, 3), wanted=True)
     replay.take(0, b"abc")
     assert replay.held_bytes == 3

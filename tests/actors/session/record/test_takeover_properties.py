@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from actors.messages.job import JobDispatched, JobEnded, UtteranceCut
 from actors.messages.session import ChunkArrived, SessionOpened
-from actors.messages.takeover import NoteSession
-from actors.session.record.moved import MovedSession
+from actors.messages.takeover import RecordSession
+from actors.session.record.moved import TakenOverSession
 from actors.session.resumption import TokenMint, TokenNumber
 from protocol.ids import JobId, NodeId
 from storage.job import JobState
@@ -50,7 +50,7 @@ class Store:
         """Keep what a script would."""
         if isinstance(message, SessionOpened) and message.claim is not None:
             self.state = message.claim.session_state
-        elif isinstance(message, NoteSession):
+        elif isinstance(message, RecordSession):
             self.state = message.session_state
         elif isinstance(message, UtteranceCut) and not message.attempt:
             self.state = message.session_state
@@ -144,7 +144,7 @@ class Journey:
         assert number is not None
         last = max((seq or 0 for seq, _ in self.heard), default=0)
         claimed = self.store.claimed(100 + self.moves)
-        moved = MovedSession.of(former.profile, (mint, TokenNumber(*number)), claimed, last)
+        moved = TakenOverSession.of(former.profile, (mint, TokenNumber(*number)), claimed, last)
         self.bench = ResumeBench(moved=moved, now_ms=former.clock.now_ms)
         self.seen, self.read = 0, 0
         ack = self.bench.resume(last_delivery_seq=last, token=token)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from protocol.ids import InstanceId, SessionId
-from storage.mailbox import Mailbox
+from storage.note_stream import NoteStream
 from storage.replies import Note, NoteKind, Released
 from storage.session_replies import Claimed
 from storage.store import StorageUnavailable
@@ -15,10 +15,10 @@ from tests.support.worlds.storage_world import World
 
 
 @pytest.fixture
-def mailbox(world: World, server: str) -> Iterator[Mailbox]:
+def mailbox(world: World, server: str) -> Iterator[NoteStream]:
     """The mailbox of i1, on a connection of its own where the server is a real one."""
     executor = world.executor if server == "fakeredis" else connect(server)
-    box = Mailbox(executor, InstanceId("i1"))
+    box = NoteStream(executor, InstanceId("i1"))
     yield box
     world.run(box.close())
 
@@ -37,7 +37,7 @@ def kinds(notes: Sequence[Note | Released]) -> list[tuple[NoteKind, str]]:
     return [(note.kind, note.job.job_id) for note in notes if isinstance(note, Note)]
 
 
-def test_a_note_says_where_the_job_is(world: World, mailbox: Mailbox) -> None:
+def test_a_note_says_where_the_job_is(world: World, mailbox: NoteStream) -> None:
     give_a_slot(world)
     [note] = world.run(mailbox.read(10))
     assert isinstance(note, Note)
@@ -48,7 +48,9 @@ def test_a_note_says_where_the_job_is(world: World, mailbox: Mailbox) -> None:
     assert note.job.due_in_ms > 0
 
 
-def test_a_note_comes_once_and_is_gone_with_the_next_read(world: World, mailbox: Mailbox) -> None:
+def test_a_note_comes_once_and_is_gone_with_the_next_read(
+    world: World, mailbox: NoteStream
+) -> None:
     give_a_slot(world)
     assert len(world.run(mailbox.read(10))) == 1
     assert len(world.notes("i1")) == 1
@@ -56,14 +58,14 @@ def test_a_note_comes_once_and_is_gone_with_the_next_read(world: World, mailbox:
     assert world.notes("i1") == []
 
 
-def test_notes_come_in_their_order(world: World, mailbox: Mailbox) -> None:
+def test_notes_come_in_their_order(world: World, mailbox: NoteStream) -> None:
     give_a_slot(world)
     world.do(world.member("i2").nodes.offline("n1", world.node_epochs["n1"]))  # type: ignore[arg-type]
     read = kinds(world.run(mailbox.read(10)))
     assert read == [(NoteKind.ASSIGNED, "job-s1-1-es"), (NoteKind.NODE_LOST, "job-s1-1-es")]
 
 
-def test_a_note_says_who_has_a_session_now(world: World, mailbox: Mailbox) -> None:
+def test_a_note_says_who_has_a_session_now(world: World, mailbox: NoteStream) -> None:
     world.resumable("s")
     world.beat("i2")
     claimed = world.take_over("s", "i2")
@@ -71,7 +73,7 @@ def test_a_note_says_who_has_a_session_now(world: World, mailbox: Mailbox) -> No
     assert world.run(mailbox.read(10)) == [Released(SessionId("s"), claimed.epoch)]
 
 
-def test_a_kind_of_a_later_version_is_passed_over(world: World, mailbox: Mailbox) -> None:
+def test_a_kind_of_a_later_version_is_passed_over(world: World, mailbox: NoteStream) -> None:
     give_a_slot(world)
     world.command("XADD", "inst:i1:mbox", "*", "kind", "from_the_future", "x", "1")
     assert len(world.run(mailbox.read(10))) == 1
@@ -79,7 +81,7 @@ def test_a_kind_of_a_later_version_is_passed_over(world: World, mailbox: Mailbox
     assert world.notes("i1") == []
 
 
-def test_a_reader_waits_for_the_next_note(world: World, mailbox: Mailbox, server: str) -> None:
+def test_a_reader_waits_for_the_next_note(world: World, mailbox: NoteStream, server: str) -> None:
     if server == "fakeredis":
         return  # the imitation in this process would stand still; a real server does not
 
@@ -98,7 +100,7 @@ def test_a_reader_waits_for_the_next_note(world: World, mailbox: Mailbox, server
 
 
 def test_who_waits_is_released_when_the_mailbox_is_closed(
-    world: World, mailbox: Mailbox, server: str
+    world: World, mailbox: NoteStream, server: str
 ) -> None:
     if server == "fakeredis":
         return  # as above

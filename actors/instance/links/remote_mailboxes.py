@@ -1,4 +1,4 @@
-"""PeerElsewhere: the ways to actors of other instances, one link each, made when first needed.
+"""LinkedMailboxes: the ways to actors of other instances, one link each, made when first needed.
 
 It owns which links there are and which instances cannot be reached at the moment, and what becomes
 of messages that did not arrive: an assignment is undelivered, a result is looked up again by the
@@ -18,7 +18,7 @@ from actors.metrics import Metrics
 from actors.ports import Mailbox
 from actors.runtime.actor import tell
 from protocol.ids import InstanceId, NodeId, SessionId
-from protocol.peer import DISPATCHER, Address, Hello, Parcel, Place
+from protocol.peer import DISPATCHER, Address, Hello, LinkMessage, Place
 
 
 class PeerEdge(Protocol):
@@ -27,7 +27,7 @@ class PeerEdge(Protocol):
     def dial(self, hello: Hello, link: Mailbox) -> None:
         """Make a connection; tell the link `LinkOpened` or `LinkFailed`, later."""
 
-    def pack(self, address: Address, message: Any) -> Parcel:
+    def pack(self, address: Address, message: Any) -> LinkMessage:
         """Return a message as it crosses."""
 
 
@@ -43,8 +43,8 @@ class _Way:
         self.link.tell(Crossing(self.address, message))
 
 
-class PeerElsewhere:
-    """Implements `Elsewhere` and `LinkHome`. For the loop's thread."""
+class LinkedMailboxes:
+    """Implements `RemoteMailboxes` and `LinkHome`. For the loop's thread."""
 
     def __init__(self, directory: Directory, edge: PeerEdge, metrics: Metrics) -> None:
         self.instance_id = directory.instance_id
@@ -59,7 +59,7 @@ class PeerElsewhere:
         self._unreachable: set[InstanceId] = set()
 
     def __repr__(self) -> str:
-        return f"<PeerElsewhere links={list(self._links)} unreachable={list(self._unreachable)}>"
+        return f"<LinkedMailboxes links={list(self._links)} unreachable={list(self._unreachable)}>"
 
     @property
     def links(self) -> int:

@@ -6,7 +6,7 @@ import pytest
 
 from actors.directory import Directory
 from actors.instance.links.arrivals import Arrivals
-from actors.instance.links.elsewhere import PeerElsewhere
+from actors.instance.links.remote_mailboxes import LinkedMailboxes
 from actors.instance.links.window import UnderWay
 from actors.lease import Lease
 from actors.messages.job import (
@@ -22,7 +22,7 @@ from actors.metrics import NullMetrics
 from actors.ports import Mailbox
 from protocol.ids import InstanceId, JobId, NodeId, NodeJobId, SessionId
 from protocol.node_inbound import JobResult
-from protocol.peer import DISPATCHER, Address, Hello, Parcel, Place
+from protocol.peer import DISPATCHER, Address, Hello, LinkMessage, Place
 from tests.support.crossing import SPEC, WORK
 from tests.support.worlds.recording import RecordingRef
 
@@ -41,7 +41,7 @@ class NoEdge:
     def dial(self, hello: Hello, link: Mailbox) -> None:
         raise AssertionError((hello, link))
 
-    def pack(self, address: Address, message: Any) -> Parcel:
+    def pack(self, address: Address, message: Any) -> LinkMessage:
         raise AssertionError((address, message))
 
 
@@ -64,7 +64,7 @@ class Bench:
         self.dispatcher, self.link = RecordingRef("dispatcher"), RecordingRef("link")
         self.directory.dispatcher = self.dispatcher
         self.metrics = CountingDrops()
-        self.elsewhere = PeerElsewhere(self.directory, NoEdge(), self.metrics)
+        self.elsewhere = LinkedMailboxes(self.directory, NoEdge(), self.metrics)
         self.directory.elsewhere = self.elsewhere
         self.started: list[InstanceId] = []
         self.elsewhere.start_link = self.start

@@ -23,7 +23,7 @@ _WAIT_MS = 2000
 """Well below the connection's patience of 5 s."""
 
 
-class Mailbox:
+class NoteStream:
     """The notes for one instance, each handed out once and removed with the next read."""
 
     def __init__(
