@@ -1,6 +1,7 @@
 # make demo   hear it work: scheduler, node and client on recorded speech
 # make test   everything that must hold: style, types, tests
 # make soak   faults under load for MINUTES=10; SEED=n plays a run again
+# make hops   how many calls and files lie between two sockets
 # make lint   style and types alone
 # make clean  remove what these made
 #
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 MINUTES ?= 10
 
-.PHONY: demo test soak lint check clean packages test-packages
+.PHONY: demo test soak hops lint check clean packages test-packages
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/demo-installed
@@ -22,6 +23,9 @@ test: lint
 
 soak: $(VENV)/test-installed
 	$(BIN)/python -m tests.chaos.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+hops: $(VENV)/test-installed
+	$(BIN)/python -m tests.hops 2>/dev/null
 
 lint: $(VENV)/test-installed
 	$(BIN)/ruff check .
