@@ -14,6 +14,7 @@ import statistics
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -61,7 +62,7 @@ class Trip:
     def changes(self) -> int:
         """How often the next call is in another file."""
         files = [file for file, _ in self.calls]
-        return sum(one != other for one, other in zip(files, files[1:], strict=False))
+        return sum(one != other for one, other in pairwise(files))
 
 
 async def measure(rounds: int) -> dict[str, list[Trip]]:
@@ -122,7 +123,7 @@ def _walk(trips: list[Trip]) -> list[str]:
     median = statistics.median_low(len(trip.calls) for trip in trips)
     trip = next(trip for trip in trips if len(trip.calls) == median)
     counts = Counter(trip.calls)
-    return [f"{counts[call]:>4} × {call[0]}: {call[1]}" for call in dict.fromkeys(trip.calls)]
+    return [f"{counts[call]:>4}  {call[0]}: {call[1]}" for call in dict.fromkeys(trip.calls)]
 
 
 def main(argv: Sequence[str]) -> int:
