@@ -28,6 +28,8 @@ class JobStep(StrEnum):
     RUNNING = "running"
 
 
+Slot = tuple[str, str, str]
+"""What takes one place at a node: a turn of a session in one language."""
 FINAL_STATES = frozenset({JobState.DONE, JobState.EMPTY, JobState.FAILED, JobState.CANCELLED})
 
 
@@ -66,6 +68,11 @@ class JobSpec:
     cut: int = 0
     """Number of the cut in its session, from 1; 0 where nobody can resume the session; below 0 for
     what only others hear."""
+
+    @property
+    def slot(self) -> Slot:
+        """What it takes at a node, together with the other segments of its turn."""
+        return (self.session_id, self.turn_id, self.language)
 
 
 @dataclass(frozen=True, slots=True)

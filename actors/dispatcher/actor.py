@@ -20,6 +20,7 @@ from actors.dispatcher.ledger import Ledger
 from actors.dispatcher.step import Step
 from actors.dispatcher.succession import DispatcherHandover, Steps
 from actors.messages.job import (
+    AudioSupplied,
     EndJob,
     JobAbandoned,
     JobAccepted,
@@ -158,10 +159,12 @@ class DispatcherActor(LoopActor):
         if self._ledger.enter(first=first) and self._later_at_ms is None:
             self._later_at_ms = self.now_ms() + _RETRY_MS
 
-    def _plan(self, message: Any, now_ms: float) -> Sequence[Step]:
+    def _plan(self, message: Any, now_ms: float) -> Sequence[Step]:  # noqa: C901 - a table of contents
         match message:
             case UtteranceCut():
                 return self._jobs.cut(message, now_ms)
+            case AudioSupplied():
+                return self._jobs.assigner.audio_supplied(message)
             case ResultArrived():
                 return self._jobs.result(message)
             case JobAccepted():

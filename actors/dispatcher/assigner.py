@@ -16,7 +16,7 @@ from actors.directory import Directory
 from actors.dispatcher.job_ends import JobEnds
 from actors.dispatcher.open_jobs import OpenJob
 from actors.dispatcher.step import Step
-from actors.messages.job import AssignJob, JobDispatched, UtteranceCut, UtteranceWanted
+from actors.messages.job import AssignJob, AudioSupplied, JobDispatched, UtteranceWanted
 from actors.runtime.actor import tell
 from protocol.errors import MissingReason
 from protocol.ids import NodeId, SessionId
@@ -35,7 +35,7 @@ class Assigner:
     """Hands jobs with their audio to nodes, each session's in the order of its words.
 
     Life of a job here: `send` when its place is known; if the audio is not at hand, `want`, then
-    `audio_came`. `forget` when the session is over.
+    `audio_supplied`. `forget` when the session is over.
     """
 
     def __init__(self, ends: JobEnds, directory: Directory, max_attempts: int) -> None:
@@ -81,9 +81,9 @@ class Assigner:
             return ()
         return self._ends.end(job, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
 
-    def audio_came(self, message: UtteranceCut) -> Sequence[Step]:
+    def audio_supplied(self, message: AudioSupplied) -> Sequence[Step]:
         """Go on with a job whose audio was asked for."""
-        job = self._open.get(message.spec.job_id)
+        job = self._open.get(message.job_id)
         if job is None or job.attempt != message.attempt or job.node_id is None:
             return ()  # moved on or ended while the audio was on its way
         job.awaits_audio = False

@@ -102,9 +102,7 @@ class JobDriver:
     # ---- from a cut to a node ---------------------------------------------------------------
 
     def cut(self, message: UtteranceCut, now_ms: float) -> Sequence[Step]:
-        """An utterance wants a node, or brings the audio that a node waits for."""
-        if message.attempt:
-            return self.assigner.audio_came(message)
+        """An utterance wants a node."""
         spec = message.spec
         if self.ends.has_ended(spec.job_id):
             return ()  # its session told it again before it heard

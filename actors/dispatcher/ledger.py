@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from actors.dispatcher.step import JobFault, Step
 from actors.messages.job import (
+    AudioSupplied,
     EndJob,
     JobAbandoned,
     JobAccepted,
@@ -159,7 +160,14 @@ def job_of(message: Any) -> JobId | None:
     match message:
         case UtteranceCut():
             return message.spec.job_id
-        case ResultArrived() | JobAccepted() | JobUndelivered() | EndJob() | JobAbandoned():
+        case (
+            ResultArrived()
+            | AudioSupplied()
+            | JobAccepted()
+            | JobUndelivered()
+            | EndJob()
+            | JobAbandoned()
+        ):
             return message.job_id
         case _:
             return None

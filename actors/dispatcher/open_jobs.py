@@ -8,7 +8,7 @@ from actors.ports import Mailbox
 from actors.verdict import Verdict
 from protocol.ids import NO_INSTANCE, InstanceId, JobId, NodeId, SessionId
 from storage.cells import FIRST, Cell
-from storage.job import JobSpec
+from storage.job import JobSpec, Slot
 
 
 @dataclass(slots=True)
@@ -61,11 +61,6 @@ class OpenJob:
         """The job's id."""
         return self.spec.job_id
 
-    @property
-    def slot(self) -> tuple[str, str, str]:
-        """What takes one place at a node: a turn of a session in one language."""
-        return (self.spec.session_id, self.spec.turn_id, self.spec.language)
-
 
 class OpenJobs:
     """The open jobs by id, and by slot in order of their segments.
@@ -75,7 +70,7 @@ class OpenJobs:
 
     def __init__(self) -> None:
         self._by_id: dict[JobId, OpenJob] = {}
-        self._by_slot: dict[tuple[str, str, str], list[JobId]] = {}
+        self._by_slot: dict[Slot, list[JobId]] = {}
         self._awaiting: dict[SessionId, list[OpenJob]] = {}
 
     def __len__(self) -> int:
@@ -90,7 +85,7 @@ class OpenJobs:
     @property
     def open_slots(self) -> int:
         """How many slots at nodes these jobs take."""
-        return len({job.slot for job in self if job.node_id is not None})
+        return len({job.spec.slot for job in self if job.node_id is not None})
 
     def at_node(self, node_id: NodeId) -> frozenset[JobId]:
         """Return the jobs that stand at a node; looks at all of them."""
@@ -107,7 +102,7 @@ class OpenJobs:
         if known is not None:
             return known
         self._by_id[job_id] = job
-        self._by_slot.setdefault(job.slot, []).append(job_id)
+        self._by_slot.setdefault(job.spec.slot, []).append(job_id)
         return job
 
     def adopt(self, jobs: "OpenJobs") -> None:
@@ -119,10 +114,10 @@ class OpenJobs:
         """Forget the job; None when it was not open."""
         job = self._by_id.pop(job_id, None)
         if job is not None:
-            in_slot = self._by_slot[job.slot]
+            in_slot = self._by_slot[job.spec.slot]
             in_slot.remove(job_id)
             if not in_slot:
-                del self._by_slot[job.slot]
+                del self._by_slot[job.spec.slot]
             job.awaits_audio = False
             self._tidy(job.spec.session_id)
         return job
@@ -193,5 +188,5 @@ class OpenJobs:
 
     def in_slot(self, job: OpenJob) -> list[OpenJob]:
         """Return all open jobs of the job's slot, itself included, in order of their segments."""
-        jobs = [self._by_id[job_id] for job_id in self._by_slot.get(job.slot, ())]
+        jobs = [self._by_id[job_id] for job_id in self._by_slot.get(job.spec.slot, ())]
         return sorted(jobs, key=lambda other: other.spec.turn_part) if len(jobs) > 1 else jobs

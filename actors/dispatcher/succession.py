@@ -92,6 +92,4 @@ def _judged(fault: Fault, steps: Steps) -> Sequence[Any]:
 
 def _is_told_again(message: Any) -> bool:
     """Return whether living sessions tell the successor this themselves, in better order."""
-    return isinstance(message, SessionOpened) or (
-        isinstance(message, UtteranceCut) and not message.attempt
-    )
+    return isinstance(message, SessionOpened | UtteranceCut)

@@ -44,15 +44,23 @@ class Work:
 
 @value
 class UtteranceCut:
-    """An utterance wants a node: for the first time, or again with the audio asked for."""
+    """An utterance wants a node."""
 
     session: Mailbox
     spec: JobSpec
     work: Work
     audio: bytes
+    session_state: str = ""  # for another instance, see `SessionRecord`
+
+
+@value
+class AudioSupplied:
+    """The audio that `UtteranceWanted` asked for."""
+
+    job_id: JobId
     attempt: int
-    """0 when it is new; else the attempt for which `UtteranceWanted` asked."""
-    session_state: str = ""  # with a new one: for another instance, see `SessionRecord`
+    """The one for which it was asked for."""
+    audio: bytes
 
 
 @value

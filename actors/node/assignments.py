@@ -25,7 +25,7 @@ from actors.messages.job import (
     WithdrawJob,
 )
 from actors.messages.node import SlotsListed, SlotsWanted
-from actors.node.held_jobs import Held, HeldJobs, slot_of
+from actors.node.held_jobs import Held, HeldJobs
 from actors.node.job_names import job_assign, job_of, node_job_id
 from actors.ports import Mailbox
 from actors.runtime.actor import tell
@@ -219,7 +219,7 @@ class Assignments:
 
     def _has_room_for(self, message: AssignJob) -> bool:
         held = self._held
-        return held.slots < self.max_jobs or not held.takes_a_slot(slot_of(message.spec))
+        return held.slots < self.max_jobs or not held.takes_a_slot(message.spec.slot)
 
     def _wait_for_room(self, message: AssignJob) -> None:
         """The slot is free in the store, so something here was given up: the store says what."""
@@ -255,4 +255,4 @@ def _known_as(message: AssignJob | KeepJob) -> NodeJobId:
 def _held(message: AssignJob | KeepJob, session: Mailbox | None) -> Held:
     may_go_on = message.spec.turn_continues and message.work.pipeline.use_nmt
     spec = message.spec
-    return Held(spec.job_id, message.attempt, session, message.owner, slot_of(spec), may_go_on)
+    return Held(spec.job_id, message.attempt, session, message.owner, spec.slot, may_go_on)

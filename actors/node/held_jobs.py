@@ -10,18 +10,11 @@ from dataclasses import replace
 from actors.ports import Mailbox
 from protocol.ids import InstanceId, JobId, NodeJobId
 from protocol.value import value
-from storage.job import JobSpec
+from storage.job import Slot
 
 _PAST_KEPT = 64
 """Ids a node has used up that are remembered: none is sent twice, and an empty result may be
 followed by a full one."""
-
-Slot = tuple[str, str, str]
-
-
-def slot_of(spec: JobSpec) -> Slot:
-    """Return what takes one place at a node: a turn of a session in one language."""
-    return (spec.session_id, spec.turn_id, spec.language)
 
 
 @value

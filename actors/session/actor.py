@@ -279,7 +279,7 @@ class SessionActor(Ending):
     def _on_dispatcher_restarted(self) -> None:
         self._open_in_store()
         for utterance in self._uplink.open:
-            self._tell_cut(utterance, attempt=0)
+            self._tell_cut(utterance)
 
     def _on_close_requested(self, message: CloseRequested) -> None:
         """Cut what was said so far and wait for what is open, not for ever."""

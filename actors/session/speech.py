@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from loguru import logger
 
 from actors.messages.job import (
+    AudioSupplied,
     EndJob,
     JobDispatched,
     JobEnded,
@@ -132,14 +133,18 @@ class Speech(LoopActor):
             if self._uplink.is_over_bound:
                 self._end(utterance, JobState.FAILED, MissingReason.QUEUE_FULL)
             else:
-                self._tell_cut(utterance, attempt=0)
+                self._tell_cut(utterance)
 
-    def _tell_cut(self, utterance: Utterance, attempt: int) -> None:
-        audio = utterance.audio or b""
-        state = "" if attempt else self._state_with(utterance)
+    def _tell_cut(self, utterance: Utterance) -> None:
+        spec, work, audio = utterance.spec, utterance.work, utterance.audio or b""
         self._setup.directory.dispatcher.tell(
-            UtteranceCut(self.actor_ref, utterance.spec, utterance.work, audio, attempt, state)
+            UtteranceCut(self.actor_ref, spec, work, audio, self._state_with(utterance))
         )
+
+    def _supply(self, utterance: Utterance, attempt: int) -> None:
+        """Give the audio again that an attempt asks for."""
+        audio = AudioSupplied(utterance.spec.job_id, attempt, utterance.audio or b"")
+        self._setup.directory.dispatcher.tell(audio)
 
     def _state_with(self, utterance: Utterance) -> str:  # noqa: ARG002 - for who remembers
         """Return what the store keeps with a cut for another instance."""
@@ -181,7 +186,7 @@ class Speech(LoopActor):
         elif utterance.audio is None:
             end = EndJob(message.job_id, JobState.FAILED, MissingReason.NODE_LOST)
         else:
-            self._tell_cut(utterance, message.attempt)
+            self._supply(utterance, message.attempt)
             return
         self._setup.directory.dispatcher.tell(end)
 

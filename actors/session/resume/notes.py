@@ -285,8 +285,8 @@ class Notes(Speech):
         """What was cut elsewhere is whole again: a node waits for it, or it never was a job."""
         for utterance in self._uplink.take_filled():
             if utterance.wanted_attempt is not None:
-                self._tell_cut(utterance, utterance.wanted_attempt)
+                self._supply(utterance, utterance.wanted_attempt)
                 utterance.wanted_attempt = None
             elif not utterance.has_job:
                 utterance.has_job = True
-                self._tell_cut(utterance, attempt=0)
+                self._tell_cut(utterance)

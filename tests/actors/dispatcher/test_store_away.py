@@ -395,7 +395,7 @@ def test_audio_that_was_let_go_of_is_not_sent_as_nothing(bench: DispatchBench) -
     session, node = bench.session(), bench.node(slots=2)
     gone, known = bench.cut(index=0), bench.cut(index=1)
     bench.tell(known)
-    mute = [type(gone)(session, cut.spec, cut.work, b"", 0) for cut in (gone, known)]
+    mute = [type(gone)(session, cut.spec, cut.work, b"") for cut in (gone, known)]
     restart(bench, *mute)
     assert bench.ends_of() == [(0, FAILED, "node_lost")]
     assert [told.audio for told in node.of(AssignJob)] == [known.audio]

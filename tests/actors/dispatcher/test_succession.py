@@ -11,6 +11,7 @@ from actors.dispatcher.job_ends import JobEnds
 from actors.dispatcher.nodes import Nodes
 from actors.messages.job import (
     AssignJob,
+    AudioSupplied,
     EndJob,
     JobAccepted,
     JobEnded,
@@ -159,9 +160,7 @@ def test_audio_that_was_asked_for_arrives(scene: Scene, position: str) -> None:
     scene.session.answers = False
     bench.tell(JobUndelivered(scene.good.spec.job_id, 1, NodeId("n")))
     wish = scene.session.only(UtteranceWanted)
-    audio = type(scene.good)(
-        scene.session, scene.good.spec, scene.good.work, b"audio", wish.attempt
-    )
+    audio = AudioSupplied(wish.job_id, wish.attempt, b"audio")
     where(scene, audio, position)
     assert other.of(AssignJob)[0].audio == b"audio"
 

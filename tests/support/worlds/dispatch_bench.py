@@ -21,6 +21,7 @@ from actors.dispatcher.succession import Steps, inherit
 from actors.dispatcher.takeover import Takeover
 from actors.messages.job import (
     AssignJob,
+    AudioSupplied,
     JobEnded,
     ResultArrived,
     UtteranceCut,
@@ -256,7 +257,7 @@ class DispatchBench:
             turn_id=TurnId(spec.turn_id),
         )
         ref = self.sessions[session]
-        cut = UtteranceCut(ref, spec, work, spec.job_id.encode(), 0)
+        cut = UtteranceCut(ref, spec, work, spec.job_id.encode())
         ref.cuts[spec.job_id] = cut
         return cut
 
@@ -305,10 +306,12 @@ class DispatchBench:
         return self.world.job(cut.spec.job_id).state
 
 
-def _wanted(session: DyingRef) -> list[UtteranceCut]:
+def _wanted(session: DyingRef) -> list[AudioSupplied]:
     """Take the wishes for audio that a session has not answered."""
     if not session.answers or session.is_dead:
         return []
     wishes = session.of(UtteranceWanted)
     session.messages = [one for one in session.messages if not isinstance(one, UtteranceWanted)]
-    return [replace(session.cuts[wish.job_id], attempt=wish.attempt) for wish in wishes]
+    return [
+        AudioSupplied(wish.job_id, wish.attempt, session.cuts[wish.job_id].audio) for wish in wishes
+    ]

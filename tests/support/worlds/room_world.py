@@ -250,7 +250,7 @@ class RoomWorld:
                     )
                     kept.outcomes.append(told)
                 life.inbox.append(SessionRecorded(message.end_seq, message.serial))
-            case UtteranceCut(attempt=0):
+            case UtteranceCut():
                 kept.state = message.session_state
                 kept.jobs[message.spec.job_id] = message
                 life.inbox.append(JobDispatched(message.spec.job_id, 1, NodeId("n")))

@@ -52,7 +52,7 @@ class Store:
             self.state = message.claim.session_state
         elif isinstance(message, RecordSession):
             self.state = message.session_state
-        elif isinstance(message, UtteranceCut) and not message.attempt:
+        elif isinstance(message, UtteranceCut):
             self.state = message.session_state
             self.jobs[message.spec.job_id] = message
 
@@ -99,8 +99,6 @@ class Journey:
 
     def dispatched(self, cut: UtteranceCut) -> None:
         index = cut.spec.utterance_index
-        if cut.attempt:
-            return
         assert index not in self.spoken, "an utterance was dispatched twice"
         self.spoken[index] = cut.audio
         self.open.append(cut)
