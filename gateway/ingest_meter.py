@@ -1,8 +1,7 @@
 """How much audio one socket has sent, against what it may. It must not wait or stop anything."""
 
 from actors.admission import AdmissionOptions
-from actors.session.uplink.audio_framing import framed_ticks
-from protocol.audio import TICKS_PER_MS, AudioFormat, pcm_ticks
+from protocol.audio import TICKS_PER_MS, AudioFormat, framed_ticks, pcm_ticks
 
 DEFAULT_RATE_HZ = 16_000
 REPLAY_LULL_MS = 2_000.0
@@ -10,10 +9,11 @@ REPLAY_LULL_MS = 2_000.0
 
 
 class IngestMeter:
-    """The length of each chunk, exactly (1.7 µs for 13 opus packets), taken from a token bucket.
+    """The length of each chunk, exactly, taken from a token bucket.
 
-    A format that was not declared is told from the framing of each chunk by itself: what the
-    session makes of it does not matter here.
+    A chunk that may be opus is measured here, once: its session is told the result. A format that
+    was not declared is told from the framing of each chunk by itself: what the session makes of it
+    does not matter here.
     """
 
     __slots__ = ("_bucket", "_exempt_bytes", "_exempt_until_ms", "_may_be_opus", "_rate_hz")
@@ -38,7 +38,11 @@ class IngestMeter:
         """Let a client that came back send again what was lost: so much, until it has a lull."""
         self._exempt_bytes = max_bytes
 
-    def take(self, audio: bytes, now_ms: float) -> float:
+    def opus_ticks(self, audio: bytes) -> int | None:
+        """Return what `ChunkArrived` says of a chunk; None where PCM was declared."""
+        return framed_ticks(audio) if self._may_be_opus else None
+
+    def take(self, audio: bytes, opus_ticks: int | None, now_ms: float) -> float:
         """Count a piece of audio; return the ms to wait before reading on (0: none)."""
         if self._exempt_bytes > 0:
             if now_ms < self._exempt_until_ms:
@@ -46,9 +50,7 @@ class IngestMeter:
                 self._exempt_until_ms = now_ms + REPLAY_LULL_MS
                 return 0.0
             self._exempt_bytes = 0
-        ticks = framed_ticks(audio) if self._may_be_opus else 0
-        if not ticks:
-            ticks = pcm_ticks(len(audio), self._rate_hz)
+        ticks = opus_ticks or pcm_ticks(len(audio), self._rate_hz)
         return self._bucket.take(ticks / TICKS_PER_MS, now_ms)
 
 

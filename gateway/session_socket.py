@@ -158,11 +158,8 @@ class SessionSocket:
             self._on_bad(error)
             return
         self._bad_in_a_row = 0
-        if isinstance(frame, AudioFrame):
-            chunk = ChunkArrived(frame.audio, frame.seq, frame.is_final)
-            self._take_chunk(frame.session_id, chunk)
-        elif isinstance(frame, FinalFrame):
-            self._take_chunk(frame.session_id, ChunkArrived(b"", frame.seq, is_final=True))
+        if isinstance(frame, AudioFrame | FinalFrame):
+            self._on_frame(frame)
 
     def connection_lost(self) -> None:
         """Detach the session."""
@@ -277,21 +274,30 @@ class SessionSocket:
     # ---- what a session is told -------------------------------------------------------------
 
     def _on_chunk(self, message: AudioChunk) -> None:
-        chunk = ChunkArrived(
-            message.payload, message.seq, message.is_final, message.client_timestamp_ms
-        )
-        self._take_chunk(message.session_id, chunk)
+        if self._names_own(message.session_id):
+            audio, at_ms = message.payload, message.client_timestamp_ms
+            ticks = self._ticks(audio)
+            self._take_chunk(ChunkArrived(audio, message.seq, message.is_final, at_ms, ticks))
 
-    def _take_chunk(self, session_id: SessionId, chunk: ChunkArrived) -> None:
-        if self._names_own(session_id):
-            self._tell(chunk)
-            if chunk.audio:
-                self._count_audio(chunk.audio)
+    def _on_frame(self, frame: AudioFrame | FinalFrame) -> None:
+        if self._names_own(frame.session_id):
+            audio = frame.audio if isinstance(frame, AudioFrame) else b""
+            is_final = isinstance(frame, FinalFrame) or frame.is_final
+            self._take_chunk(ChunkArrived(audio, frame.seq, is_final, None, self._ticks(audio)))
+
+    def _ticks(self, audio: bytes) -> int | None:
+        """Measure a chunk, once for its session and the meter."""
+        return self._meter.opus_ticks(audio) if audio and self._meter is not None else None
+
+    def _take_chunk(self, chunk: ChunkArrived) -> None:
+        self._tell(chunk)
+        if chunk.audio:
+            self._count_audio(chunk.audio, chunk.opus_ticks)
 
     def _on_utterance(self, message: Utterance) -> None:
         if self._names_own(message.session_id):
             self._tell(UtteranceArrived(message))
-            self._count_audio(message.audio)
+            self._count_audio(message.audio, self._ticks(message.audio))
 
     def _on_heartbeat(self, message: ClientHeartbeat) -> None:
         if self._names_own(message.session_id):
@@ -329,12 +335,12 @@ class SessionSocket:
             self._leave()
             self._refuse("the session has ended: send session_init")
 
-    def _count_audio(self, audio: bytes) -> None:
+    def _count_audio(self, audio: bytes, opus_ticks: int | None) -> None:
         """Read on only when the audio so far is paid for by time."""
         if self._meter is None:
             return
         now_ms = self._context.now_ms()
-        wait_ms = self._meter.take(audio, now_ms)
+        wait_ms = self._meter.take(audio, opus_ticks, now_ms)
         if wait_ms <= 0:
             return
         self._reader.rest(wait_ms)

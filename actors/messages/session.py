@@ -18,6 +18,8 @@ class ChunkArrived:
     seq: int
     is_final: bool
     client_timestamp_ms: int | None = None
+    opus_ticks: int | None = None
+    """Its length in 1/48000 s if it is framed opus, 0 if it is not; None where nobody looked."""
 
 
 @value

@@ -24,6 +24,7 @@ from tests.support.gateway import LOOPS, House, chunk, refused, run_gateway, ses
 from tests.support.peers.raw_peer import BINARY
 
 AUDIO = b"\x02\x00\x48\x01"
+TICKS = 960
 SID = SessionId("s-1")
 
 
@@ -77,7 +78,7 @@ def test_each_message_is_told_to_the_session(loop: str) -> None:
         peer, actor = await house.session()
         payload = base64.b64encode(AUDIO).decode()
         peer.say(chunk("s-1", 3, payload, client_timestamp_ms=77))
-        assert await actor.next() == ChunkArrived(AUDIO, 3, False, 77)
+        assert await actor.next() == ChunkArrived(AUDIO, 3, False, 77, opus_ticks=TICKS)
         peer.say(chunk("s-1", 4, is_final=True))
         assert await actor.next() == ChunkArrived(b"", 4, is_final=True)
         peer.say(utterance())
@@ -106,8 +107,8 @@ def test_binary_frames_are_chunks() -> None:
         ):
             peer.frame(encode_frame(frame), BINARY)
         assert await actor.count(3) == [
-            ChunkArrived(AUDIO, 1, is_final=False),
-            ChunkArrived(AUDIO, 2, is_final=True),
+            ChunkArrived(AUDIO, 1, is_final=False, opus_ticks=TICKS),
+            ChunkArrived(AUDIO, 2, is_final=True, opus_ticks=TICKS),
             ChunkArrived(b"", 3, is_final=True),
         ]
 

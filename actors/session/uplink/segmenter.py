@@ -22,7 +22,7 @@ from typing import Final
 
 from actors.session.cut import Cut, CutReason
 from actors.session.options import SegmenterOptions
-from actors.session.uplink.audio_framing import AudioFraming, measure
+from actors.session.uplink.audio_framing import AudioFraming
 from actors.session.uplink.pause_clock import PauseClock
 from actors.session.uplink.segment import Segment, Turn
 from protocol.audio import (
@@ -30,6 +30,7 @@ from protocol.audio import (
     AudioFormat,
     audio_ticks,
     is_silent,
+    measure,
     pcm_ticks,
     silence,
     ticks_to_ms,
@@ -138,9 +139,18 @@ class Segmenter:
         self._framing.declare(audio_format, sample_rate_hz)
 
     def chunk(
-        self, audio: bytes, *, seq: int, is_final: bool, now_ms: float, is_late: bool = False
+        self,
+        audio: bytes,
+        *,
+        seq: int,
+        is_final: bool,
+        now_ms: float,
+        is_late: bool = False,
+        opus_ticks: int | None = None,
     ) -> list[Cut]:
         """Add a piece of audio (or none), or end the utterance, or both; return what was cut.
+
+        `opus_ticks`: as in `ChunkArrived`.
 
         `is_late`: it was said some time ago, so that it came within a hangover means nothing.
 
@@ -149,7 +159,10 @@ class Segmenter:
         """
         if audio:
             framing = self._framing
-            ticks = framing.measure(audio) if framing.is_settled else self._weigh(audio)
+            if framing.is_settled:
+                ticks = framing.measure(audio, opus_ticks)
+            else:
+                ticks = self._weigh(audio, opus_ticks)
         elif is_final:
             ticks = 0
         else:
@@ -250,15 +263,15 @@ class Segmenter:
         if self._turn is not None and self._turn.turn_id == turn_id:
             self._turn.close(turn_part)
 
-    def _weigh(self, audio: bytes) -> int:
+    def _weigh(self, audio: bytes, opus_ticks: int | None) -> int:
         """Measure a chunk of a session whose format is not settled, and perhaps settle it."""
         framing, segment = self._framing, self._segment
-        if framing.weigh(audio):
+        if framing.weigh(audio, opus_ticks):
             if framing.audio_format is AudioFormat.PCM16:
                 segment.ticks = pcm_ticks(segment.held_bytes, framing.sample_rate_hz)
             else:
                 segment.drop_audio()  # taken for PCM, it was an opus chunk with broken framing
-        return framing.measure(audio)
+        return framing.measure(audio, opus_ticks)
 
     def _rearm(self, now_ms: float) -> None:
         """Let the pause clock say what is due next, unless a cut waits or is due already."""

@@ -16,10 +16,9 @@ from actors.session.job_spec import Numbers, spec_of, work_of
 from actors.session.options import UplinkOptions
 from actors.session.profile import Request, SessionProfile, asked_by, in_language
 from actors.session.resume.uplink import UplinkRestore
-from actors.session.uplink.audio_framing import measure
 from actors.session.uplink.indexes import IndexUse, Repeated
 from actors.session.utterances import Utterance
-from protocol.audio import AudioFormat, opus_ticks, pcm_ticks, ticks_to_ms
+from protocol.audio import AudioFormat, measure, opus_ticks, pcm_ticks, ticks_to_ms
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.ids import JobId, new_job_id, request_id
 from protocol.session_inbound import Utterance as UtteranceMessage
@@ -82,7 +81,7 @@ class Uplink(UplinkRestore):
             return []
         if message.client_timestamp_ms is not None:
             self._uplink_ms = max(0, wall_ms - message.client_timestamp_ms)
-        return self._chunk(message.audio, message.seq, now_ms, is_final=message.is_final)
+        return self._chunk(message, now_ms)
 
     def whole(self, message: UtteranceArrived, now_ms: float) -> list[Utterance] | Repeated:
         """Take a whole utterance, or a tiny one that is a chunk of a stream.
@@ -175,24 +174,33 @@ class Uplink(UplinkRestore):
         self._held.count(-self._accounted_open)
         self._accounted_bytes = self._accounted_open = 0
 
-    def _chunk(self, audio: bytes, seq: int, now_ms: float, *, is_final: bool) -> list[Utterance]:
-        segmenter = self._segmenter
+    def _chunk(self, message: ChunkArrived, now_ms: float) -> list[Utterance]:
+        segmenter, audio = self._segmenter, message.audio
         due_ms = segmenter.deadline_ms
         if due_ms is not None and due_ms < now_ms <= due_ms + _SAME_TURN_MS:
             segmenter.excuse_pause(now_ms, _LOOK_AGAIN_MS)
         is_late = False
         if self.progress is not None and audio:
             is_late = self.progress.is_late(segmenter.heard_ms, now_ms)
-        cuts = segmenter.chunk(audio, seq=seq, is_final=is_final, now_ms=now_ms, is_late=is_late)
+        cuts = segmenter.chunk(
+            audio,
+            seq=message.seq,
+            is_final=message.is_final,
+            now_ms=now_ms,
+            is_late=is_late,
+            opus_ticks=message.opus_ticks,
+        )
         return self._utterances(cuts, now_ms)
 
     def _tiny(self, said: UtteranceMessage, now_ms: float) -> list[Utterance]:
         """Take a tiny utterance as a chunk; its index is no `seq`, so it stands with the last."""
         if self.progress is None:
-            return self._chunk(said.audio, said.utterance_index, now_ms, is_final=False)
+            return self._chunk(
+                ChunkArrived(said.audio, said.utterance_index, is_final=False), now_ms
+            )
         if not self.progress.take_tiny(said.utterance_index):
             return []
-        return self._chunk(said.audio, self.progress.last_seq, now_ms, is_final=False)
+        return self._chunk(ChunkArrived(said.audio, self.progress.last_seq, is_final=False), now_ms)
 
     def _is_tiny(self, said: UtteranceMessage) -> bool:
         if said.manual_cut or self._profile.is_gateway:

@@ -193,6 +193,6 @@ def test_a_binary_frame_of_the_longest_size_arrives(loop: str) -> None:
         head = bytes([1, 3]) + bytes(8) + b"\x00\x00" + b"s-1"
         audio = bytes(SMALL.session_max_message_bytes - len(head))
         peer.frame(head + audio, BINARY)
-        assert await actor.next() == ChunkArrived(audio, 0, is_final=False)
+        assert await actor.next() == ChunkArrived(audio, 0, is_final=False, opus_ticks=0)
 
     run_gateway(scenario, loop=loop, options=SMALL)

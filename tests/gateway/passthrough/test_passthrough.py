@@ -156,7 +156,7 @@ async def test_words_and_frames_arrive_as_they_were_said(two: Two) -> None:
     assert isinstance(said, UtteranceArrived)
     assert (said.message.audio, said.message.tgt_lang) == (bytes(range(256)) * 100, "es")
     peer.frame(bytes((1, 3)) + bytes(4) + bytes(4) + b"\x01\x00" + NAME.encode() + b"abcd", 2)
-    assert await actor.next() == ChunkArrived(b"abcd", 0, is_final=True)
+    assert await actor.next() == ChunkArrived(b"abcd", 0, is_final=True, opus_ticks=0)
     peer.say(chunk(NAME, 7, audio))
     assert (await actor.next()).seq == 7
 

@@ -30,15 +30,15 @@ def meter() -> IngestMeter:
 def test_a_replay_is_not_measured_up_to_its_bound() -> None:
     replay = meter()
     replay.exempt(3 * len(SECOND))
-    assert [replay.take(SECOND, now_ms=0) for _ in range(5)] == [0, 0, 0, 0, 1000]
+    assert [replay.take(SECOND, 0, now_ms=0) for _ in range(5)] == [0, 0, 0, 0, 1000]
 
 
 def test_a_replay_is_over_when_nothing_comes_for_a_while() -> None:
     replay = meter()
     replay.exempt(100 * len(SECOND))
-    assert replay.take(SECOND, now_ms=0) == 0
-    assert replay.take(2 * SECOND, now_ms=REPLAY_LULL_MS - 1) == 0
-    assert replay.take(2 * SECOND, now_ms=2 * REPLAY_LULL_MS) == 1000
+    assert replay.take(SECOND, 0, now_ms=0) == 0
+    assert replay.take(2 * SECOND, 0, now_ms=REPLAY_LULL_MS - 1) == 0
+    assert replay.take(2 * SECOND, 0, now_ms=2 * REPLAY_LULL_MS) == 1000
 
 
 class FakeConnection:

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.session.uplink.audio_framing import framed_ticks
+from actors.session.uplink.audio_framing import AudioFraming
 from actors.session.uplink.segmenter import CutReason
-from protocol.audio import AudioFormat, is_opus_framed, join_packets, opus_ticks
+from protocol.audio import AudioFormat, framed_ticks, join_packets
 from protocol.errors import ErrorCode, ProtocolError
 from tests.support.peers.speaker import SPEECH, Speaker, opus, pcm, reasons
 
@@ -107,10 +107,26 @@ class TestFormat:
         assert (cut.audio_format, cut.audio) == (AudioFormat.OPUS, SPEECH * 2)
 
 
-@given(st.lists(st.binary(min_size=1, max_size=300), max_size=8), st.binary(max_size=3))
-def test_one_walk_over_the_packets_finds_what_two_find(packets: list[bytes], rest: bytes) -> None:
-    data = join_packets(packets) + rest
-    ticks = framed_ticks(data)
-    assert bool(ticks) == is_opus_framed(data)
-    if ticks:
-        assert ticks == opus_ticks(data)
+CHUNKS = st.one_of(
+    st.lists(st.binary(min_size=1, max_size=40), max_size=4).map(join_packets),
+    st.binary(max_size=12),
+)
+
+
+@given(st.lists(CHUNKS, max_size=6), st.sampled_from([None, *AudioFormat]))
+def test_a_chunk_that_was_measured_on_its_way_is_taken_as_one_that_was_not(
+    chunks: list[bytes], declared: AudioFormat | None
+) -> None:
+    measured, unmeasured = AudioFraming(declared, 16_000), AudioFraming(declared, 16_000)
+    for audio in chunks:
+        assert heard(measured, audio, framed_ticks(audio)) == heard(unmeasured, audio, None)
+        assert repr(measured) == repr(unmeasured)
+
+
+def heard(framing: AudioFraming, audio: bytes, opus_ticks: int | None) -> object:
+    """Return what a format makes of a chunk: whether it turned, its length; or why not."""
+    try:
+        turned = False if framing.is_settled else framing.weigh(audio, opus_ticks)
+        return turned, framing.measure(audio, opus_ticks)
+    except ProtocolError as error:
+        return error.message
