@@ -19,9 +19,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from tests.end_to_end.support.processes.scheduler_in_process import scheduler_here
 from tests.support.peers.raw_client import RawClient, raw_client, recorded_chunks
 from tests.support.peers.raw_node import Ability, RawNode, raw_node
-from tests.support.processes.scheduler_here import scheduler_here
 
 ROOT = Path(__file__).parents[1]
 PRODUCT = tuple(f"{ROOT / name}/" for name in ("actors", "cli", "gateway", "protocol", "storage"))

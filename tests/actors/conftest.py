@@ -8,11 +8,11 @@ import pytest
 from storage.client.executor import Executor, RedisExecutor
 from storage.jobs import JobLimits
 from storage.store import open_executor
+from tests.actors.support.dispatch_bench import DispatchBench
 from tests.storage.support.store_invariants import breaches
 from tests.storage.support.store_snapshot import Snapshot
 from tests.support.processes.redis_server import real_server
-from tests.support.worlds.dispatch_bench import DispatchBench
-from tests.support.worlds.storage_world import World
+from tests.support.storage_world import World
 
 OpenBench = Callable[..., DispatchBench]
 

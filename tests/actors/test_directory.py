@@ -5,7 +5,7 @@ import pytest
 from actors.directory import Directory
 from actors.ports import Mailbox
 from protocol.ids import InstanceId, NodeId, SessionId
-from tests.support.worlds.recording import RecordingRef
+from tests.support.recording import RecordingRef
 
 NODE = NodeId("node-1")
 SESSION = SessionId("s-1")

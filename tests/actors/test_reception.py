@@ -24,8 +24,8 @@ from protocol.ids import NodeId, SessionId
 from protocol.node_inbound import NodeRegister
 from protocol.session_inbound import SessionInit
 from protocol.session_outbound import SessionInitAck
-from tests.support.worlds.recording import RecordingOutbox, RecordingRef
-from tests.support.worlds.virtual_time import run_virtual, settle, stop_actors
+from tests.support.recording import RecordingOutbox, RecordingRef
+from tests.support.virtual_time import run_virtual, settle, stop_actors
 
 INIT = SessionInit(client_version="1", platform="web", src_lang="en", tgt_lang="es")
 

@@ -13,7 +13,7 @@ from protocol.node_inbound import JobError, JobResult
 from protocol.shared import Pipeline
 from storage.job import JobState
 from tests.actors.node.test_actor import assignment
-from tests.support.worlds.recording import RecordingRef
+from tests.support.recording import RecordingRef
 
 ASSIGNED = assignment(RecordingRef(), 0, 1)
 DONE, EMPTY, FAILED = JobState.DONE, JobState.EMPTY, JobState.FAILED

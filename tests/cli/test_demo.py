@@ -17,7 +17,7 @@ from peers.engines.apertium import installed_modes
 from peers.pcm import loudness
 from peers.recordings import carried_recordings
 from peers.wav import read_wav
-from tests.support.processes.marked_processes import Mark
+from tests.cli.support.marked_processes import Mark
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,8 +15,8 @@ from peers.node.options import ReferenceNodeOptions
 from protocol.ids import NodeId
 from protocol.node_inbound import NodeHeartbeat, NodeRegister
 from protocol.node_outbound import NodeRegisterAck
+from tests.cli.support.marked_processes import Mark
 from tests.support.peers.scripted_server import ScriptedPeer, scripted_server
-from tests.support.processes.marked_processes import Mark
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.support import crew, crowd, short_lives, short_turns
+from tests.end_to_end.support import many_peers, short_deadlines, short_grace, short_segments
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
 _numbers = itertools.count(1)
@@ -31,25 +31,25 @@ def scheduler() -> Iterator[SchedulerProcess]:
 @pytest.fixture(scope="session")
 def scheduler_for_crowds() -> Iterator[SchedulerProcess]:
     """Long queues, fast readers, marks of overload that lapse soon."""
-    yield from _running(*crowd.FLAGS)
+    yield from _running(*many_peers.FLAGS)
 
 
 @pytest.fixture(scope="session")
 def impatient_scheduler() -> Iterator[SchedulerProcess]:
     """Short deadlines of jobs."""
-    yield from _running(*crew.FLAGS)
+    yield from _running(*short_deadlines.FLAGS)
 
 
 @pytest.fixture(scope="session")
 def scheduler_of_short_lives() -> Iterator[SchedulerProcess]:
     """Short grace and flush of sessions."""
-    yield from _running(*short_lives.FLAGS)
+    yield from _running(*short_grace.FLAGS)
 
 
 @pytest.fixture(scope="session")
 def scheduler_of_short_turns() -> Iterator[SchedulerProcess]:
     """Low limits of segments and turns; the hangover is the usual one."""
-    yield from _running(*short_turns.FLAGS)
+    yield from _running(*short_segments.FLAGS)
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ from actors.node.actor import NodeActor
 from actors.node.assignments import Assignments
 from actors.session.speech import Speech
 from actors.verdict import judge
+from tests.end_to_end.support.processes.scheduler_in_process import scheduler_here
 from tests.support.peers.raw_client import RawClient, raw_client, tone
 from tests.support.peers.raw_node import Ability, RawNode, raw_node
 from tests.support.peers.raw_wire import Message, over_sockets
-from tests.support.processes.scheduler_here import scheduler_here
 
 POISON = "poison"
 Patch = pytest.MonkeyPatch

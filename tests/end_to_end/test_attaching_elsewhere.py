@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.peers.existing_clients import ApiGateway
+from tests.end_to_end.support.peers.existing_clients import ApiGateway
+from tests.end_to_end.support.peers.resuming_client import ResumingClient
+from tests.end_to_end.support.processes.cluster import Cluster, instances
 from tests.support.peers.raw_client import RawClient, b64, noise, recorded_chunks, tone
 from tests.support.peers.raw_node import Ability, audio_of, raw_node
 from tests.support.peers.raw_wire import over_sockets
-from tests.support.peers.resuming_client import ResumingClient
-from tests.support.processes.cluster import Cluster, instances
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
 Pair = tuple[str, str]

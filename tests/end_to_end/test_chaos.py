@@ -7,11 +7,11 @@ from contextlib import suppress
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from tests.end_to_end.support.processes.redis_tap import RedisEyes
 from tests.support.peers.raw_client import RawClient, tone
 from tests.support.peers.raw_node import Ability, RawNode
 from tests.support.peers.raw_wire import Message
 from tests.support.processes.redis_server import real_server
-from tests.support.processes.redis_tap import RedisEyes
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
 SPEAKERS = 10

@@ -10,7 +10,7 @@ import pytest
 from protocol.ids import SessionId
 from storage.cells import Cells
 from storage.client.hash_slots import key_slot
-from tests.support.crowd import clients_of, events_of, nodes_of
+from tests.end_to_end.support.many_peers import clients_of, events_of, nodes_of
 from tests.support.peers.raw_client import RawClient, tone
 from tests.support.peers.raw_node import Ability, RawNode
 from tests.support.peers.raw_wire import over_sockets

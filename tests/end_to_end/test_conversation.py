@@ -9,12 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.peers.agent_node import agent_node
-from tests.support.peers.browser import browser
-from tests.support.peers.raw_node import Ability, raw_node
-from tests.support.peers.raw_wire import over_sockets
-from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
-from tests.support.script import (
+from tests.end_to_end.support.peers.agent_node import agent_node
+from tests.end_to_end.support.peers.browser import browser
+from tests.end_to_end.support.spoken_conversation import (
     FLAGS,
     JOB_TIMEOUT,
     PACE,
@@ -23,6 +20,9 @@ from tests.support.script import (
     Script,
     conversation,
 )
+from tests.support.peers.raw_node import Ability, raw_node
+from tests.support.peers.raw_wire import over_sockets
+from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
 Pair = tuple[str, str]
 USUAL_HANGOVER = 0.06

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from tests.end_to_end.support.short_grace import FLUSH, GRACE, ability, naming, typed
 from tests.support.peers.raw_client import RawClient, raw_client, session_init, tone
 from tests.support.peers.raw_node import Ability, audio_of, raw_node
 from tests.support.peers.raw_wire import Message, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
-from tests.support.short_lives import FLUSH, GRACE, ability, naming, typed
 
 Pair = tuple[str, str]
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from tests.end_to_end.support.processes.cluster import Cluster, instances
 from tests.support.peers.raw_client import raw_client, tone
 from tests.support.peers.raw_node import Ability, raw_node
 from tests.support.peers.raw_wire import over_sockets
-from tests.support.processes.cluster import Cluster, instances
 
 Pair = tuple[str, str]
 

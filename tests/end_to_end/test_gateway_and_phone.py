@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.peers.existing_clients import ApiGateway, Phone
+from tests.end_to_end.support.peers.existing_clients import ApiGateway, Phone
 from tests.support.peers.raw_client import tone
 from tests.support.peers.raw_node import Ability, audio_of, raw_node
 from tests.support.peers.raw_wire import Message, over_sockets

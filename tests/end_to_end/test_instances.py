@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.disguises import disguises
+from tests.end_to_end.support.encoded_audio import encodings_of
+from tests.end_to_end.support.processes.instances import Instances, running_instances
+from tests.end_to_end.support.processes.redis_tap import RedisTap
 from tests.support.peers.raw_client import RawClient, noise, raw_client, recorded_chunks, tone
 from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
 from tests.support.peers.raw_wire import over_sockets
-from tests.support.processes.instances import Instances, running_instances
-from tests.support.processes.redis_tap import RedisTap
 
 Pair = tuple[str, str]
 CROWD = 200
@@ -157,7 +157,7 @@ async def test_no_audio_passes_through_the_store_when_it_crosses(
         assert len(tap.lines()) > 10
         seen = b"\n".join(argument for command in tap.commands() for argument in command)
         for whose in (pattern, voice):
-            assert not [form for form, text in disguises(whose).items() if text in seen]
+            assert not [form for form, text in encodings_of(whose).items() if text in seen]
 
 
 # ---- capacity and choice -------------------------------------------------------------------------

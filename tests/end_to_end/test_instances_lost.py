@@ -12,12 +12,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.chaos.faults.proxy import FaultProxy
+from tests.end_to_end.support.processes.instances import (
+    FLAGS,
+    Instances,
+    free_port,
+    running_instances,
+)
+from tests.end_to_end.support.processes.redis_tap import RedisEyes
 from tests.support.peers.raw_client import RawClient, noise, raw_client, tone
 from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
 from tests.support.peers.raw_wire import over_sockets
-from tests.support.processes.instances import FLAGS, Instances, free_port, running_instances
 from tests.support.processes.redis_server import real_server
-from tests.support.processes.redis_tap import RedisEyes
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
 WITHIN_SECONDS = 5.0

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.peers.browser import Browser
+from tests.end_to_end.support.peers.browser import Browser
+from tests.end_to_end.support.spoken_conversation import FLAGS as FAST
+from tests.end_to_end.support.spoken_conversation import conversation
 from tests.support.peers.raw_wire import over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
-from tests.support.script import FLAGS as FAST
-from tests.support.script import conversation
 
 Pair = tuple[str, str]
 MINUTE = 3.0

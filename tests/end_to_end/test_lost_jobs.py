@@ -6,12 +6,12 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.support.crew import (
+from tests.end_to_end.support.short_deadlines import (
     JOB_TIMEOUT,
     ability,
-    crew,
     is_next_attempt,
     others,
+    session_and_nodes,
 )
 from tests.support.peers.raw_client import raw_client, recorded_chunks, tone
 from tests.support.peers.raw_node import RawNode, audio_of, next_job, raw_node
@@ -35,7 +35,7 @@ async def test_the_job_of_a_lost_node_goes_to_another_with_the_same_audio(
     scheduler: SchedulerProcess, pair: Pair, how: str
 ) -> None:
     chunks = recorded_chunks()[:3]
-    async with crew(scheduler, pair, 2) as (client, nodes):
+    async with session_and_nodes(scheduler, pair, 2) as (client, nodes):
         for chunk in chunks:
             await client.chunk(chunk)
         await client.final()
@@ -61,7 +61,7 @@ async def test_a_late_answer_of_a_lost_attempt_changes_nothing(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     """The node comes back under its id and answers what was taken from it; so does a stranger."""
-    async with crew(scheduler, pair, 2) as (client, nodes):
+    async with session_and_nodes(scheduler, pair, 2) as (client, nodes):
         await client.speak(tone(300))
         first, job = await next_job(nodes)
         first.abort()
@@ -86,7 +86,7 @@ async def test_a_late_answer_of_a_lost_attempt_changes_nothing(
 async def test_a_job_that_loses_every_node_ends_as_node_lost(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with crew(scheduler, pair, 4) as (client, nodes):
+    async with session_and_nodes(scheduler, pair, 4) as (client, nodes):
         await client.speak(tone(300))
         gone: list[RawNode] = []
         for attempt in (1, 2, 3):
@@ -106,7 +106,7 @@ async def test_a_job_that_loses_every_node_ends_as_node_lost(
 async def test_the_job_of_the_only_node_waits_for_another_one(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with crew(scheduler, pair, 1) as (client, nodes):
+    async with session_and_nodes(scheduler, pair, 1) as (client, nodes):
         await client.speak(tone(300))
         job = await nodes[0].job()
         nodes[0].abort()
@@ -122,7 +122,7 @@ async def test_the_job_of_the_only_node_waits_for_another_one(
 async def test_all_jobs_of_a_lost_node_move_in_the_order_of_their_words(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with crew(scheduler, pair, 1, capacity=4) as (client, nodes):
+    async with session_and_nodes(scheduler, pair, 1, capacity=4) as (client, nodes):
         for _ in range(4):
             await client.speak(tone(200))
             await client.hear("ui_event", event="DISPATCHED")
@@ -140,7 +140,7 @@ async def test_all_jobs_of_a_lost_node_move_in_the_order_of_their_words(
 async def test_the_open_segments_of_a_turn_move_together_and_in_order(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with crew(scheduler, pair, 2, capacity=1) as (client, nodes):
+    async with session_and_nodes(scheduler, pair, 2, capacity=1) as (client, nodes):
         await client.chunk(tone(1000))
         await client.chunk(tone(1000))
         first, one = await next_job(nodes)
@@ -166,7 +166,7 @@ async def test_a_missing_model_moves_all_open_segments_of_the_turn(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     """Only together are they whole: what stays behind would end as merged, and be in no result."""
-    async with crew(scheduler, pair, 2) as (client, nodes):
+    async with session_and_nodes(scheduler, pair, 2) as (client, nodes):
         await client.chunk(tone(1000))
         await client.chunk(tone(1000))
         first, one = await next_job(nodes)
@@ -191,7 +191,7 @@ async def test_a_missing_model_moves_all_open_segments_of_the_turn(
 async def test_a_job_that_is_not_answered_in_time_is_cancelled_and_moves(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with crew(scheduler, pair, 2) as (client, nodes):
+    async with session_and_nodes(scheduler, pair, 2) as (client, nodes):
         await client.speak(tone(300))
         frozen, job = await next_job(nodes)
         given_at = time.monotonic()
@@ -210,7 +210,7 @@ async def test_a_job_that_is_not_answered_in_time_is_cancelled_and_moves(
 async def test_a_node_that_hung_is_chosen_last_until_it_finishes_something(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with crew(scheduler, pair, 2, capacity=1) as (client, nodes):
+    async with session_and_nodes(scheduler, pair, 2, capacity=1) as (client, nodes):
         await client.speak(tone(300))
         frozen, _ = await next_job(nodes)
         other, again = await next_job(others(nodes, frozen))
@@ -231,7 +231,7 @@ async def test_a_node_that_hung_is_chosen_last_until_it_finishes_something(
 async def test_the_only_node_gets_a_job_again_and_a_job_ends_after_three_attempts(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with crew(scheduler, pair, 1) as (client, nodes):
+    async with session_and_nodes(scheduler, pair, 1) as (client, nodes):
         await client.speak(tone(300))
         jobs = [await nodes[0].job() for _ in range(3)]
         assert is_next_attempt(jobs[1], jobs[0])
@@ -253,7 +253,7 @@ async def test_the_only_node_gets_a_job_again_and_a_job_ends_after_three_attempt
 async def test_a_node_that_answers_under_the_new_id_is_heard(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with crew(scheduler, pair, 1) as (client, nodes):
+    async with session_and_nodes(scheduler, pair, 1) as (client, nodes):
         await client.speak(tone(300))
         await nodes[0].job()
         again = await nodes[0].job()

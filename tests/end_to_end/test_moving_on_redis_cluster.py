@@ -7,11 +7,11 @@ import pytest
 
 from protocol.ids import SessionId
 from storage.cells import Cells
+from tests.end_to_end.support.peers.resuming_client import ResumingClient
+from tests.end_to_end.support.processes.cluster import Cluster, instances_on
 from tests.support.peers.raw_client import tone
 from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
 from tests.support.peers.raw_wire import Message, over_sockets
-from tests.support.peers.resuming_client import ResumingClient
-from tests.support.processes.cluster import Cluster, instances_on
 from tests.support.processes.redis_cluster import running_cluster
 from tests.support.processes.scheduler_process import SchedulerProcess
 

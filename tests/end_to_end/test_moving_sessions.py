@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from tests.end_to_end.support.peers.resuming_client import ResumingClient
+from tests.end_to_end.support.processes.cluster import Cluster, instances
+from tests.end_to_end.support.processes.redis_tap import RedisEyes
 from tests.support.peers.raw_client import RawClient, noise, recorded_chunks, tone
 from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
 from tests.support.peers.raw_wire import over_sockets
-from tests.support.peers.resuming_client import ResumingClient
-from tests.support.processes.cluster import Cluster, instances
-from tests.support.processes.redis_tap import RedisEyes
 from tests.support.processes.scheduler_process import SchedulerProcess
 
 Pair = tuple[str, str]

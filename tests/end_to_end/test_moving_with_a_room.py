@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.peers.moving_page import moving_pages
+from tests.end_to_end.support.peers.moving_page import moving_pages
+from tests.end_to_end.support.peers.room_page import RoomPage
+from tests.end_to_end.support.processes.cluster import Cluster, instances
 from tests.support.peers.raw_node import Ability, raw_node
 from tests.support.peers.raw_wire import Message, over_sockets
-from tests.support.peers.room_page import RoomPage
-from tests.support.processes.cluster import Cluster, instances
 from tests.support.processes.scheduler_process import SchedulerProcess
 
 Pair = tuple[str, str]

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from tests.end_to_end.support.peers.resuming_client import ResumingClient
+from tests.end_to_end.support.processes.cluster import Cluster, instances
 from tests.support.peers.raw_client import tone
 from tests.support.peers.raw_node import Ability, RawNode, raw_node
 from tests.support.peers.raw_wire import over_sockets
-from tests.support.peers.resuming_client import ResumingClient
-from tests.support.processes.cluster import Cluster, instances
 
 Pair = tuple[str, str]
 

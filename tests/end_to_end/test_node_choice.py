@@ -6,7 +6,14 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.support.crowd import HOLD, SWEEP, clients_of, events_of, nodes_of, speak_in_turn
+from tests.end_to_end.support.many_peers import (
+    HOLD,
+    SWEEP,
+    clients_of,
+    events_of,
+    nodes_of,
+    speak_in_turn,
+)
 from tests.support.peers.raw_client import raw_client, tone
 from tests.support.peers.raw_node import Ability
 from tests.support.peers.raw_wire import Message, over_sockets

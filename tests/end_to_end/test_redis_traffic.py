@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.disguises import disguises
+from tests.end_to_end.support.encoded_audio import encodings_of
+from tests.end_to_end.support.processes.redis_tap import RedisEyes, RedisTap
 from tests.support.peers.raw_client import RawClient, noise, raw_client
 from tests.support.peers.raw_node import Ability, audio_of, next_job, raw_node
 from tests.support.peers.raw_wire import over_sockets
 from tests.support.processes.redis_server import real_server
-from tests.support.processes.redis_tap import RedisEyes, RedisTap
 from tests.support.processes.scheduler_process import SchedulerProcess
 
 PATTERN = noise(20, 64)
@@ -153,7 +153,7 @@ def _no_audio(tap: RedisTap) -> None:
     seen = {"received": bytes(tap.received), "commands": b"\n".join(_flat(tap))}
     for where, data in seen.items():
         for whose in (PATTERN, VOICE):
-            found = [form for form, text in disguises(whose).items() if text in data]
+            found = [form for form, text in encodings_of(whose).items() if text in data]
             assert not found, f"audio in {where}: {found}"
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.end_to_end.support.peers.resuming_client import ResumingClient
 from tests.support.peers.raw_client import RawClient, session_init, tone
 from tests.support.peers.raw_node import Ability, audio_of, raw_node
 from tests.support.peers.raw_wire import over_sockets
-from tests.support.peers.resuming_client import ResumingClient
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
 Pair = tuple[str, str]

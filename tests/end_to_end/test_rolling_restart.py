@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 
 from websockets.exceptions import WebSocketException
 
+from tests.end_to_end.support.peers.resuming_client import ResumingClient
+from tests.end_to_end.support.processes.cluster import Cluster, instances
 from tests.support.peers.raw_client import noise
 from tests.support.peers.raw_node import Ability, RawNode, audio_of
 from tests.support.peers.raw_wire import Message, over_sockets
-from tests.support.peers.resuming_client import ResumingClient
-from tests.support.processes.cluster import Cluster, instances
 
 FLAGS = ("--drain-seconds=10", "--audio-ack-interval-ms=100", "--instance-lease-ms=1000")
 SPEAKERS = 6

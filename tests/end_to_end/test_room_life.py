@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from tests.end_to_end.support.peers.room_page import RoomPage, guest, room_of
 from tests.support.peers.raw_client import tone
 from tests.support.peers.raw_node import Ability, RawNode, raw_node
 from tests.support.peers.raw_wire import Message, over_sockets
-from tests.support.peers.room_page import RoomPage, guest, room_of
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
 Pair = tuple[str, str]

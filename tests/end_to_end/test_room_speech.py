@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from peers.pcm import loudness
+from tests.end_to_end.support.peers.room_page import guest, room_of, speech_of
 from tests.support.peers.raw_client import recorded_packets
 from tests.support.peers.raw_node import Ability, RawNode, raw_node
 from tests.support.peers.raw_wire import over_sockets
-from tests.support.peers.room_page import guest, room_of, speech_of
 from tests.support.processes.scheduler_process import SchedulerProcess
 
 Pair = tuple[str, str]

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.end_to_end.support.peers.room_page import RoomPage, guest, room_of
+from tests.end_to_end.support.processes.mortal_store import MortalStore, mortal_store
 from tests.support.peers.raw_node import Ability, raw_node
 from tests.support.peers.raw_wire import over_sockets
-from tests.support.peers.room_page import RoomPage, guest, room_of
-from tests.support.processes.mortal_store import MortalStore, mortal_store
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
 Pair = tuple[str, str]

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
+from tests.end_to_end.support.peers.room_page import RoomPage, guest, room_of
 from tests.support.peers.raw_client import tone
 from tests.support.peers.raw_node import Ability, RawNode, raw_node
 from tests.support.peers.raw_wire import Message, over_sockets
-from tests.support.peers.room_page import RoomPage, guest, room_of
 from tests.support.processes.scheduler_process import SchedulerProcess
 
 Pair = tuple[str, str]

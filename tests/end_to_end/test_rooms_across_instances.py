@@ -12,12 +12,12 @@ from actors.session.options import SessionOptions
 from actors.session.uplink.segmenter import SegmenterOptions
 from cli.settings.settings import Settings
 from storage.store import StorageUnavailable, open_store
+from tests.end_to_end.support.peers.room_page import RoomPage
+from tests.end_to_end.support.two_instances import Instance, two_instances
 from tests.support.peers.raw_client import recorded_packets
 from tests.support.peers.raw_node import Ability, RawNode, raw_node
 from tests.support.peers.raw_wire import over_sockets
-from tests.support.peers.room_page import RoomPage
 from tests.support.processes.redis_server import real_server
-from tests.support.worlds.two_instances import Instance, two_instances
 
 Pair = tuple[str, str]
 GRACE = 0.6

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.end_to_end.support.peers.room_page import RoomPage
+from tests.end_to_end.support.processes.instances import Instances, running_instances
 from tests.support.peers.raw_client import recorded_packets
 from tests.support.peers.raw_node import Ability, raw_node
 from tests.support.peers.raw_wire import over_sockets
-from tests.support.peers.room_page import RoomPage
-from tests.support.processes.instances import Instances, running_instances
 
 Pair = tuple[str, str]
 

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.support.crowd import clients_of, nodes_of
+from tests.end_to_end.support.many_peers import clients_of, nodes_of
 from tests.support.peers.raw_client import tone
 from tests.support.peers.raw_node import Ability
 from tests.support.peers.raw_wire import over_sockets

@@ -4,11 +4,11 @@ import time
 
 import pytest
 
+from tests.end_to_end.support.short_grace import FLUSH, ability, naming, typed
 from tests.support.peers.raw_client import RawClient, raw_client, tone
 from tests.support.peers.raw_node import audio_of, raw_node
 from tests.support.peers.raw_wire import over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
-from tests.support.short_lives import FLUSH, ability, naming, typed
 
 Pair = tuple[str, str]
 

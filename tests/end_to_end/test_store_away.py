@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.end_to_end.support.processes.mortal_store import MortalStore
 from tests.support.peers.raw_client import RawClient, raw_client, tone
 from tests.support.peers.raw_node import Ability, RawNode, next_job, raw_node
 from tests.support.peers.raw_wire import over_sockets
-from tests.support.processes.mortal_store import MortalStore
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
 Pair = tuple[str, str]

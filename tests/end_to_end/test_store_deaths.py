@@ -15,10 +15,10 @@ import pytest
 
 from tests.chaos.faults.proxy import Way
 from tests.chaos.store import ChaosStore, Survives
+from tests.end_to_end.support.steady_load import SteadyLoad, steady_load
 from tests.support.peers.raw_client import raw_client, tone
 from tests.support.peers.raw_wire import over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
-from tests.support.steady_load import SteadyLoad, steady_load
 
 Death = Callable[[ChaosStore], Awaitable[None]]
 HEARTBEAT_SECONDS = 15.0

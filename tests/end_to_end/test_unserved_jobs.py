@@ -5,15 +5,15 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.support.crew import (
+from tests.end_to_end.support.short_deadlines import (
     JOB_TIMEOUT,
     PENALTY,
     PENDING,
     TURN_WAIT,
     ability,
-    crew,
     is_next_attempt,
     others,
+    session_and_nodes,
 )
 from tests.support.peers.raw_client import raw_client, tone
 from tests.support.peers.raw_node import RawNode, next_job, raw_node
@@ -37,7 +37,7 @@ async def test_a_refusal_ends_the_job_without_an_alert(
     scheduler: SchedulerProcess, pair: Pair, code: str
 ) -> None:
     """`error` makes a browser show a dialog: it never speaks of one utterance."""
-    async with crew(scheduler, pair, 2) as (client, nodes):
+    async with session_and_nodes(scheduler, pair, 2) as (client, nodes):
         await client.speak(tone(300))
         node, job = await next_job(nodes)
         await node.refuse(job, code, "DUPLICATE_JOB_ID job-x")
@@ -53,7 +53,7 @@ async def test_a_refusal_ends_the_job_without_an_alert(
 async def test_a_failure_without_an_error_is_a_failure(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with crew(scheduler, pair, 1) as (client, nodes):
+    async with session_and_nodes(scheduler, pair, 1) as (client, nodes):
         await client.speak(tone(300))
         job = await nodes[0].job()
         await nodes[0].answer(job, success=False)
@@ -65,7 +65,7 @@ async def test_a_monologue_whose_end_is_refused_is_over_at_once(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     """The node holds the earlier words until a segment ends the turn; none will come."""
-    async with crew(scheduler, pair, 2) as (client, nodes):
+    async with session_and_nodes(scheduler, pair, 2) as (client, nodes):
         for _ in range(2):
             await client.chunk(tone(1000))
         await client.chunk(tone(200), final=True)
@@ -87,7 +87,7 @@ async def test_a_monologue_whose_end_is_refused_is_over_at_once(
 async def test_a_segment_that_is_refused_takes_nothing_else_of_its_turn_along(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with crew(scheduler, pair, 1) as (client, nodes):
+    async with session_and_nodes(scheduler, pair, 1) as (client, nodes):
         for _ in range(2):
             await client.chunk(tone(1000))
         await client.chunk(tone(200), final=True)
@@ -107,7 +107,7 @@ async def test_a_segment_that_is_refused_takes_nothing_else_of_its_turn_along(
 async def test_a_missing_model_moves_the_job_and_spares_the_node_that_pair(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with crew(scheduler, pair, 2) as (client, nodes):
+    async with session_and_nodes(scheduler, pair, 2) as (client, nodes):
         await client.speak(tone(300))
         lacking, job = await next_job(nodes)
         await lacking.refuse(job, "MODEL_NOT_AVAILABLE")
@@ -131,7 +131,7 @@ async def test_a_missing_model_moves_the_job_and_spares_the_node_that_pair(
 async def test_the_penalty_of_a_missing_model_lapses(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with crew(scheduler, pair, 1) as (client, nodes):
+    async with session_and_nodes(scheduler, pair, 1) as (client, nodes):
         await client.speak(tone(300))
         job = await nodes[0].job()
         await nodes[0].refuse(job, "MODEL_NOT_AVAILABLE")
@@ -147,7 +147,7 @@ async def test_the_penalty_of_a_missing_model_lapses(
 async def test_a_model_that_nobody_has_ends_the_job(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with crew(scheduler, pair, 3) as (client, nodes):
+    async with session_and_nodes(scheduler, pair, 3) as (client, nodes):
         await client.speak(tone(300))
         gone: list[RawNode] = []
         for _ in range(3):
@@ -175,7 +175,7 @@ async def test_a_model_that_nobody_has_ends_the_job(
 async def test_an_empty_result_is_a_missing_one_and_no_error(
     scheduler: SchedulerProcess, pair: Pair, said: Message, reason: str
 ) -> None:
-    async with crew(scheduler, pair, 1) as (client, nodes):
+    async with session_and_nodes(scheduler, pair, 1) as (client, nodes):
         await client.speak(tone(300))
         await nodes[0].answer(await nodes[0].job(), "", **said)
         assert (await client.missing())["reason"] == reason
@@ -245,7 +245,7 @@ async def test_what_waited_too_long_is_not_given_to_a_late_node(
 async def test_a_turn_waits_for_its_node_and_then_moves(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with crew(scheduler, pair, 1, capacity=1) as (client, nodes):
+    async with session_and_nodes(scheduler, pair, 1, capacity=1) as (client, nodes):
         await client.chunk(tone(1000))
         await nodes[0].answer(await nodes[0].job())
         await client.result()
@@ -275,7 +275,7 @@ async def test_a_turn_waits_for_its_node_and_then_moves(
 async def test_a_turn_goes_to_its_node_when_that_is_free_in_time(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with crew(scheduler, pair, 1, capacity=1) as (client, nodes):
+    async with session_and_nodes(scheduler, pair, 1, capacity=1) as (client, nodes):
         await client.chunk(tone(1000))
         first = await nodes[0].job()
         await nodes[0].answer(first)

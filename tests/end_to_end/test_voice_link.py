@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.peers.chromium import Chromium, Page, chromium, program, served
+from tests.end_to_end.support.peers.chromium import Chromium, Page, chromium, program, served
 from tests.support.peers.raw_wire import over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
 

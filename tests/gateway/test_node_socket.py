@@ -9,8 +9,8 @@ from actors.messages.node import NodeHeartbeatArrived, NodeMessageArrived, NodeS
 from gateway.options import GatewayOptions
 from protocol.errors import ErrorCode
 from protocol.node_inbound import JobResult
-from tests.support.gateway import LOOPS, House, refused, run_gateway
-from tests.support.peers.raw_peer import BINARY
+from tests.gateway.support.raw_peer import BINARY
+from tests.gateway.support.running_gateway import LOOPS, House, refused, run_gateway
 
 RESULT = {"type": "job_result", "job_id": "j-1", "success": True, "text_asr": "yes"}
 BEAT = {"type": "node_heartbeat", "node_id": "n-1", "timestamp": 1}

@@ -12,7 +12,8 @@ from websockets.exceptions import ConnectionClosed
 from actors.messages.session import ChunkArrived, SocketLost
 from gateway.options import GatewayOptions
 from gateway.server import Bind
-from tests.support.gateway import (
+from tests.gateway.support.raw_peer import CLOSE, Peer
+from tests.gateway.support.running_gateway import (
     LOOPS,
     House,
     chunk,
@@ -21,7 +22,6 @@ from tests.support.gateway import (
     run_gateway,
     session_init,
 )
-from tests.support.peers.raw_peer import CLOSE, Peer
 
 
 @contextmanager

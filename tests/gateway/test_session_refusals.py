@@ -8,8 +8,8 @@ from actors.messages.session import ClientBeat, SocketLost
 from gateway.options import GatewayOptions
 from protocol.frames import FinalFrame, encode_frame
 from protocol.ids import SessionId
-from tests.support.gateway import House, run_gateway, session_init
-from tests.support.peers.raw_peer import BINARY
+from tests.gateway.support.raw_peer import BINARY
+from tests.gateway.support.running_gateway import House, run_gateway, session_init
 
 
 def heartbeat(session_id: str = "s-1") -> dict[str, Any]:

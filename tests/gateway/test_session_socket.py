@@ -20,8 +20,15 @@ from protocol.errors import CloseCode, ErrorCode
 from protocol.frames import AudioFrame, FinalFrame, PingFrame, encode_frame
 from protocol.ids import SessionId
 from protocol.session_outbound import ServerHeartbeat
-from tests.support.gateway import LOOPS, House, chunk, refused, run_gateway, session_init
-from tests.support.peers.raw_peer import BINARY
+from tests.gateway.support.raw_peer import BINARY
+from tests.gateway.support.running_gateway import (
+    LOOPS,
+    House,
+    chunk,
+    refused,
+    run_gateway,
+    session_init,
+)
 
 AUDIO = b"\x02\x00\x48\x01"
 TICKS = 960

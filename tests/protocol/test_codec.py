@@ -21,7 +21,7 @@ from protocol.errors import CloseCode, ErrorCode, ProtocolError
 from protocol.node_inbound import JobResult, NodeHeartbeat, NodeRegister
 from protocol.session_inbound import AudioChunk, SessionInit, Utterance
 from protocol.session_outbound import error_message
-from tests.support.wire_refusals import (
+from tests.protocol.support.wire_refusals import (
     CHUNK,
     HEARTBEAT,
     INIT,

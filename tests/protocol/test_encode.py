@@ -11,7 +11,7 @@ from protocol.node_inbound import JobResult
 from protocol.node_outbound import JobAssign
 from protocol.session_outbound import MissingResult, TranslationResult
 from protocol.shared import FULL_PIPELINE, SessionMode
-from tests.support.wire_refusals import RESULT
+from tests.protocol.support.wire_refusals import RESULT
 
 
 def assignment(**flags: Any) -> JobAssign:

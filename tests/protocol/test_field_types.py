@@ -11,7 +11,15 @@ from protocol.ids import NodeJobId, SessionId
 from protocol.node_inbound import JobResult, NodeHeartbeat, NodeRegister
 from protocol.session_inbound import AudioChunk, ClientHeartbeat, SessionInit, Utterance
 from protocol.wire import MAX_SAFE_INTEGER
-from tests.support.wire_refusals import CHUNK, HEARTBEAT, INIT, REGISTER, RESULT, UTTERANCE, refusal
+from tests.protocol.support.wire_refusals import (
+    CHUNK,
+    HEARTBEAT,
+    INIT,
+    REGISTER,
+    RESULT,
+    UTTERANCE,
+    refusal,
+)
 
 # ---- what is wrongly typed ------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from protocol.codec import (
     parse_session_reply,
 )
 from protocol.wire import WireMessage
-from tests.support.wire_examples import (
+from tests.protocol.support.wire_examples import (
     ADMIN_MESSAGES,
     ADMIN_REPLIES,
     NODE_COMMANDS,

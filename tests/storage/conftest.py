@@ -11,7 +11,7 @@ from storage.store import open_executor
 from tests.storage.support.store_invariants import breaches
 from tests.storage.support.store_snapshot import Snapshot
 from tests.support.processes.redis_server import KINDS, real_server
-from tests.support.worlds.storage_world import World
+from tests.support.storage_world import World
 
 
 @pytest.fixture(scope="session", params=["fakeredis", *KINDS])

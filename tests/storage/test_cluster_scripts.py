@@ -18,7 +18,7 @@ from storage.scripts import parse_script
 from storage.store import ScriptError, StorageUnavailable, Store, open_store
 from tests.storage.support.cell_scenarios import SCENARIOS
 from tests.support.processes.redis_cluster import RedisCluster, running_cluster
-from tests.support.worlds.storage_world import World
+from tests.support.storage_world import World
 
 
 @pytest.fixture(scope="module")

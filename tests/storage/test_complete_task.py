@@ -4,7 +4,7 @@ from protocol.ids import InstanceId, JobId, NodeId
 from storage.job import JobState
 from storage.jobs import JobLimits
 from storage.replies import Assigned, Completed, Duplicate, Gone, Queued, Stale
-from tests.support.worlds.storage_world import START_MS, World
+from tests.support.storage_world import START_MS, World
 
 
 def test_a_finished_job_frees_its_slot(world: World) -> None:

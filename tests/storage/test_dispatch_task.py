@@ -7,7 +7,7 @@ from storage.capability import requirement
 from storage.job import JobState
 from storage.jobs import JobLimits
 from storage.replies import Assigned, Busy, Duplicate, Fenced, Queued
-from tests.support.worlds.storage_world import START_MS, World
+from tests.support.storage_world import START_MS, World
 
 
 def test_a_job_goes_to_a_node_that_can_serve_it(world: World) -> None:

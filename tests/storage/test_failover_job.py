@@ -6,7 +6,7 @@ from protocol.ids import InstanceId, JobId, NodeId
 from storage.job import JobState
 from storage.jobs import Failover, JobLimits
 from storage.replies import Assigned, Duplicate, GivenUp, Gone, Queued, Stale
-from tests.support.worlds.storage_world import START_MS, World
+from tests.support.storage_world import START_MS, World
 
 
 def test_a_job_moves_to_another_node_with_the_next_attempt(world: World) -> None:

@@ -3,7 +3,7 @@
 from protocol.ids import InstanceId, NodeId
 from storage.job import JobState
 from storage.replies import Fenced, Reaped, Revived
-from tests.support.worlds.storage_world import LEASE_MS, World
+from tests.support.storage_world import LEASE_MS, World
 
 
 def test_the_first_beat_names_the_data_set(world: World) -> None:

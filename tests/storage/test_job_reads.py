@@ -2,7 +2,7 @@
 
 from protocol.ids import JobId, SessionId
 from storage.job import JobState
-from tests.support.worlds.storage_world import World
+from tests.support.storage_world import World
 
 
 def test_an_unknown_job_reads_as_nothing(world: World) -> None:

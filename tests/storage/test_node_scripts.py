@@ -3,7 +3,7 @@
 from protocol.ids import NodeId
 from storage.nodes import NodeHeartbeatEntry
 from storage.replies import Assigned, Fenced, NodeRemoved, Queued, Registered
-from tests.support.worlds.storage_world import START_MS, World
+from tests.support.storage_world import START_MS, World
 
 
 def test_a_registered_node_reads_back(world: World) -> None:

@@ -11,7 +11,7 @@ from storage.replies import Note, NoteKind, Released
 from storage.session_replies import Claimed
 from storage.store import StorageUnavailable
 from tests.storage.conftest import connect
-from tests.support.worlds.storage_world import World
+from tests.support.storage_world import World
 
 
 @pytest.fixture

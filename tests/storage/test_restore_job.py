@@ -3,7 +3,7 @@
 from protocol.ids import NodeId
 from storage.job import JobState
 from storage.replies import Assigned, Completed, Duplicate, Fenced, Queued, Updated
-from tests.support.worlds.storage_world import World
+from tests.support.storage_world import World
 
 
 def after_loss(world: World) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from protocol.ids import InstanceId, SessionId
 from storage.replies import RoomExpired, RoomFull, RoomGone, RoomState, RoomTaken
 from storage.room import Seat
-from tests.support.worlds.storage_world import LEASE_MS, ROOM_EXPIRY_MS, World
+from tests.support.storage_world import LEASE_MS, ROOM_EXPIRY_MS, World
 
 CODE = "123456"
 GRACE_MS = 30_000

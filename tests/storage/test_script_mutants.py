@@ -16,7 +16,7 @@ from storage import instances, jobs, nodes, sessions
 from storage.scripts import LUA_DIRECTORY, Script, load_script
 from storage.store import open_executor
 from tests.storage.support.store_driver import StoreDriver
-from tests.support.worlds.storage_world import World
+from tests.support.storage_world import World
 
 EPISODES = 12
 STEPS = 100

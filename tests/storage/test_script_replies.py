@@ -9,7 +9,7 @@ from storage.scripts import LUA_DIRECTORY, load_script
 from tests.storage.support.cell_scenarios import SCENARIOS
 from tests.storage.support.store_invariants import breaches
 from tests.storage.support.store_snapshot import Snapshot
-from tests.support.worlds.storage_world import World
+from tests.support.storage_world import World
 
 SCRIPTS = sorted(path.stem for path in LUA_DIRECTORY.glob("*.lua"))
 

@@ -11,7 +11,7 @@ from storage.session_replies import (
     UnknownSession,
 )
 from storage.sessions import Claim, HeardEntry
-from tests.support.worlds.storage_world import LEASE_MS, START_MS, World
+from tests.support.storage_world import LEASE_MS, START_MS, World
 
 
 def test_each_claim_raises_the_epoch(world: World) -> None:

@@ -13,7 +13,7 @@ from storage.replies import (
     Stale,
     Superseded,
 )
-from tests.support.worlds.storage_world import LEASE_MS, World
+from tests.support.storage_world import LEASE_MS, World
 
 
 def two_instances(world: World) -> World:

@@ -15,7 +15,7 @@ from storage.instances import InstanceRepository
 from storage.replies import Alive, Assigned, Queued
 from storage.scripts import parse_script
 from storage.store import ScriptError, Store, open_executor, open_store
-from tests.support.worlds.storage_world import World
+from tests.support.storage_world import World
 
 T = TypeVar("T")
 

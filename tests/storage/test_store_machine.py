@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from storage.store import open_executor
 from tests.storage.support.store_driver import StoreDriver
-from tests.support.worlds.storage_world import World
+from tests.support.storage_world import World
 
 NUMBER = st.integers(0, 11)
 SLOTS = st.integers(1, 3)

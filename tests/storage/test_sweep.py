@@ -3,7 +3,7 @@
 from protocol.ids import JobId
 from storage.job import JobState
 from storage.replies import DueJob, Swept
-from tests.support.worlds.storage_world import World
+from tests.support.storage_world import World
 
 
 def test_nothing_open_means_nothing_due(world: World) -> None:

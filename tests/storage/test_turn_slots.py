@@ -3,7 +3,7 @@
 from protocol.ids import JobId
 from storage.job import JobState
 from storage.replies import Assigned, Duplicate, Queued
-from tests.support.worlds.storage_world import START_MS, World
+from tests.support.storage_world import START_MS, World
 
 
 def test_segments_of_a_turn_share_one_slot(world: World) -> None:

@@ -2,7 +2,7 @@
 
 from storage.job import JobState
 from storage.replies import Duplicate, Gone, Stale, Updated
-from tests.support.worlds.storage_world import World
+from tests.support.storage_world import World
 
 
 def test_acceptance_is_noted_in_the_timeline(world: World) -> None:

@@ -10,7 +10,7 @@ from actors.messages.session import SessionEnded
 from protocol.errors import MissingReason
 from protocol.ids import NodeId, SessionId
 from storage.job import JobState
-from tests.support.worlds.dispatch_bench import DispatchBench
+from tests.actors.support.dispatch_bench import DispatchBench
 
 DONE, EMPTY = JobState.DONE, JobState.EMPTY
 

@@ -15,8 +15,8 @@ from storage.call import Call
 from storage.client.executor import Executor, RedisExecutor, StorageUnavailable
 from storage.client.transport import open_executor
 from storage.job import JobState
+from tests.actors.support.cell_bench import A, B, C, CellBench, CellWorld
 from tests.support.processes.redis_cluster import running_cluster
-from tests.support.worlds.cell_bench import A, B, C, CellBench, CellWorld
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from storage.client.executor import StorageUnavailable
 from storage.client.transport import open_executor
 from storage.job import JobState
 from storage.jobs import JobLimits
+from tests.actors.support.cell_bench import CellBench, CellWorld
 from tests.support.processes.redis_server import real_server
-from tests.support.worlds.cell_bench import CellBench, CellWorld
 
 STEPS = 120
 LIMITS = JobLimits(pending_timeout_ms=2_000, job_timeout_ms=3_000, turn_wait_ms=500)

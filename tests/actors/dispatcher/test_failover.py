@@ -27,7 +27,7 @@ from protocol.ids import NodeId, SessionId
 from storage.job import JobState
 from storage.jobs import JobLimits
 from tests.actors.conftest import OpenBench
-from tests.support.worlds.dispatch_bench import DispatchBench
+from tests.actors.support.dispatch_bench import DispatchBench
 
 DONE, EMPTY, FAILED = JobState.DONE, JobState.EMPTY, JobState.FAILED
 JOB = "job-s-0-es"

@@ -23,9 +23,9 @@ from actors.ports import Mailbox
 from protocol.ids import InstanceId, JobId, NodeId, SessionId
 from storage.job import JobState
 from storage.replies import Assigned, Note, NoteKind, Released
-from tests.support.worlds.dispatch_bench import DispatchBench
-from tests.support.worlds.recording import RecordingRef
-from tests.support.worlds.storage_world import LEASE_MS
+from tests.actors.support.dispatch_bench import DispatchBench
+from tests.support.recording import RecordingRef
+from tests.support.storage_world import LEASE_MS
 
 HERE, THERE = InstanceId("i1"), InstanceId("i2")
 

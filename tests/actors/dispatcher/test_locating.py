@@ -9,9 +9,9 @@ from actors.dispatcher.locating import SEEK_WAIT_MS
 from actors.messages.takeover import LocateSession, SessionLocated
 from protocol.ids import InstanceId, SessionId
 from storage.client.executor import RedisExecutor
-from tests.support.worlds.dispatch_bench import DispatchBench
-from tests.support.worlds.recording import RecordingRef
-from tests.support.worlds.storage_world import World
+from tests.actors.support.dispatch_bench import DispatchBench
+from tests.support.recording import RecordingRef
+from tests.support.storage_world import World
 
 SID = SessionId("s")
 

@@ -9,7 +9,7 @@ from actors.messages.node import NodeAccepted, NodeBeat, NodeLost, NodeUnknown
 from actors.messages.process import InstanceExpired
 from protocol.ids import InstanceId, NodeId
 from storage.client.executor import RedisExecutor
-from tests.support.worlds.cell_bench import A, B, C, CellBench, CellWorld
+from tests.actors.support.cell_bench import A, B, C, CellBench, CellWorld
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from actors.verdict import Follow, Verdict
 from protocol.ids import JobId, NodeId, SessionId, TurnId
 from storage.job import JobSpec
 from tests.actors.node.test_actor import assignment
-from tests.support.worlds.recording import RecordingRef
+from tests.support.recording import RecordingRef
 
 SESSION = RecordingRef("session")
 

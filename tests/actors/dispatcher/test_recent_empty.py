@@ -6,7 +6,7 @@ from protocol.errors import MissingReason
 from protocol.ids import JobId, NodeId, NodeJobId
 from protocol.node_inbound import JobResult
 from storage.job import JobState
-from tests.support.worlds.recording import RecordingRef
+from tests.support.recording import RecordingRef
 
 FULL = JobResult(job_id=NodeJobId("x"), success=True, text_asr="words")
 NOTHING = JobResult(job_id=NodeJobId("x"), success=True)

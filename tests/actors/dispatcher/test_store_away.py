@@ -10,7 +10,7 @@ from protocol.errors import MissingReason
 from protocol.ids import NodeId, SessionId
 from storage.job import JobState
 from tests.actors.conftest import OpenBench
-from tests.support.worlds.dispatch_bench import DispatchBench
+from tests.actors.support.dispatch_bench import DispatchBench
 
 DONE, FAILED = JobState.DONE, JobState.FAILED
 JOB = "job-s-0-es"

@@ -26,7 +26,7 @@ from protocol.errors import MissingReason
 from protocol.ids import NodeId, SessionId
 from storage.job import JobState
 from storage.store import ScriptError
-from tests.support.worlds.dispatch_bench import DispatchBench
+from tests.actors.support.dispatch_bench import DispatchBench
 
 DONE, FAILED, CANCELLED = JobState.DONE, JobState.FAILED, JobState.CANCELLED
 POISON = "poison"

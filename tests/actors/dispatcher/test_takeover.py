@@ -30,9 +30,9 @@ from storage.client.executor import RedisExecutor
 from storage.job import JobState
 from storage.session_replies import Claimed
 from storage.sessions import Claim
-from tests.support.worlds.dispatch_bench import DispatchBench, DyingRef
-from tests.support.worlds.recording import RecordingOutbox, RecordingRef
-from tests.support.worlds.storage_world import World
+from tests.actors.support.dispatch_bench import DispatchBench, DyingRef
+from tests.support.recording import RecordingOutbox, RecordingRef
+from tests.support.storage_world import World
 
 
 @pytest.fixture

@@ -19,10 +19,10 @@ from storage.cells import Cell
 from storage.instances import InstanceRepository
 from storage.replies import Alive
 from storage.store import StorageUnavailable
-from tests.support.worlds.dispatch_bench import DispatchBench
-from tests.support.worlds.recording import RecordingRef
-from tests.support.worlds.storage_world import World
-from tests.support.worlds.virtual_time import run_virtual, settle, stop_actors
+from tests.actors.support.dispatch_bench import DispatchBench
+from tests.support.recording import RecordingRef
+from tests.support.storage_world import World
+from tests.support.virtual_time import run_virtual, settle, stop_actors
 
 ALIVE = Alive(data_id="d1", expired_instances=(), expired_nodes=(), secret="shown to others")
 

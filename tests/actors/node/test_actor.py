@@ -45,7 +45,7 @@ from protocol.node_inbound import (
 from protocol.node_outbound import JobAssign, JobCancel, NodeRegisterAck
 from protocol.shared import FULL_PIPELINE
 from storage.job import JobSpec
-from tests.support.worlds.recording import HandClock, RecordingOutbox, RecordingRef
+from tests.support.recording import HandClock, RecordingOutbox, RecordingRef
 
 SILENCE_MS = 45_000
 ENGLISH_SPANISH = LanguageCapabilities(asr_languages=("en",), semantic_languages=("es",))

@@ -22,8 +22,8 @@ from actors.node.options import NodeOptions
 from actors.ports import Mailbox
 from protocol.ids import InstanceId, JobId, NodeId, NodeJobId, SessionId
 from protocol.node_inbound import JobResult, NodeRegister
-from tests.support.crossing import SPEC, WORK
-from tests.support.worlds.recording import HandClock, RecordingOutbox, RecordingRef
+from tests.support.example_job import SPEC, WORK
+from tests.support.recording import HandClock, RecordingOutbox, RecordingRef
 
 EPOCH = 7
 

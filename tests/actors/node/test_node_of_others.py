@@ -41,8 +41,8 @@ from protocol.node_inbound import (
 )
 from protocol.node_outbound import JobAssign, JobCancel
 from storage.job import JobSpec
-from tests.support.crossing import SPEC, WORK
-from tests.support.worlds.recording import HandClock, RecordingOutbox, RecordingRef
+from tests.support.example_job import SPEC, WORK
+from tests.support.recording import HandClock, RecordingOutbox, RecordingRef
 
 HERE, THERE = InstanceId("b"), InstanceId("a")
 

@@ -15,7 +15,7 @@ from actors.runtime.actor import (
     dead_letters,
     tell,
 )
-from tests.support.worlds.virtual_time import run_virtual, settle, stop_actors
+from tests.support.virtual_time import run_virtual, settle, stop_actors
 
 
 @dataclass(frozen=True, slots=True)

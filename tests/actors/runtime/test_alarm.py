@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.runtime.actor import LoopActor
-from tests.support.worlds.recording import HandClock
-from tests.support.worlds.virtual_time import EndlessTimeError, run_virtual, settle, stop_actors
+from tests.support.recording import HandClock
+from tests.support.virtual_time import EndlessTimeError, run_virtual, settle, stop_actors
 
 
 class SleeperActor(LoopActor):

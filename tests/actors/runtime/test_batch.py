@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from actors.runtime.actor import ActorRegistry, LoopActor
-from tests.support.worlds.virtual_time import run_virtual, settle, stop_actors
+from tests.support.virtual_time import run_virtual, settle, stop_actors
 
 
 class BatchActor(LoopActor):

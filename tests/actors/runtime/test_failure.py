@@ -15,7 +15,7 @@ from actors.runtime.actor import (
     dead_letters,
     inbox_of,
 )
-from tests.support.worlds.virtual_time import run_virtual, settle
+from tests.support.virtual_time import run_virtual, settle
 
 
 class BombError(Exception):

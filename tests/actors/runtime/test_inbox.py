@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from actors.runtime.actor import LoopActor, inbox_depths, inbox_of
-from tests.support.worlds.recording import RecordingRef
-from tests.support.worlds.virtual_time import run_virtual, settle, stop_actors
+from tests.support.recording import RecordingRef
+from tests.support.virtual_time import run_virtual, settle, stop_actors
 
 
 class BoundedActor(LoopActor):

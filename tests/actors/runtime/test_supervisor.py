@@ -10,7 +10,7 @@ from actors.ports import Mailbox
 from actors.runtime.actor import ActorFailed, ActorRef, LoopActor, dead_letters
 from actors.runtime.dead_letter import DeadLetters
 from actors.runtime.supervisor import Policy, Rule, Supervisor, decide
-from tests.support.worlds.virtual_time import run_virtual, settle, stop_actors
+from tests.support.virtual_time import run_virtual, settle, stop_actors
 
 
 class WorkerActor(LoopActor):

@@ -5,7 +5,7 @@ import threading
 from typing import Any
 
 from actors.runtime.actor import ActorRegistry, LoopActor, dead_letters, tell
-from tests.support.worlds.virtual_time import run_virtual, settle, stop_actors
+from tests.support.virtual_time import run_virtual, settle, stop_actors
 
 
 class EchoActor(LoopActor):

@@ -40,8 +40,8 @@ from protocol.session_outbound import (
     UiEventKind,
 )
 from storage.job import JobState
-from tests.support.peers.speaker import pcm
-from tests.support.worlds.session_bench import GAP_MS, LIFETIME_MS, SID, SessionBench
+from tests.actors.support.session_bench import GAP_MS, LIFETIME_MS, SID, SessionBench
+from tests.actors.support.speaker import pcm
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """How much one session may leave open, and that nothing stays counted when it is over."""
 
-from tests.support.worlds.session_bench import SessionBench
+from tests.actors.support.session_bench import SessionBench
 
 MAX_OPEN = 200
 

@@ -25,9 +25,9 @@ from protocol.session_outbound import (
     TranslationResult,
 )
 from storage.job import JobState
-from tests.support.peers.speaker import pcm
-from tests.support.worlds.recording import RecordingOutbox
-from tests.support.worlds.session_bench import FLUSH_MS, GRACE_MS, SID, SessionBench
+from tests.actors.support.session_bench import FLUSH_MS, GRACE_MS, SID, SessionBench
+from tests.actors.support.speaker import pcm
+from tests.support.recording import RecordingOutbox
 
 
 @pytest.fixture

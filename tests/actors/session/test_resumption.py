@@ -4,7 +4,7 @@ import pytest
 
 from actors.session.resumption import Resumption, TokenMint, new_token_key
 from protocol.ids import SessionId
-from tests.support.worlds.recording import RecordingOutbox
+from tests.support.recording import RecordingOutbox
 
 
 def offer() -> tuple[Resumption, str, RecordingOutbox]:

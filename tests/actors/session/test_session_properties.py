@@ -26,8 +26,8 @@ from protocol.session_outbound import (
     TranslationResult,
 )
 from storage.job import JobState
-from tests.support.worlds.recording import RecordingOutbox
-from tests.support.worlds.session_bench import FLUSH_MS, SessionBench
+from tests.actors.support.session_bench import FLUSH_MS, SessionBench
+from tests.support.recording import RecordingOutbox
 
 Action = Callable[[SessionBench], object]
 OPTIONS = SegmenterOptions(max_duration_ms=1_000, max_turn_ms=3_000, pause_ms=700)

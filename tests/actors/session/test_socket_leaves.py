@@ -6,8 +6,8 @@ from actors.messages.session import CloseRequested, SocketLost
 from actors.messages.takeover import SocketDraining
 from protocol.errors import CloseCode
 from protocol.session_outbound import Reconnect, SessionCloseAck, TranslationResult
-from tests.support.worlds.recording import RecordingOutbox
-from tests.support.worlds.session_bench import SID, SessionBench
+from tests.actors.support.session_bench import SID, SessionBench
+from tests.support.recording import RecordingOutbox
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """A speaker whose words wait to be read is not quiet: our slowness is no pause of theirs."""
 
 from actors.messages.session import ChunkArrived
-from tests.support.peers.speaker import pcm
-from tests.support.worlds.session_bench import SessionBench
+from tests.actors.support.session_bench import SessionBench
+from tests.actors.support.speaker import pcm
 
 PAUSE_MS = 3000
 

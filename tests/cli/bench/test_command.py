@@ -15,7 +15,7 @@ from peers.bench.plan import BenchOptions, Row, Scenario
 from peers.event_loop import run
 
 ROOT = Path(__file__).resolve().parents[3]
-DEAF = (sys.executable, "-m", "tests.support.peers.deaf_server")
+DEAF = (sys.executable, "-m", "tests.cli.support.deaf_server")
 SMALL = ["--sessions", "4", "--nodes", "2", "--seconds", "0.3", "--warm-up-seconds", "0.1"]
 
 

@@ -12,8 +12,8 @@ from actors.runtime.actor import inbox_of
 from gateway.options import GatewayOptions
 from gateway.server import Bind
 from protocol.session_outbound import Translation
-from tests.support.gateway import LOOPS, House, Recorder, chunk, run_gateway
-from tests.support.peers.raw_peer import CLOSE
+from tests.gateway.support.raw_peer import CLOSE
+from tests.gateway.support.running_gateway import LOOPS, House, Recorder, chunk, run_gateway
 
 SECOND_OF_PCM = base64.b64encode(bytes(32_000)).decode()
 

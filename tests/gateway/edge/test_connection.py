@@ -4,8 +4,7 @@ import pytest
 
 from actors.messages.session import ChunkArrived, SocketLost
 from gateway.options import GatewayOptions
-from tests.support.gateway import LOOPS, House, chunk, run_gateway, session_init
-from tests.support.peers.raw_peer import (
+from tests.gateway.support.raw_peer import (
     BINARY,
     CLOSE,
     CONTINUATION,
@@ -15,6 +14,7 @@ from tests.support.peers.raw_peer import (
     make_frame,
     upgrade_request,
 )
+from tests.gateway.support.running_gateway import LOOPS, House, chunk, run_gateway, session_init
 
 SMALL = GatewayOptions(port=0, session_max_message_bytes=2048, node_max_message_bytes=8192)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.gateway import LOOPS, House, chunk, run_gateway, session_init
-from tests.support.peers.raw_peer import Peer, make_frame
+from tests.gateway.support.raw_peer import Peer, make_frame
+from tests.gateway.support.running_gateway import LOOPS, House, chunk, run_gateway, session_init
 
 MESSAGES = [
     json.dumps(session_init()),

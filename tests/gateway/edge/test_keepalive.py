@@ -8,9 +8,9 @@ import pytest
 from actors.messages.session import SocketLost
 from gateway.edge.keepalive import Keepalive
 from gateway.options import GatewayOptions
-from tests.support.gateway import LOOPS, House, chunk, run_gateway
-from tests.support.peers.raw_peer import PING, PONG
-from tests.support.worlds.virtual_time import run_virtual
+from tests.gateway.support.raw_peer import PING, PONG
+from tests.gateway.support.running_gateway import LOOPS, House, chunk, run_gateway
+from tests.support.virtual_time import run_virtual
 
 
 @dataclass(eq=False)

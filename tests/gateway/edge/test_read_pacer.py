@@ -11,8 +11,8 @@ from actors.overload import OverloadLevel
 from gateway.edge.read_queue import ReadQueue
 from gateway.options import GatewayOptions
 from gateway.server import Bind
-from tests.support.gateway import LOOPS, House, Recorder, chunk, run_gateway
-from tests.support.peers.raw_peer import PING, PONG, Peer, upgrade_request
+from tests.gateway.support.raw_peer import PING, PONG, Peer, upgrade_request
+from tests.gateway.support.running_gateway import LOOPS, House, Recorder, chunk, run_gateway
 
 
 class Barred(ReadQueue):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from gateway.edge.read_queue import READ_COST, TURN_ALLOWANCE, ReadQueue
-from tests.support.worlds.virtual_time import run_virtual
+from tests.support.virtual_time import run_virtual
 
 CHUNK = 1240
 READS_PER_TURN = -(-TURN_ALLOWANCE // (CHUNK + READ_COST))

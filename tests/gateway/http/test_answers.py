@@ -9,8 +9,8 @@ from websockets.http11 import Request, Response
 
 from gateway.http.answers import HttpAnswers
 from gateway.server import Bind
-from tests.support.gateway import LOOPS, FakeReports, House, run_gateway
-from tests.support.peers.raw_peer import upgrade_request
+from tests.gateway.support.raw_peer import upgrade_request
+from tests.gateway.support.running_gateway import LOOPS, FakeReports, House, run_gateway
 
 
 @pytest.mark.parametrize("loop", LOOPS)

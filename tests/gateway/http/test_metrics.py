@@ -6,7 +6,7 @@ import time
 from actors.metrics import Gauge, Metrics, NullMetrics
 from gateway.edge.loop_lag import LoopLag
 from gateway.http.metrics import PrometheusMetrics
-from tests.support.worlds.virtual_time import VirtualLoop, run_virtual
+from tests.support.virtual_time import VirtualLoop, run_virtual
 
 
 def make_metrics() -> PrometheusMetrics:

@@ -6,7 +6,7 @@ from actors.metrics import Gauge
 from gateway.edge.loop_lag import LoopLag
 from gateway.http.metrics import PrometheusMetrics
 from gateway.http.metrics_sum import sum_metrics
-from tests.support.worlds.virtual_time import VirtualLoop
+from tests.support.virtual_time import VirtualLoop
 
 
 def text_of(sessions: int, lag_s: float, outcome: str) -> bytes:

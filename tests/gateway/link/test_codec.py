@@ -19,8 +19,8 @@ from gateway.link.codec import pack, unpack_link_message
 from protocol.ids import InstanceId, JobId, NodeId, NodeJobId, SessionId
 from protocol.node_inbound import JobResult
 from protocol.peer import Address, LinkMessage, PeerProtocolError, Place
-from tests.support.crossing import SPEC, WORK
-from tests.support.worlds.recording import RecordingRef
+from tests.support.example_job import SPEC, WORK
+from tests.support.recording import RecordingRef
 
 NODE = Address(Place.NODE, "n:1")
 RESULT = JobResult(

@@ -29,7 +29,7 @@ from protocol.peer import (
 from storage.instances import InstanceRecord
 from storage.store import StorageUnavailable
 from tests.chaos.faults.proxy import FaultProxy
-from tests.support.worlds.recording import RecordingRef
+from tests.support.recording import RecordingRef
 
 A, B = InstanceId("a"), InstanceId("b")
 SESSION = Address(Place.SESSION, "s")

@@ -35,8 +35,8 @@ from protocol.passthrough import (
 )
 from protocol.peer import PeerProtocolError, calling_headers
 from protocol.session_outbound import ServerHeartbeat, Translation
-from tests.support.gateway import House, Recorder, chunk, open_house, session_init
-from tests.support.peers.raw_peer import CLOSE, PATIENCE_S, TEXT, Peer
+from tests.gateway.support.raw_peer import CLOSE, PATIENCE_S, TEXT, Peer
+from tests.gateway.support.running_gateway import House, Recorder, chunk, open_house, session_init
 
 HERE, THERE = InstanceId("here"), InstanceId("there")
 NAME = SessionId("s-1")

@@ -15,8 +15,8 @@ from protocol.audio import AudioFormat
 from protocol.errors import CloseCode
 from protocol.ids import SessionId
 from protocol.session_outbound import SessionInitAck, Translation
-from tests.support.gateway import LOOPS, House, chunk, run_gateway, session_init
-from tests.support.peers.raw_peer import Peer
+from tests.gateway.support.raw_peer import Peer
+from tests.gateway.support.running_gateway import LOOPS, House, chunk, run_gateway, session_init
 
 SECOND = bytes(32_000)
 """PCM16 16 kHz."""

@@ -10,7 +10,7 @@ import pytest
 
 from peers.client.microphone import SilenceCutter, recorded, standard_input
 from peers.pcm import silence
-from tests.support.worlds.virtual_time import run_virtual
+from tests.support.virtual_time import run_virtual
 
 LOUD = b"\x00\x10" * 1600
 """100 ms."""

@@ -8,7 +8,7 @@ import pytest
 
 from peers.engines import EngineLanguages, Engines, Speech
 from peers.engines.engine import SessionRecogniser, call_engine
-from tests.support.peers.canned_engines import CannedRecogniser
+from tests.peers.support.canned_engines import CannedRecogniser
 
 
 class AsyncEngine:

@@ -15,8 +15,8 @@ from protocol.node_inbound import (
 )
 from protocol.node_outbound import JobCancel
 from protocol.shared import Pipeline
-from tests.support.peers.canned_engines import CannedRecogniser, canned_engines
-from tests.support.peers.node_under_test import PCM, job, registered, with_node
+from tests.peers.support.canned_engines import CannedRecogniser, canned_engines
+from tests.peers.support.node_under_test import PCM, job, registered, with_node
 from tests.support.peers.scripted_server import ScriptedPeer
 
 

@@ -11,8 +11,8 @@ from protocol.node_inbound import (
 )
 from protocol.node_outbound import NodeControl, NodeRegisterAck
 from protocol.shared import ErrorDetail
-from tests.support.peers.canned_engines import CannedRecogniser, canned_engines
-from tests.support.peers.node_under_test import ACK, job, registered, running, with_node
+from tests.peers.support.canned_engines import CannedRecogniser, canned_engines
+from tests.peers.support.node_under_test import ACK, job, registered, running, with_node
 from tests.support.peers.scripted_server import ScriptedPeer, ScriptedServer, scripted_server
 
 

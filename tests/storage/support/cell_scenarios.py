@@ -11,7 +11,7 @@ from storage.call import Call
 from storage.cells import Cell
 from storage.jobs import Restoration
 from tests.storage.support.script_scenarios import SCENARIOS, scenario
-from tests.support.worlds.storage_world import World
+from tests.support.storage_world import World
 
 __all__ = ["ELSEWHERE", "SCENARIOS"]
 

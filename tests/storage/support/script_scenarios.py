@@ -9,7 +9,7 @@ from storage.job import JobStep
 from storage.jobs import Failover, JobLimits
 from storage.nodes import NodeHeartbeatEntry, NodeRegistration
 from storage.sessions import Claim
-from tests.support.worlds.storage_world import LEASE_MS, ROOM_EXPIRY_MS, World
+from tests.support.storage_world import LEASE_MS, ROOM_EXPIRY_MS, World
 
 Scenario = Callable[[World], Call[Any]]
 """Brings a fresh world into a state and returns the call whose reply has the word."""

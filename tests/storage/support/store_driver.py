@@ -17,7 +17,7 @@ from tests.storage.support.store_invariants import (
     excluded_from,
 )
 from tests.storage.support.store_snapshot import Hash, Snapshot
-from tests.support.worlds.storage_world import World
+from tests.support.storage_world import World
 
 NODES = ("n0", "n1", "n2", "n3")
 SESSIONS = ("s0", "s1", "s2")

@@ -6,7 +6,7 @@ from typing import Any
 
 from storage.cells import FIRST, Cell
 from storage.keys import key_of
-from tests.support.worlds.storage_world import World
+from tests.support.storage_world import World
 
 _DUMP = """
 local read = {

@@ -21,7 +21,7 @@ from actors.metrics import NullMetrics
 from actors.ports import Mailbox
 from protocol.ids import InstanceId
 from protocol.peer import DISPATCHER, Address, Hello, LinkMessage, MessageFrame, unpack
-from tests.support.worlds.recording import HandClock, RecordingRef
+from tests.support.recording import HandClock, RecordingRef
 
 PEER = InstanceId("b")
 SILENCE_MS = 3000.0

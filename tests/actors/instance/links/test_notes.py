@@ -9,8 +9,8 @@ from actors.messages.process import NoteArrived
 from protocol.ids import InstanceId, JobId, NodeId
 from storage.replies import Assigned, Note, NoteKind
 from storage.store import StorageUnavailable
-from tests.support.worlds.recording import RecordingRef
-from tests.support.worlds.virtual_time import run_virtual, settle, stop_actors
+from tests.support.recording import RecordingRef
+from tests.support.virtual_time import run_virtual, settle, stop_actors
 
 AT = Assigned(JobId("job"), 1, NodeId("n"), InstanceId("b"), 1, 5)
 NOTES = [Note(NoteKind.ASSIGNED, replace(AT, attempt=attempt)) for attempt in (1, 2, 3)]

@@ -23,8 +23,8 @@ from actors.ports import Mailbox
 from protocol.ids import InstanceId, JobId, NodeId, NodeJobId, SessionId
 from protocol.node_inbound import JobResult
 from protocol.peer import DISPATCHER, Address, Hello, LinkMessage, Place
-from tests.support.crossing import SPEC, WORK
-from tests.support.worlds.recording import RecordingRef
+from tests.support.example_job import SPEC, WORK
+from tests.support.recording import RecordingRef
 
 A, B = InstanceId("a"), InstanceId("b")
 NODE = Address(Place.NODE, "n")

@@ -36,8 +36,8 @@ from protocol.webrtc import WebrtcOffer
 from storage.job import JobState
 from storage.room import Seat
 from storage.rooms import RoomRepository
-from tests.support.worlds.recording import RecordingRef
-from tests.support.worlds.session_bench import GAP_MS, LIFETIME_MS, SID, SessionBench
+from tests.actors.support.session_bench import GAP_MS, LIFETIME_MS, SID, SessionBench
+from tests.support.recording import RecordingRef
 
 CODE = "123456"
 HERE = InstanceId("")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.worlds.room_world import RoomWorld
+from tests.actors.support.room_world import RoomWorld
 
 MOVES = ("crash", "part", "drain")
 NAMES = ("ann", "bob", "cyd")

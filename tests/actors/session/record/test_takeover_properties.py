@@ -19,8 +19,8 @@ from actors.session.resumption import TokenMint, TokenNumber
 from protocol.ids import JobId, NodeId
 from storage.job import JobState
 from storage.session_replies import Claimed, FollowingJob, RecordedOutcome
-from tests.support.peers.speaker import opus
-from tests.support.worlds.resume_bench import ResumeBench
+from tests.actors.support.resume_bench import ResumeBench
+from tests.actors.support.speaker import opus
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from protocol.session_outbound import (
     SessionInitAck,
     TranslationResult,
 )
-from tests.support.peers.speaker import pcm
-from tests.support.worlds.recording import RecordingOutbox
-from tests.support.worlds.resume_bench import FLUSH_MS, GRACE_MS, SESSION, ResumeBench
+from tests.actors.support.resume_bench import FLUSH_MS, GRACE_MS, SESSION, ResumeBench
+from tests.actors.support.speaker import pcm
+from tests.support.recording import RecordingOutbox
 
 SPEECH = pcm(500)
 

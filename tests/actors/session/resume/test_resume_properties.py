@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from actors.messages.session import ChunkArrived, ClientBeat
 from protocol.session_outbound import MissingResult, TranslationResult
-from tests.support.peers.speaker import opus
-from tests.support.worlds.resume_bench import ResumeBench
+from tests.actors.support.resume_bench import ResumeBench
+from tests.actors.support.speaker import opus
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from actors.session.uplink.audio_framing import AudioFraming
 from actors.session.uplink.segmenter import CutReason
 from protocol.audio import AudioFormat, framed_ticks, join_packets
 from protocol.errors import ErrorCode, ProtocolError
-from tests.support.peers.speaker import SPEECH, Speaker, opus, pcm, reasons
+from tests.actors.support.speaker import SPEECH, Speaker, opus, pcm, reasons
 
 
 def refused(speaker: Speaker, audio: bytes) -> bool:

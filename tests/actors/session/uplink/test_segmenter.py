@@ -4,7 +4,7 @@ from actors.session.uplink.pause_clock import MAX_PLAYBACK_MS
 from actors.session.uplink.segmenter import Cut, CutReason, Segmenter, SegmenterOptions
 from protocol.audio import AudioFormat
 from protocol.ids import TurnId
-from tests.support.peers.speaker import SPEECH, Speaker, opus, pcm, reasons, silent_opus
+from tests.actors.support.speaker import SPEECH, Speaker, opus, pcm, reasons, silent_opus
 
 
 class TestManual:

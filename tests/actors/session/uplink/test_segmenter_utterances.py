@@ -6,7 +6,7 @@ from actors.session.uplink.segmenter import Cut, CutReason
 from protocol.audio import AudioFormat, opus_ticks
 from protocol.errors import ProtocolError
 from protocol.ids import TurnId
-from tests.support.peers.speaker import SPEECH, Speaker, pcm, reasons, silent_opus
+from tests.actors.support.speaker import SPEECH, Speaker, pcm, reasons, silent_opus
 
 
 def _only(audio: bytes) -> list[Cut]:

@@ -15,9 +15,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from tests.end_to_end.support.spoken_words import word_chunk
 from tests.support.peers.raw_client import SILENT_CHUNK, RawClient
 from tests.support.peers.raw_wire import Message
-from tests.support.spoken_words import word_chunk
 
 SILENCE_BEFORE_FINAL = 12
 """Chunks of silence in the 3 s after which a pause is seen."""

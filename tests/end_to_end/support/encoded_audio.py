@@ -3,7 +3,7 @@
 import base64
 
 
-def disguises(pattern: bytes) -> dict[str, bytes]:
+def encodings_of(pattern: bytes) -> dict[str, bytes]:
     """Return every form in which these bytes could travel: whatever stands before and after."""
     forms = {
         "raw": pattern,

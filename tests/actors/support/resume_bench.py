@@ -26,7 +26,7 @@ from protocol.node_inbound import JobResult
 from protocol.session_inbound import SessionInit
 from protocol.session_outbound import AudioAck, MissingResult, SessionInitAck, TranslationResult
 from storage.job import JobState
-from tests.support.worlds.recording import HandClock, RecordingOutbox, RecordingRef
+from tests.support.recording import HandClock, RecordingOutbox, RecordingRef
 
 SESSION = SessionId("s-1")
 GRACE_MS = 30_000

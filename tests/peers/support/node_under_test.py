@@ -15,7 +15,7 @@ from protocol.node_inbound import (
 )
 from protocol.node_outbound import JobAssign, NodeRegisterAck
 from protocol.shared import Pipeline
-from tests.support.peers.canned_engines import canned_engines
+from tests.peers.support.canned_engines import canned_engines
 from tests.support.peers.scripted_server import ScriptedPeer, ScriptedServer, scripted_server
 
 FULL = Pipeline(use_asr=True, use_nmt=True, use_tts=True)

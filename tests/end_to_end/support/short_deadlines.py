@@ -31,7 +31,7 @@ def ability(pair: Pair, capacity: int | None = None, node_id: str | None = None)
 
 
 @asynccontextmanager
-async def crew(
+async def session_and_nodes(
     scheduler: SchedulerProcess, pair: Pair, nodes: int, capacity: int | None = None
 ) -> AsyncIterator[tuple[RawClient, list[RawNode]]]:
     """Yield a session and this many nodes."""

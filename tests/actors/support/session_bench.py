@@ -23,8 +23,8 @@ from protocol.node_inbound import JobResult
 from protocol.session_inbound import Utterance
 from protocol.session_outbound import MissingResult, TranslationResult
 from storage.job import JobState
-from tests.support.peers.speaker import pcm
-from tests.support.worlds.recording import HandClock, RecordingOutbox, RecordingRef
+from tests.actors.support.speaker import pcm
+from tests.support.recording import HandClock, RecordingOutbox, RecordingRef
 
 SID = SessionId("s-1")
 WALL_MS = 1_800_000_000_000

@@ -56,8 +56,8 @@ from storage.job import JobState
 from storage.room import Seat
 from storage.rooms import RoomRepository
 from storage.session_replies import Claimed, FollowingJob, RecordedOutcome
-from tests.support.peers.speaker import pcm
-from tests.support.worlds.recording import HandClock, RecordingOutbox
+from tests.actors.support.speaker import pcm
+from tests.support.recording import HandClock, RecordingOutbox
 
 CODE = "123456"
 LIFETIME_MS = 100_000

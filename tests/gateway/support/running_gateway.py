@@ -31,7 +31,7 @@ from protocol.node_outbound import NodeRegisterAck
 from protocol.session_inbound import SessionInit
 from protocol.session_outbound import SessionInitAck
 from storage.client.executor import StorageUnavailable
-from tests.support.peers.raw_peer import PATIENCE_S, Peer, upgrade_request
+from tests.gateway.support.raw_peer import PATIENCE_S, Peer, upgrade_request
 
 T = TypeVar("T")
 Greeting: TypeAlias = Callable[[], object]

@@ -21,9 +21,9 @@ from typing import Self
 
 from websockets.exceptions import ConnectionClosed
 
+from tests.end_to_end.support.spoken_words import length_ms, word_chunk, words_in
 from tests.support.peers.raw_node import Ability, audio_of
 from tests.support.peers.raw_wire import Message, RawWire
-from tests.support.spoken_words import length_ms, word_chunk, words_in
 
 HOLD_MS = 10_000
 """Less than this is kept when nothing says that the utterance is complete."""

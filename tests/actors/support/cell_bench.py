@@ -8,10 +8,10 @@ from storage.client.executor import Executor
 from storage.job import JobSpec
 from storage.jobs import JobLimits
 from storage.replies import Alive
+from tests.actors.support.dispatch_bench import DispatchBench, DyingRef
 from tests.storage.support.store_invariants import breaches
 from tests.storage.support.store_snapshot import Snapshot
-from tests.support.worlds.dispatch_bench import DispatchBench, DyingRef
-from tests.support.worlds.storage_world import LEASE_MS, World
+from tests.support.storage_world import LEASE_MS, World
 
 A, B, C = Cell(0), Cell(1), Cell(2)
 

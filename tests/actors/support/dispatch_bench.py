@@ -41,8 +41,8 @@ from protocol.shared import FULL_PIPELINE
 from storage.call import Call
 from storage.job import JobSpec, JobState
 from storage.store import StorageUnavailable, Store
-from tests.support.worlds.recording import HandClock, RecordingRef
-from tests.support.worlds.storage_world import START_MS, World
+from tests.support.recording import HandClock, RecordingRef
+from tests.support.storage_world import START_MS, World
 
 LIFETIME_MS = 100_000
 M = TypeVar("M")

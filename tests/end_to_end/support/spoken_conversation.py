@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tests.support.peers.agent_node import AgentNode, AgentPace, agent_node
-from tests.support.peers.browser import SILENCE_BEFORE_FINAL, Browser, browser
+from tests.end_to_end.support.peers.agent_node import AgentNode, AgentPace, agent_node
+from tests.end_to_end.support.peers.browser import SILENCE_BEFORE_FINAL, Browser, browser
+from tests.end_to_end.support.spoken_words import WORD_MS
 from tests.support.processes.scheduler_process import SchedulerProcess
-from tests.support.spoken_words import WORD_MS
 
 SEGMENT_WORDS = 20
 """So many make `max_duration_ms`, silence counted."""

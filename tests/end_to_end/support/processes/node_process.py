@@ -1,7 +1,8 @@
 """A node in a process of its own, so that a test can kill or stop it as an operator's would be.
 
-`python -m tests.support.processes.node_process URL SOURCE TARGET CAPACITY SECONDS BEAT_SECONDS`
-prints its node id when it is registered, and answers every job.
+`python -m tests.end_to_end.support.processes.node_process` with URL, source, target, capacity,
+seconds per job and seconds between heartbeats prints its node id when it is registered, and answers
+every job.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from tests.support.peers.raw_node import Ability, raw_node
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class NodeProgram:
         return [
             sys.executable,
             "-m",
-            "tests.support.processes.node_process",
+            "tests.end_to_end.support.processes.node_process",
             *map(str, (*words, *times)),
         ]
 

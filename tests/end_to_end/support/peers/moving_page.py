@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from tests.end_to_end.support.peers.resuming_client import ResumingClient
+from tests.end_to_end.support.peers.room_page import RoomPage
 from tests.support.peers.raw_client import b64
 from tests.support.peers.raw_wire import Message
-from tests.support.peers.resuming_client import ResumingClient
-from tests.support.peers.room_page import RoomPage
 
 
 class MovingPage(RoomPage, ResumingClient):

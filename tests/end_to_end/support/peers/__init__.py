@@ -1,0 +1,1 @@
+"""Clients and nodes as programs in the field behave."""

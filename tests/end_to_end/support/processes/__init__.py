@@ -1,0 +1,1 @@
+"""Schedulers, stores and nodes in processes of their own."""

@@ -1,1 +1,0 @@
-"""Several actors together, without sockets."""
