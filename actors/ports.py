@@ -23,8 +23,11 @@ class Outbox(Protocol):
     def is_unread(self) -> bool:
         """True while what the peer has sent waits to be read: its silence means nothing then."""
 
-    def send(self, message: WireMessage) -> bool:
-        """Write a wire message; False when the socket is gone or closing."""
+    def send(self, message: WireMessage | bytes) -> bool:
+        """Write a wire message; False when the socket is gone or closing.
+
+        Bytes are a message that `protocol.encode` has written.
+        """
 
     def close(self, code: int, reason: str) -> None:
         """Close the socket after what was sent."""

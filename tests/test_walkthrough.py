@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
+from pydantic import BaseModel
+
 from actors.messages.node import NodeMessageArrived, NodeSocketLost
 from actors.messages.session import ChunkArrived, CloseRequested
 from actors.reception import OpenedNode, OpenedSession
@@ -29,6 +31,7 @@ from protocol.session_outbound import (
 )
 from protocol.wire import WireMessage
 from storage.embedded.server import StoreOptions, start_store
+from tests.support.worlds.recording import as_message
 
 M = TypeVar("M", bound=WireMessage)
 
@@ -41,15 +44,15 @@ class Peer:
     """The other end of a socket: keeps what it is sent, and lets the test wait for it."""
 
     def __init__(self) -> None:
-        self.heard: list[WireMessage] = []
+        self.heard: list[BaseModel] = []
         self._news = asyncio.Event()
 
     is_backed_up = False
     is_unread = False
 
-    def send(self, message: WireMessage) -> bool:
+    def send(self, message: WireMessage | bytes) -> bool:
         """Take a message as a socket would."""
-        self.heard.append(message)
+        self.heard.append(as_message(message))
         self._news.set()
         return True
 

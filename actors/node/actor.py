@@ -315,5 +315,5 @@ class NodeActor(LoopActor):
             self._lose()  # first, or the job would come back
             self._desk.undelivered(message)
 
-    def _send(self, message: WireMessage) -> bool:
+    def _send(self, message: WireMessage | bytes) -> bool:
         return self._outbox is not None and self._outbox.send(message)

@@ -45,7 +45,7 @@ class Assignments:
         self,
         node_id: NodeId,
         directory: Directory,
-        send: Callable[[WireMessage], bool],
+        send: Callable[[WireMessage | bytes], bool],
         max_jobs: int,
     ) -> None:
         self.max_jobs = max_jobs

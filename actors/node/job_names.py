@@ -7,8 +7,8 @@ order. Public ids never carry a suffix.
 """
 
 from actors.messages.job import AssignJob
+from protocol.encode import Assignment, encode_job_assign
 from protocol.ids import JobId, NodeJobId
-from protocol.node_outbound import JobAssign
 
 _DIGITS_AT_MOST = 6
 
@@ -31,38 +31,40 @@ def job_of(known_as: NodeJobId) -> tuple[JobId, int]:
     return JobId(name.partition("#")[0]), int(attempt) if is_later else 1
 
 
-def job_assign(assignment: AssignJob) -> JobAssign:
+def job_assign(assignment: AssignJob) -> bytes:
     """Return the message that hands the job to its node; flags are sent only when true."""
     spec, work = assignment.spec, assignment.work
     further = work.further_language
     suffix = node_suffix(assignment.attempt, further)
     retry = node_suffix(assignment.attempt, None)
-    return JobAssign(
-        job_id=f"{spec.job_id}{suffix}",
-        attempt_id=assignment.attempt,
-        session_id=f"{spec.session_id}{node_suffix(assignment.session_name, further)}",
-        utterance_index=spec.utterance_index,
-        src_lang=work.source,
-        tgt_lang=work.target,
-        dialect=work.dialect,
-        features=work.features,
-        pipeline=work.pipeline,
-        audio=assignment.audio,
-        audio_format=work.audio_format,
-        sample_rate=work.sample_rate_hz,
-        mode=work.mode,
-        lang_a=work.lang_a,
-        lang_b=work.lang_b,
-        auto_langs=work.auto_langs,
-        enable_streaming_asr=work.enable_streaming_asr,
-        partial_update_interval_ms=work.partial_update_interval_ms,
-        trace_id=work.trace_id,
-        group_id=work.group_id,
-        part_index=work.part_index,
-        context_text=work.context_text,
-        padding_ms=work.padding_ms,
-        is_manual_cut=work.is_manual_cut or None,
-        is_timeout_triggered=work.is_timeout_triggered or None,
-        is_max_duration_triggered=work.is_max_duration_triggered or None,
-        turn_id=f"{work.turn_id}{retry}",
+    return encode_job_assign(
+        Assignment(
+            job_id=f"{spec.job_id}{suffix}",
+            attempt_id=assignment.attempt,
+            session_id=f"{spec.session_id}{node_suffix(assignment.session_name, further)}",
+            utterance_index=spec.utterance_index,
+            src_lang=work.source,
+            tgt_lang=work.target,
+            dialect=work.dialect,
+            features=work.features,
+            pipeline=work.pipeline,
+            audio=assignment.audio,
+            audio_format=work.audio_format,
+            sample_rate=work.sample_rate_hz,
+            mode=work.mode,
+            lang_a=work.lang_a,
+            lang_b=work.lang_b,
+            auto_langs=work.auto_langs,
+            enable_streaming_asr=work.enable_streaming_asr,
+            partial_update_interval_ms=work.partial_update_interval_ms,
+            trace_id=work.trace_id,
+            group_id=work.group_id,
+            part_index=work.part_index,
+            context_text=work.context_text,
+            padding_ms=work.padding_ms,
+            is_manual_cut=work.is_manual_cut,
+            is_timeout_triggered=work.is_timeout_triggered,
+            is_max_duration_triggered=work.is_max_duration_triggered,
+            turn_id=f"{work.turn_id}{retry}",
+        )
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from actors.messages.job import Work
 from actors.room.audience import Readers, Track
 from actors.session.cut import CutReason
+from protocol.encode import UiEventTemplate
 from protocol.ids import JobId
 from storage.job import JobSpec
 
@@ -45,6 +46,8 @@ class Utterance:
     """While it awaits that: the attempt for which a node wants it."""
     end_seq: int = 0
     """Audio before it is cut, as the store knows with this utterance."""
+    events: UiEventTemplate | None = None
+    """Made with the first `ui_event`."""
 
     @property
     def is_for_speaker(self) -> bool:

@@ -80,4 +80,4 @@ class SocketOutbox:
         if connection.refused_bytes > self._max_bytes:
             connection.close(CloseCode.RECEIVER_TOO_SLOW, "receiver does not read")
             return False
-        return connection.send_text(encode_utf8(message))
+        return connection.send_text(message if type(message) is bytes else encode_utf8(message))

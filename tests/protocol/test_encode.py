@@ -3,14 +3,32 @@
 import json
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from protocol.audio import AudioFormat
-from protocol.codec import encode, parse_node_command, parse_node_message
+from protocol.codec import encode, encode_utf8, parse_node_command, parse_node_message
+from protocol.encode import (
+    Assignment,
+    UiEventTemplate,
+    encode_audio_ack,
+    encode_job_assign,
+    encode_server_heartbeat,
+)
 from protocol.errors import MissingReason
 from protocol.ids import SessionId, TraceId
 from protocol.node_inbound import JobResult
 from protocol.node_outbound import JobAssign
-from protocol.session_outbound import MissingResult, TranslationResult
-from protocol.shared import FULL_PIPELINE, SessionMode
+from protocol.session_outbound import (
+    AudioAck,
+    MissingResult,
+    ServerHeartbeat,
+    TranslationResult,
+    UiEvent,
+    UiEventKind,
+)
+from protocol.shared import FULL_PIPELINE, Features, Pipeline, SessionMode
+from protocol.wire import MAX_SAFE_INTEGER
 from tests.protocol.support.wire_refusals import RESULT
 
 
@@ -90,3 +108,71 @@ def test_a_missing_result_says_its_reason_in_one_word() -> None:
         "reason": "silence_detected",
         "created_at_ms": 1,
     }
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+NUMBERS = st.integers(0, MAX_SAFE_INTEGER)
+
+
+def either(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.none() | values
+
+
+@given(st.tuples(TEXTS, TEXTS, TEXTS), NUMBERS, NUMBERS, st.sampled_from(UiEventKind))
+def test_the_step_of_an_utterance_is_written_as_its_model_is(
+    ids: tuple[str, str, str], index: int, elapsed_ms: int, event: UiEventKind
+) -> None:
+    trace_id, session, job_id = ids
+    template = UiEventTemplate(trace_id, SessionId(session), job_id, index)
+    fields: dict[str, Any] = {
+        "trace_id": trace_id,
+        "session_id": SessionId(session),
+        "job_id": job_id,
+        "utterance_index": index,
+        "elapsed_ms": elapsed_ms,
+    }
+    assert template.progress(event, elapsed_ms) == encode_utf8(UiEvent(**fields, event=event))
+    for wait_ms in (None, 0, 7):
+        queued = UiEvent(**fields, event=UiEventKind.QUEUED, wait_ms_estimate=wait_ms)
+        assert template.queued(elapsed_ms, wait_ms) == encode_utf8(queued)
+    for reason in MissingReason:
+        failed = UiEvent(
+            **fields, event=UiEventKind.ERROR, status="error", error_code="C", hint=reason.value
+        )
+        assert template.failed(elapsed_ms, "C", reason) == encode_utf8(failed)
+
+
+OPTIONS: dict[str, st.SearchStrategy[Any]] = {
+    **dict.fromkeys(("dialect", "lang_a", "lang_b", "trace_id", "group_id"), either(TEXTS)),
+    "context_text": either(TEXTS),
+    "features": either(st.just(Features(speech_rate_control=True))),
+    "mode": either(st.sampled_from([mode.value for mode in SessionMode])),
+    "auto_langs": either(st.lists(TEXTS, max_size=3).map(tuple)),
+    "enable_streaming_asr": either(st.booleans()),
+    **dict.fromkeys(("partial_update_interval_ms", "part_index", "padding_ms"), either(NUMBERS)),
+    **dict.fromkeys(
+        ("is_manual_cut", "is_timeout_triggered", "is_max_duration_triggered"), st.booleans()
+    ),
+    "pipeline": st.just(FULL_PIPELINE)
+    | st.builds(Pipeline, use_asr=st.booleans(), use_nmt=st.just(False), use_tts=st.booleans()),
+    "audio": st.binary(max_size=9),
+    "audio_format": st.sampled_from(AudioFormat),
+    **dict.fromkeys(("job_id", "session_id", "src_lang", "tgt_lang", "turn_id"), TEXTS),
+    **dict.fromkeys(("utterance_index", "sample_rate"), NUMBERS),
+    "attempt_id": st.integers(1, 9),
+}
+
+
+@given(st.fixed_dictionaries(OPTIONS))
+def test_an_assignment_is_written_as_its_model_is(fields: dict[str, Any]) -> None:
+    assert set(fields) == set(JobAssign.model_fields) - {"type"}
+    assert encode_job_assign(Assignment(**fields)) == encode_utf8(JobAssign(**fields))
+
+
+@given(TEXTS, NUMBERS)
+def test_short_answers_are_written_as_their_models_are(session: str, number: int) -> None:
+    name = SessionId(session)
+    heartbeat = ServerHeartbeat(session_id=name, timestamp=number)
+    assert encode_server_heartbeat(name, number) == encode_utf8(heartbeat)
+    ack = AudioAck(session_id=name, next_seq=number)
+    assert encode_audio_ack(name, number) == encode_utf8(ack)

@@ -13,6 +13,8 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel
 
 from actors.runtime.actor import LoopActor
+from protocol.codec import parse_node_command, parse_session_reply
+from protocol.errors import ProtocolError
 
 M = TypeVar("M")
 A = TypeVar("A", bound=LoopActor)
@@ -55,10 +57,10 @@ class RecordingOutbox:
     is_backed_up: bool = False
     is_unread: bool = False
 
-    def send(self, message: BaseModel) -> bool:
+    def send(self, message: BaseModel | bytes) -> bool:
         """Keep the message, unless the socket is gone."""
         if self.is_open:
-            self.messages.append(message)
+            self.messages.append(as_message(message))
         return self.is_open
 
     def close(self, code: int, reason: str) -> None:
@@ -80,6 +82,16 @@ class RecordingOutbox:
         """Return all messages and forget them."""
         taken, self.messages = self.messages, []
         return taken
+
+
+def as_message(sent: BaseModel | bytes) -> BaseModel:
+    """Return what was sent as its model, also where it was encoded without one."""
+    if not isinstance(sent, bytes):
+        return sent
+    try:
+        return parse_session_reply(sent)
+    except ProtocolError:  # it is for a node
+        return parse_node_command(sent)
 
 
 class HandClock:

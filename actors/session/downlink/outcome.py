@@ -16,6 +16,7 @@ from actors.session.profile import SessionProfile, asked_by
 from actors.session.record.moved import KnownOutcome
 from actors.session.utterances import Utterance
 from protocol.audio import AudioFormat
+from protocol.encode import UiEventTemplate
 from protocol.errors import ErrorCode, MissingReason
 from protocol.ids import JobId, RequestId, TraceId, TurnId
 from protocol.node_inbound import JobResult
@@ -23,7 +24,6 @@ from protocol.session_outbound import (
     AsrPartial,
     MissingResult,
     TranslationResult,
-    UiEvent,
     UiEventKind,
 )
 from protocol.shared import NetworkTimings, ServiceTimings
@@ -210,20 +210,19 @@ def ui_event(
     *,
     reason: MissingReason | None = None,
     wait_ms_estimate: int | None = None,
-) -> UiEvent:
+) -> bytes:
     """Return the message that shows how far an utterance has come; `reason` goes with ERROR."""
-    return UiEvent(
-        trace_id=utterance.work.trace_id,
-        session_id=utterance.spec.session_id,
-        job_id=utterance.spec.job_id,
-        utterance_index=utterance.spec.utterance_index,
-        event=event,
-        elapsed_ms=max(0, round(now_ms - utterance.cut_at_ms)),
-        status="ok" if reason is None else "error",
-        error_code=_ERROR_CODES.get(reason) if reason is not None else None,
-        hint=reason.value if reason is not None else None,
-        wait_ms_estimate=wait_ms_estimate,
-    )
+    template, spec = utterance.events, utterance.spec
+    if template is None:
+        template = utterance.events = UiEventTemplate(
+            utterance.work.trace_id, spec.session_id, spec.job_id, spec.utterance_index
+        )
+    elapsed_ms = max(0, round(now_ms - utterance.cut_at_ms))
+    if reason is not None:
+        return template.failed(elapsed_ms, _ERROR_CODES[reason], reason)
+    if event is UiEventKind.QUEUED:
+        return template.queued(elapsed_ms, wait_ms_estimate)
+    return template.progress(event, elapsed_ms)
 
 
 def asr_partial(utterance: Utterance, text: str, *, is_final: bool) -> AsrPartial:

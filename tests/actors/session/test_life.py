@@ -38,7 +38,7 @@ def bench() -> SessionBench:
 class BrokenOutbox(RecordingOutbox):
     """A socket that breaks its word: it raises."""
 
-    def send(self, message: BaseModel) -> bool:  # noqa: ARG002 - the port's signature
+    def send(self, message: BaseModel | bytes) -> bool:  # noqa: ARG002 - the port's signature
         raise OSError("gone")
 
 
