@@ -31,7 +31,7 @@ from storage.embedded.server import (
 ROOT = Path(__file__).parents[3]
 PARENT = """
 import sys
-from storage.server import StoreOptions, start_store
+from storage.embedded.server import StoreOptions, start_store
 store = start_store(StoreOptions(data_dir=sys.argv[1] if len(sys.argv) > 1 else None))
 print(store.url, flush=True)
 sys.stdin.read()
