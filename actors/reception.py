@@ -243,8 +243,8 @@ class Reception:
 
     def succeed_node(self, failure: ActorFailed) -> Mailbox | None:
         """Start a successor on the socket of a node whose actor failed, if it has one."""
-        node_id, estate = NodeId(failure.key), handover_of(failure)
-        return None if estate is None else self._start_node(node_id, estate)
+        node_id, handover = NodeId(failure.key), handover_of(failure)
+        return None if handover is None else self._start_node(node_id, handover)
 
     def _own(self, node_id: NodeId, principal: str | None) -> None:
         """Note whose node it is; those of nodes that left are forgotten now and then."""
@@ -254,10 +254,10 @@ class Reception:
         self._owners[node_id] = principal
 
     def _start_node(
-        self, node_id: NodeId, estate: NodeHandover | None = None
+        self, node_id: NodeId, handover: NodeHandover | None = None
     ) -> ActorRef[NodeActor]:
         ref = NodeActor.start(
-            node_id, self._directory, self._nodes, estate, supervisor=self._supervisor
+            node_id, self._directory, self._nodes, handover, supervisor=self._supervisor
         )
         self._directory.register_node(node_id, ref)
         return ref

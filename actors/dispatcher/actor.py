@@ -8,17 +8,18 @@ While the store is away the steps that could not run are kept, in order, and run
 answers: every script is idempotent. A cut that waits too long ends as `store_unavailable`. Where
 several servers share the data, only what concerns the cells of one that is away waits.
 
-What it has taken on stands in its ledger. When it fails, that is its estate: see `succession`.
+What it has taken on stands in its ledger. When it fails, a successor gets that: see `succession`.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias, assert_never
 
 from loguru import logger
 
 from actors.dispatcher.ledger import Ledger
+from actors.dispatcher.parts import Parts
 from actors.dispatcher.step import Step
-from actors.dispatcher.succession import DispatcherHandover, Steps
+from actors.dispatcher.succession import DispatcherHandover
 from actors.messages.job import (
     AudioSupplied,
     EndJob,
@@ -60,24 +61,48 @@ _SWEEP_APART_MS = 5
 """It is never asked more often than this, whatever it says is due."""
 
 
+DispatcherMessage: TypeAlias = (
+    UtteranceCut
+    | AudioSupplied
+    | ResultArrived
+    | JobAccepted
+    | JobUndelivered
+    | JobAbandoned
+    | EndJob
+    | SessionOpened
+    | SessionEnded
+    | RecordSession
+    | ResumeRequested
+    | LocateSession
+    | SessionDrained
+    | ReleaseSession
+    | OwnershipUnclear
+    | NodeArrived
+    | NodeChanged
+    | NodeBeat
+    | NodeLost
+    | NodeDraining
+    | SlotsWanted
+    | StoreEmptied
+    | InstanceExpired
+    | NoteArrived
+    | PeerUnreachable
+)
+"""All that a dispatcher is told."""
+
+
 class DispatcherActor(LoopActor):
-    """Runs steps, and nothing else; what they are is decided by its `Steps`.
+    """Runs steps, and nothing else; what they are is decided by its `Parts`.
 
     Its mailbox has no limit of its own, for nobody could wait: what is open bounds it. A session
     tells it a few messages for each open utterance (`max_open_utterances` in the process), a node
     no more than its own full mailbox, whose socket is not read meanwhile.
     """
 
-    def __init__(self, store: ScriptRunner, steps: Steps) -> None:
+    def __init__(self, store: ScriptRunner, parts: Parts) -> None:
         super().__init__()
         self._store = store
-        self._steps = steps
-        self._jobs = steps.jobs
-        self._nodes = steps.nodes
-        self._sessions = steps.sessions
-        self._reaping = steps.reaping
-        self._notes = steps.notes
-        self._moves = steps.moves
+        self._parts = parts
         self._beats: dict[NodeId, NodeBeat] = {}
         self._ledger = Ledger()
         self._away: set[str] = set()
@@ -87,20 +112,19 @@ class DispatcherActor(LoopActor):
         self._later_at_ms: float | None = None
         self._sweep_at_ms = 0.0
         self._no_sweep_before_ms = 0.0
-        self._jobs.on_due = self._expect_due
 
     def __repr__(self) -> str:
-        return f"<DispatcherActor open={len(self._jobs.open_jobs)} owed={len(self._ledger)}>"
+        return f"<DispatcherActor open={len(self._parts.ends.open_jobs)} owed={len(self._ledger)}>"
 
     def on_start(self) -> None:
         """Begin to look for due jobs."""
         self._sweep_at_ms = self.now_ms() + _SWEEP_MS
         self.wake_at(self._sweep_at_ms)
 
-    async def on_receive_batch(self, messages: list[Any]) -> None:
+    async def on_receive_batch(self, messages: list[DispatcherMessage]) -> None:
         """Decide on everything that waits, then run it.
 
-        The first words of a session may be in the same batch as its opening: they are dispatched
+        The first cut of a session may be in the same batch as its opening: it is dispatched
         under the epoch that its claim brings.
         """
         unclaimed = [message for message in messages if self._is_unclaimed(message)]
@@ -116,10 +140,10 @@ class DispatcherActor(LoopActor):
             self._decide(len(unclaimed))
             await self._run_due()
 
-    def _is_unclaimed(self, message: Any) -> bool:
-        if not isinstance(message, UtteranceCut):
-            return False
-        return not self._sessions.epoch(message.spec.session_id)
+    def _is_unclaimed(self, message: DispatcherMessage) -> bool:
+        return isinstance(message, UtteranceCut) and not self._parts.claims.epoch(
+            message.spec.session_id
+        )
 
     async def on_wake(self, now_ms: float) -> None:
         """Due jobs, steps that were put off, or another try after the store was away."""
@@ -134,14 +158,14 @@ class DispatcherActor(LoopActor):
         if now_ms >= self._sweep_at_ms:
             self._sweep_at_ms = now_ms + _SWEEP_MS
             self._no_sweep_before_ms = now_ms + _SWEEP_APART_MS
-            ledger.owe(self._jobs.sweep(now_ms))
+            ledger.owe(self._parts.jobs.deadlines.sweep(now_ms))
             ledger.enter()
         await self._run_due()
 
-    def leave(self, error: BaseException) -> DispatcherHandover:
+    def handover(self, error: BaseException) -> DispatcherHandover:
         """A bug ended this actor: what is not finished passes to its successor."""
         fault = self._ledger.fault(error)
-        return DispatcherHandover(self._steps, fault, tuple(self._ledger.unfinished(fault.message)))
+        return DispatcherHandover(self._parts, fault, tuple(self._ledger.unfinished(fault.message)))
 
     def _decide(self, count: int) -> None:
         """Find the steps that follow from the next messages."""
@@ -159,63 +183,68 @@ class DispatcherActor(LoopActor):
         if self._ledger.enter(first=first) and self._later_at_ms is None:
             self._later_at_ms = self.now_ms() + _RETRY_MS
 
-    def _plan(self, message: Any, now_ms: float) -> Sequence[Step]:  # noqa: C901 - a table of contents
+    def _plan(  # noqa: C901, PLR0912 - one line per message
+        self, message: DispatcherMessage, now_ms: float
+    ) -> Sequence[Step]:
+        parts = self._parts
         match message:
             case UtteranceCut():
-                return self._jobs.cut(message, now_ms)
-            case AudioSupplied():
-                return self._jobs.assigner.audio_supplied(message)
+                return parts.jobs.cut(message, now_ms)
             case ResultArrived():
-                return self._jobs.result(message)
+                return parts.jobs.result(message)
             case JobAccepted():
-                return self._jobs.accepted(message, now_ms)
+                return parts.jobs.accepted(message, now_ms)
+            case AudioSupplied():
+                return parts.jobs.assigner.audio_supplied(message)
             case NodeBeat():
                 self._beats[message.node_id] = message
                 return ()
             case EndJob():
-                return self._jobs.end(message)
+                return parts.jobs.end(message)
             case JobAbandoned():
-                return self._jobs.ends.abandoned(message)
+                return parts.ends.abandoned(message)
             case JobUndelivered():
-                return self._jobs.undelivered(message)
-            case NodeArrived():
-                return self._nodes.arrived(message)
-            case NodeChanged():
-                return self._nodes.changed(message)
-            case NodeLost():
-                return self._nodes.lost(message)
-            case NodeDraining():
-                return self._nodes.draining(message)
-            case StoreEmptied():
-                return self._jobs.restore_all()
+                return parts.jobs.undelivered(message)
             case SessionOpened():
-                return self._sessions.opened(message)
+                return parts.claims.opened(message)
+            case RecordSession():
+                return parts.takeover.record(message)
             case SessionEnded():
-                self._jobs.session_ended(message.session_id)
-                return self._sessions.ended(message)
-            case (
-                RecordSession()
-                | ResumeRequested()
-                | LocateSession()
-                | SessionDrained()
-                | ReleaseSession()
-                | OwnershipUnclear()
-            ):
-                return self._moves.plan(message, now_ms)
-            case _:
-                return self._plan_among_instances(message)
-
-    def _plan_among_instances(self, message: Any) -> Sequence[Step]:
-        """Decide on what happens only where there are several instances."""
-        match message:
-            case InstanceExpired():
-                return self._reaping.expired(message)
-            case NoteArrived() | PeerUnreachable():
-                return self._notes.arrived(message)
+                return self._on_session_ended(message)
+            case ResumeRequested():
+                return parts.takeover.resume(message, now_ms)
+            case LocateSession():
+                return parts.takeover.locate(message, now_ms)
+            case SessionDrained():
+                return parts.takeover.drained(message)
+            case ReleaseSession():
+                return parts.takeover.release(message)
+            case OwnershipUnclear():
+                return parts.claims.check(message.stalls)
+            case NodeArrived():
+                return parts.nodes.arrived(message)
+            case NodeChanged():
+                return parts.nodes.changed(message)
+            case NodeLost():
+                return parts.nodes.lost(message)
+            case NodeDraining():
+                return parts.nodes.draining(message)
             case SlotsWanted():
-                return self._nodes.slots_wanted(message)
+                return parts.nodes.slots_wanted(message)
+            case StoreEmptied():
+                return parts.jobs.restorer.restore_all()
+            case InstanceExpired():
+                return parts.instances.expired(message)
+            case NoteArrived():
+                return parts.instances.note_arrived(message)
+            case PeerUnreachable():
+                return parts.instances.unreachable(message)
             case _:
-                raise TypeError(f"{self!r} cannot handle {type(message).__name__}")
+                assert_never(message)
+
+    def _on_session_ended(self, message: SessionEnded) -> Sequence[Step]:
+        self._parts.jobs.session_ended(message.session_id)
+        return self._parts.claims.ended(message)
 
     # ---- running ----------------------------------------------------------------------------
 
@@ -225,7 +254,7 @@ class DispatcherActor(LoopActor):
         if self._away:
             ledger.expire(self.now_ms())
         elif self._beats:
-            ledger.owe(self._nodes.beats(self._beats.values(), self.now_ms()))
+            ledger.owe(self._parts.nodes.beats(self._beats.values(), self.now_ms()))
             ledger.enter()
             self._beats.clear()
         while running := ledger.begin(_PIPELINE_CALLS, self._away):
@@ -236,7 +265,7 @@ class DispatcherActor(LoopActor):
             was_away = self._store_is_away
             self._conclude(replies)
             if was_away and not self._store_is_away:
-                ledger.owe(self._jobs.look_for_waiting())
+                ledger.owe(self._parts.jobs.restorer.look_for_waiting())
                 ledger.enter()
         self._arm()
 
@@ -262,7 +291,8 @@ class DispatcherActor(LoopActor):
         handovers = getattr(reply, "handovers", ())
         if not handovers:
             return follow
-        return (*follow, *self._jobs.handed_over(handovers, self._jobs.cell_of(step.call)))
+        jobs = self._parts.jobs
+        return (*follow, *jobs.handed_over(handovers, jobs.cell_of(step.call)))
 
     def _note_store(self, fault: str | None) -> None:
         """Log when the store goes away and when it is back, once each."""
@@ -281,12 +311,12 @@ class DispatcherActor(LoopActor):
 
     # ---- time -------------------------------------------------------------------------------
 
-    def _expect_due(self, due_in_ms: int) -> None:
-        at_ms = max(self.now_ms() + due_in_ms + 1, self._no_sweep_before_ms)
-        self._sweep_at_ms = min(self._sweep_at_ms, at_ms)
-
     def _arm(self) -> None:
         """Wake at the earliest of: due jobs, steps put off, the next try at the store."""
+        due_in_ms, self._parts.due_in_ms = self._parts.due_in_ms, None
+        if due_in_ms is not None:
+            at_ms = max(self.now_ms() + due_in_ms + 1, self._no_sweep_before_ms)
+            self._sweep_at_ms = min(self._sweep_at_ms, at_ms)
         at_ms = self._sweep_at_ms
         if self._retry_at_ms is not None and self._retry_at_ms < at_ms:
             at_ms = self._retry_at_ms

@@ -1,4 +1,4 @@
-"""Delivery: when a job that has its place may be written to its node, and when it must not be.
+"""Assigner: when a job that has its place may be written to its node, and when it must not be.
 
 A real node takes the utterances of a session in rising order only: what comes behind a later one
 is recognised and not translated. And it puts the segments of a turn together by the name that the
@@ -6,13 +6,13 @@ turn has there. Both names carry the attempt, so a segment that would come too l
 its turn under another name, gets a further attempt instead. An utterance that is no segment goes
 under a spare name of its session: clients may number theirs as they like.
 
-Owns what each node has heard of each session. Must not: keep audio, or run a script.
+Owns which index of each session each node was given last. Must not: keep audio, or run a script.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import inf
 
-from actors.directory import Directory
+from actors.dispatcher.driver import Driver
 from actors.dispatcher.job_ends import JobEnds
 from actors.dispatcher.open_jobs import OpenJob
 from actors.dispatcher.step import Step
@@ -32,49 +32,43 @@ OVERTAKEN = "overtaken"
 
 
 class Assigner:
-    """Hands jobs with their audio to nodes, each session's in the order of its words.
+    """Hands jobs with their audio to nodes, each session's in the order of its cuts.
 
-    Life of a job here: `send` when its place is known; if the audio is not at hand, `want`, then
-    `audio_supplied`. `forget` when the session is over.
+    Life of a job here: `assign` when its place is known; if the audio is not at hand,
+    `request_audio`, then `audio_supplied`. `forget` when the session is over.
     """
 
-    def __init__(self, ends: JobEnds, directory: Directory, max_attempts: int) -> None:
+    def __init__(self, ends: JobEnds, driver: Driver, max_attempts: int) -> None:
         self._ends = ends
+        self._driver = driver
         self._max_attempts = max_attempts
         self._open = ends.open_jobs
-        self._directory = directory
-        self.heard: dict[SessionId, dict[_Name, int]] = {}
+        self._directory = ends.directory
+        self.written: dict[SessionId, dict[_Name, int]] = {}
         """Session → its name at a node → the highest index written there."""
         self.spare: dict[SessionId, dict[tuple[NodeId, str | None], tuple[int, float]]] = {}
         """Session → its newest spare name at a node, and the highest index written there."""
         self.connections: dict[NodeId, int] = {}
         """Node → which of its sockets it speaks on."""
-        self.on_misplaced: Callable[[OpenJob, str], Sequence[Step]] = lambda _job, _reason: ()
-        """Asked to move a job, with what is open of its turn there."""
-        self.on_outrun: Callable[[OpenJob, str], Step]
-        """Asked for a further attempt of one job."""
-        self.on_node_gone: Callable[[NodeId], Sequence[Step]] = lambda _node_id: ()
-        """Asked to take a node off-line that has no actor: else its jobs would come back to it."""
-        ends.on_ended = self._ended
 
-    def adopt(self, left: "Assigner") -> None:
-        """Take over what each node has heard, from a dispatcher that failed."""
-        self.heard, self.spare = left.heard, left.spare
-        self.connections = left.connections
+    def adopt(self, handover: "Assigner") -> None:
+        """Take over what each node was given, from a dispatcher that failed."""
+        self.written, self.spare = handover.written, handover.spare
+        self.connections = handover.connections
 
-    def send(self, job: OpenJob, audio: bytes) -> Sequence[Step]:
+    def assign(self, job: OpenJob, audio: bytes) -> Sequence[Step]:
         """Write the job to its node, or ask for the audio again when others must come first."""
         if self._open.overtakes(job):
-            return self.want(job)
+            return self.request_audio(job)
         if job.is_sent or self._open.is_behind(job):
             return ()
-        # With no attempt left, words under a name of their own are better than none.
+        # With no attempt left, a segment under a name of its own is better than none.
         may_move = job.is_of_turn and job.attempt < self._max_attempts
         if may_move and (self._is_overtaken(job) or self._is_torn(job)):
-            return self.on_misplaced(job, OVERTAKEN)
+            return self._driver.move(job, OVERTAKEN)
         return self._write(job, audio)
 
-    def want(self, job: OpenJob) -> Sequence[Step]:
+    def request_audio(self, job: OpenJob) -> Sequence[Step]:
         """Ask the job's session for its audio."""
         self._open.await_audio(job)
         if tell(job.session, UtteranceWanted(job.spec.job_id, job.attempt)):
@@ -87,10 +81,10 @@ class Assigner:
         if job is None or job.attempt != message.attempt or job.node_id is None:
             return ()  # moved on or ended while the audio was on its way
         job.awaits_audio = False
-        return self.send(job, message.audio)
+        return self.assign(job, message.audio)
 
     def node_came(self, node_id: NodeId, connection: int) -> None:
-        """A node registered; what a former socket has carried may never have reached it."""
+        """A node registered; what was written to a former socket may never have reached it."""
         self.connections[node_id] = connection
 
     def node_left(self, node_id: NodeId) -> None:
@@ -99,19 +93,19 @@ class Assigner:
 
     def forget(self, session_id: SessionId) -> None:
         """The session is over."""
-        self.heard.pop(session_id, None)
+        self.written.pop(session_id, None)
         self.spare.pop(session_id, None)
 
     def _is_overtaken(self, job: OpenJob) -> bool:
-        """Tell whether its node has heard later words under the names that this attempt has."""
-        heard = self.heard.get(job.spec.session_id)
-        if heard is None or job.node_id is None:
+        """Tell whether its node was given a later index under the names that this attempt has."""
+        written = self.written.get(job.spec.session_id)
+        if written is None or job.node_id is None:
             return False
         name = (job.node_id, job.attempt, job.work.further_language)
-        return heard.get(name, -1) > job.spec.utterance_index
+        return written.get(name, -1) > job.spec.utterance_index
 
     def _name(self, job: OpenJob) -> int:
-        """Return the number of the name under which its node hears the session for this job."""
+        """Return the number of the name that the session has at the node, for this job."""
         if job.node_id is None or not self._is_overtaken(job):
             return job.attempt
         spare = self.spare.get(job.spec.session_id, {})
@@ -120,11 +114,11 @@ class Assigner:
         )
         return name if job.spec.utterance_index > highest else name + 1
 
-    def _note_heard(self, job: OpenJob, node_id: NodeId, name: int) -> None:
+    def _note_written(self, job: OpenJob, node_id: NodeId, name: int) -> None:
         session_id, index = job.spec.session_id, job.spec.utterance_index
         language = job.work.further_language
         if name == job.attempt:
-            self.heard.setdefault(session_id, {})[node_id, name, language] = index
+            self.written.setdefault(session_id, {})[node_id, name, language] = index
         else:
             self.spare.setdefault(session_id, {})[node_id, language] = (name, index)
 
@@ -138,10 +132,10 @@ class Assigner:
         here = self._directory.instance_id
         assignment = AssignJob(job.session, job.spec, job.work, job.attempt, audio, name, here)
         if node is None or job.node_id is None or not tell(node, assignment):
-            gone = () if job.node_id is None else self.on_node_gone(job.node_id)
-            return (*gone, *self.on_misplaced(job, "undeliverable"))
+            gone = () if job.node_id is None else self._driver.node_gone(job.node_id)
+            return (*gone, *self._driver.move(job, "undeliverable"))
         job.sent_on = self.connections.get(job.node_id, 1)
-        self._note_heard(job, job.node_id, name)
+        self._note_written(job, job.node_id, name)
         if not tell(job.session, JobDispatched(job.spec.job_id, job.attempt, job.node_id)):
             return self._ends.end(job, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
         return self._call_later_segments(job) if job.is_of_turn else ()
@@ -153,15 +147,14 @@ class Assigner:
             if later.node_id is None or later.is_moving:
                 continue
             if (later.node_id, later.attempt) != (job.node_id, job.attempt):
-                steps.append(self.on_outrun(later, OVERTAKEN))
+                steps.append(self._driver.fail_over(later, OVERTAKEN))
             elif not later.is_sent and not later.awaits_audio:
-                steps.extend(self.want(later))
+                steps.extend(self.request_audio(later))
         return steps
 
-    def _ended(self, job: OpenJob) -> None:
+    def segment_ended(self, job: OpenJob) -> None:
         """A segment has its outcome: what waited for it here is not behind it any more."""
-        if job.is_of_turn:
-            for later in self._open.later_in_turn(job):
-                if later.node_id and not (later.is_sent or later.awaits_audio or later.is_moving):
-                    self._open.await_audio(later)
-                    tell(later.session, UtteranceWanted(later.spec.job_id, later.attempt))
+        for later in self._open.later_in_turn(job):
+            if later.node_id and not (later.is_sent or later.awaits_audio or later.is_moving):
+                self._open.await_audio(later)
+                tell(later.session, UtteranceWanted(later.spec.job_id, later.attempt))

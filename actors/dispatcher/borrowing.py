@@ -1,9 +1,9 @@
 """Borrowing: a job that waits in one cell gets a node of another.
 
-First it is asked which cells have a free node for the job (remembered for a moment, so a crowd asks
-once); then the slot is taken in one of them; only then the job leaves its queue. A job that got a
-node of its own cell meanwhile gives the borrowed slot back: its node never heard of it. So at any
-time one cell has the job, and each node's slots are counted in one place.
+First it is asked which cells have a free node for the job (remembered for a moment, so that many
+jobs ask once); then the slot is taken in one of them; only then the job leaves its queue. A job
+that got a node of its own cell meanwhile gives the borrowed slot back: its node never heard of it.
+So at any time one cell has the job, and each node's slots are counted in one place.
 
 The turn's waiting segments go along; where the turn stands at a node, nothing is borrowed for it.
 Pure apart from its table; in a single cell it does nothing.
@@ -15,6 +15,7 @@ from functools import partial
 from itertools import islice
 
 from actors.dispatcher.claims import Claims
+from actors.dispatcher.driver import Driver
 from actors.dispatcher.job_ends import JobEnds
 from actors.dispatcher.open_jobs import OpenJob
 from actors.dispatcher.step import Expiry, Step
@@ -22,7 +23,7 @@ from protocol.errors import MissingReason
 from protocol.ids import JobId
 from storage.cells import Cell
 from storage.job import FINAL_STATES
-from storage.jobs import JobRepository, Restoration
+from storage.jobs import Restoration
 from storage.replies import (
     Assigned,
     Duplicate,
@@ -59,14 +60,11 @@ class _Survey:
 class Borrowing:
     """Looks for a node elsewhere for jobs that wait; jobs it knows are waiting or were lately."""
 
-    def __init__(self, jobs: JobRepository, ends: JobEnds, sessions: Claims) -> None:
-        self.on_borrowed: Callable[[Assigned | Duplicate], Sequence[Step]] = lambda _reply: ()
-        """Told where a job stands now."""
-        self.bring: Callable[[OpenJob], Step]
-        """Puts a job that has left its cell into the one that it now names."""
-        self._jobs = jobs
+    def __init__(self, ends: JobEnds, claims: Claims, driver: Driver) -> None:
+        self._jobs = ends.jobs
         self._ends = ends
-        self._sessions = sessions
+        self._claims = claims
+        self._driver = driver
         self._waiting: dict[JobId, OpenJob] = {}
         self._leaving: set[JobId] = set()
         """A slot elsewhere is being taken for them: at most one at a time for each."""
@@ -75,7 +73,6 @@ class Borrowing:
         self._now_ms = 0.0
         """Lately."""
         self._turn = 0
-        ends.on_freed = self.freed
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -99,7 +96,7 @@ class Borrowing:
         retried = islice(self._waiting.values(), _RETRIED_AT_ONCE)
         return [step for job in list(retried) for step in self._seek(job, tuple)]
 
-    def freed(self, cell: Cell, requirement: str) -> Sequence[Step]:
+    def slot_freed(self, cell: Cell, requirement: str) -> Sequence[Step]:
         """A node of a cell has a slot to spare: who has waited longest elsewhere may take it."""
         if not self._waiting:
             return ()
@@ -189,7 +186,7 @@ class Borrowing:
         if not survey.free[target]:
             del survey.free[target]
         again = partial(self._try, job, origin, survey, otherwise, tries - 1)
-        return self._sessions.enter(
+        return self._claims.enter(
             job.spec.session_id, target, partial(self._borrow, job, target, again), again
         )
 
@@ -208,14 +205,14 @@ class Borrowing:
                 case NoNode():
                     return stay()
                 case Moved() | Fenced():  # whose it is, its home knows
-                    self._sessions.guests.lost(job.spec.session_id, target)
+                    self._claims.guests.lost(job.spec.session_id, target)
                     return stay()
                 case Duplicate() if reply.node_id is None or reply.state in FINAL_STATES:
                     return stay()
                 case Assigned() | Duplicate():
                     return (self._lend(job, attempt, origin, target, reply),)
 
-        spec = self._sessions.under_epoch(job.spec, target)
+        spec = self._claims.under_epoch(job.spec, target)
         left_ms = spec.deadline_in_ms - int(self._now_ms - job.since_ms)
         spec = replace(spec, deadline_in_ms=max(1, left_ms))
         call = self._jobs.borrow(Restoration(spec, attempt, None, cell=target))
@@ -236,7 +233,7 @@ class Borrowing:
                 return self._give_back(job, place.attempt, target)
             job.cell = target
             brought = tuple(self._bring_along(reply.along, target))
-            return (*self.on_borrowed(place), *brought)
+            return (*self._driver.placed(place), *brought)
 
         def give_up() -> Sequence[Step]:
             self._leaving.discard(job.spec.job_id)
@@ -250,11 +247,11 @@ class Borrowing:
         return (self._ends.end_unknown(job.spec.job_id, attempt, reason, cell=cell),)
 
     def _stands(self, reply: Duplicate | Stale | Gone) -> Sequence[Step]:
-        return self.on_borrowed(reply) if isinstance(reply, Duplicate) and reply.node_id else ()
+        return self._driver.placed(reply) if isinstance(reply, Duplicate) and reply.node_id else ()
 
     def _bring_along(self, along: Iterable[JobId], target: Cell) -> Iterable[Step]:
         for job_id in along:
             other = self._ends.open_jobs.get(job_id)
             if other is not None:
                 other.cell = target
-                yield self.bring(other)
+                yield self._driver.bring(other)

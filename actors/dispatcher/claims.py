@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 
+from actors.dispatcher.driver import Driver
 from actors.dispatcher.guest_sessions import GuestSessions, Then
 from actors.dispatcher.step import Deadline, Step
 from actors.messages.session import SessionClaimed, SessionEnded, SessionOpened
@@ -54,8 +55,8 @@ class _Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class StallWatch:
-    """Where sessions stand with the store."""
+class ClaimsHandover:
+    """Which sessions there are, and what the store knows of them."""
 
     opened: Mapping[SessionId, SessionOpened]
     """Those that live here."""
@@ -70,13 +71,12 @@ class StallWatch:
 class Claims:
     """Claims sessions for this instance and gives them back; knows the epochs it holds."""
 
-    def __init__(self, sessions: SessionRepository) -> None:
+    def __init__(self, sessions: SessionRepository, driver: Driver) -> None:
         self._sessions = sessions
+        self._driver = driver
         self._opened: dict[SessionId, SessionOpened] = {}
         self._epochs: dict[SessionId, int] = {}
         self._claims: dict[SessionId, _Claim] = {}
-        self.on_lost: Callable[[SessionId], object] = lambda _session_id: None
-        """Called when a session is another instance's: its jobs are not ours any more."""
         self.guests = GuestSessions(sessions)
 
     def __len__(self) -> int:
@@ -93,20 +93,20 @@ class Claims:
         """Return whether a claim is under way: who needs its epoch waits for it with `claim`."""
         return session_id in self._claims
 
-    def standing(self) -> StallWatch:
+    def handover(self) -> ClaimsHandover:
         """Return what a successor goes on with."""
         ended = tuple(SessionEnded(sid) for sid in self._claims if sid not in self._opened)
-        return StallWatch(self._opened, self._epochs, ended, self.guests)
+        return ClaimsHandover(self._opened, self._epochs, ended, self.guests)
 
-    def adopt(self, standing: StallWatch) -> Sequence[SessionEnded]:
+    def adopt(self, handover: ClaimsHandover) -> Sequence[SessionEnded]:
         """Go on where another one stopped; return what it was told and had still to do.
 
         Claims under way are not taken over: living sessions are told of the change and open again.
         """
-        self._opened.update(standing.opened)
-        self._epochs.update(standing.epochs)
-        self.guests.adopt(standing.guests)
-        return standing.ended
+        self._opened.update(handover.opened)
+        self._epochs.update(handover.epochs)
+        self.guests.adopt(handover.guests)
+        return handover.ended
 
     def under_epoch(self, spec: JobSpec, cell: Cell) -> JobSpec:
         """Return the job as its session stands in this cell: at home, or as a guest."""
@@ -254,7 +254,7 @@ class Claims:
         self._epochs.pop(session_id, None)
         self._claims.pop(session_id, None)
         self.guests.forget(session_id)
-        self.on_lost(session_id)
+        self._driver.session_lost(session_id)
 
     def ended(self, message: SessionEnded) -> Sequence[Step]:
         """The session is over; the store may forget it, once it is known under which epoch."""

@@ -28,9 +28,9 @@ class GuestSessions:
     def __len__(self) -> int:
         return len(self.epochs) + len(self._waiting)
 
-    def adopt(self, predecessor: "GuestSessions") -> None:
+    def adopt(self, handover: "GuestSessions") -> None:
         """Go on where another one stopped; what was under way is begun again."""
-        self.epochs.update(predecessor.epochs)
+        self.epochs.update(handover.epochs)
 
     def epoch(self, session_id: SessionId, cell: Cell) -> int:
         """Return the epoch under which a cell knows the guest; 0 while it does not."""

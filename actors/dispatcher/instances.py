@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from loguru import logger
 
-from actors.directory import Directory
 from actors.dispatcher.job_driver import JobDriver
 from actors.dispatcher.open_jobs import OpenJob
 from actors.dispatcher.step import Step
@@ -27,20 +26,19 @@ _ANOTHER_SOCKET = 1 << 30
 
 
 class Instances:
-    """Turns notes into steps."""
+    """Turns notes into steps, and frees what a dead instance held."""
 
-    def __init__(self, jobs: JobDriver, directory: Directory, moves: Takeover) -> None:
+    def __init__(self, instances: InstanceRepository, jobs: JobDriver, takeover: Takeover) -> None:
+        self._instances = instances
         self._jobs = jobs
-        self._moves = moves
-        self._directory = directory
+        self._takeover = takeover
+        self._directory = jobs.ends.directory
 
-    def arrived(self, message: NoteArrived | PeerUnreachable) -> Sequence[Step]:
-        """A note came, or none can come through any more."""
-        if isinstance(message, PeerUnreachable):
-            return self._unreachable(message)
+    def note_arrived(self, message: NoteArrived) -> Sequence[Step]:
+        """Another instance's script did something to a job or a session of ours."""
         note = message.note
         if isinstance(note, Released):
-            return self._moves.release(ReleaseSession(note.session_id, note.epoch))
+            return self._takeover.release(ReleaseSession(note.session_id, note.epoch))
         at = note.job
         job = self._jobs.open_jobs.get(at.job_id)
         match note.kind:
@@ -56,7 +54,7 @@ class Instances:
                     self._follow(job, at)
                 return ()
 
-    def _unreachable(self, message: PeerUnreachable) -> Sequence[Step]:
+    def unreachable(self, message: PeerUnreachable) -> Sequence[Step]:
         """What nodes there have in hand for us would not come back: it goes elsewhere."""
         left = [job for job in self._jobs.open_jobs if job.node_instance == message.instance_id]
         return [
@@ -77,22 +75,6 @@ class Instances:
         if node is not None and not job.awaits_audio:
             tell(node, KeepJob(self._directory.instance_id, job.spec, job.work, job.attempt))
 
-
-def _waits(job: OpenJob, at: Assigned) -> bool:
-    return job.attempt == at.attempt and job.node_id is None
-
-
-def _is_at(job: OpenJob, at: Assigned) -> bool:
-    return (job.attempt, job.node_id) == (at.attempt, at.node_id)
-
-
-class Reaping:
-    """Frees what a dead instance held; jobs of ours on its nodes go elsewhere."""
-
-    def __init__(self, instances: InstanceRepository, jobs: JobDriver) -> None:
-        self._instances = instances
-        self._jobs = jobs
-
     def expired(self, message: InstanceExpired) -> Sequence[Step]:
         """An instance's lease has lapsed."""
         return (self._reap(message.instance_id, message.cell),)
@@ -107,3 +89,11 @@ class Reaping:
             return (*driven_on, self._reap(dead_id, cell)) if reply.more else driven_on
 
         return Step(self._instances.reap(dead_id, cell=cell), apply)
+
+
+def _waits(job: OpenJob, at: Assigned) -> bool:
+    return job.attempt == at.attempt and job.node_id is None
+
+
+def _is_at(job: OpenJob, at: Assigned) -> bool:
+    return (job.attempt, job.node_id) == (at.attempt, at.node_id)

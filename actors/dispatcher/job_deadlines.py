@@ -1,47 +1,29 @@
 """JobDeadlines: what is due is driven on. The store says what; each cell is asked."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Protocol
 
 from actors.dispatcher.borrowing import Borrowing
+from actors.dispatcher.driver import Driver
 from actors.dispatcher.job_ends import JobEnds
-from actors.dispatcher.open_jobs import OpenJob
 from actors.dispatcher.step import Expiry, Step, each
 from protocol.errors import MissingReason
 from protocol.ids import JobId
 from storage.cells import Cell
 from storage.job import JobState
-from storage.jobs import JobRepository
 from storage.replies import DueJob, Swept
 
 _SWEEP_KEPT_MS = 1000
 
 
-class Mover(Protocol):
-    """Who gives jobs to other nodes."""
-
-    on_due: Callable[[int], None]
-    dispatching: set[JobId]
-    """Jobs whose place is not known here yet."""
-
-    def move(self, job: OpenJob, reason: str) -> Sequence[Step]:
-        """Give the job to another node, and with it what is open of its turn there."""
-
-    def fail_over(self, job: OpenJob, reason: str) -> Step:
-        """Give one job to another node."""
-
-
 class JobDeadlines:
     """Sweeps: due jobs move or end; jobs that wait look for a node elsewhere again."""
 
-    def __init__(
-        self, jobs: JobRepository, ends: JobEnds, borrowing: Borrowing, mover: Mover
-    ) -> None:
-        self._jobs = jobs
+    def __init__(self, ends: JobEnds, borrowing: Borrowing, driver: Driver) -> None:
+        self._jobs = ends.jobs
         self._ends = ends
         self._borrowing = borrowing
-        self._mover = mover
+        self._driver = driver
 
     def sweep(self, now_ms: float) -> Sequence[Step]:
         """Ask the store what is due; what it answers is driven on."""
@@ -54,14 +36,14 @@ class JobDeadlines:
 
     def _swept(self, cell: Cell, reply: Swept) -> Sequence[Step]:
         if reply.next_due_in_ms is not None:
-            self._mover.on_due(reply.next_due_in_ms)
+            self._driver.note_due(reply.next_due_in_ms)
         return each(reply.due, partial(self._due, cell, set()))
 
     def _due(self, cell: Cell, moved: set[JobId], due: DueJob) -> Sequence[Step]:
         if due.job_id in moved:
             return ()
         job = self._ends.open_jobs.get(due.job_id)
-        if job is None and due.job_id in self._mover.dispatching:
+        if job is None and self._driver.is_dispatching(due.job_id):
             return ()
         if job is not None and job.cell != cell and self._borrowing.is_leaving(due.job_id):
             return ()  # it is on its way here
@@ -69,10 +51,10 @@ class JobDeadlines:
             reason = MissingReason.JOB_TIMEOUT
             return (self._ends.end_unknown(due.job_id, due.attempt, reason, cell=cell),)
         if due.cause == "turn_wait":
-            return (self._mover.fail_over(job, "turn_wait"),)
+            return (self._driver.fail_over(job, "turn_wait"),)
         if due.cause == "job_timeout":
             moved.update(other.spec.job_id for other in self._ends.open_jobs.with_turn(job))
-            return self._mover.move(job, "job_timeout")
+            return self._driver.move(job, "job_timeout")
         job.attempt = due.attempt
         waited = due.state is JobState.QUEUED
         reason = MissingReason.NO_AVAILABLE_NODE if waited else MissingReason.JOB_TIMEOUT

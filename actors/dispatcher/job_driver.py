@@ -4,19 +4,19 @@ The dispatcher's decisions about jobs, without its mailbox and without I/O. A re
 store is a value that is matched on; audio is only passed through, never kept.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
 from loguru import logger
 
-from actors.directory import Directory
 from actors.dispatcher.assigner import OVERTAKEN, Assigner
 from actors.dispatcher.borrowing import Borrowing
 from actors.dispatcher.claims import Claims
+from actors.dispatcher.driver import Driver
 from actors.dispatcher.job_deadlines import JobDeadlines
 from actors.dispatcher.job_ends import GIVEN_UP, JobEnds
-from actors.dispatcher.job_restorer import JobAdoption, JobRestorer
+from actors.dispatcher.job_restorer import JobRestorer
 from actors.dispatcher.open_jobs import OpenJob
 from actors.dispatcher.options import DispatchOptions
 from actors.dispatcher.step import Expiry, Step, each
@@ -29,16 +29,18 @@ from actors.messages.job import (
     PartialArrived,
     ResultArrived,
     UtteranceCut,
+    Work,
 )
 from actors.messages.session import SessionOpened
+from actors.ports import Mailbox
 from actors.runtime.actor import tell
 from actors.verdict import Follow, judge
 from protocol.errors import MissingReason
 from protocol.ids import NO_INSTANCE, JobId, SessionId
 from storage.call import Call
 from storage.cells import FIRST, Cell
-from storage.job import FINAL_STATES, JobState, JobStep
-from storage.jobs import Failover, JobRepository
+from storage.job import FINAL_STATES, JobSpec, JobState, JobStep
+from storage.jobs import Failover
 from storage.replies import (
     Assigned,
     Busy,
@@ -53,6 +55,7 @@ from storage.replies import (
     Updated,
 )
 from storage.replies import OpenJob as StoredJob
+from storage.session_replies import FollowingJob
 
 _PROGRESS_KEPT_MS = 1000
 """Progress is shown at once or not at all."""
@@ -67,37 +70,20 @@ class JobDriver:
     """
 
     def __init__(
-        self,
-        jobs: JobRepository,
-        ends: JobEnds,
-        directory: Directory,
-        sessions: Claims,
-        options: DispatchOptions,
+        self, ends: JobEnds, claims: Claims, driver: Driver, options: DispatchOptions
     ) -> None:
+        self.ends = ends
+        self.claims = claims
         self.open_jobs = ends.open_jobs
-        self.on_due: Callable[[int], None] = lambda _due_in_ms: None
-        """Called with the ms until a job's next deadline, whenever the store sets one."""
-        self._jobs = jobs
-        self._directory = directory
-        self._sessions = sessions
-        self._options = options
-        self._ends = ends
-        self.assigner = Assigner(ends, directory, options.max_attempts)
-        self.assigner.on_misplaced = self.move
-        self.assigner.on_outrun = self.fail_over
         self.dispatching: set[JobId] = set()
         """Jobs that may be in the store already, and whose place is not known here yet."""
-        self._restorer = JobRestorer(jobs, ends, directory, sessions, self._placed)
-        self.restore_all = self._restorer.restore_all
-        self.look_for_waiting = self._restorer.look_for_waiting
-        self.ends = ends
-        self._borrowing = Borrowing(jobs, ends, sessions)
-        self._borrowing.on_borrowed = self._placed
-        self._borrowing.bring = self._restorer.bring
-        lost = partial(self.move, reason="node_lost")
-        seek, want = self._borrowing.seek, self.assigner.want
-        self.adopt = JobAdoption(self.open_jobs, seek, want, lost).adopt
-        self.sweep = JobDeadlines(jobs, ends, self._borrowing, self).sweep
+        self.assigner = Assigner(ends, driver, options.max_attempts)
+        self.restorer = JobRestorer(ends, claims, driver)
+        self.borrowing = Borrowing(ends, claims, driver)
+        self.deadlines = JobDeadlines(ends, self.borrowing, driver)
+        self._jobs = ends.jobs
+        self._driver = driver
+        self._options = options
 
     # ---- from a cut to a node ---------------------------------------------------------------
 
@@ -106,7 +92,7 @@ class JobDriver:
         spec = message.spec
         if self.ends.has_ended(spec.job_id):
             return ()  # its session told it again before it heard
-        if self._sessions.is_claiming(spec.session_id):
+        if self.claims.is_claiming(spec.session_id):
             return self._after_claim(message, now_ms)
         return self._dispatch(message, now_ms, (self._jobs.cells.home(spec.session_id),))
 
@@ -114,7 +100,7 @@ class JobDriver:
         self, message: UtteranceCut, now_ms: float, path: tuple[Cell, ...]
     ) -> Sequence[Step]:
         """Dispatch in the last cell of the path; the ones before said where the job has gone."""
-        spec = self._sessions.under_epoch(message.spec, path[-1])
+        spec = self.claims.under_epoch(message.spec, path[-1])
         done = partial(self._dispatched, message, now_ms, path)
         expiry = self._expiry(message, now_ms)
         self.dispatching.add(spec.job_id)
@@ -126,21 +112,21 @@ class JobDriver:
         """Cuts of one session that wait for its claim stay in their order."""
         spec = message.spec
         claim: Sequence[Step] = ()
-        if spec.session_id not in self._sessions:
-            if spec.session_id not in self._directory.sessions:
-                self._ends.without_job(message, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
+        if spec.session_id not in self.claims:
+            if spec.session_id not in self.ends.directory.sessions:
+                self.ends.without_job(message, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
                 return ()
             opened = SessionOpened(message.session, spec.session_id, spec.tenant_id)
-            claim = self._sessions.opened(opened)
+            claim = self.claims.opened(opened)
         again = partial(self._cut_again, message, now_ms)
         return (
             *claim,
-            *self._sessions.claim(spec.session_id, again, self._expiry(message, now_ms)),
+            *self.claims.claim(spec.session_id, again, self._expiry(message, now_ms)),
         )
 
     def _cut_again(self, message: UtteranceCut, now_ms: float) -> Sequence[Step]:
-        if message.spec.session_id not in self._sessions:  # it ended meanwhile
-            self._ends.without_job(message, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
+        if message.spec.session_id not in self.claims:  # it ended meanwhile
+            self.ends.without_job(message, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
             return ()
         return each((message.spec,), lambda _spec: self.cut(message, now_ms))
 
@@ -161,8 +147,8 @@ class JobDriver:
             case Assigned():
                 job = self._open(message, now_ms, cell, reply)
                 if not message.audio:  # it was let go of when an earlier attempt was sent
-                    return self._ends.end(job, JobState.FAILED, MissingReason.NODE_LOST)
-                return self.assigner.send(job, message.audio)
+                    return self.ends.end(job, JobState.FAILED, MissingReason.NODE_LOST)
+                return self.assigner.assign(job, message.audio)
             case Queued():
                 return self._wait(self._open(message, now_ms, cell, reply), reply)
             case Duplicate():
@@ -171,16 +157,16 @@ class JobDriver:
                 return self._dispatch(message, now_ms, (*path, reply.cell))
             case Lent():  # it left the one and has not arrived in the other
                 job = OpenJob(message.session, message.spec, message.work, cell=cell)
-                return (self._restorer.bring(self.open_jobs.add(job)),)
+                return (self.restorer.bring(self.open_jobs.add(job)),)
             case Busy():
-                self._ends.without_job(message, JobState.FAILED, MissingReason.QUEUE_FULL)
+                self.ends.without_job(message, JobState.FAILED, MissingReason.QUEUE_FULL)
                 return ()
             case Moved() | Fenced() if len(path) > 1:  # whose it is, its home knows
                 again = partial(self._dispatch, message, now_ms, path)
                 expiry = self._expiry(message, now_ms)
-                return self._sessions.enter_again(message.spec.session_id, cell, again, expiry)
+                return self.claims.enter_again(message.spec.session_id, cell, again, expiry)
             case Moved():
-                return self._sessions.lost(message.spec.session_id)
+                return self.claims.lost(message.spec.session_id)
             case Fenced():
                 return self._after_claim(message, now_ms)
 
@@ -189,14 +175,14 @@ class JobDriver:
     ) -> Sequence[Step]:
         """The reply was lost the first time, or another dispatcher asked before this one."""
         if reply.state in FINAL_STATES:
-            self._ends.without_job(message, reply.state, MissingReason.PROCESSING_ERROR)
+            self.ends.without_job(message, reply.state, MissingReason.PROCESSING_ERROR)
             return ()
         job = self._open(message, now_ms, cell, reply)
         if job.node_id is None:
-            return self._borrowing.seek(job)
+            return self.borrowing.seek(job)
         if not message.audio:
             return ()
-        return self.assigner.send(job, message.audio)  # the node's actor knows what it has already
+        return self.assigner.assign(job, message.audio)  # its node may have it already
 
     def _open(
         self, message: UtteranceCut, now_ms: float, cell: Cell, at: Assigned | Queued | Duplicate
@@ -204,32 +190,32 @@ class JobDriver:
         fresh = OpenJob(message.session, message.spec, message.work, since_ms=now_ms)
         job = self.open_jobs.add(fresh)
         job.cell = cell
-        self._stand(job, at)
+        self._place(job, at)
         return job
 
-    def _stand(self, job: OpenJob, at: Assigned | Queued | Duplicate) -> None:
+    def _place(self, job: OpenJob, at: Assigned | Queued | Duplicate) -> None:
         if isinstance(at, Queued):
-            job.stand(at.attempt, None)
+            job.place(at.attempt, None)
         else:
-            job.stand(at.attempt, at.node_id, at.node_instance)
-        self.on_due(at.due_in_ms)
+            job.place(at.attempt, at.node_id, at.node_instance)
+        self._driver.note_due(at.due_in_ms)
 
     def _wait(self, job: OpenJob, reply: Queued) -> Sequence[Step]:
         """It waits here, unless another cell has a node for it."""
-        return self._borrowing.seek(job, partial(self._reported_queued, job, reply))
+        return self.borrowing.seek(job, partial(self._reported_queued, job, reply))
 
     def _reported_queued(self, job: OpenJob, reply: Queued) -> Sequence[Step]:
         if job.node_id is not None or job.spec.job_id not in self.open_jobs:
             return ()  # it has a place by now
         told = tell(job.session, JobQueued(job.spec.job_id, reply.wait_ms_estimate))
-        return () if told else self._ends.end(job, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
+        return () if told else self.ends.end(job, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
 
     def _store_was_away(self, message: UtteranceCut, until_ms: float) -> Sequence[Step]:
         """The cut could not be dispatched in time; should it have run unseen, its job ends too."""
         reason = MissingReason.STORE_UNAVAILABLE
         self.dispatching.discard(message.spec.job_id)
-        self._ends.without_job(message, JobState.FAILED, reason)
-        return (self._ends.end_unknown(message.spec.job_id, 1, reason, Expiry(until_ms)),)
+        self.ends.without_job(message, JobState.FAILED, reason)
+        return (self.ends.end_unknown(message.spec.job_id, 1, reason, Expiry(until_ms)),)
 
     def handed_over(self, handovers: Iterable[Assigned], cell: Cell = FIRST) -> Sequence[Step]:
         """Waiting jobs of a cell got a slot: their sessions send the audio again."""
@@ -244,7 +230,7 @@ class JobDriver:
         if job is None or job.cell == cell:
             return self._assigned(reply, cell)
         reason = MissingReason.PROCESSING_ERROR  # what is left of it here ends
-        return (self._ends.end_unknown(reply.job_id, reply.attempt, reason, cell=cell),)
+        return (self.ends.end_unknown(reply.job_id, reply.attempt, reason, cell=cell),)
 
     def _assigned(self, reply: Assigned | Duplicate, cell: Cell | None = None) -> Sequence[Step]:
         job = self.open_jobs.get(reply.job_id)
@@ -253,20 +239,20 @@ class JobDriver:
         if job is None:
             logger.warning("a slot went to a job nobody has open", job_id=reply.job_id)
             reason = MissingReason.PROCESSING_ERROR
-            return (self._ends.end_unknown(reply.job_id, reply.attempt, reason, cell=cell),)
-        self._stand(job, reply)
-        return () if job.node_id is None else self.assigner.want(job)
+            return (self.ends.end_unknown(reply.job_id, reply.attempt, reason, cell=cell),)
+        self._place(job, reply)
+        return () if job.node_id is None else self.assigner.request_audio(job)
 
-    def _placed(self, reply: Assigned | Duplicate | Queued) -> Sequence[Step]:
+    def placed(self, reply: Assigned | Duplicate | Queued) -> Sequence[Step]:
         """A job was restored, or found elsewhere than it was believed to be."""
         if not isinstance(reply, Queued):
             return self._assigned(reply)
         job = self.open_jobs.get(reply.job_id)
         if job is not None:
-            self._stand(job, reply)
+            self._place(job, reply)
         return ()
 
-    # ---- what a node says -------------------------------------------------------------------
+    # ---- what a node answers -----------------------------------------------------------------
 
     def accepted(self, message: JobAccepted, now_ms: float) -> Sequence[Step]:
         """A node acknowledged or began a job; nobody waits for this."""
@@ -287,23 +273,23 @@ class JobDriver:
         """A node answered. Answers of attempts that were given up reach nobody."""
         job = self._current(message)
         if job is None:
-            return self._ends.late(message)
+            return self.ends.late(message)
         verdict = judge(message.result, job.spec, job.work)
         if verdict.follow is Follow.KEEP_OPEN:
             text = message.result.text_asr or ""
             tell(job.session, PartialArrived(message.job_id, job.attempt, text, is_final=True))
             return ()
         if job.verdict is not None and not verdict.corrects(job.verdict):
-            self._ends.metrics.stale_result()
+            self.ends.metrics.stale_result()
             return ()
         job.verdict = verdict
         if verdict.follow is Follow.MOVE:
             return self.move(job, "model_not_available")
-        ended = self._ends.complete(job, verdict.state, verdict.reason, message)
+        ended = self.ends.complete(job, verdict.state, verdict.reason, message)
         if verdict.reason is MissingReason.MERGED or verdict.state is JobState.FAILED:
             return (ended,)
         merged = [
-            self._ends.merge(earlier)
+            self.ends.merge(earlier)
             for earlier in self.open_jobs.earlier_in_turn(job)
             if earlier.spec.turn_continues and self.open_jobs.are_together(earlier, job)
         ]
@@ -328,12 +314,26 @@ class JobDriver:
         job = self.open_jobs.get(stored.job_id)
         return () if job is None or job.cell != cell else (self.fail_over(job, "node_lost"),)
 
-    # ---- the owner's word, and fail-over ----------------------------------------------------
+    def adopt_job(
+        self, session: Mailbox, spec: JobSpec, work: Work, place: FollowingJob, now_ms: float
+    ) -> Sequence[Step]:
+        """Go on with a job, as the store has it, of a session that lives here now."""
+        fresh = OpenJob(session, spec, work, cell=place.cell, since_ms=now_ms)
+        job = self.open_jobs.add(fresh)
+        job.place(place.attempt, place.node_id, place.node_instance)
+        self._driver.note_due(place.due_in_ms)
+        if place.node_id is None:
+            return self.borrowing.seek(job)
+        if place.node_stays:  # it may or may not have the audio
+            return self.assigner.request_audio(job)
+        return self.move(job, "node_lost")
+
+    # ---- ends by the owner, and fail-over ---------------------------------------------------
 
     def end(self, message: EndJob) -> Sequence[Step]:
         """The owner ends a job without a result."""
         job = self.open_jobs.get(message.job_id)
-        return () if job is None else self._ends.end(job, message.state, message.reason)
+        return () if job is None else self.ends.end(job, message.state, message.reason)
 
     def session_ended(self, session_id: SessionId) -> None:
         """Forget what nodes have heard of it."""
@@ -345,7 +345,7 @@ class JobDriver:
 
     def fail_over(self, job: OpenJob, reason: str) -> Step:
         """Give one job to another node, or let it wait for one."""
-        self._ends.withdraw(job, reason)
+        self.ends.withdraw(job, reason)
         job.is_moving = True
         failover = Failover(
             job_id=job.spec.job_id,
@@ -353,9 +353,9 @@ class JobDriver:
             node_id=job.node_id,
             reason=reason,
             exclude_node=reason not in ("turn_wait", OVERTAKEN),
-            avoid=self._ends.out_of_reach(job) if reason == "undeliverable" else NO_INSTANCE,
+            avoid=self.ends.out_of_reach(job) if reason == "undeliverable" else NO_INSTANCE,
             penalty_ms=self._options.model_penalty_ms if reason == "model_not_available" else 0,
-            outcome=self._ends.recorded(job.spec, GIVEN_UP[reason]),
+            outcome=self.ends.recorded(job.spec, GIVEN_UP[reason]),
             cell=job.cell,
         )
         done = partial(self._failed_over, job, reason)
@@ -372,10 +372,10 @@ class JobDriver:
             case Assigned():
                 return self._assigned(reply)
             case Queued():
-                self._stand(job, reply)
+                self._place(job, reply)
                 return self._wait(job, reply)
             case GivenUp():
-                self._ends.give_up(job, GIVEN_UP[reason])
+                self.ends.give_up(job, GIVEN_UP[reason])
                 return ()
             case Duplicate() if reply.state not in FINAL_STATES:
                 return self._assigned(reply)
@@ -383,7 +383,7 @@ class JobDriver:
                 return self._dispatch_again(job, reason)
             case Duplicate() if job.spec.job_id in self.open_jobs:
                 # Its end is on the way, or the store ended it without us: look again.
-                return (self._restorer.restore(job, GIVEN_UP[reason]).later(),)
+                return (self.restorer.restore(job, GIVEN_UP[reason]).later(),)
             case Duplicate() | Gone() | Stale():
                 return ()
 
@@ -391,6 +391,6 @@ class JobDriver:
         """The store has lost a job that had to move."""
         logger.warning("the store lost a job that had to move", job_id=job.spec.job_id)
         if job.attempt >= self._options.max_attempts:
-            self._ends.give_up(job, GIVEN_UP[reason])
+            self.ends.give_up(job, GIVEN_UP[reason])
             return ()
-        return (self._restorer.dispatch_again(job),)
+        return (self.restorer.dispatch_again(job),)

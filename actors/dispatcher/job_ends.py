@@ -1,12 +1,13 @@
 """JobEnds: how a job becomes final, and who hears of it."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from loguru import logger
 
 from actors.directory import Directory
+from actors.dispatcher.driver import Driver
 from actors.dispatcher.open_jobs import OpenJob, OpenJobs
 from actors.dispatcher.step import Expiry, Step
 from actors.messages.job import (
@@ -48,19 +49,22 @@ class JobEnds:
     """
 
     def __init__(
-        self, jobs: JobRepository, directory: Directory, metrics: Metrics, *, record_outcomes: bool
+        self,
+        jobs: JobRepository,
+        directory: Directory,
+        metrics: Metrics,
+        driver: Driver,
+        *,
+        record_outcomes: bool,
     ) -> None:
+        self.jobs = jobs
+        self.directory = directory
+        self.metrics = metrics
         self.open_jobs = OpenJobs()
         self.recent_empty = RecentEmpty()
-        self.metrics = metrics
-        self.on_ended: Callable[[OpenJob], None] = lambda _job: None
-        """Told each job that has its outcome, after it was removed."""
-        self.on_freed: Callable[[Cell, str], Sequence[Step]] = lambda _cell, _requirement: ()
-        """Told where a node that can do this has a slot that nobody in its cell waits for."""
-        self._jobs = jobs
-        self._directory = directory
+        self._driver = driver
         self.record_outcomes = record_outcomes
-        self._inherited: frozenset[JobId] = frozenset()
+        self._adopted: frozenset[JobId] = frozenset()
 
     def end(self, job: OpenJob, state: JobState, reason: MissingReason) -> Sequence[Step]:
         """End a job without a result; its node, if it has one, need not go on."""
@@ -87,7 +91,7 @@ class JobEnds:
         )
         ended = JobEnded(spec.job_id, state, reason, result, job.attempt, job.node_id)
         done = partial(self._completed, ended, job.cell)
-        return Step(self._jobs.complete(completion), done, job_id=spec.job_id)
+        return Step(self.jobs.complete(completion), done, job_id=spec.job_id)
 
     def merge(self, job: OpenJob) -> Step:
         """End a segment whose words come with a later one of its turn; its node owes nothing."""
@@ -115,7 +119,7 @@ class JobEnds:
         if job is not None:
             self._tell(ended)
             if isinstance(reply, Completed) and not reply.handovers and job.node_id is not None:
-                return self.on_freed(cell, job.spec.requirement)
+                return self._driver.slot_freed(cell, job.spec.requirement)
         else:  # it ended by another answer in the same batch
             self.replace_empty(ended.job_id, ended.attempt, ended.node_id, ended.result)
         return ()
@@ -160,7 +164,7 @@ class JobEnds:
             self.recent_empty.add(ended, job.session)
         self.metrics.job_ended(ended.reason.value if ended.reason else "completed")
         tell(job.session, ended)
-        self.on_ended(job)
+        self._driver.job_ended(job)
 
     def without_job(self, message: UtteranceCut, state: JobState, reason: MissingReason) -> None:
         """Tell a session that its utterance ends before it became a job here."""
@@ -185,17 +189,17 @@ class JobEnds:
                 return (self.end_unknown(job_id, reply.attempt, reason, expiry, cell),)
             return ()
 
-        return Step(self._jobs.complete(completion), apply, expiry)
+        return Step(self.jobs.complete(completion), apply, expiry)
 
-    def adopt(self, predecessor: "JobEnds") -> None:
+    def adopt(self, handover: "JobEnds") -> None:
         """Go on where another one stopped."""
-        self.open_jobs.adopt(predecessor.open_jobs)
-        self._inherited = frozenset(job.job_id for job in self.open_jobs)
-        self.recent_empty = predecessor.recent_empty
+        self.open_jobs.adopt(handover.open_jobs)
+        self._adopted = frozenset(job.job_id for job in self.open_jobs)
+        self.recent_empty = handover.recent_empty
 
     def has_ended(self, job_id: JobId) -> bool:
         """Return whether it is one of a predecessor's jobs, whose outcome was told since."""
-        return job_id in self._inherited and job_id not in self.open_jobs
+        return job_id in self._adopted and job_id not in self.open_jobs
 
     def abandoned(self, message: JobAbandoned) -> Sequence[Step]:
         """A job's outcome was told without the store: its slot is to be free."""
@@ -228,18 +232,18 @@ class JobEnds:
         """Return the job's node, or the way to it; None if it has none or it cannot be reached."""
         if job.node_id is None:
             return None
-        return self._directory.node_at(job.node_instance, job.node_id)
+        return self.directory.node_at(job.node_instance, job.node_id)
 
     def out_of_reach(self, job: OpenJob) -> InstanceId:
         """Return the instance of the job's node if there is no way there."""
-        is_here = job.node_instance == self._directory.instance_id
+        is_here = job.node_instance == self.directory.instance_id
         return NO_INSTANCE if is_here or self.node_of(job) else job.node_instance
 
     # ---- answers that come to the wrong place -------------------------------------------------
 
     def late(self, answer: ResultArrived) -> Sequence[Step]:
         """An answer to a job that is not open here in that attempt: over, moved, or another's."""
-        if answer.job_id in self.open_jobs or self._directory.elsewhere is None:
+        if answer.job_id in self.open_jobs or self.directory.elsewhere is None:
             self.replace_empty(answer.job_id, answer.attempt, answer.node_id, answer.result)
             return ()
         if self._replaces_empty(answer.job_id, answer.attempt, answer.node_id, answer.result):
@@ -248,7 +252,7 @@ class JobEnds:
 
     def _locate(self, answer: ResultArrived, path: tuple[Cell, ...]) -> Step:
         """Look in the last cell of the path, or at home."""
-        call = self._jobs.locate(answer.job_id, path[-1] if path else None)
+        call = self.jobs.locate(answer.job_id, path[-1] if path else None)
         return Step(call, partial(self._located, answer, path))
 
     def _located(
@@ -262,13 +266,13 @@ class JobEnds:
             isinstance(reply, Gone | Lent)
             or reply.state in FINAL_STATES
             or (reply.attempt, reply.node_id) != expected
-            or reply.owner_instance == self._directory.instance_id
+            or reply.owner_instance == self.directory.instance_id
         ):
             self.metrics.stale_result()
             return ()
         if not reply.owner_is_alive:
             return (self._end_orphan(answer, reply, path[-1] if path else None),)
-        owner = self._directory.dispatcher_at(reply.owner_instance)
+        owner = self.directory.dispatcher_at(reply.owner_instance)
         if owner is None or not tell(owner, answer):
             self.metrics.stale_result()
         return ()
@@ -288,7 +292,7 @@ class JobEnds:
             outcome,
             cell=cell,
         )
-        return Step(self._jobs.complete(completion), lambda _reply: ())
+        return Step(self.jobs.complete(completion), lambda _reply: ())
 
 
 _KEPT = 256
@@ -314,8 +318,8 @@ class RecentEmpty:
         None when the result is not full, not of the same attempt and node, or came before.
         """
         known = self._jobs.get(job_id)
-        full = result is not None and result.success and bool(result.text_asr.strip())
-        if known is None or not full or known[:2] != (attempt, node_id):
+        is_full = result is not None and judge_orphan(result)[0] is JobState.DONE
+        if known is None or not is_full or known[:2] != (attempt, node_id):
             return None
         del self._jobs[job_id]
         return known[2]

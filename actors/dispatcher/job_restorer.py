@@ -3,39 +3,28 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from actors.directory import Directory
 from actors.dispatcher.claims import Claims
+from actors.dispatcher.driver import Driver
 from actors.dispatcher.job_ends import JobEnds
-from actors.dispatcher.open_jobs import OpenJob, OpenJobs
+from actors.dispatcher.open_jobs import OpenJob
 from actors.dispatcher.step import Step, each
-from actors.messages.job import Work
-from actors.ports import Mailbox
 from protocol.errors import MissingReason
 from protocol.ids import NodeId
 from storage.cells import Cell
-from storage.job import FINAL_STATES, JobSpec
-from storage.jobs import JobRepository, Restoration
+from storage.job import FINAL_STATES
+from storage.jobs import Restoration
 from storage.replies import Assigned, Duplicate, Fenced, Lent, Moved, Queued, Updated
-from storage.session_replies import FollowingJob
 
 
 class JobRestorer:
     """Restores jobs as they stand in `open_jobs`; what the store knows better, it learns."""
 
-    def __init__(
-        self,
-        jobs: JobRepository,
-        ends: JobEnds,
-        directory: Directory,
-        sessions: Claims,
-        on_place: Callable[[Assigned | Duplicate | Queued], Sequence[Step]],
-    ) -> None:
-        self._jobs = jobs
+    def __init__(self, ends: JobEnds, claims: Claims, driver: Driver) -> None:
+        self._jobs = ends.jobs
         self._ends = ends
-        self._directory = directory
-        self._sessions = sessions
-        self._on_place = on_place
-        """Told where the store has a job now."""
+        self._directory = ends.directory
+        self._claims = claims
+        self._driver = driver
 
     def restore_all(self) -> Sequence[Step]:
         """Put every open job back, once the nodes have had a moment to register again."""
@@ -59,7 +48,7 @@ class JobRestorer:
     def dispatch_again(self, job: OpenJob) -> Step:
         """Put one job back as a further attempt at another node."""
         left = job.node_id
-        job.stand(job.attempt + 1, None)
+        job.place(job.attempt + 1, None)
         return self._step(job, left)
 
     def bring(self, job: OpenJob) -> Step:
@@ -76,7 +65,7 @@ class JobRestorer:
         returns: bool = False,
     ) -> Step:
         """`path`: the cells that said that the job had gone on."""
-        spec = self._sessions.under_epoch(job.spec, job.cell)
+        spec = self._claims.under_epoch(job.spec, job.cell)
         restoration = Restoration(
             spec,
             job.attempt,
@@ -106,11 +95,11 @@ class JobRestorer:
             return (self._ends.end_unknown(job_id, job.attempt, reason, cell=job.cell),)
         match reply:
             case Assigned() | Queued():
-                return self._on_place(reply)
+                return self._driver.placed(reply)
             case Moved() if job.cell == self._jobs.cells.home(job.spec.session_id):
-                return self._sessions.lost(job.spec.session_id)
+                return self._claims.lost(job.spec.session_id)
             case Moved() | Fenced():
-                return self._sessions.enter_again(job.spec.session_id, job.cell, again)
+                return self._claims.enter_again(job.spec.session_id, job.cell, again)
             case Lent() if reply.cell in path:  # it left the one and has not arrived in the other
                 return (self.bring(job),)
             case Lent():
@@ -121,34 +110,6 @@ class JobRestorer:
                 return ()
             case Duplicate() if reply.node_id is not None:
                 known = (reply.attempt, reply.node_id) == (job.attempt, job.node_id)
-                return () if known else self._on_place(reply)
+                return () if known else self._driver.placed(reply)
             case Duplicate() | Updated():
                 return ()
-
-
-class JobAdoption:
-    """Enters jobs as they stand in the store."""
-
-    def __init__(
-        self,
-        open_jobs: OpenJobs,
-        on_waiting: Callable[[OpenJob], Sequence[Step]],
-        on_assigned: Callable[[OpenJob], Sequence[Step]],
-        on_node_lost: Callable[[OpenJob], Sequence[Step]],
-    ) -> None:
-        self._open_jobs = open_jobs
-        self._on_waiting = on_waiting
-        self._on_assigned = on_assigned
-        """Called for a job at a node, which may or may not have its audio."""
-        self._on_node_lost = on_node_lost
-
-    def adopt(
-        self, session: Mailbox, spec: JobSpec, work: Work, stands: FollowingJob, now_ms: float
-    ) -> Sequence[Step]:
-        """Go on with a job for a session that lives here now."""
-        fresh = OpenJob(session, spec, work, cell=stands.cell, since_ms=now_ms)
-        job = self._open_jobs.add(fresh)
-        job.stand(stands.attempt, stands.node_id, stands.node_instance)
-        if stands.node_id is None:
-            return self._on_waiting(job)
-        return self._on_assigned(job) if stands.node_stays else self._on_node_lost(job)

@@ -13,7 +13,7 @@ from actors.runtime.actor import tell
 from storage.session_replies import LocatedSession, LostSession
 from storage.sessions import SessionRepository
 
-SEEK_WAIT_MS = 5_000
+LOCATE_WAIT_MS = 5_000
 """For so long a socket that names a session waits for the store."""
 _MOST_READS = 6
 """They are a fifth of a second apart: an instance that needs longer to enter a session is in
@@ -27,14 +27,14 @@ class _Search:
     reads: int = 1
 
 
-def seek(repository: SessionRepository, message: LocateSession, now_ms: float) -> Sequence[Step]:
+def locate(repository: SessionRepository, message: LocateSession, now_ms: float) -> Sequence[Step]:
     """Return the steps that find out where the session is, and tell who asked."""
 
     def give_up() -> Sequence[Step]:
         tell(message.asker, SessionLocated(message.session_id, is_store_away=True))
         return ()
 
-    search = _Search(message, Expiry(now_ms + SEEK_WAIT_MS, give_up))
+    search = _Search(message, Expiry(now_ms + LOCATE_WAIT_MS, give_up))
     return (_read(repository, search),)
 
 

@@ -25,9 +25,9 @@ class NodeCells:
         self._nodes = nodes
         self.placement = NodePlacement()
 
-    def adopt(self, predecessor: "NodeCells") -> None:
+    def adopt(self, handover: "NodeCells") -> None:
         """Go on where another one stopped."""
-        self.placement = predecessor.placement
+        self.placement = handover.placement
 
     def cell(self, node_id: NodeId) -> Cell | None:
         """Return the cell of a node that was placed from here, or else None."""

@@ -53,22 +53,21 @@ class Nodes:
         self._options = options
         self.epochs: dict[NodeId, int] = {}
         """The latest registration of each node here, until its loss is in the store."""
-        jobs.assigner.on_node_gone = self.gone
-        self.finder = NodeCells(nodes)
+        self.cells = NodeCells(nodes)
 
     @property
     def _lease_ms(self) -> int:
         return self._options.node_timeout_ms * _LEASE_FACTOR
 
-    def adopt(self, predecessor: "Nodes") -> None:
+    def adopt(self, handover: "Nodes") -> None:
         """Go on where another one stopped."""
-        self.epochs.update(predecessor.epochs)
-        self.finder.adopt(predecessor.finder)
+        self.epochs.update(handover.epochs)
+        self.cells.adopt(handover.cells)
 
     def arrived(self, message: NodeArrived) -> Sequence[Step]:
         """A node registers, or registers again with what the store has lost."""
         atoms = _atoms(message.languages)
-        return self.finder.place(message.node_id, atoms, partial(self._register, message))
+        return self.cells.place(message.node_id, atoms, partial(self._register, message))
 
     def _register(self, message: NodeArrived, cell: Cell) -> Sequence[Step]:
         registration = NodeRegistration(
@@ -98,7 +97,7 @@ class Nodes:
 
     def changed(self, message: NodeChanged) -> Sequence[Step]:
         """A node serves other languages than before; at once."""
-        cell = self.finder.cell(message.node_id)
+        cell = self.cells.cell(message.node_id)
         if cell is None:
             self._unknown(message.node_id, message.epoch)
             return ()
@@ -114,7 +113,7 @@ class Nodes:
 
     def draining(self, message: NodeDraining) -> Sequence[Step]:
         """The node finishes what it has; who it belongs to hears when nothing new comes."""
-        cell = self.finder.cell(message.node_id)
+        cell = self.cells.cell(message.node_id)
         if cell is None:
             return ()  # it is not registered: there is nothing it could get
         call = self._nodes.update(message.node_id, message.epoch, draining=True, cell=cell)
@@ -131,7 +130,7 @@ class Nodes:
         """Many heartbeats are one script; the next ones make up for those the store missed."""
         by_cell: dict[Cell, list[NodeHeartbeatEntry]] = {}
         for beat in beats:
-            cell = self.finder.cell(beat.node_id)
+            cell = self.cells.cell(beat.node_id)
             if cell is None:
                 self._unknown(beat.node_id, beat.epoch)
             else:
@@ -177,13 +176,13 @@ class Nodes:
             call = self._nodes.list_slots(message.node_id, message.epoch, cell)
             return (Step(call, apply),)
 
-        return self.finder.find(message.node_id, list_them)
+        return self.cells.find(message.node_id, list_them)
 
     def lost(self, message: NodeLost) -> Sequence[Step]:
         """A node is gone: it leaves the choice, and its jobs go to others."""
         if message.cell is not None:
             return self._take_offline(message, message.cell)
-        return self.finder.find(message.node_id, partial(self._take_offline, message))
+        return self.cells.find(message.node_id, partial(self._take_offline, message))
 
     def _take_offline(self, message: NodeLost, cell: Cell) -> Sequence[Step]:
         def apply(reply: NodeRemoved | Fenced) -> Sequence[Step]:
@@ -196,7 +195,7 @@ class Nodes:
                 )
             if not self._is_here(message.node_id):
                 self._jobs.assigner.node_left(message.node_id)
-                self.finder.forget(message.node_id)
+                self.cells.forget(message.node_id)
             return self._jobs.node_lost(reply.jobs, cell)
 
         return (Step(self._nodes.offline(message.node_id, message.epoch, cell), apply),)

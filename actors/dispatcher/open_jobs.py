@@ -36,7 +36,7 @@ class OpenJob:
     is_moving: bool = False
     """This attempt was given up and the next one is not known yet: no answer counts."""
 
-    def stand(
+    def place(
         self, attempt: int, node_id: NodeId | None, node_instance: InstanceId | None = None
     ) -> None:
         """Note where the store has it now; answers of other attempts do not count any more."""

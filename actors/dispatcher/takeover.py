@@ -9,16 +9,13 @@ from dataclasses import dataclass, replace
 
 from loguru import logger
 
-from actors.dispatcher.claims import Claims
 from actors.dispatcher.job_driver import JobDriver
-from actors.dispatcher.job_ends import JobEnds
-from actors.dispatcher.locating import seek
+from actors.dispatcher.locating import locate
 from actors.dispatcher.step import Expiry, Step
 from actors.messages.session import SessionOpened
 from actors.messages.takeover import (
     CANNOT_RESUME,
     LocateSession,
-    OwnershipUnclear,
     RecordSession,
     ReleaseSession,
     ResumeAnswered,
@@ -32,7 +29,6 @@ from actors.session.profile import SessionProfile
 from actors.session.record.moved import TakenOverSession
 from actors.session.resumption import TokenMint, TokenNumber
 from protocol.errors import CloseCode, ErrorCode, MissingReason
-from protocol.ids import SessionId
 from storage.cells import Cell
 from storage.replies import Fenced, Gone, Moved, Updated
 from storage.session_replies import Claimed, ClaimedGuest, FoundSession, UnknownSession
@@ -61,44 +57,21 @@ class Takeover:
     def __init__(
         self,
         repository: SessionRepository,
-        sessions: Claims,
         jobs: JobDriver,
-        ends: JobEnds,
         options: UplinkOptions,
+        admit: Admit,
     ) -> None:
-        self.admit: Admit = lambda _moved, message: _refused(message)
-        """Makes the session's actor and gives it the socket."""
         self._repository = repository
-        self._sessions = sessions
+        self._claims = jobs.claims
         self._jobs = jobs
-        self._ends = ends
+        self._ends = jobs.ends
         self._options = options
-        sessions.on_lost = self._forget_jobs
+        self._admit = admit
+        """Makes the session's actor and gives it the socket."""
 
-    def plan(
-        self,
-        message: RecordSession
-        | ResumeRequested
-        | LocateSession
-        | ReleaseSession
-        | SessionDrained
-        | OwnershipUnclear,
-        now_ms: float,
-    ) -> Sequence[Step]:
-        """Return what follows a message."""
-        match message:
-            case RecordSession():
-                return self.note(message)
-            case ResumeRequested():
-                return self.resume(message, now_ms)
-            case LocateSession():
-                return seek(self._repository, message, now_ms)
-            case ReleaseSession():
-                return self.release(message)
-            case SessionDrained():
-                return self.left(message)
-            case OwnershipUnclear():
-                return self._sessions.check(message.stalls)
+    def locate(self, message: LocateSession, now_ms: float) -> Sequence[Step]:
+        """A socket names a session that is not here."""
+        return locate(self._repository, message, now_ms)
 
     # ---- coming -----------------------------------------------------------------------------
 
@@ -199,15 +172,15 @@ class Takeover:
     def _begin(self, resume: _Resume, moved: TakenOverSession, claimed: Claimed) -> Sequence[Step]:
         """The session is ours: it lives here from now on, and so do its jobs."""
         message = resume.message
-        self._sessions.lost(message.session_id)  # what was left of it here, if it was here before
-        answer = self.admit(moved, message)
+        self._claims.lost(message.session_id)  # what was left of it here, if it was here before
+        answer = self._admit(moved, message)
         tell(message.asker, answer)
         session = answer.session
         if session is None:
             return ()
         profile = moved.profile
         opened = SessionOpened(session, message.session_id, profile.tenant_id)
-        self._sessions.taken_over(opened, claimed)
+        self._claims.taken_over(opened, claimed)
         logger.info(
             "session came from another instance",
             session_id=message.session_id,
@@ -225,49 +198,43 @@ class Takeover:
                 steps.append(self._ends.end_unknown(job_id, job.attempt, reason, cell=job.cell))
             else:
                 spec, work = moved.job(cut, self._options)
-                steps.extend(self._jobs.adopt(session, spec, work, job, resume.asked_at_ms))
-                self._jobs.on_due(job.due_in_ms)
+                steps.extend(self._jobs.adopt_job(session, spec, work, job, resume.asked_at_ms))
         return steps
 
     # ---- staying ----------------------------------------------------------------------------
 
-    def note(self, message: RecordSession) -> Sequence[Step]:
+    def record(self, message: RecordSession) -> Sequence[Step]:
         """Keep what another instance would need."""
         session_id = message.session_id
-        if self._sessions.is_claiming(session_id):
-            return self._sessions.claim(session_id, lambda: self.note(message))
-        epoch = self._sessions.epoch(session_id)
+        if self._claims.is_claiming(session_id):
+            return self._claims.claim(session_id, lambda: self.record(message))
+        epoch = self._claims.epoch(session_id)
 
         def apply(reply: Updated | Fenced) -> Sequence[Step]:
             if isinstance(reply, Updated):
                 tell(message.session, SessionRecorded(message.end_seq, message.serial))
                 return ()
-            return self._sessions.claim(session_id)  # lost with the store's data, or another's
+            return self._claims.claim(session_id)  # lost with the store's data, or another's
 
         heard = message.heard
         if not self._ends.record_outcomes:
             heard = tuple(replace(one, outcome="") for one in heard)
         state, tokens_from = message.session_state, message.tokens_from
         call = self._repository.note(session_id, epoch, state, tokens_from, heard)
-        return (Step(call, apply),) if session_id in self._sessions else ()
+        return (Step(call, apply),) if session_id in self._claims else ()
 
     # ---- going ------------------------------------------------------------------------------
 
     def release(self, message: ReleaseSession) -> Sequence[Step]:
         """Another instance has the session, unless it has come back since."""
-        if self._sessions.epoch(message.session_id) < message.epoch:
-            self._sessions.lost(message.session_id)
+        if self._claims.epoch(message.session_id) < message.epoch:
+            self._claims.lost(message.session_id)
         return ()
 
-    def left(self, message: SessionDrained) -> Sequence[Step]:
+    def drained(self, message: SessionDrained) -> Sequence[Step]:
         """A session left with its instance; its jobs stay as they are."""
-        self._sessions.forget(message.session_id)
+        self._claims.forget(message.session_id)
         return ()
-
-    def _forget_jobs(self, session_id: SessionId) -> None:
-        """A session's jobs are not ours any more, and who drives them is not known here."""
-        self._ends.open_jobs.forget_session(session_id)
-        self._jobs.session_ended(session_id)
 
 
 def _refused(

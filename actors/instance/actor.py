@@ -6,7 +6,6 @@ data. It drives no jobs: who has to do something about it is told.
 
 from collections.abc import Mapping
 from math import inf
-from typing import Any
 
 from loguru import logger
 
@@ -60,15 +59,13 @@ class InstanceActor(LoopActor):
         """Begin to beat."""
         self.wake_at(self.now_ms())
 
-    def on_receive(self, message: Any) -> None:
+    def on_receive(self, message: PeerSuspected) -> None:
         """Another instance does not answer: be there when its lease ends."""
-        if not isinstance(message, PeerSuspected):
-            raise TypeError(f"{self!r} cannot handle {type(message).__name__}")
         at_ms = self.now_ms() + max(0, message.lease_left_ms) + _AFTER_LEASE_MS
         self._look_at_ms = min(at_ms, self._look_at_ms or at_ms)
         self.wake_at(min(self._beat_at_ms, self._look_at_ms))
 
-    def leave(self, _error: BaseException) -> Mapping[Cell, str]:
+    def handover(self, _error: BaseException) -> Mapping[Cell, str]:
         """A bug ended this actor: its successor compares with the data that was known last."""
         return self._data_ids
 

@@ -1,14 +1,14 @@
 """NodeActor: one GPU node, its socket and the jobs it has in hand.
 
 It owns the node's connection and where it stands with the store; its `Assignments` owns the jobs.
-It knows nothing of the store: what the node says is told to the dispatcher.
+It knows nothing of the store: what the node sends is told to the dispatcher.
 
 Life: made at the first `node_register`, re-used when the same node comes back on another socket
 before its loss was noticed, ended when its socket is gone.
 """
 
 from enum import Enum, auto
-from typing import Any
+from typing import TypeAlias, assert_never
 
 from loguru import logger
 
@@ -60,18 +60,41 @@ class _Phase(Enum):
     """No heartbeat in time, or connected elsewhere: back with its next heartbeat."""
 
 
+NodeActorMessage: TypeAlias = (
+    NodeMessageArrived
+    | AssignJob
+    | WithdrawJob
+    | NodeHeartbeatArrived
+    | NodeRegistering
+    | NodeAccepted
+    | NodeRefused
+    | NodeUnknown
+    | NodeSocketLost
+    | StoreEmptied
+    | DispatcherRestarted
+    | KeepJob
+    | SlotsListed
+    | InstanceReaped
+    | NodeSuperseded
+    | DrainNode
+    | NodeDrained
+    | Flushed
+)
+"""All that a node's actor is told."""
+
+
 class NodeActor(LoopActor):
     """Owns one node's connection; open assignments and capacity are the store's business."""
 
     mailbox_limit = 256
-    """A node that says more than this at once is not read meanwhile."""
+    """A node that sends more than this at once is not read meanwhile."""
 
     def __init__(
         self,
         node_id: NodeId,
         directory: Directory,
         options: NodeOptions,
-        estate: NodeHandover | None = None,
+        handover: NodeHandover | None = None,
     ) -> None:
         super().__init__()
         self.key = node_id
@@ -82,48 +105,49 @@ class NodeActor(LoopActor):
         self._register: NodeRegister | None = None
         self._languages = Languages()
         """As the node says."""
-        self._told_languages = self._languages
+        self._known_languages = self._languages
         """As the dispatcher knows them."""
         self._phase = _Phase.REGISTERING
         self._epoch = 0
         self._connections = 0
         self._ack_owed = False
-        self._desk = Assignments(node_id, directory, self._send, options.max_jobs_per_node)
-        self._leave = NodeDrain(node_id, directory, self._let_go)
-        self._handover = estate
+        self._assignments = Assignments(node_id, directory, self._send, options.max_jobs_per_node)
+        self._drain = NodeDrain(node_id, directory, self._release)
+        self._handover = handover
         self._log = logger.bind(node_id=node_id)
 
     def __repr__(self) -> str:
-        return f"<NodeActor {self.node_id} {self._phase.name} {self._epoch} open={len(self._desk)}>"
+        phase, open_jobs = self._phase.name, len(self._assignments)
+        return f"<NodeActor {self.node_id} {phase} {self._epoch} open={open_jobs}>"
 
     @property
     def open_jobs(self) -> int:
         """How many assignments wait for an answer."""
-        return len(self._desk)
+        return len(self._assignments)
 
     def on_start(self) -> None:
         """Go on for an actor that failed: on its socket, under another epoch, without its jobs."""
-        estate, self._handover = self._handover, None
-        if estate is not None:
-            self._outbox, self._register = estate.outbox, estate.register
-            self._languages, self._ack_owed = estate.languages, estate.is_ack_owed
-            self._desk.inherit(estate.used_ids)
+        handover, self._handover = self._handover, None
+        if handover is not None:
+            self._outbox, self._register = handover.outbox, handover.register
+            self._languages, self._ack_owed = handover.languages, handover.is_ack_owed
+            self._assignments.adopt(handover.used_ids)
             self._log.warning("a failed actor's node is registered again")
-            self._arrive(estate.register, known_epoch=0)
+            self._arrive(handover.register, known_epoch=0)
 
-    def on_receive(self, message: Any) -> None:
-        """Handle one message of the gateway or the dispatcher."""
+    def on_receive(  # noqa: C901, PLR0912 - one line per message
+        self, message: NodeActorMessage
+    ) -> None:
+        """Handle one message of the gateway, the dispatcher or another instance."""
         match message:
             case NodeMessageArrived():
-                self._desk.said(message.message)
-                self._leave.ended(self._epoch, len(self._desk))
+                self._on_node_message(message)
             case AssignJob():
                 self._on_assign(message)
+            case WithdrawJob():
+                self._on_withdraw(message)
             case NodeHeartbeatArrived():
                 self._on_heartbeat(message.message)
-            case WithdrawJob():
-                self._desk.withdraw(message)
-                self._leave.ended(self._epoch, len(self._desk))
             case NodeRegistering():
                 self._on_register(message)
             case NodeAccepted():
@@ -131,48 +155,36 @@ class NodeActor(LoopActor):
             case NodeRefused():
                 self._on_refused()
             case NodeUnknown():
-                if self._phase is _Phase.ONLINE and message.epoch == self._epoch:
-                    self._register_again()
-            case StoreEmptied():
-                if self._phase is not _Phase.SILENT:
-                    self._register_again()
-            case DispatcherRestarted():
-                if self._phase is _Phase.REGISTERING:
-                    self._register_again()
+                self._on_unknown(message)
             case NodeSocketLost():
                 self._on_socket_lost(message)
-            case _:
-                self._on_news_of_others(message)
-
-    def _on_news_of_others(self, message: Any) -> None:
-        """Handle what happens only where there are several instances."""
-        match message:
+            case StoreEmptied():
+                self._on_store_emptied()
+            case DispatcherRestarted():
+                self._on_dispatcher_restarted()
             case KeepJob():
-                if self._phase is not _Phase.SILENT:
-                    self._desk.keep(message)
+                self._on_keep(message)
             case SlotsListed():
-                self._desk.slots_listed(message)
+                self._assignments.slots_listed(message)
             case InstanceReaped():
-                self._desk.give_back()
+                self._assignments.give_back()
             case NodeSuperseded():
                 self._on_superseded()
             case DrainNode():
-                self._leave.begin(self._epoch if self._phase is _Phase.ONLINE else 0)
-            case NodeDrained() if message.epoch == self._epoch:
-                self._leave.drained(self.actor_ref, len(self._desk))
+                self._drain.begin(self._epoch if self._phase is _Phase.ONLINE else 0)
             case NodeDrained():
-                pass  # it was registered again since, and is drained again
+                self._on_drained(message)
             case Flushed():
-                self._leave.flushed(len(self._desk))
+                self._drain.flushed(len(self._assignments))
             case _:
-                raise TypeError(f"{self!r} cannot handle {type(message).__name__}")
+                assert_never(message)
 
     # ---- registration and life --------------------------------------------------------------
 
     def _on_register(self, message: NodeRegistering) -> None:
         """Take the socket over; an older one of the same node no longer speaks for it."""
         if self._outbox is not None and self._outbox is not message.outbox:
-            self._log.info("node came back on another socket", open_jobs=len(self._desk))
+            self._log.info("node came back on another socket", open_jobs=len(self._assignments))
         self._connections += message.outbox is not self._outbox
         self._outbox = message.outbox
         self._register = message.message
@@ -182,13 +194,13 @@ class NodeActor(LoopActor):
 
     def _arrive(self, register: NodeRegister, known_epoch: int) -> None:
         self._phase = _Phase.REGISTERING
-        self._told_languages = self._languages
+        self._known_languages = self._languages
         if self._ack_owed:
-            self.wake_at(None)  # it says nothing before it has its id: its silence means nothing
+            self.wake_at(None)  # it sends nothing before it has its id: its silence means nothing
         else:
             self._expect_beat()
         max_jobs = register.max_concurrent_jobs or self._options.max_jobs_per_node
-        self._desk.max_jobs = max_jobs
+        self._assignments.max_jobs = max_jobs
         self._directory.dispatcher.tell(
             NodeArrived(
                 node=self.actor_ref,
@@ -203,13 +215,13 @@ class NodeActor(LoopActor):
 
     def _on_accepted(self, message: NodeAccepted) -> None:
         """The store has it: the node may begin. It stays mute until it gets its id."""
-        self._epoch = self._desk.epoch = message.epoch
+        self._epoch = self._assignments.epoch = message.epoch
         if self._phase is _Phase.SILENT:  # the store was away for longer than the node was heard
             self._lose()
         else:
             self._phase = _Phase.ONLINE
             self._tell_languages()
-            self._leave.registered(self._epoch)
+            self._drain.registered(self._epoch)
         if self._ack_owed and self._outbox is not None:
             self._ack_owed = False
             self._expect_beat()
@@ -224,22 +236,33 @@ class NodeActor(LoopActor):
         if self._ack_owed:
             self._send(refusal())
 
+    def _on_unknown(self, message: NodeUnknown) -> None:
+        if self._phase is _Phase.ONLINE and message.epoch == self._epoch:
+            self._register_again()
+
+    def _on_store_emptied(self) -> None:
+        if self._phase is not _Phase.SILENT:
+            self._register_again()
+
+    def _on_dispatcher_restarted(self) -> None:
+        if self._phase is _Phase.REGISTERING:
+            self._register_again()
+
     def _register_again(self) -> None:
         if self._register is not None:
             self._log.warning("the store does not know the node; registering it again")
             self._arrive(self._register, self._epoch)
 
     def _on_superseded(self) -> None:
-        """The node's jobs went along with it; only its own word on this socket brings it back."""
+        """The node's jobs went along with it; only a message of its own here brings it back."""
         self._log.info("node is connected to another instance")
         self._phase = _Phase.SILENT
-        self._desk.clear()
+        self._assignments.clear()
 
     def _on_heartbeat(self, heartbeat: NodeHeartbeat) -> None:
         self._expect_beat()
-        said = heartbeat.language_capabilities
-        if said is not None:
-            self._languages = languages(said)
+        if heartbeat.language_capabilities is not None:
+            self._languages = languages(heartbeat.language_capabilities)
         if self._phase is _Phase.SILENT and self._register is not None:
             self._log.info("node is heard again")
             self._arrive(self._register, self._epoch)
@@ -249,8 +272,8 @@ class NodeActor(LoopActor):
             self._directory.dispatcher.tell(NodeBeat(self.node_id, self._epoch, overloaded))
 
     def _tell_languages(self) -> None:
-        if self._languages != self._told_languages:
-            self._told_languages = self._languages
+        if self._languages != self._known_languages:
+            self._known_languages = self._languages
             self._directory.dispatcher.tell(NodeChanged(self.node_id, self._epoch, self._languages))
 
     def _expect_beat(self) -> None:
@@ -260,7 +283,7 @@ class NodeActor(LoopActor):
         """No heartbeat for `node_timeout_ms`: the node is lost, its socket stays open."""
         if self._phase is not _Phase.SILENT:
             self._log.warning("node is silent; its jobs move")
-            self._desk.cancel_all(_SILENT)
+            self._assignments.cancel_all(_SILENT)
             self._lose()
 
     def _on_socket_lost(self, message: NodeSocketLost) -> None:
@@ -275,45 +298,61 @@ class NodeActor(LoopActor):
         self._log.info("node left")
         self.stop()
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         if self._outbox is not None:
             self._log.info("node has finished here; it may go to another instance")
             self._outbox.close(CloseCode.SERVICE_RESTART, "the service restarts")
 
     def _lose(self) -> None:
         self._phase = _Phase.SILENT
-        self._desk.clear()
+        self._assignments.clear()
         self._directory.dispatcher.tell(NodeLost(self.node_id, self._epoch))
 
     def on_failure(self, *_exception: object) -> None:
         """A bug ended this actor: the node's jobs move.
 
         Its socket stays open, for the node may never come back on another one: a successor takes
-        it over, or the node registers again with its next words.
+        it over, or the node registers again with its next message.
         """
         self._directory.remove_node(self.node_id, self.actor_ref)
-        self._desk.give_all_back()
+        self._assignments.give_all_back()
         tell(self._directory.dispatcher, NodeLost(self.node_id, self._epoch))
-        self._desk.cancel_all(_FAILED)
+        self._assignments.cancel_all(_FAILED)
 
-    def leave(self, _error: BaseException) -> NodeHandover | None:
+    def handover(self, _error: BaseException) -> NodeHandover | None:
         """Return the socket, if there is one."""
         if self._outbox is None or self._register is None:
             return None
-        used_ids = self._desk.used_ids
+        used_ids = self._assignments.used_ids
         return NodeHandover(
             self._outbox, self._register, self._languages, used_ids, is_ack_owed=self._ack_owed
         )
 
     # ---- jobs -------------------------------------------------------------------------------
 
+    def _on_node_message(self, message: NodeMessageArrived) -> None:
+        self._assignments.node_message(message.message)
+        self._drain.ended(self._epoch, len(self._assignments))
+
+    def _on_withdraw(self, message: WithdrawJob) -> None:
+        self._assignments.withdraw(message)
+        self._drain.ended(self._epoch, len(self._assignments))
+
+    def _on_keep(self, message: KeepJob) -> None:
+        if self._phase is not _Phase.SILENT:
+            self._assignments.keep(message)
+
+    def _on_drained(self, message: NodeDrained) -> None:
+        if message.epoch == self._epoch:  # else it registered again, and is drained again
+            self._drain.drained(self.actor_ref, len(self._assignments))
+
     def _on_assign(self, message: AssignJob) -> None:
         if self._phase is _Phase.SILENT:
-            self._desk.undelivered(message)
-        elif not self._desk.assign(message):
+            self._assignments.undelivered(message)
+        elif not self._assignments.assign(message):
             self._log.warning("node takes nothing any more; its jobs move")
             self._lose()  # first, or the job would come back
-            self._desk.undelivered(message)
+            self._assignments.undelivered(message)
 
     def _send(self, message: WireMessage | bytes) -> bool:
         return self._outbox is not None and self._outbox.send(message)

@@ -1,11 +1,12 @@
 """Assignments: the jobs that one node has in hand, on behalf of its actor.
 
-It knows how the node names its jobs, who wants each answer, and how many slots the node takes. What
-the node says of a job is told to the dispatcher of whoever drives it, which alone decides whether
-it still counts. It lets go of a job's audio as soon as the assignment is written.
+It knows how the node names its jobs, who is owed each answer, and how many slots the node takes.
+What the node says of a job is told to the dispatcher that drives it, which alone decides whether it
+still counts. It lets go of a job's audio as soon as the assignment is written.
 
-What other instances say comes by other ways than what this one's dispatcher says: a job for a freed
-slot may be here before the word that freed it. It waits then; a node never has more than it takes.
+Messages of other instances come by other ways than those of this one's dispatcher: a job for a
+freed slot may be here before the message that freed it. It waits then; a node never has more than
+it takes.
 """
 
 from collections import deque
@@ -56,14 +57,14 @@ class Assignments:
         self._directory = directory
         self._send = send
         self._held = HeldJobs()
-        self._crowd: deque[AssignJob] = deque()
-        """Assignments beyond the capacity, until it is known what has made room for them."""
+        self._waiting: deque[AssignJob] = deque()
+        """Assignments beyond the capacity, until it is known what freed their slots."""
         self._log = logger.bind(node_id=node_id)
 
     def __len__(self) -> int:
         return len(self._held)
 
-    # ---- what dispatchers say ---------------------------------------------------------------
+    # ---- what dispatchers tell ---------------------------------------------------------------
 
     def assign(self, message: AssignJob) -> bool:
         """Write the job to the socket; an assignment that is repeated is already in hand.
@@ -79,8 +80,8 @@ class Assignments:
             return True
         if self._held.is_used_up(known_as):
             self.undelivered(message)
-        elif self._crowd or not self._has_room_for(message):
-            self._wait_for_room(message)
+        elif self._waiting or not self._has_slot_for(message):
+            self._wait_for_slot(message)
         else:
             return self._give(message, known_as)
         return True
@@ -102,11 +103,11 @@ class Assignments:
         known_as = self._held.attempt_of(message.job_id, message.attempt)
         if known_as is not None:
             self._take_back(known_as, message.reason)
-            self._serve_crowd()
-        elif self._crowd:
+            self._assign_waiting()
+        elif self._waiting:
             left = (message.job_id, message.attempt)
-            self._crowd = deque(
-                other for other in self._crowd if (other.spec.job_id, other.attempt) != left
+            self._waiting = deque(
+                other for other in self._waiting if (other.spec.job_id, other.attempt) != left
             )
 
     def cancel_all(self, reason: str) -> None:
@@ -119,8 +120,8 @@ class Assignments:
         """Ids that the node has seen lately: it takes none of them again."""
         return self._held.used_ids
 
-    def inherit(self, used_ids: Iterable[NodeJobId]) -> None:
-        """Go on for a desk that failed: the node has seen these ids."""
+    def adopt(self, used_ids: Iterable[NodeJobId]) -> None:
+        """Go on for an actor that failed: the node has seen these ids."""
         for known_as in used_ids:
             self._held.use_up(known_as, None)
 
@@ -129,7 +130,7 @@ class Assignments:
         for _, held in self._held:
             answer = JobUndelivered(held.job_id, held.attempt, self._node_id)
             self._tell_owner(held.owner, answer)
-        for message in self._crowd:
+        for message in self._waiting:
             self.undelivered(message)
 
     def give_back(self) -> None:
@@ -143,8 +144,8 @@ class Assignments:
     def clear(self) -> None:
         """Forget everything: the node is lost, or elsewhere."""
         self._held.clear()
-        crowd, self._crowd = self._crowd, deque()
-        for message in crowd:
+        waiting, self._waiting = self._waiting, deque()
+        for message in waiting:
             self.undelivered(message)
 
     def _give(self, message: AssignJob, known_as: NodeJobId) -> bool:
@@ -166,18 +167,18 @@ class Assignments:
         elif isinstance(message, ResultArrived):
             tell(self._directory.dispatcher, message)  # another one may drive the job by now
 
-    # ---- what the node says -----------------------------------------------------------------
+    # ---- what the node sends -----------------------------------------------------------------
 
-    def said(self, message: WireMessage) -> None:
-        """Take any of the node's words about jobs."""
+    def node_message(self, message: WireMessage) -> None:
+        """Take what the node sends about jobs."""
         match message:
             case JobResult():
                 self._on_result(message)
             case NodeAsrPartial():
                 held = self._held.get(NodeJobId(message.job_id))
                 if held is not None and held.session is not None:
-                    said = PartialArrived(held.job_id, held.attempt, message.text, message.is_final)
-                    tell(held.session, said)
+                    text, is_final = message.text, message.is_final
+                    tell(held.session, PartialArrived(held.job_id, held.attempt, text, is_final))
             case JobAck() | JobStarted():
                 if held := self._held.get(NodeJobId(message.job_id)):
                     started = isinstance(message, JobStarted)
@@ -199,8 +200,8 @@ class Assignments:
             self._held.end(known_as, is_answered=True)
         arrived = ResultArrived(held.job_id, held.attempt, self._node_id, result)
         self._tell_owner(held.owner, arrived)
-        if self._crowd:
-            self._serve_crowd()
+        if self._waiting:
+            self._assign_waiting()
 
     def _on_known_result(self, known_as: NodeJobId, result: JobResult) -> None:
         """Take an answer to what is not open here."""
@@ -215,21 +216,21 @@ class Assignments:
             arrived = ResultArrived(job_id, attempt, self._node_id, result)
             tell(self._directory.dispatcher, arrived)
 
-    # ---- room -------------------------------------------------------------------------------
+    # ---- capacity ---------------------------------------------------------------------------
 
-    def _has_room_for(self, message: AssignJob) -> bool:
+    def _has_slot_for(self, message: AssignJob) -> bool:
         held = self._held
         return held.slots < self.max_jobs or not held.takes_a_slot(message.spec.slot)
 
-    def _wait_for_room(self, message: AssignJob) -> None:
+    def _wait_for_slot(self, message: AssignJob) -> None:
         """The slot is free in the store, so something here was given up: the store says what."""
-        self._crowd.append(message)
-        if len(self._crowd) == 1:
+        self._waiting.append(message)
+        if len(self._waiting) == 1:
             tell(self._directory.dispatcher, SlotsWanted(self._node_id, self.epoch))
 
-    def _serve_crowd(self) -> None:
-        while self._crowd and self._has_room_for(self._crowd[0]):
-            message = self._crowd.popleft()
+    def _assign_waiting(self) -> None:
+        while self._waiting and self._has_slot_for(self._waiting[0]):
+            message = self._waiting.popleft()
             known_as = _known_as(message)
             if known_as in self._held:
                 self._held.follow(known_as, message.session, message.owner)
@@ -237,14 +238,14 @@ class Assignments:
                 self.undelivered(message)
 
     def slots_listed(self, message: SlotsListed) -> None:
-        """Take back from the node what holds no slot any more; then there is room."""
+        """Take back from the node what holds no slot any more; then there are free ones."""
         if message.jobs is not None:
             for known_as, held in self._held:
                 if held.job_id not in message.jobs:
                     self._take_back(known_as, _GIVEN_UP)
-            self._serve_crowd()
-        crowd, self._crowd = self._crowd, deque()
-        for left in crowd:
+            self._assign_waiting()
+        waiting, self._waiting = self._waiting, deque()
+        for left in waiting:
             self.undelivered(left)
 
 

@@ -1,4 +1,4 @@
-"""NodeDrain: how a node goes away from an instance that goes away itself.
+"""NodeDrain: how a node is drained from an instance that goes away.
 
 It gets nothing new, finishes what it has, and its answers reach sessions on other instances before
 it goes: an existing node program comes back once in its life, so it is let go only when it is done
@@ -16,12 +16,12 @@ from protocol.ids import NodeId
 class NodeDrain:
     """The steps of one node: begun, nothing open, nothing on its way, gone."""
 
-    def __init__(self, node_id: NodeId, directory: Directory, let_go: Callable[[], None]) -> None:
+    def __init__(self, node_id: NodeId, directory: Directory, release: Callable[[], None]) -> None:
         self._node_id = node_id
         self._directory = directory
-        self._let_go = let_go
+        self._release = release
         self._is_begun = False
-        self._ways = 0
+        self._flushing = 0
         """Links that have not said yet that all answers arrived."""
 
     def begin(self, epoch: int) -> None:
@@ -41,17 +41,17 @@ class NodeDrain:
 
     def drained(self, node: Mailbox, open_jobs: int) -> None:
         """The store gives it nothing, and the dispatcher has sent on all answers up to here."""
-        if self._is_begun and not open_jobs and not self._ways:
+        if self._is_begun and not open_jobs and not self._flushing:
             elsewhere = self._directory.elsewhere
-            self._ways = 0 if elsewhere is None else elsewhere.flush(node)
+            self._flushing = 0 if elsewhere is None else elsewhere.flush(node)
             self._go_if_done(open_jobs)
 
     def flushed(self, open_jobs: int) -> None:
         """One link has brought over all that was said before."""
-        self._ways -= 1
+        self._flushing -= 1
         self._go_if_done(open_jobs)
 
     def _go_if_done(self, open_jobs: int) -> None:
-        if not self._ways and not open_jobs:
+        if not self._flushing and not open_jobs:
             self._is_begun = False
-            self._let_go()
+            self._release()

@@ -59,14 +59,14 @@ def settle(failure: ActorFailed, directory: Directory) -> None:
 
 def handover_of(failure: ActorFailed) -> NodeHandover | None:
     """Return what a successor would have to go on with; None: there is no use in one."""
-    estate = failure.estate
-    if not isinstance(estate, NodeHandover):
+    handover = failure.handover
+    if not isinstance(handover, NodeHandover):
         return None
     for message in failure.failed:
         is_about_socket = isinstance(message, NodeRegistering | NodeSocketLost)
-        if is_about_socket and message.outbox is estate.outbox:
+        if is_about_socket and message.outbox is handover.outbox:
             return None  # the socket is gone, or nobody can register what it said
-    return estate
+    return handover
 
 
 def for_successor(failure: ActorFailed) -> Sequence[Any]:

@@ -10,7 +10,7 @@ Must not: know sockets, audio or what a member says.
 
 import secrets
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias, assert_never
 
 from loguru import logger
 
@@ -55,6 +55,19 @@ def new_code() -> str:
     return str(100_000 + secrets.randbelow(900_000))
 
 
+RoomMessage: TypeAlias = (
+    TakeSeat
+    | ChangeSeat
+    | ReclaimSeat
+    | VacateSeat
+    | LeaveSeat
+    | MemberSpoke
+    | RoomChangedElsewhere
+    | StoreEmptied
+)
+"""All that a room's actor is told."""
+
+
 class RoomActor(LoopActor):
     """Changes one room and tells its members here. It ends when none is left."""
 
@@ -83,7 +96,7 @@ class RoomActor(LoopActor):
         members = 0 if self._view is None else len(self._view.seats)
         return f"<RoomActor {self._code} members={members}>"
 
-    async def on_receive(self, message: Any) -> None:
+    async def on_receive(self, message: RoomMessage) -> None:
         """Handle one message; then end, or set the alarm for the next look."""
         match message:
             case TakeSeat():
@@ -99,12 +112,11 @@ class RoomActor(LoopActor):
             case MemberSpoke():
                 self._spoke_ms = self.now_ms()
             case RoomChangedElsewhere():
-                if self._view is not None and message.version > self._view.version:
-                    await self._look()
+                await self._on_changed_elsewhere(message)
             case StoreEmptied():
                 await self._look()
             case _:
-                raise TypeError(f"{self!r} cannot handle {type(message).__name__}")
+                assert_never(message)
         self._settle()
 
     async def on_wake(self, _now_ms: float) -> None:
@@ -219,6 +231,10 @@ class RoomActor(LoopActor):
         self._show(RoomView(view.code, view.room_id, view.version, seats))
 
     # ---- looking ----------------------------------------------------------------------------
+
+    async def _on_changed_elsewhere(self, message: RoomChangedElsewhere) -> None:
+        if self._view is not None and message.version > self._view.version:
+            await self._look()
 
     async def _look(self) -> None:
         """Read the room, and note what was said since the last time."""

@@ -5,7 +5,7 @@ the order in which they came; what cannot be decoded goes out as it was, under i
 """
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol, assert_never
 
 from loguru import logger
 
@@ -47,7 +47,7 @@ class TranscoderActor(LoopActor):
         self._directory = directory
         self._current: TranscodeSpeech | None = None
 
-    async def on_receive(self, message: Any) -> None:
+    async def on_receive(self, message: TranscodeSpeech | ListenerCame) -> None:
         """Handle one message."""
         match message:
             case TranscodeSpeech():
@@ -58,7 +58,7 @@ class TranscoderActor(LoopActor):
             case ListenerCame():
                 await self._codec.prepare()
             case _:
-                raise TypeError(f"{self!r} cannot handle {type(message).__name__}")
+                assert_never(message)
 
     def on_failure(self, *_exception: object) -> None:
         """A bug ended this actor: nobody shall wait for the words that it had."""

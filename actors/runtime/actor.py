@@ -107,8 +107,8 @@ class ActorFailed:
     """The message that was being handled, or the whole batch; empty for on_start and on_wake."""
     pending: tuple[Any, ...]
     """Messages not handled, oldest first. Asks are not among them: they were answered."""
-    estate: Any = None
-    """What its `leave` returned: what a successor needs to go on."""
+    handover: Any = None
+    """What its `handover` returned: what a successor needs to go on."""
 
 
 Supervise: TypeAlias = Callable[[ActorFailed], object]
@@ -184,7 +184,7 @@ class LoopActor(Actor):
         """Handle all that waits at once; overriding this turns batches on. May be a coroutine."""
         raise NotImplementedError
 
-    def leave(self, error: BaseException) -> Any:  # noqa: ARG002 - for those who override it
+    def handover(self, error: BaseException) -> Any:  # noqa: ARG002 - for those who override it
         """Run after `on_failure`: return what a successor needs to go on."""
         return None
 
@@ -355,14 +355,14 @@ class LoopActor(Actor):
         self._log_failure("actor failed", error)
         ActorRegistry.unregister(self.actor_ref)
         self.actor_stopped.set()
-        estate: Any = None
+        handover: Any = None
         try:
             self.on_failure(type(error), error, error.__traceback__)
-            estate = self.leave(error)
+            handover = self.handover(error)
         except Exception as second:  # noqa: BLE001 - the clean-up of a failure may fail, too
             self._log_failure("actor failed in on_failure", second)
         failure = ActorFailed(
-            self.actor_ref, type(self), self.key, error, failed, tuple(self._close()), estate
+            self.actor_ref, type(self), self.key, error, failed, tuple(self._close()), handover
         )
         try:
             if self._supervise is not None:

@@ -16,14 +16,9 @@ from loguru import logger
 from actors.admission import HeldAudio
 from actors.directory import Directory
 from actors.dispatcher.actor import DispatcherActor
-from actors.dispatcher.claims import Claims
-from actors.dispatcher.instances import Instances, Reaping
-from actors.dispatcher.job_driver import JobDriver
-from actors.dispatcher.job_ends import JobEnds
-from actors.dispatcher.nodes import Nodes
 from actors.dispatcher.open_jobs import OpenJobs
-from actors.dispatcher.succession import Steps, inherit
-from actors.dispatcher.takeover import Takeover
+from actors.dispatcher.parts import Parts, PartsOptions
+from actors.dispatcher.succession import adopt
 from actors.instance.actor import InstanceActor
 from actors.instance.links.actor import LinkActor
 from actors.instance.links.notes import NotesActor
@@ -144,7 +139,7 @@ class Scheduler:
         self._open_jobs = OpenJobs()
         self._instance: ActorRef[InstanceActor] | None = None
         self._actors: list[ActorRef[Any]] = []
-        self._inheritance: Sequence[Any] = ()
+        self._handed_over: Sequence[Any] = ()
         """What the latest successor of a dispatcher is told first."""
         self._is_crippled = False
         """The dispatcher is dead and has no successor: no outcome comes any more."""
@@ -160,7 +155,7 @@ class Scheduler:
         await settle_cells(self._store, self._settings.store.cells)
         await self._links.start()
         await self._membership.join()
-        self._directory.dispatcher = self._start_dispatcher(self._make_steps())
+        self._directory.dispatcher = self._start_dispatcher(self._make_parts())
         self._standing.on_stall = self._on_stall
         self._start_instance()
         self._rooms.start(self._supervisor)
@@ -221,28 +216,17 @@ class Scheduler:
 
     # ---- the actors that there is one of ----------------------------------------------------
 
-    def _make_steps(self) -> Steps:
-        """Make a dispatcher's brains; the gauges read them from now on."""
-        repositories, settings = self._repositories, self._settings
-        sessions = Claims(repositories.sessions)
-        ends = JobEnds(
-            repositories.jobs,
-            self._directory,
-            self._metrics,
-            record_outcomes=settings.dispatch.record_outcomes,
-        )
-        self._open_jobs = ends.open_jobs
-        jobs = JobDriver(repositories.jobs, ends, self._directory, sessions, settings.dispatch)
-        nodes = Nodes(repositories.nodes, self._directory, jobs, settings.node)
-        uplink = uplink_options(settings)
-        moves = Takeover(repositories.sessions, sessions, jobs, ends, uplink)
-        moves.admit = self.reception.admit_moved
-        reaping = Reaping(repositories.instances, jobs)
-        notes = Instances(jobs, self._directory, moves)
-        return Steps(jobs, nodes, sessions, reaping, notes, moves)
+    def _make_parts(self) -> Parts:
+        """Make a dispatcher's parts; the gauges read them from now on."""
+        settings = self._settings
+        options = PartsOptions(settings.dispatch, settings.node, uplink_options(settings))
+        admit = self.reception.admit_moved
+        parts = Parts(self._repositories, self._directory, self._metrics, options, admit)
+        self._open_jobs = parts.ends.open_jobs
+        return parts
 
-    def _start_dispatcher(self, steps: Steps) -> ActorRef[DispatcherActor]:
-        ref = DispatcherActor.start(self._store, steps, supervisor=self._supervisor)
+    def _start_dispatcher(self, parts: Parts) -> ActorRef[DispatcherActor]:
+        ref = DispatcherActor.start(self._store, parts, supervisor=self._supervisor)
         self._actors.append(ref)
         return ref
 
@@ -285,7 +269,7 @@ class Scheduler:
                 Policy.RESTART,
                 clean_up=self._without_dispatcher,
                 restart=self._restart_dispatcher,
-                hand_over=lambda _failure: self._inheritance,
+                hand_over=lambda _failure: self._handed_over,
             ),
             RoomActor: Rule(Policy.RESTART, restart=self._rooms.restart_room, max_failures=None),
             TranscoderActor: Rule(Policy.RESTART, restart=self._rooms.restart_transcoder),
@@ -300,11 +284,11 @@ class Scheduler:
         self._directory.dispatcher = DeadLetters("dispatcher")
 
     def _restart_dispatcher(self, failure: ActorFailed) -> ActorRef[DispatcherActor]:
-        """Start a successor, which inherits; who has something open tells it again."""
-        steps = self._make_steps()
-        self._inheritance = inherit(failure.estate, failure.pending, steps)
+        """Start a successor, which takes over; who has something open tells it again."""
+        parts = self._make_parts()
+        self._handed_over = adopt(failure.handover, failure.pending, parts)
         self._actors = [ref for ref in self._actors if ref is not failure.ref]
-        ref = self._start_dispatcher(steps)
+        ref = self._start_dispatcher(parts)
         self._directory.dispatcher = ref
         self._is_crippled = False
         for member in (*self._directory.nodes.values(), *self._directory.sessions.values()):
@@ -315,11 +299,11 @@ class Scheduler:
         return self.reception.succeed_node(failure)
 
     def _restart_notes(self, failure: ActorFailed) -> ActorRef[NotesActor]:
-        return self._links.start_notes(failure.estate)
+        return self._links.start_notes(failure.handover)
 
     def _restart_instance(self, failure: ActorFailed) -> ActorRef[InstanceActor]:
         self._actors = [ref for ref in self._actors if ref is not failure.ref]
-        return self._start_instance(failure.estate)
+        return self._start_instance(failure.handover)
 
     # ---- what the rooms are given -----------------------------------------------------------
 

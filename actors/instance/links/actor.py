@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias, assert_never
 
 from loguru import logger
 
@@ -80,6 +80,10 @@ class LinkPatience:
     bounds: LinkBounds = field(default_factory=LinkBounds)
 
 
+LinkActorMessage: TypeAlias = Crossing | LinkAcknowledged | FlushAsked | LinkOpened | LinkFailed
+"""All that a link is told."""
+
+
 class LinkActor(LoopActor):
     """The way to one instance."""
 
@@ -109,7 +113,7 @@ class LinkActor(LoopActor):
         state = "up" if self._wire else "dialling" if self._is_dialling else "down"
         return f"<LinkActor {self._peer} {state} {self._link!r}>"
 
-    def on_receive(self, message: Any) -> None:
+    def on_receive(self, message: LinkActorMessage) -> None:
         """Handle one message."""
         match message:
             case Crossing():
@@ -117,14 +121,13 @@ class LinkActor(LoopActor):
             case LinkAcknowledged():
                 self._on_acknowledged(message)
             case FlushAsked():
-                self._flushes.append((self._link.last, message.asker))
-                self._answer_flushes()
+                self._on_flush_asked(message)
             case LinkOpened():
                 self._on_opened(message)
             case LinkFailed():
                 self._on_failed(message)
             case _:
-                raise TypeError(f"{self!r} cannot handle {type(message).__name__}")
+                assert_never(message)
 
     def on_wake(self, now_ms: float) -> None:
         """Time for another attempt, or the peer has been silent for too long."""
@@ -187,6 +190,10 @@ class LinkActor(LoopActor):
                 self._arm()
         except LinkBrokenError as error:
             self._begin_anew(str(error))
+
+    def _on_flush_asked(self, message: FlushAsked) -> None:
+        self._flushes.append((self._link.last, message.asker))
+        self._answer_flushes()
 
     def _answer_flushes(self) -> None:
         while self._flushes and self._flushes[0][0] <= self._link.acknowledged:

@@ -4,7 +4,7 @@ It waits for them all the time, on a connection of its own; it has nothing else 
 Notes may come twice and may be lost with the store's data: the dispatcher knows.
 """
 
-from typing import Any, Protocol
+from typing import Never, Protocol, assert_never
 
 from loguru import logger
 
@@ -40,11 +40,11 @@ class NotesActor(LoopActor):
         """Begin to read."""
         self.wake_at(self.now_ms())
 
-    def on_receive(self, message: Any) -> None:
+    def on_receive(self, message: Never) -> None:
         """Nobody tells this actor anything."""
-        raise TypeError(f"{self!r} cannot handle {type(message).__name__}")
+        assert_never(message)
 
-    def leave(self, _error: BaseException) -> NoteSource:
+    def handover(self, _error: BaseException) -> NoteSource:
         """A bug ended this actor: its successor reads on."""
         return self._notes
 

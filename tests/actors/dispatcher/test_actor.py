@@ -243,7 +243,7 @@ def test_a_session_that_is_over_leaves_nothing(any_bench: DispatchBench) -> None
     bench.session()
     bench.tell(SessionEnded(SessionId("s")))
     assert bench.world.command("EXISTS", "session:s") == 0
-    assert len(bench.session_steps) == 0
+    assert len(bench.claims) == 0
 
 
 def test_a_session_that_opens_and_ends_in_one_batch_leaves_nothing(bench: DispatchBench) -> None:
@@ -252,7 +252,7 @@ def test_a_session_that_opens_and_ends_in_one_batch_leaves_nothing(bench: Dispat
     bench.tell(bench.opened("s"), SessionEnded(SessionId("s")))
     assert bench.world.command("EXISTS", "session:s") == 0
     assert bench.world.command("ZCARD", "inst:i1:sessions") == 0
-    assert bench.session_steps.epoch(SessionId("s")) == 0
+    assert bench.claims.epoch(SessionId("s")) == 0
 
 
 def test_words_of_a_session_that_is_over_do_not_reach_a_node(bench: DispatchBench) -> None:

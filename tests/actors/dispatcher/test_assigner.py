@@ -76,7 +76,7 @@ def test_a_handed_over_job_that_was_overtaken_comes_under_a_spare_name(
     bench.tell(bench.cut("rival"))
     older = bench.cut(index=0)
     bench.tell(older)
-    bench.jobs.assigner.heard[SessionId("s")] = {(NodeId("n"), 1, None): 5}
+    bench.jobs.assigner.written[SessionId("s")] = {(NodeId("n"), 1, None): 5}
     bench.store.loses_replies = 1  # the older one gets the slot, and nobody hears of it
     rival = bench.sessions["rival"].cuts
     bench.tell(*(bench.result(cut) for cut in rival.values()))
@@ -103,7 +103,7 @@ def test_a_session_that_is_over_is_forgotten(bench: DispatchBench) -> None:
         bench.tell(cut)
         bench.tell(bench.result(cut))
     bench.tell(SessionEnded(SessionId("s")))
-    assert not bench.jobs.assigner.heard
+    assert not bench.jobs.assigner.written
     assert not bench.jobs.assigner.spare
 
 
@@ -111,7 +111,7 @@ def test_with_the_last_attempt_a_node_gets_it_all_the_same(bench: DispatchBench)
     bench.session()
     bench.node()
     taken: dict[Any, int] = {(NodeId("n"), attempt, None): 9 for attempt in (1, 2, 3)}
-    bench.jobs.assigner.heard[SessionId("s")] = taken
+    bench.jobs.assigner.written[SessionId("s")] = taken
     bench.tell(bench.segment(1))
     assert heard(bench, "n") == [(1, 3)]
     assert names(bench, "n") == [(1, 100)]

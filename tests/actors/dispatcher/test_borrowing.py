@@ -290,7 +290,7 @@ def test_a_session_that_is_over_is_forgotten_in_every_cell(bench: CellBench) -> 
     for cell in (A, B, C):
         key = f"{bench.world.store.prefix_of(cell)}session:{name}"
         assert bench.world.run(bench.world.store.read([("EXISTS", key)])) == [0]
-    assert len(bench.session_steps.guests) == 0
+    assert len(bench.claims.guests) == 0
 
 
 def test_who_takes_a_session_over_takes_its_jobs_elsewhere_over(bench: CellBench) -> None:
@@ -300,7 +300,7 @@ def test_who_takes_a_session_over_takes_its_jobs_elsewhere_over(bench: CellBench
     bench.tell(cut)
     bench.start()  # with nothing in memory, as another instance
     bench.tell(bench.opened(name))
-    assert bench.session_steps.guests.epoch(SessionId(name), B) > 0
+    assert bench.claims.guests.epoch(SessionId(name), B) > 0
 
 
 def test_a_queue_that_nobody_anywhere_can_serve_ends_in_time(world: CellWorld) -> None:

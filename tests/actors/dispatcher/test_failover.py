@@ -129,7 +129,7 @@ def test_a_node_that_left_before_it_knew_its_epoch_leaves_the_choice(bench: Disp
     bench.leave("n")
     bench.tell(NodeLost(NodeId("n"), 0))
     assert bench.world.run(bench.world.member().nodes.online_nodes()) == []
-    assert bench.node_steps.epochs == {}
+    assert bench.parts.nodes.epochs == {}
 
 
 def test_a_node_that_left_while_its_registration_was_under_way_is_taken_off(
@@ -434,7 +434,7 @@ def test_audio_that_comes_too_late_reaches_no_node(bench: DispatchBench) -> None
     session.answers = True
     bench.tell(NodeBeat(NodeId("other"), other.only(NodeAccepted).epoch, overloaded=False))
     assert other.of(AssignJob) == []
-    assert bench.session_steps.epoch(SessionId("s")) > 0
+    assert bench.claims.epoch(SessionId("s")) > 0
 
 
 def test_words_that_got_a_slot_are_not_overtaken_while_their_audio_is_on_its_way(

@@ -197,7 +197,7 @@ def test_a_session_that_another_instance_claimed_is_let_go_of(
     session = bench.session()
     bench.node()
     bench.tell(bench.cut())
-    epoch = bench.session_steps.epoch(SessionId("s"))
+    epoch = bench.claims.epoch(SessionId("s"))
     bench.tell(NoteArrived(Released(SessionId("s"), epoch)))
     assert session.of(SessionReleased) == []  # it has come back since, under that epoch
     bench.tell(NoteArrived(Released(SessionId("s"), epoch + 1)))
@@ -285,7 +285,7 @@ def test_an_answer_to_a_job_whose_session_has_just_moved_is_passed_on(
     bench.node()
     cut = bench.cut()
     bench.tell(cut)
-    bench.world.take_over("s", THERE, bench.session_steps.epoch(SessionId("s")))
+    bench.world.take_over("s", THERE, bench.claims.epoch(SessionId("s")))
     answer = bench.result(cut)
     bench.tell(answer)
     assert far.dispatchers.messages == [answer]

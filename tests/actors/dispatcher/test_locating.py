@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import fakeredis
 import pytest
 
-from actors.dispatcher.locating import SEEK_WAIT_MS
+from actors.dispatcher.locating import LOCATE_WAIT_MS
 from actors.messages.takeover import LocateSession, SessionLocated
 from protocol.ids import InstanceId, SessionId
 from storage.client.executor import RedisExecutor
@@ -72,7 +72,7 @@ def test_a_session_that_nobody_enters_is_given_up_soon(bench: DispatchBench) -> 
 def test_nobody_waits_for_long_while_the_store_is_away(bench: DispatchBench) -> None:
     bench.store.is_away = True
     asker = sought(bench)
-    bench.pass_time(SEEK_WAIT_MS + 500)
+    bench.pass_time(LOCATE_WAIT_MS + 500)
     assert asker.messages == [SessionLocated(SID, is_store_away=True)]
     bench.store.is_away = False
     bench.pass_time(1_000)

@@ -60,9 +60,9 @@ def test_open_slots_count_turns_at_nodes() -> None:
 def test_what_a_node_said_counts_until_the_job_moves() -> None:
     moved = job("a")
     moved.verdict = Verdict(Follow.END)
-    moved.stand(1, NodeId("n"))
+    moved.place(1, NodeId("n"))
     assert moved.verdict is not None
-    moved.stand(2, NodeId("n"))
+    moved.place(2, NodeId("n"))
     assert moved.verdict is None
 
 
@@ -89,7 +89,7 @@ def test_what_waits_for_its_audio_is_not_overtaken_at_its_node() -> None:
     first.awaits_audio = False  # it was delivered
     assert not jobs.overtakes(later)
     jobs.await_audio(first)
-    first.stand(2, NodeId("m"))
+    first.place(2, NodeId("m"))
     assert not jobs.overtakes(later)
     jobs.await_audio(first)
     jobs.remove(JobId("first"))

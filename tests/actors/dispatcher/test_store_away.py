@@ -159,7 +159,7 @@ def test_sessions_that_come_and_go_meanwhile_leave_nothing(bench: DispatchBench)
     bench.store.is_away = False
     bench.pass_time(250)
     assert bench.world.command("EXISTS", "session:s") == 0
-    assert bench.session_steps.is_claiming(SessionId("s")) is False
+    assert bench.claims.is_claiming(SessionId("s")) is False
 
 
 def test_it_asks_at_a_bounded_pace(bench: DispatchBench) -> None:
@@ -330,8 +330,8 @@ def test_what_is_put_off_comes_although_more_is_put_off(open_bench: OpenBench) -
         if number == 3:
             bench.world.beat()
         bench.pass_time(60)
-    assert bench.session_steps.epoch(SessionId("first")) > 0
-    assert bench.session_steps.epoch(SessionId("s0")) > 0
+    assert bench.claims.epoch(SessionId("first")) > 0
+    assert bench.claims.epoch(SessionId("s0")) > 0
 
 
 # ---- a dispatcher that takes over -----------------------------------------------------------

@@ -179,7 +179,7 @@ def test_a_session_that_ends_is_forgotten(scene: Scene, position: str) -> None:
     bench.sessions.pop("brief").is_dead = True
     where(scene, SessionEnded(SessionId("brief")), position)
     assert not bench.world.command("EXISTS", "session:brief")
-    assert len(bench.session_steps) == 1
+    assert len(bench.claims) == 1
 
 
 @everywhere
@@ -208,7 +208,7 @@ def test_a_session_that_ended_while_it_was_claimed_is_forgotten(scene: Scene) ->
     bench.directory.remove_session(SessionId("brief"), bench.sessions.pop("brief"))
     bench.survive(SessionEnded(SessionId("brief")), scene.poison)
     assert not bench.world.command("EXISTS", "session:brief")
-    assert len(bench.session_steps) == 1
+    assert len(bench.claims) == 1
 
 
 def test_what_waits_for_the_store_is_done_by_the_successor(scene: Scene) -> None:
@@ -291,12 +291,12 @@ def test_a_successor_that_fails_of_what_is_left_of_a_job_leaves_it(
 ) -> None:
     bench = scene.bench
     monkeypatch.setattr(JobEnds, "abandoned", fails(JobEnds, "abandoned"))
-    estate_error: list[Exception] = []
+    errors: list[Exception] = []
     try:
         bench.survive(scene.poison, bench.result(scene.good))
     except BugError as error:
-        estate_error.append(error)
-    bench.succeed(estate_error[0])
+        errors.append(error)
+    bench.succeed(errors[0])
     assert sorted(bench.ends_of()) == [(0, FAILED, "processing_error"), (1, DONE, None)]
     assert [end.job_id for end in scene.session.of(JobEnded)].count(scene.bad.spec.job_id) == 1
     bench.pass_time(31_000)  # its slot is free when its time is over

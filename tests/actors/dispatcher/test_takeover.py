@@ -142,7 +142,7 @@ def test_a_session_comes_with_its_jobs(bench: DispatchBench, far: TokenMint) -> 
         bench.sessions["far"] = ref
         return ResumeAnswered(SessionId("far"), ref)
 
-    bench.moves.admit = admit
+    bench.admit = admit
     answer = come(bench, far.make(TokenNumber(0, 1)))
     assert answer.session is ref
     assert moved[0].saved.end_seq == 4
@@ -157,7 +157,7 @@ def test_a_job_at_a_node_elsewhere_stays_there(bench: DispatchBench, far: TokenM
     """Its audio goes to the node's instance once the client has sent it again."""
     bench.world.node("f", owner="i2")
     ref = DyingRef("far", answers=False)
-    bench.moves.admit = lambda _session, _wish: ResumeAnswered(SessionId("far"), ref)
+    bench.admit = lambda _session, _wish: ResumeAnswered(SessionId("far"), ref)
     come(bench, far.make(TokenNumber(0, 1)))
     [job] = bench.jobs.open_jobs
     assert (job.node_id, job.node_instance) == ("f", "i2")

@@ -141,7 +141,7 @@ def test_who_has_expired_is_cleared_up_after(any_world: World) -> None:
 
 def test_a_successor_notices_data_that_was_lost_between_two_lives(any_world: World) -> None:
     async def test(bench: Bench) -> None:
-        data_ids = bench.actor.leave(ValueError())
+        data_ids = bench.actor.handover(ValueError())
         await bench.ref.stop(block=False)
         bench.beats.answer = replace(ALIVE, data_id="d2")
         bench.start(data_ids)

@@ -10,15 +10,11 @@ from typing import Any, TypeVar
 
 from actors.directory import Directory
 from actors.dispatcher.actor import DispatcherActor
-from actors.dispatcher.claims import Claims
-from actors.dispatcher.instances import Instances, Reaping
-from actors.dispatcher.job_driver import JobDriver
-from actors.dispatcher.job_ends import JobEnds
-from actors.dispatcher.nodes import Nodes
 from actors.dispatcher.options import DispatchOptions
+from actors.dispatcher.parts import Parts, PartsOptions
 from actors.dispatcher.step import Step
-from actors.dispatcher.succession import Steps, inherit
-from actors.dispatcher.takeover import Takeover
+from actors.dispatcher.succession import adopt
+from actors.dispatcher.takeover import Admit
 from actors.messages.job import (
     AssignJob,
     AudioSupplied,
@@ -30,6 +26,7 @@ from actors.messages.job import (
 )
 from actors.messages.node import Languages, NodeArrived
 from actors.messages.session import SessionOpened
+from actors.messages.takeover import ResumeAnswered
 from actors.metrics import NullMetrics
 from actors.node.options import NodeOptions
 from actors.runtime.actor import ActorDeadError
@@ -118,33 +115,32 @@ class DispatchBench:
         self.sessions: dict[str, DyingRef] = {}
         self.nodes: dict[str, DyingRef] = {}
         self.wakes = 0
+        self.admit: Admit = lambda _moved, wish: ResumeAnswered(wish.session_id)
         self.start()
 
     def start(self) -> None:
         """Build the dispatcher, or its successor."""
-        member = self.world.member()
-        sessions = Claims(member.sessions)
-        self.ends = JobEnds(member.jobs, self.directory, self.metrics, record_outcomes=True)
-        self.jobs = JobDriver(member.jobs, self.ends, self.directory, sessions, self.options)
-        nodes = Nodes(member.nodes, self.directory, self.jobs, NodeOptions())
         uplink = UplinkOptions(SegmenterOptions(), 1000, 100_000, 5000)
-        self.moves = Takeover(member.sessions, sessions, self.jobs, self.ends, uplink)
-        reaping = Reaping(member.instances, self.jobs)
-        notes = Instances(self.jobs, self.directory, self.moves)
-        self.steps = Steps(self.jobs, nodes, sessions, reaping, notes, self.moves)
-        self.session_steps = sessions
-        self.node_steps = nodes
-        self.dispatcher = self.clock.hold(DispatcherActor(self.store, self.steps))
+        options = PartsOptions(self.options, NodeOptions(), uplink)
+        self.parts = Parts(
+            self.world.member(),
+            self.directory,
+            self.metrics,
+            options,
+            lambda moved, wish: self.admit(moved, wish),  # noqa: PLW0108 - tests set it later
+        )
+        self.jobs, self.ends, self.claims = self.parts.jobs, self.parts.ends, self.parts.claims
+        self.dispatcher = self.clock.hold(DispatcherActor(self.store, self.parts))
         self.dispatcher.on_start()
 
     def deaf_to_deadlines(self) -> None:
         """Let nobody act on what is due."""
-        sweep = self.jobs.sweep
+        sweep = self.jobs.deadlines.sweep
 
         def asked_only(now_ms: float) -> Sequence[Step]:
             return [replace(step, apply=lambda _reply: ()) for step in sweep(now_ms)]
 
-        self.jobs.sweep = asked_only
+        self.jobs.deadlines.sweep = asked_only  # type: ignore[method-assign]
 
     # ---- time and messages ------------------------------------------------------------------
 
@@ -155,7 +151,7 @@ class DispatchBench:
 
     def _answer(self) -> None:
         while wanted := [audio for session in self.sessions.values() for audio in _wanted(session)]:
-            self.world.run(self.dispatcher.on_receive_batch(wanted))
+            self.world.run(self.dispatcher.on_receive_batch(list(wanted)))
 
     def survive(self, *messages: Any, pending: Sequence[Any] = ()) -> None:
         """Let the dispatcher fail of this batch and a successor take over, with what waited."""
@@ -168,9 +164,9 @@ class DispatchBench:
 
     def succeed(self, error: Exception, pending: Sequence[Any] = ()) -> None:
         """Let a successor take over; living sessions tell it again what is open."""
-        estate = self.dispatcher.leave(error)
+        handover = self.dispatcher.handover(error)
         self.start()
-        self.tell(*inherit(estate, pending, self.steps))
+        self.tell(*adopt(handover, pending, self.parts))
         for name, ref in self.sessions.items():
             over = {end.job_id for end in ref.of(JobEnded)}
             if not ref.is_dead:
