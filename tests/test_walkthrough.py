@@ -31,7 +31,7 @@ from protocol.session_outbound import (
 )
 from protocol.wire import WireMessage
 from storage.embedded.server import StoreOptions, start_store
-from tests.support.worlds.recording import as_message
+from tests.support.recording import as_message
 
 M = TypeVar("M", bound=WireMessage)
 
