@@ -217,7 +217,7 @@ async def test_the_jobs_of_a_failed_node_actor_move_at_once_and_its_socket_serve
     def is_bad(message: Any) -> bool:
         return bool(getattr(message, "text_asr", "") == POISON)
 
-    break_it(monkeypatch, Assignments, "said", is_bad)
+    break_it(monkeypatch, Assignments, "node_message", is_bad)
     async with (
         scheduler_here() as here,
         raw_node(here.node_url, Ability(capacity=3)) as node,
@@ -246,7 +246,7 @@ async def test_the_jobs_of_a_failed_node_actor_move_at_once_and_its_socket_serve
 
 @over_sockets
 async def test_the_socket_of_a_failed_node_actor_ends_its_successor(monkeypatch: Patch) -> None:
-    break_it(monkeypatch, Assignments, "said", lambda _message: True)
+    break_it(monkeypatch, Assignments, "node_message", lambda _message: True)
     async with scheduler_here() as here, raw_node(here.node_url) as node:
         await node.say({**node.result(_any_job()), "text_asr": POISON})
         await node.fence()
