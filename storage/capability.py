@@ -1,12 +1,20 @@
-"""Capability atoms: what a node can do and what a job needs, as short words.
+"""Capability atoms: what a node can do and what a job needs, as short words. Pure.
 
 `a:en` recognises English, `s:es` translates into Spanish, `t:es` speaks Spanish. A node has a set
-of atoms; a requirement is a canonical list of atoms that a node must all have; a preference is an
-atom that decides between nodes that are otherwise equal. Pure.
+of atoms; a requirement is a canonical list of atoms that a node must all have; a preference is a
+row of wishes, best first, each a list of atoms that decide between nodes.
+
+Tags are looked up by what they mean (`protocol.languages`): a node with `zh-TW` has `a:zh` and
+`a:zh~hant`, and a job for `zh-Hant` needs the latter. So a look-up costs the same in however many
+ways a language may be written. The tag itself is an atom too (`a.zh-tw`): a job's wishes prefer
+nodes that have the very tag, then those that have the bare language.
 """
 
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import product
+
+from protocol.languages import parse
 
 AUTO = "auto"
 """As source language: the node finds out."""
@@ -16,10 +24,17 @@ def node_atoms(
     asr: Iterable[str], semantic: Iterable[str], tts: Iterable[str] = ()
 ) -> tuple[str, ...]:
     """Return the atoms of a node with these recognised, translated and spoken languages."""
-    atoms = {f"a:{_code(language)}" for language in asr}
-    atoms |= {f"s:{_code(language)}" for language in semantic}
-    atoms |= {f"t:{_code(language)}" for language in tts}
+    atoms: set[str] = set()
+    for stage, languages in (("a", asr), ("s", semantic), ("t", tts)):
+        for tag in map(parse, languages):
+            atoms.update(f"{stage}:{_safe(each)}" for each in tag.served_classes)
+            atoms.add(f"{stage}.{_safe(tag.text)}")
     return tuple(sorted(atoms))
+
+
+def languages_of(atoms: Iterable[str], stage: str) -> list[str]:
+    """Return the tags that a node with these atoms registered for a stage: `a`, `s` or `t`."""
+    return [str(parse(atom[2:])) for atom in atoms if atom.startswith(f"{stage}.")]
 
 
 @lru_cache(maxsize=4096)
@@ -32,11 +47,12 @@ def requirement(
     pair: both languages both ways. `auto` alone: the target. Without translation: the recognised
     language only.
     """
-    source, target = _code(src), _code(tgt)
-    if source != AUTO:
+    target = _class(tgt)
+    if not is_auto(src):
+        source = _class(src)
         atoms = {f"a:{source}", f"s:{target}"} if use_nmt else {f"a:{source}"}
     elif lang_a and lang_b:
-        pair = (_code(lang_a), _code(lang_b))
+        pair = (_class(lang_a), _class(lang_b))
         atoms = {f"a:{language}" for language in pair}
         if use_nmt:
             atoms |= {f"s:{language}" for language in pair}
@@ -46,13 +62,36 @@ def requirement(
 
 
 @lru_cache(maxsize=4096)
-def preference(tgt: str) -> str:
-    """Return the atom that decides between equal nodes: speech in the target language."""
-    return f"t:{_code(tgt)}"
+def preference(src: str, tgt: str, *, use_nmt: bool, use_tts: bool) -> str:
+    """Return what decides between nodes: speech in the target language, then the closest tags.
+
+    `t:es,a.en,s.es t:es`: who speaks it and has these very tags, then who speaks it, then any.
+    """
+    wanted = [] if is_auto(src) else [[f"a.{name}" for name in _names(src)]]
+    if use_nmt:
+        wanted.append([f"s.{name}" for name in _names(tgt)])
+    wishes = [",".join(atoms) for atoms in product(*wanted) if atoms]
+    if use_tts:
+        speech = f"t:{_safe(parse(tgt).language)}"
+        wishes = [f"{speech},{wish}" for wish in wishes] + [speech]
+    return " ".join(wishes)
 
 
-def _code(language: str) -> str:
-    """Return a language code that is safe inside keys and lists; unknown characters become `_`."""
-    return "".join(
-        letter if letter.isalnum() or letter in "-_" else "_" for letter in language.strip().lower()
-    )
+def is_auto(src: str) -> bool:
+    """Return whether the node shall find out what is spoken."""
+    return src.strip().lower() == AUTO
+
+
+def _names(tag: str) -> tuple[str, ...]:
+    """Return the tag and its bare language, once where that is the same."""
+    wanted = parse(tag)
+    return tuple(map(_safe, dict.fromkeys((wanted.text, wanted.language))))
+
+
+def _class(tag: str) -> str:
+    return _safe(parse(tag).script_class)
+
+
+def _safe(text: str) -> str:
+    """Return it fit for keys and lists; unknown characters become `_`."""
+    return "".join(letter if letter.isalnum() or letter in "-_~" else "_" for letter in text)

@@ -12,7 +12,7 @@ from storage.cells import Cell
 
 @dataclass(frozen=True, slots=True)
 class Languages:
-    """The languages a node serves, each list sorted and without repetition."""
+    """The languages a node serves, each list as it named them, without repetition."""
 
     asr: tuple[str, ...] = ()
     """Recognises these."""

@@ -130,7 +130,8 @@ class NodeActor(LoopActor):
         handover, self._handover = self._handover, None
         if handover is not None:
             self._outbox, self._register = handover.outbox, handover.register
-            self._languages, self._ack_owed = handover.languages, handover.is_ack_owed
+            self._ack_owed = handover.is_ack_owed
+            self._languages = self._assignments.languages = handover.languages
             self._assignments.adopt(handover.used_ids)
             self._log.warning("a failed actor's node is registered again")
             self._arrive(handover.register, known_epoch=0)
@@ -188,7 +189,9 @@ class NodeActor(LoopActor):
         self._connections += message.outbox is not self._outbox
         self._outbox = message.outbox
         self._register = message.message
-        self._languages = languages(message.message.language_capabilities)
+        self._languages = self._assignments.languages = languages(
+            message.message.language_capabilities
+        )
         self._ack_owed = True
         self._arrive(message.message, known_epoch=0)
 
@@ -262,7 +265,9 @@ class NodeActor(LoopActor):
     def _on_heartbeat(self, heartbeat: NodeHeartbeat) -> None:
         self._expect_beat()
         if heartbeat.language_capabilities is not None:
-            self._languages = languages(heartbeat.language_capabilities)
+            self._languages = self._assignments.languages = languages(
+                heartbeat.language_capabilities
+            )
         if self._phase is _Phase.SILENT and self._register is not None:
             self._log.info("node is heard again")
             self._arrive(self._register, self._epoch)

@@ -25,7 +25,7 @@ from actors.messages.job import (
     ResultArrived,
     WithdrawJob,
 )
-from actors.messages.node import SlotsListed, SlotsWanted
+from actors.messages.node import Languages, SlotsListed, SlotsWanted
 from actors.node.held_jobs import Held, HeldJobs
 from actors.node.job_names import job_assign, job_of, node_job_id
 from actors.ports import Mailbox
@@ -53,6 +53,8 @@ class Assignments:
         """The node's capacity in slots."""
         self.epoch = 0
         """Under which the store knows the node."""
+        self.languages = Languages()
+        """What the node serves, as it writes it."""
         self._node_id = node_id
         self._directory = directory
         self._send = send
@@ -149,7 +151,7 @@ class Assignments:
             self.undelivered(message)
 
     def _give(self, message: AssignJob, known_as: NodeJobId) -> bool:
-        if not self._send(job_assign(message)):
+        if not self._send(job_assign(message, self.languages)):
             return False
         self._held.hold(known_as, _held(message, message.session))
         return True

@@ -7,8 +7,10 @@ order. Public ids never carry a suffix.
 """
 
 from actors.messages.job import AssignJob
+from actors.messages.node import Languages
 from protocol.encode import Assignment, encode_job_assign
 from protocol.ids import JobId, NodeJobId
+from protocol.languages import closest
 
 _DIGITS_AT_MOST = 6
 
@@ -31,9 +33,13 @@ def job_of(known_as: NodeJobId) -> tuple[JobId, int]:
     return JobId(name.partition("#")[0]), int(attempt) if is_later else 1
 
 
-def job_assign(assignment: AssignJob) -> bytes:
-    """Return the message that hands the job to its node; flags are sent only when true."""
+def job_assign(assignment: AssignJob, languages: Languages) -> bytes:
+    """Return the message that hands the job to its node; flags are sent only when true.
+
+    Languages go out as the node registered them.
+    """
     spec, work = assignment.spec, assignment.work
+    written = languages.semantic if work.pipeline.use_nmt else languages.asr
     further = work.further_language
     suffix = node_suffix(assignment.attempt, further)
     retry = node_suffix(assignment.attempt, None)
@@ -43,8 +49,8 @@ def job_assign(assignment: AssignJob) -> bytes:
             attempt_id=assignment.attempt,
             session_id=f"{spec.session_id}{node_suffix(assignment.session_name, further)}",
             utterance_index=spec.utterance_index,
-            src_lang=work.source,
-            tgt_lang=work.target,
+            src_lang=_as_registered(work.source, languages.asr),
+            tgt_lang=_as_registered(work.target, written),
             dialect=work.dialect,
             features=work.features,
             pipeline=work.pipeline,
@@ -52,9 +58,10 @@ def job_assign(assignment: AssignJob) -> bytes:
             audio_format=work.audio_format,
             sample_rate=work.sample_rate_hz,
             mode=work.mode,
-            lang_a=work.lang_a,
-            lang_b=work.lang_b,
-            auto_langs=work.auto_langs,
+            lang_a=work.lang_a and _as_registered(work.lang_a, languages.asr),
+            lang_b=work.lang_b and _as_registered(work.lang_b, languages.asr),
+            auto_langs=work.auto_langs
+            and tuple(_as_registered(tag, languages.asr) for tag in work.auto_langs),
             enable_streaming_asr=work.enable_streaming_asr,
             partial_update_interval_ms=work.partial_update_interval_ms,
             trace_id=work.trace_id,
@@ -68,3 +75,8 @@ def job_assign(assignment: AssignJob) -> bytes:
             turn_id=f"{work.turn_id}{retry}",
         )
     )
+
+
+def _as_registered(wanted: str, registered: tuple[str, ...]) -> str:
+    """Return the node's tag for a language; the client's own where the node named none."""
+    return closest(wanted, registered) or wanted

@@ -9,9 +9,9 @@ def languages(capabilities: LanguageCapabilities | None) -> Languages:
     if capabilities is None:
         return Languages()
     return Languages(
-        asr=tuple(sorted(set(capabilities.asr_languages or ()))),
-        semantic=tuple(sorted(set(capabilities.semantic_languages or ()))),
-        tts=tuple(sorted(set(capabilities.tts_languages or ()))),
+        asr=tuple(dict.fromkeys(capabilities.asr_languages or ())),
+        semantic=tuple(dict.fromkeys(capabilities.semantic_languages or ())),
+        tts=tuple(dict.fromkeys(capabilities.tts_languages or ())),
     )
 
 

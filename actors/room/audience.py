@@ -5,7 +5,7 @@ The rules:
 - Who is alone, or in no room, hears the translation of its own words.
 - In a room there is one job per distinct language among the listeners, none for the speaker's own:
   who understands the speaker reads the recognised text of one of the jobs, and if there is none, of
-  a job that only recognises.
+  a job that only recognises. Languages are the same when their tags match, however written.
 - The segments of a turn belong together: what an open segment was translated into, the later ones
   are as well, for its listeners too, whoever has come or gone meanwhile.
 - Nodes know a session by one id per language: a further language carries a suffix, always the same.
@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from actors.messages.room import Listener
+from protocol.languages import closest, is_same_language
 from storage.room import Seat
 
 
@@ -88,12 +89,14 @@ def audience(
         open_tracks: Of the open segments of the same turn.
         first_language: The language that carries no suffix, if there was one before.
     """
-    listeners = tuple(listeners)
-    readers = tuple(one for one in listeners if one.language == source)
+    listeners, open_tracks = tuple(listeners), tuple(open_tracks)
+    readers = tuple(one for one in listeners if is_same_language(one.language, source))
+    open_languages = [track.language for track in open_tracks]
     wanted: dict[str, Track] = {}
     for listener in listeners:
-        if listener.language != source:
-            _add(wanted, Track(listener.language, (listener,)))
+        if listener not in readers:
+            language = closest(listener.language, (*open_languages, *wanted))
+            _add(wanted, Track(language or listener.language, (listener,)))
     if not listeners:
         _add(wanted, Track(target, for_speaker=True))
     for track in open_tracks:

@@ -68,7 +68,12 @@ def spec_of(
             request.lang_b,
             use_nmt=request.pipeline.use_nmt,
         ),
-        preference=preference(request.target) if request.pipeline.use_tts else "",
+        preference=preference(
+            request.source,
+            request.target,
+            use_nmt=request.pipeline.use_nmt,
+            use_tts=request.pipeline.use_tts,
+        ),
         turn_id=cut.turn_id,
         turn_part=cut.turn_part,
         turn_continues=cut.reason is CutReason.MAX_DURATION,

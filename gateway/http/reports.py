@@ -11,6 +11,7 @@ from actors.directory import Directory
 from actors.session.presence import Presence
 from gateway.ports import JobMoment, JobReport, Readiness, Reception
 from protocol.ids import InstanceId, JobId, NodeId
+from storage.capability import languages_of
 from storage.instances import InstanceRecord, InstanceRepository
 from storage.job import JobState
 from storage.jobs import JobRepository
@@ -80,9 +81,9 @@ class StoreReports:
             "instance_id": record.owner_instance,
             "cell": record.cell,
             "slots": {"used": record.used_slots, "max": record.max_jobs},
-            "asr_languages": _languages(record, "a"),
-            "semantic_languages": _languages(record, "s"),
-            "tts_languages": _languages(record, "t"),
+            "asr_languages": languages_of(record.atoms, "a"),
+            "semantic_languages": languages_of(record.atoms, "s"),
+            "tts_languages": languages_of(record.atoms, "t"),
             "suspect": record.suspect,
             "info": dict(record.info),
             "why_not_chosen": _why_not_chosen(record),
@@ -148,10 +149,6 @@ def _node(record: NodeRecord) -> dict[str, Any]:
     }
 
 
-def _languages(record: NodeRecord, stage: str) -> list[str]:
-    return [atom[2:] for atom in record.atoms if atom.startswith(f"{stage}:")]
-
-
 def _why_not_chosen(record: NodeRecord) -> list[str]:
     """Return what keeps jobs away from the node, in words."""
     reasons = []
@@ -159,7 +156,7 @@ def _why_not_chosen(record: NodeRecord) -> list[str]:
         reasons.append(record.state)
     if record.used_slots >= record.max_jobs:
         reasons.append("no free slot")
-    if not _languages(record, "a") or not _languages(record, "s"):
+    if not languages_of(record.atoms, "a") or not languages_of(record.atoms, "s"):
         reasons.append("serves no language pair")
     if record.suspect:
         reasons.append("a job timed out here; others go first")

@@ -124,25 +124,23 @@ local function effective_exclusion(requirement, excluded)
   return excluded
 end
 
--- Returns the node for a job, loaded, or nil. A marked node, then one without the preferred atom,
--- is chosen only when no better one has a free slot; then load decides, then whether it is connected
--- to the calling instance, then least recent use.
+-- Returns the node for a job, loaded, or nil. `preference`: wishes, best first, each a list of atoms.
+-- A marked node, then one that fulfils a lesser wish, is chosen only when no better one has a free
+-- slot; then load decides, then whether it is connected to the calling instance, then least recent
+-- use.
 local function choose_node(requirement, preference, excluded)
   excluded = effective_exclusion(requirement, excluded)
   local excluded_count = count_excluded(excluded)
-  local sets = group_sets(requirement, true)
   local id, score, groups
-  if preference ~= '' then
-    sets[#sets + 1] = prefix .. 'cap:' .. preference
-    groups = intersect(sets)
-    id, score = best_of(groups, requirement, excluded, excluded_count)
-    sets[#sets] = nil
-  end
-  if not id or score >= MARKED * RANK_UNIT then
-    local all = intersect(sets)
-    local other, other_score = best_of(all, requirement, excluded, excluded_count)
+  for wish in string.gmatch(preference .. ' any', '%S+') do
+    local atoms = wish == 'any' and requirement or requirement .. ',' .. wish
+    local fit = intersect(group_sets(atoms, true))
+    local other, other_score = best_of(fit, requirement, excluded, excluded_count)
     if other and (not id or other_score < MARKED * RANK_UNIT) then
-      id, score, groups = other, other_score, all
+      id, score, groups = other, other_score, fit
+    end
+    if id and score < MARKED * RANK_UNIT then
+      break
     end
   end
   local chosen = id and load_node(id)

@@ -129,7 +129,7 @@ async def test_a_node_gets_only_the_pairs_it_serves(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     source, target = pair
-    other = f"{target}-o"
+    other = f"{target}o"
     abilities = [
         Ability(asr=(source,), semantic=(target,)),
         Ability(asr=(source,), semantic=(other,)),

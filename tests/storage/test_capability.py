@@ -2,12 +2,13 @@
 
 import pytest
 
-from storage.capability import node_atoms, preference, requirement
+from storage.capability import languages_of, node_atoms, preference, requirement
 
 
 def test_a_node_has_an_atom_for_each_of_its_languages_once() -> None:
     atoms = node_atoms(["en", "EN", "de"], ["es"], ["es"])
-    assert atoms == ("a:de", "a:en", "s:es", "t:es")
+    expected = ("a.de", "a.en", "a:de", "a:en", "s.es", "s:es", "t.es", "t:es")
+    assert atoms == expected
 
 
 @pytest.mark.parametrize(
@@ -28,10 +29,42 @@ def test_a_requirement_is_canonical(
     assert requirement(*languages, use_nmt=use_nmt) == expected
 
 
-def test_a_preference_is_speech_in_the_target_language() -> None:
-    assert preference("es") == "t:es"
+@pytest.mark.parametrize(
+    ("src", "tgt", "stages", "expected"),
+    [
+        ("en", "es", (True, True), "t:es,a.en,s.es t:es"),
+        ("en", "es", (True, False), "a.en,s.es"),
+        ("en", "es", (False, False), "a.en"),
+        ("auto", "es", (True, True), "t:es,s.es t:es"),
+        ("auto", "es", (False, False), ""),
+        ("EN_us", "es", (True, False), "a.en-us,s.es a.en,s.es"),
+        (
+            "en",
+            "zh-Hant-TW",
+            (True, True),
+            "t:zh,a.en,s.zh-tw t:zh,a.en,s.zh t:zh",
+        ),
+    ],
+)
+def test_speech_is_preferred_then_the_very_tags_then_the_bare_language(
+    src: str, tgt: str, stages: tuple[bool, bool], expected: str
+) -> None:
+    use_nmt, use_tts = stages
+    assert preference(src, tgt, use_nmt=use_nmt, use_tts=use_tts) == expected
+
+
+def test_a_node_has_what_its_tags_mean_and_the_tags() -> None:
+    assert node_atoms(["zh-TW"], ["deu"]) == ("a.zh-tw", "a:zh", "a:zh~hant", "s.de", "s:de")
+
+
+def test_a_nodes_tags_are_read_back_as_people_write_them() -> None:
+    atoms = node_atoms(["en_us", "zho"], ["ZH_hant_hk"], [])
+    assert languages_of(atoms, "a") == ["en-US", "zh"]
+    assert languages_of(atoms, "s") == ["zh-HK"]
+    assert languages_of(atoms, "t") == []
 
 
 def test_a_code_from_outside_cannot_break_a_key_or_a_list() -> None:
-    assert requirement("e n,a:x|=", "zh-CN", use_nmt=True) == "a:e_n_a_x__,s:zh-cn"
-    assert node_atoms([" en "], [], []) == ("a:en",)
+    assert requirement("e n,a:x|=", "zh-CN", use_nmt=True) == "a:e_n_a_x__,s:zh~hans"
+    assert preference("e n,a:x|=", "es", use_nmt=True, use_tts=False) == "a.e_n_a_x__,s.es"
+    assert node_atoms([" en "], [], []) == ("a.en", "a:en")

@@ -3,7 +3,7 @@
 import pytest
 
 from protocol.ids import InstanceId, JobId, NodeId
-from storage.capability import requirement
+from storage.capability import preference, requirement
 from storage.job import JobState
 from storage.jobs import JobLimits
 from storage.replies import Assigned, Busy, Duplicate, Fenced, Queued
@@ -85,6 +85,30 @@ def test_a_preference_decides_before_load(world: World) -> None:
     world.node("speaks", slots=4)
     chosen = [world.dispatch(f"s{n}", 1).node_id for n in range(5)]
     assert chosen == ["speaks"] * 4 + ["mute"]
+
+
+def test_the_closest_tags_decide_before_load_and_after_speech(world: World) -> None:
+    world.node("british", slots=9, asr=["en-GB"], semantic=["zh-TW"], tts=[])
+    world.node("bare", slots=1, asr=["en"], semantic=["zh"], tts=[])
+    world.node("exact", slots=1, asr=["en-US"], semantic=["zh-TW"], tts=[])
+    world.node("speaks", slots=1, asr=["en-AU"], semantic=["zh-HK"], tts=["zh"])
+    asked = {
+        "requirement": requirement("en_US", "zh-Hant-TW", use_nmt=True),
+        "preference": preference("en_US", "zh-Hant-TW", use_nmt=True, use_tts=True),
+    }
+    chosen = [world.dispatch(f"s{n}", 1, **asked).node_id for n in range(2)]
+    assert chosen[0] == "speaks"
+    silent = asked | {"preference": preference("en_US", "zh-TW", use_nmt=True, use_tts=False)}
+    chosen = [world.dispatch(f"t{n}", 1, **silent).node_id for n in range(3)]
+    assert chosen == ["exact", "bare", "british"]
+
+
+def test_another_script_is_not_served(world: World) -> None:
+    world.node("traditional", semantic=["zh-TW"])
+    asked = requirement("en", "zh-CN", use_nmt=True)
+    assert isinstance(world.dispatch("s", 1, requirement=asked), Queued)
+    simplified = world.node("simplified", semantic=["zh"])
+    assert [job.job_id for job in simplified.handovers] == ["job-s-1-es"]
 
 
 def test_an_overloaded_node_is_chosen_only_when_nothing_else_is_free(world: World) -> None:

@@ -12,7 +12,7 @@ def test_a_registered_node_reads_back(world: World) -> None:
     assert record is not None
     assert (record.state, record.owner_instance, record.epoch) == ("online", "i1", START_MS)
     assert (record.max_jobs, record.used_slots) == (3, 0)
-    assert record.atoms == ("a:en", "s:es", "t:es")
+    assert record.atoms == ("a.en", "a:en", "s.es", "s:es", "t.es", "t:es")
     assert record.info == {"name": "n1"}
     assert world.run(world.member().nodes.online_nodes()) == ["n1"]
 

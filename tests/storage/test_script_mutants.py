@@ -51,7 +51,7 @@ MUTANTS = {
     ),
     "load ignored": Mutant("lib/node.lua", "math.floor(used * 1000 / node.max)", "0"),
     "marks ignored": Mutant("lib/node.lua", "rank = rank + MARKED", "rank = rank"),
-    "preference ignored": Mutant("lib/choice.lua", "if preference ~= '' then", "if false then"),
+    "preference ignored": Mutant("lib/choice.lua", "preference .. ' any'", "'any'"),
     "worst node chosen": Mutant("lib/choice.lua", "score < best_score", "score > best_score"),
     "last queue first": Mutant(
         "lib/handover.lua", "call('ZRANGE', prefix .. 'qs'", "call('ZREVRANGE', prefix .. 'qs'"

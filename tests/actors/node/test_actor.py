@@ -135,17 +135,50 @@ def assignment(session: RecordingRef, index: int, attempt: int, **changes: Any) 
         deadline_in_ms=100_000,
     )
     work = Work(
-        source="en",
-        target="es",
+        source=changes.pop("source", "en"),
+        target=changes.pop("target", "es"),
         audio_format=AudioFormat.OPUS,
         sample_rate_hz=16_000,
         padding_ms=280,
-        pipeline=FULL_PIPELINE,
+        pipeline=changes.pop("pipeline", FULL_PIPELINE),
         trace_id=TraceId("trace"),
         turn_id=TurnId("turn"),
         **changes,
     )
     return AssignJob(session, spec, work, attempt, b"audio", attempt)
+
+
+# ---- languages ------------------------------------------------------------------------------
+
+
+def test_a_node_reads_languages_as_it_writes_them(bench: Bench) -> None:
+    bench.online()
+    bench.beat(LanguageCapabilities(asr_languages=("fr", "en_US"), semantic_languages=("spa",)))
+    bench.outbox.take()
+    bench.assign()
+    [job] = bench.outbox.of(JobAssign)
+    assert (job.src_lang, job.tgt_lang) == ("en_US", "spa")
+
+
+def test_a_node_that_only_recognises_reads_its_own_tag_twice(bench: Bench) -> None:
+    bench.online()
+    bench.beat(LanguageCapabilities(asr_languages=("en-GB",)))
+    bench.outbox.take()
+    recognised = FULL_PIPELINE.model_copy(update={"use_nmt": False, "use_tts": False})
+    bench.assign(pipeline=recognised, target="en")
+    [job] = bench.outbox.of(JobAssign)
+    assert (job.src_lang, job.tgt_lang) == ("en-GB", "en-GB")
+
+
+def test_both_languages_of_a_pair_are_written_as_the_node_does(bench: Bench) -> None:
+    bench.online()
+    both = ("en-US", "es-419")
+    bench.beat(LanguageCapabilities(asr_languages=both, semantic_languages=both))
+    bench.outbox.take()
+    bench.assign(source="auto", lang_a="en", lang_b="es", auto_langs=("en", "fr"))
+    [job] = bench.outbox.of(JobAssign)
+    assert (job.src_lang, job.tgt_lang) == ("auto", "es-419")
+    assert (job.lang_a, job.lang_b, job.auto_langs) == ("en-US", "es-419", ("en-US", "fr"))
 
 
 # ---- registration ---------------------------------------------------------------------------

@@ -31,6 +31,27 @@ def test_the_speakers_language_is_no_job_but_a_reader() -> None:
     assert heard_by.readers == (reader,)
 
 
+def test_one_language_is_one_job_however_it_is_written() -> None:
+    canadian, norse = listener("cat", "fr-CA"), listener("nia", "nb")
+    heard_by = audience([ANN, canadian, norse, listener("rae", "en_US")], "eng", "es")
+    assert languages(heard_by.tracks) == [("fr", None), ("nb", "nb")]
+    assert heard_by.tracks[0].listeners == (ANN, canadian)
+    assert [reader.session_id for reader in heard_by.readers] == ["rae"]
+
+
+def test_two_scripts_are_two_jobs() -> None:
+    heard_by = audience([listener("a", "zh-CN"), listener("b", "zh-TW")], "en", "es")
+    assert languages(heard_by.tracks) == [("zh-CN", None), ("zh-TW", "zh-TW")]
+
+
+def test_an_open_turn_goes_on_in_the_tag_that_it_began_with() -> None:
+    open_tracks = [Track("fr", (ANN,))]
+    canadian = listener("cat", "fr-CA")
+    heard_by = audience([canadian], "en", "es", open_tracks, "fr")
+    assert languages(heard_by.tracks) == [("fr", None)]
+    assert heard_by.tracks[0].listeners == (canadian, ANN)
+
+
 def test_readers_alone_make_a_job_that_only_recognises() -> None:
     heard_by = audience([listener("rae", "en")], "en", "es")
     assert heard_by.tracks == (Track("en", translates=False),)
