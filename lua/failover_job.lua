@@ -86,7 +86,7 @@ end
 
 -- Takes the job off its node; returns the node, to be served when the job has a new place.
 local function leave()
-  vacate(moving.node, moving.slot, moving.id)
+  vacate(moving)
   if exclude == 1 then
     exclude_node()
   end

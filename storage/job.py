@@ -63,8 +63,6 @@ class JobSpec:
     """Length of the audio: what the job costs its session in virtual time."""
     deadline_in_ms: int
     """No wait or retry extends the job's life beyond this."""
-    is_recorded: bool = True
-    """Its outcome is kept among those of its session; False: others hear it, in a room."""
     cut: int = 0
     """Number of the cut in its session, from 1; 0 where nobody can resume the session; below 0 for
     what only others hear."""
@@ -73,6 +71,11 @@ class JobSpec:
     def slot(self) -> Slot:
         """What it takes at a node, together with the other segments of its turn."""
         return (self.session_id, self.turn_id, self.language)
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the outcome is kept for who resumes the session."""
+        return self.cut != 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,13 @@ from typing import Any
 
 from protocol.ids import InstanceId, JobId, SessionId
 from storage.cells import Cell
-from storage.job import JobRecord, JobState
+from storage.job import FINAL_STATES, JobRecord, JobState
 from storage.job_record import job_record
 from storage.reader import mapping
 from storage.store import Store
+
+_MAX_LISTED = 10_000
+"""How far into the jobs of an instance one listing looks."""
 
 
 class JobReads:
@@ -38,10 +41,41 @@ class JobReads:
     async def jobs_in_state(self, state: JobState, limit: int = 100) -> list[JobRecord]:
         """Return the latest jobs in a state, latest first. Final states are trimmed."""
         key = f"jobs:{state.value}"
-        records = await self._indexed("ZREVRANGE", key, 0, limit - 1)
-        if self._store.cells.count > 1:
+        if state is JobState.ASSIGNED:
+            records = await self._assigned(limit)
+        elif state in FINAL_STATES:
+            records = await self._indexed("LRANGE", key, 0, limit - 1)
+        else:
+            records = await self._indexed("ZREVRANGE", key, 0, limit - 1)
+        if self._store.cells.count > 1 or state is JobState.ASSIGNED:
             records.sort(key=lambda record: record.timeline[-1].at_ms, reverse=True)
         return [record for record in records if record.state is state][:limit]
+
+    async def _assigned(self, limit: int) -> list[JobRecord]:
+        """Return jobs that are with a node, the last to be due first.
+
+        They are those of all instances that are neither queued nor running.
+        """
+        found: list[JobRecord] = []
+        instances = await self._instances()
+        for start in range(0, _MAX_LISTED, limit):
+            page = [
+                record
+                for instance in instances
+                for record in await self._indexed(
+                    "ZREVRANGE", f"inst:{instance}:jobs", start, start + limit - 1
+                )
+            ]
+            found += [record for record in page if record.state is JobState.ASSIGNED]
+            if not page or len(found) >= limit:
+                break
+        return found
+
+    async def _instances(self) -> list[str]:
+        """Return the instances that have jobs, dead ones included until they are cleared up."""
+        prefixes = self._store.cells.prefixes
+        named = await self._store.read([("ZRANGE", f"{prefix}insts", 0, -1) for prefix in prefixes])
+        return sorted({instance for names in named for instance in names})
 
     async def jobs_of_session(self, session_id: SessionId) -> list[JobRecord]:
         """Return a session's jobs that are not final, in order of utterance and language."""
@@ -65,13 +99,19 @@ class JobReads:
 
     async def counts(self) -> Mapping[JobState, int]:
         """Return how many jobs of the whole cluster are queued, assigned and running."""
-        states = (JobState.QUEUED, JobState.ASSIGNED, JobState.RUNNING)
         prefixes = self._store.cells.prefixes
+        keys = ["jobs:queued", "jobs:running"]
+        keys += [f"inst:{instance}:jobs" for instance in await self._instances()]
         numbers = await self._store.read(
-            [("ZCARD", f"{prefix}jobs:{state.value}") for state in states for prefix in prefixes]
+            [("ZCARD", f"{prefix}{key}") for key in keys for prefix in prefixes]
         )
         cells = len(prefixes)
-        return {state: sum(numbers[n * cells : (n + 1) * cells]) for n, state in enumerate(states)}
+        queued, running = sum(numbers[:cells]), sum(numbers[cells : 2 * cells])
+        return {
+            JobState.QUEUED: queued,
+            JobState.ASSIGNED: max(0, sum(numbers[2 * cells :]) - queued - running),
+            JobState.RUNNING: running,
+        }
 
     def _keys(self, job_id: JobId, cell: Cell | None) -> tuple[str]:
         """Return what a script about a job needs: the prefix of the cell it stands in."""

@@ -7,7 +7,7 @@ with the prefix (`lingua:v1:`), which is left out here. `*` stands for an id.
 from dataclasses import dataclass
 from enum import StrEnum
 
-SCHEMA = "1"
+SCHEMA = "2"
 """Of the table below. It changes with what an older or newer program would misunderstand: two
 versions of one schema may share a store, two schemas may not."""
 
@@ -70,7 +70,9 @@ KEYS = (
     Key("inst:*:sessions", "zset", Life.INSTANCE, "its sessions, by the next renewal"),
     Key("inst:*:mbox", "stream", Life.EXPIRES, "notes of other instances for it, about 10000"),
     Key("inst:*:reap", "string", Life.EXPIRES, "how far its reaper has come"),
-    Key("jobs:*", "zset", Life.FOREVER, "jobs by state and time; final ones trimmed to 10000"),
+    Key("jobs:queued", "zset", Life.FOREVER, "jobs that wait, by time"),
+    Key("jobs:running", "zset", Life.FOREVER, "jobs that a node has said it started, by time"),
+    Key("jobs:*", "list", Life.FOREVER, "final jobs by state, latest first, at most 10000"),
     Key("gen", "string", Life.FOREVER, "id of this data set: another one means that data was lost"),
     Key("secret", "string", Life.FOREVER, "what instances show each other where none is set"),
     Key("schema", "string", Life.FOREVER, "layout of these keys, see `SCHEMA`"),

@@ -103,7 +103,7 @@ local function write_record(new, state, node_id, since)
   call('SADD', of_session, job)
   call('EXPIRE', of_session, RECORD_TTL_S)
   call('ZADD', prefix .. 'inst:' .. instance .. ':jobs', due, job)
-  call('ZADD', prefix .. 'jobs:' .. state, now_text, job)
+  index_state(job, 'assigned', state)
 end
 
 -- The session's last node, while it has a free slot and nothing speaks against it. One elsewhere is

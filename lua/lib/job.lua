@@ -6,7 +6,7 @@ local FINAL = { done = true, empty = true, failed = true, cancelled = true }
 -- What the end of an assigned job needs to know.
 local function load_job_head(id)
   local values = call('HMGET', prefix .. 'job:' .. id,
-    'state', 'attempt', 'node', 'owner', 'session', 'turn', 'language', 'index', 'cut')
+    'state', 'attempt', 'node', 'owner', 'session', 'turn', 'language', 'index', 'cut', 'turned')
   if not values[1] then
     return nil
   end
@@ -21,6 +21,7 @@ local function load_job_head(id)
     language = values[7],
     index = values[8],
     cut = values[9] or '0',
+    turned = values[10] == '1',
   }
 end
 
@@ -30,7 +31,7 @@ local function load_job(id)
     return nil
   end
   local values = call('HMGET', prefix .. 'job:' .. id, 'due', 'deadline', 'job_ms', 'clock',
-    'requirement', 'preference', 'created_at', 'assigned_at', 'turned', 'pin', 'excluded')
+    'requirement', 'preference', 'created_at', 'assigned_at', 'pin', 'excluded')
   job.due = tonumber(values[1])
   job.deadline = tonumber(values[2])
   job.job_ms = tonumber(values[3])
@@ -39,15 +40,18 @@ local function load_job(id)
   job.preference = values[6]
   job.created_at = tonumber(values[7])
   job.assigned_at = tonumber(values[8])
-  job.turned = values[9] == '1'
-  job.pin = values[10] or ''
-  job.excluded = values[11] or ''
+  job.pin = values[9] or ''
+  job.excluded = values[10] or ''
   return job
 end
 
+-- Moves the job between the indexes by state. An assigned job stands in none: it is among the jobs of
+-- its owner, and neither queued nor running.
 local function index_state(id, old, new)
-  if old ~= new then
+  if old ~= new and old ~= 'assigned' then
     call('ZREM', prefix .. 'jobs:' .. old, id)
+  end
+  if old ~= new and new ~= 'assigned' then
     call('ZADD', prefix .. 'jobs:' .. new, now_text, id)
   end
 end

@@ -2,7 +2,7 @@
 -- `free` set ranks its nodes that have a free slot: unmarked before marked (overloaded, suspect),
 -- then by load, then least recently used. A node that is draining or off-line is in no group.
 
-local RANK_UNIT = 4e12 -- above every sequence number; 2000 ranks stay below 2^53
+local RANK_UNIT = 4e12 -- above every time in ms; 2000 ranks stay below 2^53
 local MARKED = 1000 -- above every load in permille
 
 local function load_node(id)
@@ -47,15 +47,19 @@ local function is_excluded(id, excluded)
   return excluded ~= '' and string.find('\n' .. excluded .. '\n', '\n' .. id .. '\n', 1, true) ~= nil
 end
 
--- Whether the node has all atoms of the requirement and no penalty for it.
-local function can_serve(node, requirement)
-  if node.group == '' then
-    return false
-  end
+local function has_atoms(node, requirement)
   for atom in string.gmatch(requirement, '[^,]+') do
     if not string.find(node.atoms, ' ' .. atom .. ' ', 1, true) then
       return false
     end
+  end
+  return true
+end
+
+-- Whether the node is in the choice, has all atoms of the requirement and no penalty for it.
+local function can_serve(node, requirement)
+  if node.group == '' or not has_atoms(node, requirement) then
+    return false
   end
   if node.penalties ~= '' then
     return not string.find(' ' .. node.penalties, ' ' .. requirement .. '=', 1, true)
@@ -76,8 +80,7 @@ local function place_node(node, used)
     if is_marked(node) then
       rank = rank + MARKED
     end
-    local score = rank * RANK_UNIT + call('INCR', prefix .. 'seq')
-    if call('ZADD', free, int(score), node.id) == 1 then
+    if call('ZADD', free, int(rank * RANK_UNIT + now), node.id) == 1 then
       call('SADD', prefix .. 'groups:free', node.group)
     end
   elseif call('ZREM', free, node.id) == 1 and call('EXISTS', free) == 0 then

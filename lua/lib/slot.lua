@@ -39,13 +39,13 @@ local function without(list, id)
 end
 
 -- Takes the job out of its slot; frees the slot when it was the turn's last open job there.
-local function vacate(node_id, slot, id)
-  local slots = prefix .. 'node:' .. node_id .. ':slots'
-  local open = call('HGET', slots, slot)
-  if open == id then
-    call('HDEL', slots, slot)
+local function vacate(job)
+  local slots = prefix .. 'node:' .. job.node .. ':slots'
+  local open = job.turned and call('HGET', slots, job.slot) or job.id -- a lone job shares no slot
+  if open == job.id then
+    call('HDEL', slots, job.slot)
   elseif open then
-    call('HSET', slots, slot, without(open, id))
+    call('HSET', slots, job.slot, without(open, job.id))
   end
 end
 

@@ -18,10 +18,12 @@ local function turn_place(job)
     and effective_exclusion(job.requirement, excluded) ~= '' then
     return 'any'
   end
-  if call('HEXISTS', node.slots, job.slot) == 1 then
+  -- A node may have dropped the language since the turn came to it: then the turn moves.
+  if not has_atoms(node, job.requirement) then
+    return 'any'
+  elseif call('HEXISTS', node.slots, job.slot) == 1 then
     return 'join', node
-  end
-  if not can_serve(node, job.requirement) then
+  elseif not can_serve(node, job.requirement) then
     return 'any'
   end
   return used_slots(node) < node.max and 'take' or 'pin', node, node.id

@@ -166,14 +166,14 @@ def test_a_draining_node_gets_nothing_from_the_queue(world: World) -> None:
 def test_an_outcome_is_recorded_with_the_end(world: World) -> None:
 
     world.node("n1")
-    world.dispatch("s", 1)
+    world.dispatch("s", 1, cut=1)
     world.complete("job-s-1-es", "n1", outcome='{"text":"hola"}')
     [[_, entry]] = world.stream("out:s")
     assert entry == {
         "job": "job-s-1-es",
         "index": "1",
         "language": "es",
-        "cut": "0",
+        "cut": "1",
         "outcome": '{"text":"hola"}',
     }
     assert 0 < world.command("PTTL", "out:s") <= JobLimits().record_outcomes_ttl_ms
@@ -182,13 +182,21 @@ def test_an_outcome_is_recorded_with_the_end(world: World) -> None:
 def test_at_most_200_outcomes_are_kept(world: World) -> None:
     world.node("n1")
     for index in range(205):
-        world.dispatch("s", index)
+        world.dispatch("s", index, cut=index + 1)
         world.complete(f"job-s-{index}-es", "n1", outcome="{}")
     assert world.command("XLEN", "out:s") == 200
 
 
+def test_no_outcome_is_recorded_for_a_session_that_nobody_can_resume(world: World) -> None:
+    world.node("n1")
+    world.dispatch("s", 1)
+    world.complete("job-s-1-es", "n1", outcome="{}")
+    assert world.command("EXISTS", "out:s") == 0
+
+
 def test_a_suspect_node_is_trusted_again_when_it_finishes_something(world: World) -> None:
     world.node("hung", slots=2)
+    world.wait(1)
     world.node("fine", slots=2)
     world.dispatch("s", 1)
     world.failover("job-s-1-es", "hung", reason="job_timeout", exclude_node=True)

@@ -65,10 +65,13 @@ def test_capacity_is_never_exceeded(world: World) -> None:
 
 
 def test_the_least_loaded_node_is_chosen_then_the_least_recently_used(world: World) -> None:
-    world.node("big", slots=4)
-    world.node("small", slots=2)
-    world.node("other", slots=2)
-    chosen = [world.dispatch(f"s{n}", 1).node_id for n in range(8)]
+    chosen = []
+    for name, slots in (("big", 4), ("small", 2), ("other", 2)):
+        world.node(name, slots=slots)
+        world.wait(1)
+    for number in range(8):
+        chosen.append(world.dispatch(f"s{number}", 1).node_id)
+        world.wait(1)
     assert chosen == ["big", "small", "other", "big", "small", "other", "big", "big"]
 
 

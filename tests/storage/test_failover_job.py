@@ -92,7 +92,7 @@ def test_it_returns_there_when_no_other_node_is_registered_any_more(world: World
 def test_attempts_are_bounded(world: World) -> None:
     for number in range(4):
         world.node(f"n{number}")
-    reply = world.dispatch("s", 1)
+    reply = world.dispatch("s", 1, cut=1)
     for attempt in (1, 2):
         reply = world.failover("job-s-1-es", reply.node_id, attempt=attempt, exclude_node=True)
         assert reply.attempt == attempt + 1

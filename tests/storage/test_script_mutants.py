@@ -36,9 +36,11 @@ MUTANTS = {
     "no hand-over after completion": Mutant(
         "complete_task.lua", "  serve(freed)", "  place_node(freed)"
     ),
-    "slot not given back": Mutant("lib/slot.lua", "    call('HDEL', slots, slot)", "    local _"),
+    "slot not given back": Mutant(
+        "lib/slot.lua", "    call('HDEL', slots, job.slot)", "    local _"
+    ),
     "slot given back with an open segment": Mutant(
-        "lib/slot.lua", "if open == id then", "if open then"
+        "lib/slot.lua", "if open == job.id then", "if open then"
     ),
     "capacity ignored by the usual node": Mutant(
         "lib/create.lua", "return node.used < node.max and node or nil", "return node"
@@ -79,9 +81,7 @@ MUTANTS = {
     "attempt not raised": Mutant(
         "failover_job.lua", "moving.attempt = moving.attempt + 1", "local _"
     ),
-    "old slot kept on fail-over": Mutant(
-        "failover_job.lua", "  vacate(moving.node, moving.slot, moving.id)", "  local _"
-    ),
+    "old slot kept on fail-over": Mutant("failover_job.lua", "  vacate(moving)", "  local _"),
     "freed slot of a fail-over not handed on": Mutant(
         "failover_job.lua", "if left then\n  serve(left)\nend\nreturn reply", "return reply"
     ),

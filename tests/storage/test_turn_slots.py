@@ -31,6 +31,15 @@ def test_a_segment_joins_its_turn_at_a_full_node(world: World) -> None:
     assert world.segment("s", 1, 1).node_id == "n1"
 
 
+def test_a_turn_leaves_a_node_that_has_dropped_its_languages(world: World) -> None:
+    world.node("n1", slots=2)
+    world.node("n2", slots=2)
+    world.segment("s", 0, 0)
+    world.update("n1", atoms=("a:en", "s:fr"))
+    assert world.segment("s", 1, 1).node_id == "n2"
+    assert world.segment("s", 2, 2, turn_continues=False).node_id == "n2"
+
+
 def test_a_segment_joins_its_turn_at_a_draining_node(world: World) -> None:
     world.node("n1")
     world.node("n2")
@@ -43,6 +52,7 @@ def test_a_segment_returns_to_its_turns_node_when_the_slot_was_given_back(world:
     world.node("n1", slots=2)
     world.node("n2", slots=2)
     world.segment("s", 0, 0)
+    world.wait(1)
     world.complete("job-s-0-es", "n1")
     world.dispatch("s2", 1)
     world.dispatch("s2", 2)

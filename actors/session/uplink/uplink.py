@@ -5,7 +5,6 @@ counts; the session's actor tells others what came of it.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TypeAlias
 
 from actors.admission import HeldAudio
@@ -255,8 +254,6 @@ class Uplink(UplinkRestore):
         number = self.next_number() if is_own else self.next_said_number()
         numbers = Numbers(job_id, index, self.epoch, number)
         spec = spec_of(self._profile, request, cut, numbers, self._options.job_lifetime_ms)
-        if not (is_own or number):
-            spec = replace(spec, is_recorded=False)
         return Utterance(
             spec=spec,
             work=work_of(request, cut, None if track is None else track.further_language),

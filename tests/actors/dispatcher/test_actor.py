@@ -265,13 +265,13 @@ def test_words_of_a_session_that_is_over_do_not_reach_a_node(bench: DispatchBenc
     assert node.of(AssignJob) == []
 
 
-def test_what_others_hear_in_a_room_is_not_kept_among_the_sessions_outcomes(
+def test_outcomes_of_a_session_that_nobody_can_resume_are_not_recorded(
     bench: DispatchBench,
 ) -> None:
     bench.session()
     bench.node()
-    for index, is_recorded in enumerate((True, False)):
-        cut = bench.cut(index=index, is_recorded=is_recorded)
+    for index, number in enumerate((1, 0)):
+        cut = bench.cut(index=index, cut=number)
         bench.tell(cut)
         bench.tell(bench.result(cut))
     assert len(bench.world.stream("out:s")) == 1

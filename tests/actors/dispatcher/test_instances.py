@@ -262,7 +262,7 @@ def astray(bench: DispatchBench, attempt: int = 1, node: str = "n") -> ResultArr
     bench.session()
     bench.node()
     bench.world.session("x", THERE)
-    bench.world.dispatch("x", 1, owner=THERE)
+    bench.world.dispatch("x", 1, owner=THERE, cut=1)
     spec = bench.world.spec("x", 1)
     answer = bench.result(bench.cut())
     return ResultArrived(spec.job_id, attempt, NodeId(node), answer.result)

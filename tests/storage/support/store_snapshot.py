@@ -13,6 +13,7 @@ local read = {
   hash = function(key) return redis.call('HGETALL', key) end,
   set = function(key) return redis.call('SMEMBERS', key) end,
   zset = function(key) return redis.call('ZRANGE', key, 0, -1, 'WITHSCORES') end,
+  list = function(key) return redis.call('LRANGE', key, 0, -1) end,
   string = function(key) return { redis.call('GET', key) } end,
   stream = function(key) return { tostring(redis.call('XLEN', key)) } end,
 }
@@ -90,6 +91,10 @@ class Snapshot:
         jobs = {job: self.hash(f"job:{job}") for job in self.ids("job:*")}
         return {job: row for job, row in jobs.items() if "cell" not in row}
 
+    def jobs_in(self, state: str) -> list[str]:
+        """Return the ids of the jobs in a state."""
+        return [job for job, row in self.jobs.items() if row["state"] == state]
+
     @cached_property
     def nodes(self) -> dict[str, Hash]:
         """All node records by id."""
@@ -109,4 +114,6 @@ def _value(kind: str, raw: list[str]) -> Any:
         return dict(zip(raw[::2], raw[1::2], strict=True))
     if kind == "zset":
         return {member: float(score) for member, score in zip(raw[::2], raw[1::2], strict=True)}
+    if kind == "list":
+        return raw
     return set(raw) if kind == "set" else raw[0]

@@ -331,13 +331,13 @@ def test_audio_that_is_not_kept_after_sending_is_kept_for_those_not_sent() -> No
     assert bench.held.held_bytes == 0
 
 
-def test_only_what_the_speaker_hears_is_kept_among_its_own_outcomes() -> None:
+def test_nothing_is_kept_of_a_session_that_nobody_can_resume() -> None:
     bench = RoomBench()
     bench.enter()
     [alone] = bench.say()
     bench.see("fr")
     [heard] = bench.say()
-    assert (alone.spec.is_recorded, heard.spec.is_recorded) == (True, False)
+    assert (alone.spec.is_recorded, heard.spec.is_recorded) == (False, False)
 
 
 def test_each_listener_hears_of_a_cut_and_of_its_outcome_once() -> None:
