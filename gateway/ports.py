@@ -128,3 +128,6 @@ class Reports(Protocol):
 
     async def cluster(self) -> Mapping[str, Any]:
         """Return the instances and their nodes."""
+
+    async def languages(self) -> Mapping[str, Any]:
+        """Return the pairs of languages that are served now; for everybody."""

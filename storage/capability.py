@@ -10,11 +10,11 @@ ways a language may be written. The tag itself is an atom too (`a.zh-tw`): a job
 nodes that have the very tag, then those that have the bare language.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from itertools import product
 
-from protocol.languages import parse
+from protocol.languages import is_same_language, parse
 
 AUTO = "auto"
 """As source language: the node finds out."""
@@ -35,6 +35,24 @@ def node_atoms(
 def languages_of(atoms: Iterable[str], stage: str) -> list[str]:
     """Return the tags that a node with these atoms registered for a stage: `a`, `s` or `t`."""
     return [str(parse(atom[2:])) for atom in atoms if atom.startswith(f"{stage}.")]
+
+
+def is_served(needed: str, abilities: Iterable[Collection[str]]) -> bool:
+    """Return whether any of these sets of atoms fulfils a requirement."""
+    wanted = set(needed.split(","))
+    return any(wanted.issubset(atoms) for atoms in abilities)
+
+
+def pairs_of(abilities: Iterable[Iterable[str]]) -> dict[tuple[str, str], bool]:
+    """Return the pairs of languages that nodes with these atoms serve, and whether spoken."""
+    pairs: dict[tuple[str, str], bool] = {}
+    for atoms in map(tuple, abilities):
+        spoken = set(languages_of(atoms, "t"))
+        for pair in product(languages_of(atoms, "a"), languages_of(atoms, "s")):
+            if pair[0] != pair[1]:
+                is_spoken = any(is_same_language(pair[1], each) for each in spoken)
+                pairs[pair] = pairs.get(pair, False) or is_spoken
+    return pairs
 
 
 @lru_cache(maxsize=4096)

@@ -217,6 +217,15 @@ class NodeRepository:
             if row
         ]
 
+    async def abilities(self) -> set[tuple[str, ...]]:
+        """Return the atoms of all nodes that can be chosen, each set once: one read for a cell."""
+        read = await self._store.read([("HKEYS", f"{each}groups") for each in self.cells.prefixes])
+        return {
+            tuple(identity.partition("|")[0].split())
+            for identities in read
+            for identity in identities
+        }
+
     async def _online(self, limit: int) -> list[tuple[Cell, NodeId]]:
         ids = await self._store.read(
             [("ZRANGE", f"{prefix}nodes", 0, limit - 1) for prefix in self.cells.prefixes]

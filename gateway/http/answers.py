@@ -87,6 +87,8 @@ class HttpAnswers:
                 return self._report(reports.job(JobId(job_id)), _record("job"))
             case ["api", "v1", "nodes", node_id]:
                 return self._report(reports.node(NodeId(node_id)), _record("node"))
+            case ["api", "v1", "languages"]:
+                return self._report(reports.languages(), _for_every_page)
             case ["api", "v1", "stats"]:
                 return self._report(reports.stats(), _record("figure"))
             case ["api", "v1", "cluster"]:
@@ -128,6 +130,13 @@ def _record(what: str) -> _Found:
         return respond_json(HTTPStatus.OK, found)
 
     return answer
+
+
+def _for_every_page(found: Any) -> Response:
+    """Return it so that pages of any origin may read it (CORS)."""
+    response = respond_json(HTTPStatus.OK, found)
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    return response
 
 
 def _without_body(response: Response) -> Response:

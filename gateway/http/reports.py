@@ -11,12 +11,15 @@ from actors.directory import Directory
 from actors.session.presence import Presence
 from gateway.ports import JobMoment, JobReport, Readiness, Reception
 from protocol.ids import InstanceId, JobId, NodeId
-from storage.capability import languages_of
+from storage.capability import languages_of, pairs_of
 from storage.instances import InstanceRecord, InstanceRepository
 from storage.job import JobState
 from storage.jobs import JobRepository
 from storage.nodes import NodeRecord, NodeRepository
 from storage.store import StorageUnavailable, Store
+
+_MOST_PAIRS = 10_000
+"""A page that fills its menus has no use for more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,17 @@ class StoreReports:
             "suspect": record.suspect,
             "info": dict(record.info),
             "why_not_chosen": _why_not_chosen(record),
+        }
+
+    async def languages(self) -> Mapping[str, Any]:
+        """Return the pairs served now, in order, each with or without speech."""
+        pairs = sorted(pairs_of(await self._from.nodes.abilities()).items())
+        return {
+            "pairs": [
+                {"src_lang": source, "tgt_lang": target, "speech": is_spoken}
+                for (source, target), is_spoken in pairs[:_MOST_PAIRS]
+            ],
+            "is_complete": len(pairs) <= _MOST_PAIRS,
         }
 
     async def stats(self) -> Mapping[str, Any]:

@@ -1,5 +1,7 @@
 """Languages as clients and nodes write them: browsers, libraries and engines each in their way."""
 
+import asyncio
+
 import pytest
 
 from tests.support.peers.raw_client import raw_client, session_init, tone
@@ -70,3 +72,16 @@ async def test_what_is_no_tag_is_refused(scheduler: SchedulerProcess, tag: str) 
         await client.say(session_init("en", "es") | {"src_lang": tag})
         refused = await client.error()
         assert refused["code"] == "INVALID_MESSAGE"
+
+
+@over_sockets
+async def test_a_page_can_fill_its_menus(scheduler: SchedulerProcess) -> None:
+    speaks = Ability(asr=("lv-LV",), semantic=("lt", "ZH_hant"), tts=("lt",))
+
+    async with raw_node(scheduler.node_url, speaks):
+        answer = await asyncio.to_thread(scheduler.get, "/api/v1/languages")
+    found = [pair for pair in answer.json["pairs"] if pair["src_lang"] == "lv-LV"]
+    assert [(pair["tgt_lang"], pair["speech"]) for pair in found] == [
+        ("lt", True),
+        ("zh-Hant", False),
+    ]

@@ -2,7 +2,14 @@
 
 import pytest
 
-from storage.capability import languages_of, node_atoms, preference, requirement
+from storage.capability import (
+    is_served,
+    languages_of,
+    node_atoms,
+    pairs_of,
+    preference,
+    requirement,
+)
 
 
 def test_a_node_has_an_atom_for_each_of_its_languages_once() -> None:
@@ -62,6 +69,23 @@ def test_a_nodes_tags_are_read_back_as_people_write_them() -> None:
     assert languages_of(atoms, "a") == ["en-US", "zh"]
     assert languages_of(atoms, "s") == ["zh-HK"]
     assert languages_of(atoms, "t") == []
+
+
+def test_pairs_are_those_of_each_node_and_spoken_where_one_speaks() -> None:
+    mute = node_atoms(["en", "de-DE"], ["en", "es"])
+    speaks = node_atoms(["en"], ["es"], ["es-MX"])
+    assert pairs_of([mute, speaks]) == {
+        ("en", "es"): True,
+        ("de-DE", "en"): False,
+        ("de-DE", "es"): False,
+    }
+
+
+def test_a_requirement_is_served_by_one_node_or_not_at_all() -> None:
+    abilities = [node_atoms(["en"], ["de"]), node_atoms(["fr"], ["es"])]
+    assert is_served(requirement("en-GB", "de", use_nmt=True), abilities)
+    assert not is_served(requirement("en", "es", use_nmt=True), abilities)
+    assert not is_served(requirement("en", "de", use_nmt=True), [])
 
 
 def test_a_code_from_outside_cannot_break_a_key_or_a_list() -> None:

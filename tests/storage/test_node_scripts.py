@@ -17,6 +17,17 @@ def test_a_registered_node_reads_back(world: World) -> None:
     assert world.run(world.member().nodes.online_nodes()) == ["n1"]
 
 
+def test_abilities_are_those_of_nodes_that_can_be_chosen(world: World) -> None:
+    world.node("n1", tts=[])
+    world.node("n2", tts=[])
+    world.node("n3", asr=["fr"], tts=[])
+    nodes = world.member().nodes
+    english, french = ("a.en", "a:en", "s.es", "s:es"), ("a.fr", "a:fr", "s.es", "s:es")
+    assert world.run(nodes.abilities()) == {english, french}
+    world.do(nodes.offline(NodeId("n3"), world.node_epochs["n3"]))
+    assert world.run(nodes.abilities()) == {english}
+
+
 def test_an_unknown_node_reads_as_nothing(world: World) -> None:
     assert world.run(world.member().nodes.get_node(NodeId("n1"))) is None
 

@@ -81,6 +81,17 @@ def test_each_path_has_its_status_and_a_json_body(path: str, status: int) -> Non
     run_gateway(scenario)
 
 
+def test_pages_of_any_origin_may_read_the_languages_and_nothing_else() -> None:
+    async def scenario(house: House) -> None:
+        status, headers, body = await house.get("/api/v1/languages")
+        assert (status, headers["access-control-allow-origin"]) == (200, "*")
+        assert json.loads(body) == {"pairs": []}
+        _, headers, _ = await house.get("/api/v1/stats")
+        assert "access-control-allow-origin" not in headers
+
+    run_gateway(scenario)
+
+
 def test_a_store_that_is_away_is_503() -> None:
     async def scenario(house: House) -> None:
         house.reports.is_away = True

@@ -186,6 +186,9 @@ class FakeReports:
     async def stats(self) -> Mapping[str, Any]:
         return {"sessions": 1}
 
+    async def languages(self) -> Mapping[str, Any]:
+        return {"pairs": []}
+
     async def cluster(self) -> Mapping[str, Any]:
         raise ValueError("a bug")
 
