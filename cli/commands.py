@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from cli.output import OutputClosedError, check_streams, flush
 from cli.settings.error import SettingsError, nearest
 
 PROCESS_STARTED_SECONDS = time.monotonic()
@@ -48,14 +49,31 @@ COMMANDS = {
 def main(argv: Sequence[str]) -> int:
     """Run the command that the arguments name, `serve` when they name none."""
     try:
-        name, rest = _chosen(argv)
-        return COMMANDS[name].run(rest)
+        check_streams()
+        status = _run(argv)
+        flush()
     except SettingsError as error:
-        line = " ".join(str(error).split())
-        sys.stderr.write(f"lingua: {line}\n")
-        return 2
+        return _failed(error, 2)
+    except (OutputClosedError, OSError) as error:
+        return _failed(error, 1)
     except KeyboardInterrupt:
         return 130
+    return status
+
+
+def _run(argv: Sequence[str]) -> int:
+    """Run the command; `--help` and the like end it by an exception, which is no other end."""
+    name, rest = _chosen(argv)
+    try:
+        return COMMANDS[name].run(rest)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0
+
+
+def _failed(error: Exception, status: int) -> int:
+    line = " ".join(str(error).split())
+    sys.stderr.write(f"lingua: {line}\n")
+    return status
 
 
 def summary() -> str:

@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "av", "pocketsphinx", "espeakng_loader",
     },
     "cli": {
-        "protocol", "storage", "actors", "gateway", "peers", "pydantic", "pydantic_settings",
+        "protocol", "storage", "actors", "gateway", "peers", "pydantic",
         "pydantic_core", "annotated_types", "loguru", "rich", "uvloop",
     },
 }  # fmt: skip

@@ -5,25 +5,26 @@ Owns the order in which things start and stop. It must not decide anything about
 
 import asyncio
 import gc
-import importlib
-import importlib.util
 import os
 import secrets
 import signal
-import sys
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from loguru import logger
 
 from actors.runtime.actor import ActorFailed
 from cli.commands import summary
 from cli.logs import configure_logs
+from cli.output import OutputClosedError, say
 from cli.serve.banner import banner_of
+from cli.serve.open_files import allow_open_files, report_full
 from cli.serve.scheduler import Scheduler
+from cli.serve.store_check import check_store
 from cli.settings.arguments import parse
-from cli.settings.error import SettingsError
+from cli.settings.error import SettingsError, cannot_listen
 from cli.settings.settings import Settings
+from peers.event_loop import run
 from protocol.ids import InstanceId
 from storage.embedded.process import StoreUnusable
 from storage.embedded.server import RunningStore, start_store
@@ -41,23 +42,29 @@ def main(argv: Sequence[str]) -> int:
 
 
 def serve(settings: Settings) -> int:
-    """Run one scheduler, or several behind one port, until told to stop; return the status."""
-    try:
-        store = start_store(settings.store)  # it blocks, so it comes before the loop
-    except StoreUnusable as error:
-        raise SettingsError(str(error)) from error
-    with store:
+    """Run one scheduler, or several behind one port, until told to stop; return the status.
+
+    What keeps all of them from starting is found out here, once.
+    """
+    allow_open_files(settings.admission.max_sessions)
+    with _usable_store(settings) as store:
         if settings.instance.workers > 1:
             from cli.serve.workers import run_workers  # noqa: PLC0415 - one process needs none of it
 
             return run_workers(settings, store)
-        return with_loop(lambda: _alone(settings, store))
+        return run(_alone(settings, store))
 
 
-def with_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
-    """Run a coroutine on the fastest loop there is."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(main())
+@contextmanager
+def _usable_store(settings: Settings) -> Iterator[RunningStore]:
+    """Give a store that was tried out. It blocks, so it comes before the loop."""
+    try:
+        with start_store(settings.store) as store:
+            processes = settings.instance.workers
+            run(check_store(store.url, settings.store, processes))
+            yield store
+    except StoreUnusable as error:
+        raise SettingsError(str(error)) from error
 
 
 async def _alone(settings: Settings, store: RunningStore) -> int:
@@ -68,8 +75,7 @@ async def _alone(settings: Settings, store: RunningStore) -> int:
 
     def announce() -> None:
         banner = banner_of(settings, instance_id, scheduler.gateway.port, store)
-        sys.stdout.write(f"{banner}\n")
-        sys.stdout.flush()
+        say(str(banner))
 
     return await run_scheduler(scheduler, settings, stop, announce)
 
@@ -78,12 +84,16 @@ async def run_scheduler(
     scheduler: Scheduler, settings: Settings, stop: "StopSignals", announce: Callable[[], None]
 ) -> int:
     """Start the rooms, say so, wait for a signal, drain, stop them; return the exit status."""
+    report_full(asyncio.get_running_loop())
     try:
         await _open_the_door(scheduler, settings)
         gc.collect()
         gc.freeze()  # what lives as long as the process is not looked at again
         gc.set_threshold(*_GC_THRESHOLDS)
-        announce()
+        try:
+            announce()
+        except OutputClosedError as error:  # whoever started it cannot read where it is
+            raise SettingsError(str(error)) from error
         await stop.wait()
         await scheduler.drain()
     finally:
@@ -97,8 +107,7 @@ async def _open_the_door(scheduler: Scheduler, settings: Settings) -> None:
     except StoreUnusable as error:
         raise SettingsError(str(error)) from error
     except OSError as error:
-        where = f"{settings.gateway.host}:{settings.gateway.port}"
-        raise SettingsError(f"cannot listen on {where}: {error.strerror or error}") from error
+        raise cannot_listen(settings.gateway.host, settings.gateway.port, error) from error
 
 
 class StopSignals:
@@ -134,11 +143,3 @@ class StopSignals:
             os._exit(128 + number)
         logger.bind(signal=number.name).info("stopping; running jobs may finish")
         self._asked.set()
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    if importlib.util.find_spec("uvloop") is None:
-        return asyncio.new_event_loop
-    factory: Callable[[], asyncio.AbstractEventLoop]
-    factory = importlib.import_module("uvloop").new_event_loop
-    return factory

@@ -22,7 +22,7 @@ from actors.messages.process import PeerSuspected
 from actors.metrics import Gauge, Metrics
 from actors.ports import Mailbox
 from actors.runtime.actor import ActorRef, Supervise
-from cli.settings.error import SettingsError
+from cli.settings.error import cannot_listen
 from gateway.link.codec import pack
 from gateway.link.dialler import PeerDialler
 from gateway.link.options import PeerOptions
@@ -112,11 +112,8 @@ class Links:
         try:
             await self.server.start()
         except OSError as error:
-            where = f"{self._options.peer_host}:{self._options.peer_port}"
-            reason = error.strerror or error
-            raise SettingsError(
-                f"cannot listen for other instances on {where}: {reason}"
-            ) from error
+            host, port = self._options.peer_host, self._options.peer_port
+            raise cannot_listen(host, port, error, "for other instances ") from error
         self._parts.instances.about = {
             "peer_url": self.server.url,
             "version": self._parts.version,

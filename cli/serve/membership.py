@@ -8,11 +8,23 @@ from actors.lease import Lease
 from cli.settings.error import SettingsError
 from storage.instances import InstanceRepository
 from storage.keys import SCHEMA
-from storage.replies import Alive, Incompatible
+from storage.replies import Alive, Incompatible, Updated
 from storage.store import StorageUnavailable, Store
 
 _RETIRE_SECONDS = 1.0
 """For so long a shutdown waits for the store to take the lease back."""
+
+
+def refuse_other_schema(agreed: Updated | Incompatible) -> None:
+    """Go on only where all programs on this store mean the same by its keys.
+
+    Raises:
+        SettingsError: The store holds keys in a layout that this program does not know.
+    """
+    if isinstance(agreed, Incompatible):
+        raise SettingsError(
+            f"the store holds keys of schema {agreed.schema}; this program needs {SCHEMA}"
+        )
 
 
 class Membership:
@@ -39,10 +51,7 @@ class Membership:
         except StorageUnavailable as error:
             logger.warning("the store does not answer; not ready until it does", error=str(error))
             return
-        if isinstance(agreed, Incompatible):
-            raise SettingsError(
-                f"the store holds keys of schema {agreed.schema}; this program needs {SCHEMA}"
-            )
+        refuse_other_schema(agreed)
         self._lease.renew(asked_at_ms, self._lease_ms)
         if isinstance(first, Alive):
             self._lease.secret = first.secret

@@ -10,7 +10,7 @@ from itertools import count
 from loguru import logger
 
 from cli.logs import configure_logs
-from cli.serve.command import StopSignals, run_scheduler, with_loop
+from cli.serve.command import StopSignals, run_scheduler
 from cli.serve.scheduler import NodePlacement, Scheduler
 from cli.serve.worker_messages import (
     LONGEST_LINE_BYTES,
@@ -26,6 +26,7 @@ from cli.serve.worker_messages import (
     read_to_worker,
 )
 from cli.settings.error import SettingsError
+from peers.event_loop import run
 from protocol.ids import InstanceId
 
 _SUM_SECONDS = 4.0
@@ -35,7 +36,7 @@ _SUM_SECONDS = 4.0
 def main() -> int:
     """Run one worker to its end; return the exit status."""
     try:
-        return with_loop(_Worker().run)
+        return run(_Worker().run())
     except SettingsError as error:
         sys.stderr.write(f"lingua: {error}\n")
         return 2

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from loguru import logger
 
+from cli.output import OutputClosedError, say
 from cli.serve.banner import banner_of
 from cli.serve.worker_messages import (
     LONGEST_LINE_BYTES,
@@ -32,7 +33,7 @@ from cli.serve.worker_messages import (
     encode,
     read_from_worker,
 )
-from cli.settings.error import SettingsError
+from cli.settings.error import SettingsError, cannot_listen
 from cli.settings.settings import Settings
 from gateway.edge.shared_port import SharedPort
 from gateway.http.metrics_sum import sum_metrics
@@ -53,14 +54,13 @@ def run_workers(settings: Settings, store: RunningStore) -> int:
     """Run them until a signal; return the exit status.
 
     Raises:
-        SettingsError: The port is in use.
+        SettingsError: The port is in use, or nobody reads where it is.
     """
     host, port = settings.gateway.host, settings.gateway.port
     try:
         shared = SharedPort(host, port)
     except OSError as error:
-        where = f"{host}:{port}"
-        raise SettingsError(f"cannot listen on {where}: {error.strerror or error}") from error
+        raise cannot_listen(host, port, error) from error
     with shared:
         return asyncio.run(_Workers(settings, store, shared.port).run())
 
@@ -98,6 +98,7 @@ class _Workers:
         self._answered = asyncio.Condition()
         self._questions = 0
         self._starts = 0
+        self._start_fault: SettingsError | None = None
         self._sums: set[asyncio.Task[None]] = set()
 
     async def run(self) -> int:
@@ -105,9 +106,11 @@ class _Workers:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number)
         self._keepers = [asyncio.create_task(self._keep(n)) for n in range(self._wanted)]
-        announced = asyncio.create_task(self._announce())
+        announcing = asyncio.create_task(self._announce())
         statuses = await asyncio.gather(*self._keepers)
-        announced.cancel()
+        announcing.cancel()
+        if self._start_fault is not None:
+            raise self._start_fault
         for summing in self._sums:
             summing.cancel()
         return max(statuses)
@@ -115,8 +118,11 @@ class _Workers:
     async def _announce(self) -> None:
         await self._all_ready.wait()
         banner = banner_of(self._settings, self._name, self._port, self._store)
-        sys.stdout.write(f"{replace(banner, workers=self._wanted)}\n")
-        sys.stdout.flush()
+        try:
+            say(str(replace(banner, workers=self._wanted)))
+        except OutputClosedError as error:
+            self._start_fault = SettingsError(str(error))
+            self._stop()
 
     # ---- one worker, again and again --------------------------------------------------------
 

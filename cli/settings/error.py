@@ -1,5 +1,7 @@
 """How a wrong or unknown setting, flag or command is reported. Imports nothing of the project."""
 
+import errno
+import os
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -9,6 +11,15 @@ _LIKENESS = 0.75
 
 class SettingsError(Exception):
     """Something the user gave is wrong or unknown; the message is one line that says what."""
+
+
+def cannot_listen(host: str, port: int, error: OSError, purpose: str = "") -> SettingsError:
+    """Return the line about a port that cannot be had."""
+    reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+    line = f"cannot listen {purpose}on {host}:{port}: {reason}"
+    if error.errno == errno.EADDRINUSE:
+        line += "; stop what listens there, or choose another port"
+    return SettingsError(line)
 
 
 def nearest(given: str, known: Iterable[str], prefix: str = "") -> str:

@@ -15,13 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import ValidationError, create_model
-from pydantic_settings import (
-    BaseSettings,
-    InitSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from actors.admission import AdmissionOptions
 from actors.dispatcher.options import DispatchOptions
@@ -33,6 +27,7 @@ from actors.session.uplink.segmenter import SegmenterOptions
 from cli.logs import LogOptions
 from cli.settings.catalogue import ENVIRONMENT_PREFIX, Setting, catalogue
 from cli.settings.error import SettingsError, nearest
+from cli.settings.injected import is_injected
 from gateway.link.options import PeerOptions
 from gateway.options import GatewayOptions
 from storage.cells import MAX_CELLS
@@ -43,7 +38,7 @@ CONFIG_VARIABLE = f"{ENVIRONMENT_PREFIX}CONFIG"
 _LONGEST_VALUE_SHOWN = 60
 _STORE_URL = (
     "a redis://, rediss:// or unix:// URL, redis+cluster://host:port,… or "
-    "redis+sentinel://host:port,…/master"
+    "redis+sentinel://host:port,…/master; in a password write %40 for @, %2F for /"
 )
 _ANONYMOUS_ROLES = ("clients", "nodes")
 _INSTANCE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -84,7 +79,7 @@ class Settings:
         """
         sources = _Sources.read(flags, config)
         try:
-            values = _model(sources)().model_dump()
+            values = _model().model_validate(sources.merged()).model_dump()
         except ValidationError as error:
             name = str(error.errors()[0]["loc"][0])
             raise SettingsError(sources.complaint(name)) from None
@@ -124,6 +119,10 @@ class _Sources:
             path,
         )
 
+    def merged(self) -> dict[str, str]:
+        """Return what counts: a flag before the environment, and that before the file."""
+        return self.file | self.environment | self.flags
+
     def complaint(self, name: str, must_be: str | None = None) -> str:
         """Return the one line about a wrong value: where it came from, what it is, what may be."""
         setting = known_settings()[name]
@@ -146,9 +145,11 @@ def _read_environment() -> dict[str, str]:
     known = {setting.variable: name for name, setting in known_settings().items()}
     found = {}
     for variable, text in os.environ.items():
-        # The case of a variable does not matter to pydantic-settings, so it does not here.
+        # Whoever writes lingua_port means it, so the case of a variable does not matter.
         wanted = variable.upper()
         if not wanted.startswith(ENVIRONMENT_PREFIX) or wanted == CONFIG_VARIABLE:
+            continue
+        if is_injected(wanted, text, is_setting=wanted in known):
             continue
         if wanted not in known:
             hint = nearest(wanted, known, ENVIRONMENT_PREFIX)
@@ -184,37 +185,14 @@ def _as_text(value: object) -> str:
     return str(value)
 
 
-def _model(sources: _Sources) -> type[BaseSettings]:
-    """Return the pydantic model of all settings, which reads its values where they may stand."""
-
-    class Base(BaseSettings):
-        model_config = SettingsConfigDict(
-            env_prefix=ENVIRONMENT_PREFIX,
-            env_ignore_empty=True,
-            extra="forbid",
-            allow_inf_nan=False,
-            str_strip_whitespace=True,
-        )
-
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library's signature
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
-            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return (
-                InitSettingsSource(settings_cls, dict(sources.flags)),
-                env_settings,
-                InitSettingsSource(settings_cls, dict(sources.file)),
-            )
-
+@cache
+def _model() -> type[BaseModel]:
+    """Return the pydantic model of all settings. It judges what `_Sources` has read."""
+    rules = ConfigDict(extra="forbid", allow_inf_nan=False, str_strip_whitespace=True)
     parts: dict[str, Any] = {
         setting.name: (setting.annotation, setting.default) for setting in known_settings().values()
     }
-    model: type[BaseSettings] = create_model("SchedulerSettings", __base__=Base, **parts)
+    model: type[BaseModel] = create_model("SchedulerSettings", __config__=rules, **parts)
     return model
 
 
@@ -238,16 +216,22 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "peer_url", "a ws:// or wss:// URL"
     if peer.peer_url is None and peer.peer_host in _ANY_ADDRESS:
         yield "peer_host", "an address that others can call, or peer_url must name one"
+    if settings.instance.workers > 1 and peer.peer_port:
+        yield "peer_port", "0 with several workers: each listens on a port of its own"
+    if settings.instance.workers > 1 and peer.peer_url:
+        yield "peer_url", "absent with several workers: each is reached at a port of its own"
     if not _is_loopback(gateway.host) and allowed != set(_ANONYMOUS_ROLES):
         yield "host", _PUBLIC_ADDRESS
 
 
 def _is_store_url(url: str) -> bool:
+    """Return whether it says a place; one with an @ behind that has an unescaped password in it."""
     try:
+        parts = urlsplit(url)
         StorePlace.from_url(url)
     except ValueError:
         return False
-    return True
+    return parts.scheme == "unix" or "@" not in parts.path + parts.query + parts.fragment
 
 
 def _is_url(url: str, schemes: tuple[str, ...]) -> bool:

@@ -157,7 +157,8 @@ class WireExecutor:
                 replies = await connection.send(address.greeting)
         except (OSError, TimeoutError) as error:
             connection.end("the server did not let us in")
-            message = f"no connection to {address}: {error or 'no answer in time'}"
+            words = "no answer in time" if isinstance(error, TimeoutError) else str(error)
+            message = f"no connection to {address}: {words or type(error).__name__}"
             raise StorageUnavailable(message) from error
         except BaseException:
             connection.end("the attempt was cancelled")
@@ -199,6 +200,7 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self, loop: asyncio.AbstractEventLoop, reply_timeout_s: float) -> None:
         self.lost = False
+        self._end_reason = "the connection is lost"
         self._loop = loop
         self._reply_timeout_s = reply_timeout_s
         self._transport: asyncio.Transport | None = None
@@ -214,7 +216,7 @@ class _Connection(asyncio.Protocol):
         if not commands:
             future.set_result([])
         elif self.lost or self._transport is None:
-            future.set_exception(StorageUnavailable("the connection is lost"))
+            future.set_exception(StorageUnavailable(self._end_reason))
         else:
             self._transport.write(b"".join([_pack(command) for command in commands]))
             give_up_at = self._loop.time() + self._reply_timeout_s
@@ -225,6 +227,8 @@ class _Connection(asyncio.Protocol):
 
     def end(self, reason: str) -> None:
         """Give the connection up; every pipeline in it fails with the reason."""
+        if not self.lost:
+            self._end_reason = reason
         self.lost = True
         if self._timer is not None:
             self._timer.cancel()
@@ -255,6 +259,9 @@ class _Connection(asyncio.Protocol):
         self.end(f"the connection is lost: {exc or 'closed by the server'}")
 
     def _take(self, reply: Any) -> None:
+        if isinstance(reply, CommandRefused) and not self._pipelines:
+            self.end(f"the server refuses us: {reply}")  # asked nothing: it takes no connections
+            return
         pipeline = self._pipelines[0]
         pipeline.replies.append(reply)
         if len(pipeline.replies) == pipeline.size:

@@ -36,6 +36,8 @@ class StoreOptions:
     single server and 3 per master of a cluster."""
     data_dir: str | None = None
     """Directory in which the embedded server keeps its data; absent: in memory only."""
+    start_wait_ms: int = 0
+    """Milliseconds that a start waits for a store that does not answer yet."""
 
 
 class RunningStore:

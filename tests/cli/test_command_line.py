@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -149,3 +150,64 @@ def test_a_signal_ends_the_scheduler_in_order_and_leaves_nothing(
         process.send_signal(number)
         assert process.wait(15) == 0, process.stderr and process.stderr.read()
     assert not list(temporary.glob("lingua-*"))
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_start_whose_output_nobody_can_read_is_one_line_and_status_2(workers: str) -> None:
+    for redirection, line in (
+        (">&-", "standard output is closed; send it somewhere"),
+        ("> /dev/full", "cannot write to standard output: No space left on device"),
+        ("| exec true; exit ${PIPESTATUS[0]}", "nobody reads standard output any more"),
+    ):
+        result = subprocess.run(
+            [
+                "bash",
+                "-c",
+                f'"$0" run.py --port 0 --log-level error --workers {workers} {redirection}',
+                sys.executable,
+            ],
+            cwd=ROOT,
+            env=clean_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        assert result.returncode == 2, redirection
+        assert result.stderr.startswith(f"lingua: {line}"), redirection
+        assert result.stderr.count("\n") == 1, redirection
+
+
+def test_without_standard_input_and_error_it_runs_as_ever(temporary: Path) -> None:
+    program = 'exec "$0" run.py --port 0 --workers 2 <&- 2>&-'
+    with subprocess.Popen(
+        ["bash", "-c", program, sys.executable],
+        cwd=ROOT,
+        env=clean_environment(TMPDIR=str(temporary)),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert "with 2 workers" in read_banner(process)
+            process.terminate()
+            assert process.wait(15) == 0
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_port_that_is_taken_is_one_line_and_status_2(workers: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run("--port", str(port), "--workers", workers)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"lingua: cannot listen on 127.0.0.1:{port}: Address already")
+    assert result.stderr.count("\n") == 1
+
+
+def test_more_sessions_than_open_files_are_one_line_and_status_2() -> None:
+    result = run("--port", "0", "--max-sessions", "2000000000")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("lingua: max_sessions: 2000000000 sessions need ")
+    assert result.stderr.count("\n") == 1

@@ -1,6 +1,7 @@
 """While the store is gone, hangs or has forgotten everything, nobody loses words or is cut off."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -282,10 +283,13 @@ async def test_a_node_lost_while_the_store_is_away_loses_no_words(
         assert (await client.result())["text_asr"] == "saved"
 
 
-def test_a_scheduler_may_start_before_its_store(tmp_path: Path) -> None:
+def test_a_scheduler_waits_at_its_start_for_a_store_that_is_late(tmp_path: Path) -> None:
     late = MortalStore(tmp_path)
-    with running_scheduler("--redis-url", late.url) as early:
-        assert early.get("/ready").status == 503
-        late.start()
-        wait_until_ready(early)
-    late.kill()
+    opener = threading.Timer(0.5, late.start)
+    opener.start()
+    try:
+        with running_scheduler("--redis-url", late.url, "--start-wait-ms", "10000") as early:
+            wait_until_ready(early)
+    finally:
+        opener.join()
+        late.kill()

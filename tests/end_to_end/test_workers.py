@@ -119,10 +119,16 @@ def test_a_port_that_somebody_else_has_is_one_line_and_status_2() -> None:
             scheduler.close()
 
 
-def test_workers_start_without_their_store_and_are_not_ready() -> None:
+def test_workers_without_their_store_do_not_start_and_one_line_says_so() -> None:
     flags = ("--workers", "2", "--redis-url", "redis://127.0.0.1:1/0")
-    with running_scheduler(*flags) as scheduler:
-        assert scheduler.get("/ready").status == 503
+    scheduler = SchedulerProcess("--port", "0", *flags)
+    try:
+        assert scheduler.wait() == 2
+        [line] = scheduler.log().splitlines()
+        assert line.startswith("lingua: no store answers at redis://127.0.0.1:1/0")
+    finally:
+        scheduler.kill()
+        scheduler.close()
 
 
 @over_sockets

@@ -211,7 +211,20 @@ def test_a_long_or_multi_line_value_stays_one_short_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://:sesame@h", "redis://", "redis://:sesame@h:port", "sesame", "unix://"]
+    "url",
+    [
+        "http://:sesame@h",
+        "redis://",
+        "redis://:sesame@h:port",
+        "sesame",
+        "unix://",
+        "redis://:x@sesame/y@h:6379/0",
+        "redis://:x@sesame?y@h:6379/0",
+        "redis://:x@sesame#y@h:6379/0",
+        "redis://sesame:12/34@h:6379/0",
+        "redis+cluster://:x@sesame/y@h:6379/",
+        "redis+sentinel://:x@sesame/y@h:6379/master",
+    ],
 )
 def test_a_wrong_store_url_is_refused_without_showing_it(url: str) -> None:
     line = complaint("--redis-url", url)
@@ -279,3 +292,11 @@ def test_an_address_that_nobody_can_call_is_not_told_to_others(host: str) -> Non
     assert "peer_url must name one" in complaint("--peer-host", host)
     url = "ws://h:7000/ws/peer"
     assert load("--peer-host", host, "--peer-url", url).peer.peer_url == url
+
+
+@pytest.mark.parametrize(
+    "flags", [("--peer-port", "7000"), ("--peer-url", "ws://127.0.0.1:7000/ws/peer")]
+)
+def test_several_workers_cannot_share_the_port_for_other_instances(flags: tuple[str, str]) -> None:
+    assert "with several workers" in complaint("--workers", "2", *flags)
+    load(*flags)
