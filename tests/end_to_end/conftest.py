@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.end_to_end.support import many_peers, short_deadlines, short_grace, short_segments
+from tests.support.peers.raw_wire import Pair
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
 _numbers = itertools.count(1)
-
-Pair = tuple[str, str]
 
 
 def _running(*flags: str) -> Iterator[SchedulerProcess]:

@@ -14,10 +14,9 @@ from tests.end_to_end.support.peers.resuming_client import ResumingClient
 from tests.end_to_end.support.processes.cluster import Cluster, instances
 from tests.support.peers.raw_client import RawClient, b64, noise, recorded_chunks, tone
 from tests.support.peers.raw_node import Ability, audio_of, raw_node
-from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
-Pair = tuple[str, str]
 LEASE = 1.0
 GRACE = 3.0
 FLAGS = (
@@ -36,10 +35,6 @@ FLAGS = (
 def cluster() -> Iterator[Cluster]:
     with instances(2, *FLAGS) as made:
         yield made
-
-
-def ability(pair: Pair) -> Ability:
-    return Ability(asr=(pair[0],), semantic=(pair[1],), capacity=20)
 
 
 async def detached(at: SchedulerProcess, pair: Pair, **fields: Any) -> RawClient:
@@ -80,7 +75,7 @@ async def test_a_gateway_speaks_on_an_instance_that_does_not_have_its_session(
     first, second = cluster.members
     init = {"platform": "api-gateway", "tenant_id": "tenant-1", "features": None}
     languages = {"src_lang": pair[0], "tgt_lang": pair[1], "manual_cut": False}
-    async with raw_node(second.node_url, ability(pair)) as node:
+    async with raw_node(second.node_url, Ability.of(pair, 20)) as node:
         former = await detached(first, pair, **init)
         client = await naming(second, former)
         await client.utterance(0, tone(600), **languages)
@@ -107,7 +102,7 @@ async def test_everything_that_was_said_arrives_once_and_in_order(
 ) -> None:
     """Far more than any buffer on the way holds, as JSON and as binary frames."""
     first, second = cluster.members
-    async with raw_node(second.node_url, ability(pair)) as node:
+    async with raw_node(second.node_url, Ability.of(pair, 20)) as node:
         client = await attached(second, await detached(first, pair))
         said = recorded_chunks()[:20]
         for number, chunk in enumerate(said):
@@ -136,7 +131,7 @@ async def test_everything_that_was_said_arrives_once_and_in_order(
 async def test_a_client_changes_instances_as_often_as_it_likes(
     cluster: Cluster, pair: Pair
 ) -> None:
-    async with raw_node(cluster.members[0].node_url, ability(pair)) as node:
+    async with raw_node(cluster.members[0].node_url, Ability.of(pair, 20)) as node:
         client = await detached(cluster.members[0], pair)
         for number in range(8):
             client = await attached(cluster.members[(number + 1) % 2], client)
@@ -254,7 +249,7 @@ async def test_a_client_is_sent_away_when_the_instance_of_its_session_dies(
     cluster: Cluster, pair: Pair
 ) -> None:
     first, second = cluster.members
-    async with raw_node(second.node_url, ability(pair)) as node:
+    async with raw_node(second.node_url, Ability.of(pair, 20)) as node:
         client = await attached(second, await detached(first, pair))
         await client.speak(tone(300))
         await node.job()
@@ -301,7 +296,7 @@ async def test_a_session_outlives_the_instance_that_its_client_was_connected_to(
     cluster: Cluster, pair: Pair
 ) -> None:
     first, second = cluster.members
-    async with raw_node(first.node_url, ability(pair)) as node:
+    async with raw_node(first.node_url, Ability.of(pair, 20)) as node:
         client = await attached(second, await detached(first, pair))
         await client.speak(tone(300))
         job = await node.job()
@@ -319,7 +314,7 @@ async def test_a_client_hears_the_last_of_what_it_said_before_its_instance_goes(
     cluster: Cluster, pair: Pair
 ) -> None:
     first, second = cluster.members
-    async with raw_node(first.node_url, ability(pair)) as node:
+    async with raw_node(first.node_url, Ability.of(pair, 20)) as node:
         client = await attached(second, await detached(first, pair))
         await client.speak(tone(300))
         jobs = [await node.job()]
@@ -361,7 +356,7 @@ async def test_a_client_elsewhere_hears_the_end_of_its_session_in_order(
     cluster: Cluster, pair: Pair
 ) -> None:
     first, second = cluster.members
-    async with raw_node(second.node_url, ability(pair)) as node:
+    async with raw_node(second.node_url, Ability.of(pair, 20)) as node:
         client = await attached(second, await detached(first, pair))
         await client.speak(tone(300))
         job = await node.job()
@@ -383,7 +378,7 @@ async def test_wherever_the_kernel_puts_a_client_it_finds_its_session(
 ) -> None:
     pair = fresh_pair()
     with running_scheduler("--workers", "2", *FLAGS) as scheduler:
-        async with raw_node(scheduler.node_url, ability(pair)) as node:
+        async with raw_node(scheduler.node_url, Ability.of(pair, 20)) as node:
             node.answers()
             relayed = 0.0
             clients = [await detached(scheduler, pair) for _ in range(6)]
@@ -414,7 +409,7 @@ async def test_callers_of_a_gateway_get_their_words_from_two_processes(
 ) -> None:
     pair = fresh_pair()
     with running_scheduler("--workers", "2", *FLAGS) as scheduler:
-        async with raw_node(scheduler.node_url, ability(pair)) as node:
+        async with raw_node(scheduler.node_url, Ability.of(pair, 20)) as node:
             node.answers()
             gateway = ApiGateway(scheduler.session_url, *pair)
             async with asyncio.timeout(20):

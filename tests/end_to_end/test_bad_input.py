@@ -18,10 +18,9 @@ from tests.support.peers.raw_client import (
     tone,
 )
 from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
-from tests.support.peers.raw_wire import Message, over_sockets
+from tests.support.peers.raw_wire import Message, Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
 
-Pair = tuple[str, str]
 MIB = 1024 * 1024
 
 NO_MESSAGES = {
@@ -86,7 +85,7 @@ CHUNK_FAULTS: dict[str, Message] = {
 async def unharmed(scheduler: SchedulerProcess, pair: Pair) -> AsyncIterator[RawNode]:
     """Speak on another session before and after what the test does; it must not notice."""
     async with (
-        raw_node(scheduler.node_url, Ability(asr=(pair[0],), semantic=(pair[1],))) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as bystander,
     ):
         await bystander.chunk(tone(200))

@@ -10,10 +10,9 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.support.peers.raw_client import RawClient, raw_client, tone
 from tests.support.peers.raw_node import Ability, RawNode, raw_node
-from tests.support.peers.raw_wire import Message, over_sockets
+from tests.support.peers.raw_wire import Message, Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
 
-Pair = tuple[str, str]
 MIB = 1024 * 1024
 
 NO_MESSAGES = {
@@ -53,16 +52,12 @@ STRANGE_RESULTS: dict[str, Message] = {
 }
 
 
-def ability(pair: Pair) -> Ability:
-    return Ability(asr=(pair[0],), semantic=(pair[1],))
-
-
 @asynccontextmanager
 async def pair_of_peers(
     scheduler: SchedulerProcess, pair: Pair
 ) -> AsyncIterator[tuple[RawNode, RawClient]]:
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         yield node, client
@@ -123,7 +118,7 @@ async def test_a_strange_result_is_still_a_result(
 async def test_a_registration_with_a_fault_is_answered_so_that_the_node_may_try_again(
     scheduler: SchedulerProcess, pair: Pair, fault: Message
 ) -> None:
-    async with RawNode(scheduler.node_url, ability(pair)) as node:
+    async with RawNode(scheduler.node_url, Ability.of(pair)) as node:
         await node.say({**node.ability.registration(), **fault})
         ack = await node.hear("node_register_ack")
         assert ack["status"] == "refused"
@@ -134,7 +129,7 @@ async def test_a_registration_with_a_fault_is_answered_so_that_the_node_may_try_
 
 @over_sockets
 async def test_json_in_a_binary_frame_is_a_message(scheduler: SchedulerProcess, pair: Pair) -> None:
-    async with RawNode(scheduler.node_url, ability(pair)) as node:
+    async with RawNode(scheduler.node_url, Ability.of(pair)) as node:
         await node.say_raw(json.dumps(node.ability.registration()).encode())
         assert (await node.hear("node_register_ack"))["node_id"]
 
@@ -146,7 +141,7 @@ async def test_messages_before_the_registration_change_nothing(
     async with pair_of_peers(scheduler, pair) as (node, client):
         await client.speak(tone(300))
         job = await node.job()
-        async with RawNode(scheduler.node_url, ability(pair)) as stranger:
+        async with RawNode(scheduler.node_url, Ability.of(pair)) as stranger:
             await stranger.say(node.result(job, "false words"))
             notice = {"job_id": job["job_id"], "attempt_id": 1, "node_id": node.node_id}
             await stranger.say({"type": "job_ack", **notice})
@@ -166,7 +161,7 @@ async def test_too_many_bad_messages_in_a_row_are_abuse(
         await client.speak(tone(300))
         await node.answer(await node.job())
         await client.result()
-        other = await RawNode(scheduler.node_url, ability(("x", "y"))).open()
+        other = await RawNode(scheduler.node_url, Ability.of(("x", "y"))).open()
         await other.register()
         for _ in range(21):
             await other.say_raw("bad")
@@ -180,7 +175,7 @@ async def test_a_node_that_says_too_much_is_closed_and_its_job_moves(
     async with pair_of_peers(scheduler, pair) as (node, client):
         await client.speak(tone(300))
         job = await node.job()
-        async with raw_node(scheduler.node_url, ability(pair)) as other:
+        async with raw_node(scheduler.node_url, Ability.of(pair)) as other:
             with suppress(ConnectionClosed):
                 await node.say_raw("x" * (17 * MIB))
             assert await node.close_code() == 1009
@@ -211,7 +206,7 @@ async def test_a_result_of_another_nodes_job_reaches_nobody(
     async with pair_of_peers(scheduler, pair) as (node, client):
         await client.speak(tone(300))
         job = await node.job()
-        async with raw_node(scheduler.node_url, ability(("x", "y"))) as other:
+        async with raw_node(scheduler.node_url, Ability.of(("x", "y"))) as other:
             await other.say(node.result(job, "false words"))
             await other.say({**node.result(job, "false words"), "node_id": node.node_id})
             await other.fence()

@@ -10,10 +10,8 @@ import pytest
 from tests.end_to_end.support.many_peers import clients_of, events_of, nodes_of
 from tests.support.peers.raw_client import tone
 from tests.support.peers.raw_node import Ability
-from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
-
-Pair = tuple[str, str]
 
 CROWD = 200
 WORK_SECONDS = 0.02
@@ -32,7 +30,7 @@ async def test_two_hundred_utterances_at_one_instant_never_open_more_than_four(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with AsyncExitStack() as stack:
-        (node,) = await nodes_of(stack, scheduler, Ability(asr=(pair[0],), semantic=(pair[1],)))
+        (node,) = await nodes_of(stack, scheduler, Ability.of(pair))
         node.answers(after_seconds=WORK_SECONDS)
         clients = await clients_of(stack, scheduler, pair, CROWD)
         for client in clients:
@@ -55,7 +53,7 @@ async def test_two_hundred_utterances_at_one_instant_never_open_more_than_four(
 async def test_a_crowd_survives_the_death_of_one_of_its_nodes(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    ability = Ability(asr=(pair[0],), semantic=(pair[1],), capacity=3)
+    ability = Ability.of(pair, capacity=3)
     async with AsyncExitStack() as stack:
         nodes = await nodes_of(stack, scheduler, ability, ability)
         for node in nodes:
@@ -78,7 +76,7 @@ async def test_estimates_of_the_wait_fall_with_the_queue(
 ) -> None:
     """Once the pace is known, who is further back is told a longer wait."""
     async with AsyncExitStack() as stack:
-        ability = Ability(asr=(pair[0],), semantic=(pair[1],), capacity=1)
+        ability = Ability.of(pair, capacity=1)
         (node,) = await nodes_of(stack, scheduler, ability)
         node.answers(after_seconds=WORK_SECONDS)
         clients = await clients_of(stack, scheduler, pair, 25)
@@ -108,7 +106,7 @@ async def test_who_bursts_does_not_make_the_others_wait(
 ) -> None:
     """One session has 40 utterances waiting when eight others come with one each."""
     async with AsyncExitStack() as stack:
-        ability = Ability(asr=(pair[0],), semantic=(pair[1],), capacity=2)
+        ability = Ability.of(pair, capacity=2)
         (node,) = await nodes_of(stack, scheduler, ability)
         (burst,) = await clients_of(stack, scheduler, pair, 1)
         others = await clients_of(stack, scheduler, pair, 8)
@@ -139,7 +137,7 @@ async def test_who_bursts_does_not_make_the_others_wait(
 @over_sockets
 async def test_two_who_burst_share_a_node_evenly(scheduler: SchedulerProcess, pair: Pair) -> None:
     async with AsyncExitStack() as stack:
-        ability = Ability(asr=(pair[0],), semantic=(pair[1],), capacity=1)
+        ability = Ability.of(pair, capacity=1)
         (node,) = await nodes_of(stack, scheduler, ability)
         clients = await clients_of(stack, scheduler, pair, 2)
         languages = {"src_lang": pair[0], "tgt_lang": pair[1]}
@@ -162,7 +160,7 @@ async def test_a_session_that_bursts_slowly_long_utterances_pays_for_their_lengt
 ) -> None:
     """A cost is a length: who says four times as much per utterance gets a quarter as many."""
     async with AsyncExitStack() as stack:
-        ability = Ability(asr=(pair[0],), semantic=(pair[1],), capacity=1)
+        ability = Ability.of(pair, capacity=1)
         (node,) = await nodes_of(stack, scheduler, ability)
         long, short = await clients_of(stack, scheduler, pair, 2)
         languages = {"src_lang": pair[0], "tgt_lang": pair[1]}

@@ -13,11 +13,10 @@ from storage.client.hash_slots import key_slot
 from tests.end_to_end.support.many_peers import clients_of, events_of, nodes_of
 from tests.support.peers.raw_client import RawClient, tone
 from tests.support.peers.raw_node import Ability, RawNode
-from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.redis_cluster import RedisCluster, running_cluster
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
-Pair = tuple[str, str]
 CELLS = Cells(9)
 FLAGS = ("--session-grace-seconds=0.5", "--hangover-manual-ms=5", "--pending-timeout-ms=20000")
 

@@ -21,10 +21,9 @@ from tests.end_to_end.support.spoken_conversation import (
     conversation,
 )
 from tests.support.peers.raw_node import Ability, raw_node
-from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
-Pair = tuple[str, str]
 USUAL_HANGOVER = 0.06
 
 

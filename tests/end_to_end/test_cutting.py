@@ -13,10 +13,8 @@ from tests.end_to_end.support.short_segments import (
 )
 from tests.support.peers.raw_client import SILENT_CHUNK, recorded_chunks, recorded_packets, tone
 from tests.support.peers.raw_node import audio_of
-from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
-
-Pair = tuple[str, str]
 
 SPURIOUS_GAP_SECONDS = 0.256
 """The pace at which a browser sends silence, each piece with a final of its own."""

@@ -9,10 +9,9 @@ import pytest
 
 from tests.support.peers.raw_client import RawClient, raw_client, tone
 from tests.support.peers.raw_node import Ability, RawNode, raw_node
-from tests.support.peers.raw_wire import Message, over_sockets
+from tests.support.peers.raw_wire import Message, Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
-Pair = tuple[str, str]
 GAP = 0.4
 """Seconds."""
 
@@ -30,7 +29,7 @@ async def said(
     scheduler: SchedulerProcess, pair: Pair, count: int
 ) -> AsyncIterator[tuple[RawClient, RawNode, list[Message]]]:
     """Say several utterances and yield the jobs that came of them, in the order of cuts."""
-    ability = Ability(asr=(pair[0],), semantic=(pair[1],), capacity=50)
+    ability = Ability.of(pair, capacity=50)
     async with (
         raw_node(scheduler.node_url, ability) as node,
         raw_client(scheduler.session_url, *pair) as client,

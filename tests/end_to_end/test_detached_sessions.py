@@ -6,13 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.support.short_grace import FLUSH, GRACE, ability, naming, typed
+from tests.end_to_end.support.short_grace import FLUSH, GRACE, naming, typed
 from tests.support.peers.raw_client import RawClient, raw_client, session_init, tone
 from tests.support.peers.raw_node import Ability, audio_of, raw_node
-from tests.support.peers.raw_wire import Message, over_sockets
+from tests.support.peers.raw_wire import Message, Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
-
-Pair = tuple[str, str]
 
 
 @pytest.fixture
@@ -34,7 +32,7 @@ async def test_a_gateway_speaks_on_a_second_connection(
         "features": None,
         "mode": None,
     }
-    async with raw_node(scheduler.node_url, ability(pair)) as node:
+    async with raw_node(scheduler.node_url, Ability.of(pair)) as node:
         first = await RawClient(scheduler.session_url).open()
         await first.init(*pair, **init)
         first.abort()
@@ -59,7 +57,7 @@ async def test_a_gateway_speaks_on_a_second_connection(
 async def test_a_heartbeat_attaches_to_a_detached_session(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with raw_node(scheduler.node_url, ability(pair)) as node:
+    async with raw_node(scheduler.node_url, Ability.of(pair)) as node:
         first = await RawClient(scheduler.session_url).open()
         await first.init(*pair)
         await first.speak(tone(300))
@@ -145,7 +143,7 @@ async def test_words_of_a_lost_client_free_their_node(
 ) -> None:
     """The grace and the flush pass, the job is cancelled, and the slot goes to the next."""
     pair = fresh_pair()
-    one_at_a_time = Ability(asr=(pair[0],), semantic=(pair[1],), capacity=1)
+    one_at_a_time = Ability.of(pair, capacity=1)
     async with (
         raw_node(scheduler.node_url, one_at_a_time) as node,
         raw_client(scheduler.session_url, *pair) as waiting,
@@ -182,7 +180,7 @@ async def test_a_socket_that_closes_in_order_detaches_like_one_that_breaks(
 async def test_what_was_said_right_before_the_socket_closed_is_translated(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with raw_node(scheduler.node_url, ability(pair)) as node:
+    async with raw_node(scheduler.node_url, Ability.of(pair)) as node:
         async with RawClient(scheduler.session_url) as client:
             await client.init(*pair)
             await client.speak(tone(300))

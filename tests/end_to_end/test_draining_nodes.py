@@ -9,9 +9,7 @@ import pytest
 from tests.end_to_end.support.processes.cluster import Cluster, instances
 from tests.support.peers.raw_client import raw_client, tone
 from tests.support.peers.raw_node import Ability, raw_node
-from tests.support.peers.raw_wire import over_sockets
-
-Pair = tuple[str, str]
+from tests.support.peers.raw_wire import Pair, over_sockets
 
 
 @pytest.fixture
@@ -20,17 +18,13 @@ def cluster() -> Iterator[Cluster]:
         yield made
 
 
-def ability(pair: Pair) -> Ability:
-    return Ability(asr=(pair[0],), semantic=(pair[1],), capacity=4)
-
-
 @over_sockets
 async def test_a_node_finishes_for_sessions_elsewhere_before_its_instance_goes(
     cluster: Cluster, pair: Pair
 ) -> None:
     first, second = cluster.members
     async with (
-        raw_node(first.node_url, ability(pair)) as node,
+        raw_node(first.node_url, Ability.of(pair, 4)) as node,
         raw_client(second.session_url, *pair) as client,
     ):
         await client.speak(tone(300))
@@ -46,7 +40,7 @@ async def test_a_node_finishes_for_sessions_elsewhere_before_its_instance_goes(
         assert await asyncio.to_thread(first.wait) == 0
         cluster.members.remove(first)
         assert [job["job_id"] for job in node.jobs] == [job["job_id"]]
-        same = replace(ability(pair), node_id=node.node_id)
+        same = replace(Ability.of(pair, 4), node_id=node.node_id)
         async with raw_node(second.node_url, same) as back:
             await back.answer(await back.job(), "at the other one")
             assert (await client.result())["text_asr"] == "at the other one"
@@ -58,7 +52,7 @@ async def test_a_node_that_does_not_finish_is_not_waited_for_longer_than_the_dra
 ) -> None:
     first, second = cluster.members
     async with (
-        raw_node(first.node_url, ability(pair)) as node,
+        raw_node(first.node_url, Ability.of(pair, 4)) as node,
         raw_client(second.session_url, *pair) as client,
     ):
         await client.speak(tone(300))
@@ -67,7 +61,7 @@ async def test_a_node_that_does_not_finish_is_not_waited_for_longer_than_the_dra
         assert await asyncio.to_thread(first.wait, 12) == 0
         cluster.members.remove(first)
         assert await node.close_code() == 1012
-        async with raw_node(second.node_url, ability(pair)) as other:
+        async with raw_node(second.node_url, Ability.of(pair, 4)) as other:
             again = await other.job()
             assert again["job_id"].endswith("~2")
             await other.answer(again, "by another one")

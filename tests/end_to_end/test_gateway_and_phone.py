@@ -8,10 +8,9 @@ import pytest
 from tests.end_to_end.support.peers.existing_clients import ApiGateway, Phone
 from tests.support.peers.raw_client import tone
 from tests.support.peers.raw_node import Ability, audio_of, raw_node
-from tests.support.peers.raw_wire import Message, over_sockets
+from tests.support.peers.raw_wire import Message, Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
-Pair = tuple[str, str]
 PENDING = 0.5
 PAUSE = 0.4
 """Seconds."""
@@ -31,10 +30,6 @@ def scheduler() -> Iterator[SchedulerProcess]:
         process.wait_until_idle()
 
 
-def server(pair: Pair) -> Ability:
-    return Ability(asr=(pair[0],), semantic=(pair[1],))
-
-
 # ---- gateway ------------------------------------------------------------------------------------
 
 
@@ -44,7 +39,7 @@ async def test_callers_of_the_gateway_get_their_words(
 ) -> None:
     """Many at once; each has a session of its own that changes its socket."""
     gateway = ApiGateway(scheduler.session_url, *pair)
-    async with raw_node(scheduler.node_url, server(pair)) as node:
+    async with raw_node(scheduler.node_url, Ability.of(pair)) as node:
 
         def work(job: Message) -> None:
             assert job["is_manual_cut"] is True
@@ -66,7 +61,7 @@ async def test_a_caller_who_sends_silence_hears_that_nothing_was_said(
     scheduler: SchedulerProcess, pair: Pair, found: str
 ) -> None:
     gateway = ApiGateway(scheduler.session_url, *pair)
-    async with raw_node(scheduler.node_url, server(pair)) as node:
+    async with raw_node(scheduler.node_url, Ability.of(pair)) as node:
         call = asyncio.create_task(gateway.translate(tone(300)))
         await node.answer(await node.job(), "", extra={"reason": found})
         async with asyncio.timeout(PATIENCE):
@@ -83,7 +78,7 @@ async def test_a_caller_whose_words_nobody_can_translate_does_not_wait_for_ever(
     gateway = ApiGateway(scheduler.session_url, *pair)
     async with asyncio.timeout(PENDING + PATIENCE):
         assert await gateway.translate(tone(300)) is None
-    async with raw_node(scheduler.node_url, server(pair)) as node:
+    async with raw_node(scheduler.node_url, Ability.of(pair)) as node:
         call = asyncio.create_task(gateway.translate(tone(300)))
         await node.refuse(await node.job(), "PROCESSING_ERROR")
         async with asyncio.timeout(PATIENCE):
@@ -108,7 +103,7 @@ async def test_a_phone_that_speaks_in_pieces_is_read_in_sentences(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, server(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         Phone(scheduler.session_url) as phone,
     ):
         await phone.call(*pair)
@@ -133,7 +128,7 @@ async def test_a_phone_that_calls_again_after_hanging_up_leaves_no_trace(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     """A ghost: nobody speaks in the second session, and nobody will close it."""
-    async with raw_node(scheduler.node_url, server(pair), answering=True):
+    async with raw_node(scheduler.node_url, Ability.of(pair), answering=True):
         phone = await Phone(scheduler.session_url).open()
         await phone.call(*pair)
         await phone.talk(tone(600), *pair)
@@ -152,7 +147,7 @@ async def test_a_phone_that_calls_again_after_hanging_up_leaves_no_trace(
 async def test_a_phone_that_loses_its_line_five_times_is_understood_each_time(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with raw_node(scheduler.node_url, server(pair), answering=True) as node:
+    async with raw_node(scheduler.node_url, Ability.of(pair), answering=True) as node:
         index = 0
         for call in range(6):
             phone = await Phone(scheduler.session_url).open()

@@ -7,10 +7,9 @@ import pytest
 
 from tests.support.peers.raw_client import RawClient, raw_client, tone
 from tests.support.peers.raw_node import Ability, RawNode, raw_node
-from tests.support.peers.raw_wire import Message, over_sockets
+from tests.support.peers.raw_wire import Message, Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
 
-Pair = tuple[str, str]
 WINDOW = 2.0
 """Seconds."""
 
@@ -35,14 +34,10 @@ async def hear_it_played(client: RawClient, last: Message) -> None:
     await client.say(client.own("tts_play_ended", **named, ts_end_ms=now_ms + 1))
 
 
-def server(pair: Pair) -> Ability:
-    return Ability(asr=(pair[0],), semantic=(pair[1],))
-
-
 @over_sockets
 async def test_a_node_is_told_what_was_said_before(scheduler: SchedulerProcess, pair: Pair) -> None:
     async with (
-        raw_node(scheduler.node_url, server(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         first = await say(client, node, "good morning", text_translated="buenos días")
@@ -66,7 +61,7 @@ async def test_of_much_that_was_said_a_node_is_told_the_latest(
 ) -> None:
     """At most eight parts and 800 characters, however many bytes those are."""
     async with (
-        raw_node(scheduler.node_url, server(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         last: Message = {}
@@ -89,7 +84,7 @@ async def test_after_two_seconds_of_silence_a_group_is_over(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, server(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         first = await say(client, node, "one")
@@ -107,7 +102,7 @@ async def test_who_listens_to_the_end_and_goes_on_is_in_the_same_group(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, server(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         first = await say(client, node, "one")
@@ -124,7 +119,7 @@ async def test_words_begun_in_time_stay_in_the_group_that_their_node_was_told(
 ) -> None:
     """A long answer to a question belongs to it, and so does a slow node's result."""
     async with (
-        raw_node(scheduler.node_url, server(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         first = await say(client, node, "one")
@@ -142,7 +137,7 @@ async def test_parts_are_numbered_in_the_order_of_the_words(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, server(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         first = await say(client, node, "zero")
@@ -172,7 +167,7 @@ async def test_every_result_names_what_playback_is_told_of(
 ) -> None:
     """A browser says nothing of its playback after a result without trace or group."""
     async with (
-        raw_node(scheduler.node_url, server(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         result = await say(client, node, text, text_translated="palabras", tts_audio="AAAA")
@@ -186,12 +181,12 @@ async def test_a_moved_job_is_told_the_same_as_before(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with raw_client(scheduler.session_url, *pair) as client:
-        async with raw_node(scheduler.node_url, server(pair)) as lost:
+        async with raw_node(scheduler.node_url, Ability.of(pair)) as lost:
             await say(client, lost, "one")
             await client.speak(tone(300))
             before = await lost.job()
             lost.abort()
-        async with raw_node(scheduler.node_url, server(pair)) as node:
+        async with raw_node(scheduler.node_url, Ability.of(pair)) as node:
             job = await node.job()
             assert job["attempt_id"] == 2
             told = ("group_id", "part_index", "context_text")

@@ -9,10 +9,8 @@ import pytest
 
 from tests.support.peers.raw_client import raw_client, tone
 from tests.support.peers.raw_node import Ability, raw_node
-from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
-
-Pair = tuple[str, str]
 
 
 def test_it_is_ready_in_time_and_says_where(scheduler: SchedulerProcess) -> None:
@@ -89,7 +87,7 @@ async def test_figures_follow_what_happens(scheduler: SchedulerProcess, pair: Pa
 
     before = await asyncio.to_thread(figures)
     async with (
-        raw_node(scheduler.node_url, Ability(asr=(pair[0],), semantic=(pair[1],))) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         await client.speak(tone(500))
@@ -122,7 +120,7 @@ async def test_a_job_can_be_followed_by_its_timeline(
         path = f"/api/v1/jobs/{event['job_id']}"
         waiting = (await asyncio.to_thread(scheduler.get, path)).json
         assert (waiting["state"], waiting["attempt"]) == ("queued", 1)
-        ability = Ability(asr=(pair[0],), semantic=(pair[1],))
+        ability = Ability.of(pair)
         async with raw_node(scheduler.node_url, ability) as node:
             job = await node.job()
             running = (await asyncio.to_thread(scheduler.get, path)).json
@@ -142,7 +140,7 @@ async def test_a_job_can_be_followed_by_its_timeline(
 
 @over_sockets
 async def test_a_node_says_why_it_is_not_chosen(scheduler: SchedulerProcess, pair: Pair) -> None:
-    ability = Ability(asr=(pair[0],), semantic=(pair[1],), capacity=1)
+    ability = Ability.of(pair, capacity=1)
     async with (
         raw_node(scheduler.node_url, ability) as node,
         raw_client(scheduler.session_url, *pair) as client,

@@ -16,9 +16,8 @@ from tests.end_to_end.support.processes.instances import Instances, running_inst
 from tests.end_to_end.support.processes.redis_tap import RedisTap
 from tests.support.peers.raw_client import RawClient, noise, raw_client, recorded_chunks, tone
 from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
-from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.raw_wire import Pair, over_sockets
 
-Pair = tuple[str, str]
 CROWD = 200
 
 
@@ -32,10 +31,6 @@ def instances() -> Iterator[Instances]:
             process.wait_until_idle()
 
 
-def able(pair: Pair, **more: int) -> Ability:
-    return Ability(asr=(pair[0],), semantic=(pair[1],), **more)  # type: ignore[arg-type]
-
-
 # ---- what crosses --------------------------------------------------------------------------------
 
 
@@ -44,7 +39,7 @@ async def test_a_session_on_one_instance_is_served_by_a_node_on_another(
     instances: Instances, pair: Pair
 ) -> None:
     async with (
-        raw_node(instances[1].node_url, able(pair)) as node,
+        raw_node(instances[1].node_url, Ability.of(pair)) as node,
         raw_client(instances[0].session_url, *pair) as client,
     ):
         spoken = [tone(400) + noise(number, 3200) for number in range(3)]
@@ -65,7 +60,7 @@ async def test_a_session_on_one_instance_is_served_by_a_node_on_another(
 async def test_opus_crosses_byte_for_byte(instances: Instances, pair: Pair) -> None:
     chunks = recorded_chunks()
     async with (
-        raw_node(instances[1].node_url, able(pair)) as node,
+        raw_node(instances[1].node_url, Ability.of(pair)) as node,
         raw_client(instances[0].session_url, *pair) as client,
     ):
         for chunk in chunks:
@@ -81,7 +76,7 @@ async def test_opus_crosses_byte_for_byte(instances: Instances, pair: Pair) -> N
 @over_sockets
 async def test_words_so_far_and_progress_cross(instances: Instances, pair: Pair) -> None:
     async with (
-        raw_node(instances[1].node_url, able(pair)) as node,
+        raw_node(instances[1].node_url, Ability.of(pair)) as node,
         raw_client(instances[0].session_url, *pair) as client,
     ):
         await client.speak(tone(400))
@@ -104,7 +99,7 @@ def _named(job: dict[str, object], node: RawNode) -> dict[str, object]:
 @over_sockets
 async def test_a_cancel_crosses_and_frees_the_slot(instances: Instances, pair: Pair) -> None:
     async with (
-        raw_node(instances[1].node_url, able(pair, capacity=1)) as node,
+        raw_node(instances[1].node_url, Ability.of(pair, capacity=1)) as node,
         raw_client(instances[0].session_url, *pair) as client,
     ):
         await client.speak(tone(400))
@@ -123,12 +118,12 @@ async def test_a_cancel_crosses_and_frees_the_slot(instances: Instances, pair: P
 async def test_a_refusal_crosses_and_the_job_comes_home(instances: Instances, pair: Pair) -> None:
     """The node on the other instance lacks the model; the one here is busy at first."""
     async with (
-        raw_node(instances[1].node_url, able(pair, capacity=1)) as far,
+        raw_node(instances[1].node_url, Ability.of(pair, capacity=1)) as far,
         raw_client(instances[0].session_url, *pair) as client,
     ):
         await client.speak(tone(400))
         job = await far.job()
-        async with raw_node(instances[0].node_url, able(pair, capacity=1)) as near:
+        async with raw_node(instances[0].node_url, Ability.of(pair, capacity=1)) as near:
             await far.refuse(job, "MODEL_NOT_AVAILABLE")
             again = await near.job()
             assert again["job_id"] == f"{job['job_id']}~2"
@@ -144,7 +139,7 @@ async def test_no_audio_passes_through_the_store_when_it_crosses(
     pattern, voice = noise(20, 64), noise(21, 64)
     async with (
         RedisTap(instances.store_url, tmp_path) as tap,
-        raw_node(instances[1].node_url, able(pair)) as node,
+        raw_node(instances[1].node_url, Ability.of(pair)) as node,
         raw_client(instances[0].session_url, *pair) as client,
     ):
         for _ in range(3):
@@ -168,7 +163,7 @@ async def test_two_hundred_utterances_on_two_instances_never_open_more_than_four
     instances: Instances, pair: Pair
 ) -> None:
     async with AsyncExitStack() as stack:
-        node = await stack.enter_async_context(raw_node(instances[1].node_url, able(pair)))
+        node = await stack.enter_async_context(raw_node(instances[1].node_url, Ability.of(pair)))
         node.answers(after_seconds=0.02)
         clients = [
             await stack.enter_async_context(raw_client(instances[number % 2].session_url, *pair))
@@ -188,7 +183,7 @@ async def test_a_slot_freed_by_one_instance_goes_to_a_job_of_the_other(
     instances: Instances, pair: Pair
 ) -> None:
     async with (
-        raw_node(instances[1].node_url, able(pair, capacity=1)) as node,
+        raw_node(instances[1].node_url, Ability.of(pair, capacity=1)) as node,
         raw_client(instances[1].session_url, *pair) as near,
         raw_client(instances[0].session_url, *pair) as far,
     ):
@@ -209,8 +204,8 @@ async def test_of_equal_nodes_the_one_on_the_own_instance_is_used(
     instances: Instances, pair: Pair
 ) -> None:
     async with (
-        raw_node(instances[0].node_url, able(pair), answering=True) as here,
-        raw_node(instances[1].node_url, able(pair), answering=True) as there,
+        raw_node(instances[0].node_url, Ability.of(pair), answering=True) as here,
+        raw_node(instances[1].node_url, Ability.of(pair), answering=True) as there,
         raw_client(instances[0].session_url, *pair) as one,
         raw_client(instances[1].session_url, *pair) as two,
     ):
@@ -230,14 +225,14 @@ async def test_a_node_that_is_lost_elsewhere_costs_no_words(
 ) -> None:
     async with (
         raw_client(instances[0].session_url, *pair) as client,
-        raw_node(instances[1].node_url, able(pair)) as doomed,
+        raw_node(instances[1].node_url, Ability.of(pair)) as doomed,
     ):
         spoken = [tone(400) + noise(number, 3200) for number in range(3)]
         for audio in spoken:
             await client.speak(audio)
         for _ in spoken:
             await doomed.job()
-        async with raw_node(instances[0].node_url, able(pair)) as other:
+        async with raw_node(instances[0].node_url, Ability.of(pair)) as other:
             doomed.abort()
             jobs = [await other.job() for _ in spoken]
             assert [audio_of(job) for job in jobs] == spoken
@@ -251,7 +246,7 @@ async def test_a_node_that_is_lost_elsewhere_costs_no_words(
 @over_sockets
 async def test_a_node_may_answer_on_another_instance(instances: Instances, pair: Pair) -> None:
     """Its line is cut; before anybody notices it is connected elsewhere, and goes on."""
-    ability = able(pair, capacity=2)
+    ability = Ability.of(pair, capacity=2)
     async with (
         RawNode(instances[1].node_url, ability) as before,
         raw_client(instances[0].session_url, *pair) as client,
@@ -273,7 +268,7 @@ async def test_a_node_may_answer_on_another_instance(instances: Instances, pair:
 @over_sockets
 async def test_a_node_that_moved_is_still_told_to_stop(instances: Instances, pair: Pair) -> None:
     async with (
-        RawNode(instances[1].node_url, able(pair)) as before,
+        RawNode(instances[1].node_url, Ability.of(pair)) as before,
         raw_client(instances[0].session_url, *pair) as client,
     ):
         await before.register()
@@ -312,7 +307,7 @@ def test_every_instance_shows_all_of_them(instances: Instances) -> None:
 async def test_the_cluster_shows_nodes_with_their_instance(
     instances: Instances, pair: Pair
 ) -> None:
-    async with raw_node(instances[1].node_url, able(pair, capacity=3)) as node:
+    async with raw_node(instances[1].node_url, Ability.of(pair, capacity=3)) as node:
         cluster = (await asyncio.to_thread(instances[0].get, "/api/v1/cluster")).json
         [listed] = [one for one in cluster["nodes"] if one["node_id"] == node.node_id]
         assert (listed["instance_id"], listed["max_concurrent_jobs"]) == ("b", 3)
@@ -357,7 +352,7 @@ async def test_instances_with_different_secrets_do_not_talk(pair: Pair) -> None:
     patience = ("--instance-lease-ms", "600", "--max-attempts", "1")
     with running_instances(2, *patience, own=secrets) as running:
         async with (
-            raw_node(running[1].node_url, able(pair)) as node,
+            raw_node(running[1].node_url, Ability.of(pair)) as node,
             raw_client(running[0].session_url, *pair) as client,
         ):
             await client.speak(tone(400))
@@ -370,7 +365,7 @@ async def test_instances_with_different_secrets_do_not_talk(pair: Pair) -> None:
 async def test_instances_with_the_same_given_secret_talk(pair: Pair) -> None:
     with running_instances(2, "--cluster-secret", "one and the same") as running:
         async with (
-            raw_node(running[1].node_url, able(pair), answering=True),
+            raw_node(running[1].node_url, Ability.of(pair), answering=True),
             raw_client(running[0].session_url, *pair) as client,
         ):
             await client.speak(tone(400))
@@ -382,7 +377,7 @@ async def test_links_are_counted(instances: Instances, pair: Pair) -> None:
     names = [f'lingua_link_frames_total{{what="{what}"}}' for what in ("sent", "received")]
     before = await asyncio.to_thread(instances[0].metrics)
     async with (
-        raw_node(instances[1].node_url, able(pair), answering=True),
+        raw_node(instances[1].node_url, Ability.of(pair), answering=True),
         RawClient(instances[0].session_url) as client,
     ):
         await client.init(*pair)

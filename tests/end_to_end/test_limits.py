@@ -9,10 +9,9 @@ import pytest
 
 from tests.support.peers.raw_client import RawClient, raw_client, session_init, tone
 from tests.support.peers.raw_node import Ability, audio_of, raw_node
-from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
-Pair = tuple[str, str]
 PER_SESSION = 3
 QUEUED = 8
 HELD_BYTES = 400_000
@@ -42,17 +41,13 @@ def scheduler() -> Iterator[SchedulerProcess]:
         process.wait_until_idle()
 
 
-def ability(pair: Pair, capacity: int = 1) -> Ability:
-    return Ability(asr=(pair[0],), semantic=(pair[1],), capacity=capacity)
-
-
 @over_sockets
 async def test_a_session_may_have_so_many_waiting_and_no_more(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     languages = {"src_lang": pair[0], "tgt_lang": pair[1]}
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair, 1)) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         for index in range(PER_SESSION + 3):
@@ -86,7 +81,7 @@ async def test_all_sessions_together_may_have_so_many_waiting(
     events = [event["event"] for client in clients for event in client.all_heard("ui_event")]
     assert events.count("QUEUED") == QUEUED
     assert events.count("ERROR") == PER_SESSION * len(clients) - QUEUED
-    async with raw_node(scheduler.node_url, ability(pair, 4), answering=True):
+    async with raw_node(scheduler.node_url, Ability.of(pair, 4), answering=True):
         for client in clients:
             for _ in range(PER_SESSION):
                 await client.hear_any(("translation_result", "missing_result"))
@@ -100,7 +95,7 @@ async def test_more_audio_than_may_be_held_is_refused_not_kept(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, ability(pair, 10)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair, 10)) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         big = tone(7000)  # 224,000 bytes
@@ -120,7 +115,7 @@ async def test_a_fast_sender_is_read_slowly_and_loses_nothing(
 ) -> None:
     """12 s of audio at once: 4 are the burst, the rest is read at 20 times real time."""
     async with (
-        raw_node(scheduler.node_url, ability(pair, 10)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair, 10)) as node,
         raw_client(scheduler.session_url, *pair) as fast,
         raw_client(scheduler.session_url, *pair) as calm,
     ):
@@ -147,7 +142,7 @@ async def test_a_client_that_does_not_read_is_closed_and_the_others_do_not_notic
     voice = base64.b64encode(bytes(60_000)).decode()
     languages = {"src_lang": pair[0], "tgt_lang": pair[1]}
     async with (
-        raw_node(scheduler.node_url, ability(pair, 10)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair, 10)) as node,
         raw_client(scheduler.session_url, *pair) as calm,
     ):
         deaf = await RawClient(scheduler.session_url).open()

@@ -8,10 +8,9 @@ import pytest
 from tests.end_to_end.support.peers.browser import Browser
 from tests.end_to_end.support.spoken_conversation import FLAGS as FAST
 from tests.end_to_end.support.spoken_conversation import conversation
-from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
-Pair = tuple[str, str]
 MINUTE = 3.0
 """Seconds."""
 SILENCE = 70 / 60 * MINUTE

@@ -8,17 +8,14 @@ import pytest
 
 from tests.end_to_end.support.short_deadlines import (
     JOB_TIMEOUT,
-    ability,
     is_next_attempt,
     others,
     session_and_nodes,
 )
 from tests.support.peers.raw_client import raw_client, recorded_chunks, tone
-from tests.support.peers.raw_node import RawNode, audio_of, next_job, raw_node
-from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.raw_node import Ability, RawNode, audio_of, next_job, raw_node
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
-
-Pair = tuple[str, str]
 
 
 @pytest.fixture
@@ -66,7 +63,7 @@ async def test_a_late_answer_of_a_lost_attempt_changes_nothing(
         first, job = await next_job(nodes)
         first.abort()
         second, again = await next_job(others(nodes, first))
-        async with raw_node(scheduler.node_url, ability(pair, node_id=first.node_id)) as back:
+        async with raw_node(scheduler.node_url, Ability.of(pair, node_id=first.node_id)) as back:
             assert back.node_id == first.node_id
             for late in (job, again):
                 await back.say(back.result(late, "false words"))
@@ -111,7 +108,7 @@ async def test_the_job_of_the_only_node_waits_for_another_one(
         job = await nodes[0].job()
         nodes[0].abort()
         await client.hear("ui_event", event="QUEUED")
-        async with raw_node(scheduler.node_url, ability(pair)) as late:
+        async with raw_node(scheduler.node_url, Ability.of(pair)) as late:
             again = await late.job()
             assert is_next_attempt(again, job)
             await late.answer(again)
@@ -126,7 +123,7 @@ async def test_all_jobs_of_a_lost_node_move_in_the_order_of_their_words(
         for _ in range(4):
             await client.speak(tone(200))
             await client.hear("ui_event", event="DISPATCHED")
-        async with raw_node(scheduler.node_url, ability(pair, 4)) as other:
+        async with raw_node(scheduler.node_url, Ability.of(pair, 4)) as other:
             nodes[0].abort()
             jobs = [await other.job() for _ in range(4)]
             assert [job["utterance_index"] for job in jobs] == [0, 1, 2, 3]
@@ -268,7 +265,7 @@ async def test_hanging_jobs_never_take_more_slots_than_there_are(
     """Ten sessions on two hanging nodes of capacity two: every outcome comes, nothing overflows."""
     async with AsyncExitStack() as stack:
         nodes = [
-            await stack.enter_async_context(raw_node(scheduler.node_url, ability(pair, 2)))
+            await stack.enter_async_context(raw_node(scheduler.node_url, Ability.of(pair, 2)))
             for _ in range(2)
         ]
         clients = [

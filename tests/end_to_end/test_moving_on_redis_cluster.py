@@ -11,11 +11,10 @@ from tests.end_to_end.support.peers.resuming_client import ResumingClient
 from tests.end_to_end.support.processes.cluster import Cluster, instances_on
 from tests.support.peers.raw_client import tone
 from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
-from tests.support.peers.raw_wire import Message, over_sockets
+from tests.support.peers.raw_wire import Message, Pair, over_sockets
 from tests.support.processes.redis_cluster import running_cluster
 from tests.support.processes.scheduler_process import SchedulerProcess
 
-Pair = tuple[str, str]
 CELLS = Cells(9)
 SESSIONS = 12
 FLAGS = (
@@ -36,10 +35,6 @@ def redis_url() -> Iterator[str]:
 def members(redis_url: str) -> Iterator[Cluster]:
     with instances_on(redis_url, 2, *FLAGS) as made:
         yield made
-
-
-def ability(pair: Pair) -> Ability:
-    return Ability(asr=(pair[0],), semantic=(pair[1],), capacity=SESSIONS)
 
 
 async def talking(at: SchedulerProcess, pair: Pair) -> list[ResumingClient]:
@@ -108,7 +103,7 @@ async def test_borrowed_jobs_in_hand_follow_sessions_whose_instance_died(
     members: Cluster, pair: Pair
 ) -> None:
     first, second = members.members
-    async with raw_node(second.node_url, ability(pair)) as node:
+    async with raw_node(second.node_url, Ability.of(pair, SESSIONS)) as node:
         clients = await talking(first, pair)
         jobs = await jobs_of(node)
         assert await guests_of(second, node, clients) >= 2
@@ -125,7 +120,7 @@ async def test_what_a_borrowed_node_said_while_nobody_listened_is_heard(
     members: Cluster, pair: Pair
 ) -> None:
     first, second = members.members
-    async with raw_node(second.node_url, ability(pair)) as node:
+    async with raw_node(second.node_url, Ability.of(pair, SESSIONS)) as node:
         clients = await talking(first, pair)
         jobs = await jobs_of(node)
         crash(members)
@@ -151,7 +146,7 @@ async def test_words_that_wait_in_every_cell_go_to_a_node_of_one(
     for number, client in enumerate(clients):
         client.seq = 0
         await client.speak(words(number))
-    async with raw_node(second.node_url, ability(pair)) as node:
+    async with raw_node(second.node_url, Ability.of(pair, SESSIONS)) as node:
         await answer(node, await jobs_of(node))
         await hear_own_words(clients)
         await speak_once_more(clients, node)
@@ -162,7 +157,7 @@ async def test_a_drained_instance_leaves_borrowed_jobs_to_another(
     members: Cluster, pair: Pair
 ) -> None:
     first, second = members.members
-    async with raw_node(second.node_url, ability(pair)) as node:
+    async with raw_node(second.node_url, Ability.of(pair, SESSIONS)) as node:
         clients = await talking(first, pair)
         jobs = await jobs_of(node)
         first.terminate()

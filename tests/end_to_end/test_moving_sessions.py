@@ -8,7 +8,6 @@ import asyncio
 import signal
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -17,10 +16,8 @@ from tests.end_to_end.support.processes.cluster import Cluster, instances
 from tests.end_to_end.support.processes.redis_tap import RedisEyes
 from tests.support.peers.raw_client import RawClient, noise, recorded_chunks, tone
 from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
-from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
-
-Pair = tuple[str, str]
 
 FLAGS = (
     "--session-grace-seconds=8",
@@ -35,33 +32,6 @@ FLAGS = (
 def cluster() -> Iterator[Cluster]:
     with instances(2, *FLAGS) as made:
         yield made
-
-
-def ability(pair: Pair, name: str | None = None) -> Ability:
-    return Ability(asr=(pair[0],), semantic=(pair[1],), capacity=20, node_id=name)
-
-
-async def opened(at: SchedulerProcess, pair: Pair) -> ResumingClient:
-    client = await ResumingClient(at.session_url).open()
-    await client.init(*pair)
-    return client
-
-
-async def moved(client: ResumingClient, to: SchedulerProcess, **fields: Any) -> ResumingClient:
-    """Come back at another instance."""
-    client.url = to.session_url
-    return await client.resume(**fields)
-
-
-async def leave(client: ResumingClient) -> None:
-    await client.end()
-    await client.aclose_all()
-
-
-def crash(member: SchedulerProcess, cluster: Cluster) -> None:
-    """End a process as a power cut would."""
-    member.kill()
-    cluster.members.remove(member)
 
 
 def wait_until_noted(cluster: Cluster, session_id: str, seconds: float = 5) -> None:
@@ -84,14 +54,14 @@ async def test_an_utterance_goes_on_where_its_instance_died_in_the_middle(
     cluster: Cluster, pair: Pair
 ) -> None:
     first, second = cluster.members
-    client = await opened(first, pair)
+    client = await ResumingClient.with_session(first, pair)
     chunks = recorded_chunks()[:12]
     for chunk in chunks[:7]:
         await client.chunk(chunk)
     await client.fence()
-    crash(first, cluster)
-    async with raw_node(second.node_url, ability(pair)) as node:
-        client = await moved(client, second)
+    cluster.crash(first)
+    async with raw_node(second.node_url, Ability.of(pair, 20)) as node:
+        client = await client.resume_at(second)
         assert client.ack["next_seq"] == 0
         for seq, chunk in enumerate(chunks):
             await client.chunk_at(seq, chunk)
@@ -101,7 +71,7 @@ async def test_an_utterance_goes_on_where_its_instance_died_in_the_middle(
         assert job["utterance_index"] == 0
         await node.answer(job, "one")
         assert (await client.result())["delivery_seq"] == 1
-        await leave(client)
+        await client.leave()
 
 
 @over_sockets
@@ -109,18 +79,18 @@ async def test_what_was_heard_and_what_was_missed_are_told_apart(
     cluster: Cluster, pair: Pair
 ) -> None:
     first, second = cluster.members
-    async with RawNode(first.node_url, ability(pair)) as node:
+    async with RawNode(first.node_url, Ability.of(pair, 20)) as node:
         await node.register()
-        client = await opened(first, pair)
+        client = await ResumingClient.with_session(first, pair)
         for number in range(3):
             await client.speak(tone(300 + 100 * number))
             await node.answer(await node.job(), f"words {number}")
             await client.result()
         await client.hear("audio_ack", next_seq=client.seq)
         client.forget(1)  # the two latest were lost with the line
-        crash(first, cluster)
+        cluster.crash(first)
     said = client.seq
-    client = await moved(client, second)
+    client = await client.resume_at(second)
     assert client.ack["next_seq"] == said
     for number in (1, 2):
         outcome = await client.result()
@@ -130,13 +100,13 @@ async def test_what_was_heard_and_what_was_missed_are_told_apart(
         assert outcome["text_translated"] == f"words {number} [{pair[1]}]"
         assert outcome["tts_audio"] == ""
         assert outcome["tts_lost"] is True
-    async with raw_node(second.node_url, ability(pair)) as node:
+    async with raw_node(second.node_url, Ability.of(pair, 20)) as node:
         await client.speak(tone(300))
         job = await node.job()
         assert job["utterance_index"] == 3
         await node.answer(job)
         assert (await client.result())["delivery_seq"] == 4
-        await leave(client)
+        await client.leave()
 
 
 @over_sockets
@@ -145,16 +115,16 @@ async def test_words_that_wait_for_a_node_wait_on_at_another_instance(
 ) -> None:
     """No node is there yet: the jobs are in the queue, their audio died with the instance."""
     first, second = cluster.members
-    client = await opened(first, pair)
+    client = await ResumingClient.with_session(first, pair)
     said = [noise(number, 4000 + 2 * number) for number in range(3)]
     for audio in said:
         await client.speak(audio, size=1500)
         await client.hear("ui_event", event="QUEUED")
-    crash(first, cluster)
-    client = await moved(client, second)
+    cluster.crash(first)
+    client = await client.resume_at(second)
     assert client.ack["next_seq"] == 0
     await replay(client, said)
-    async with raw_node(second.node_url, ability(pair)) as node:
+    async with raw_node(second.node_url, Ability.of(pair, 20)) as node:
         for number, audio in enumerate(said):
             job = await node.job()
             assert audio_of(job) == audio
@@ -162,7 +132,7 @@ async def test_words_that_wait_for_a_node_wait_on_at_another_instance(
             await node.answer(job, f"words {number}")
         heard = [(await client.result())["utterance_index"] for _ in said]
         assert heard == [0, 1, 2]
-        await leave(client)
+        await client.leave()
 
 
 async def replay(client: RawClient, said: list[bytes], size: int = 1500) -> None:
@@ -178,15 +148,15 @@ async def test_a_job_in_hand_at_a_node_that_died_with_its_instance_is_done_again
 ) -> None:
     """The node comes back at the other instance and does not know the job any more."""
     first, second = cluster.members
-    async with RawNode(first.node_url, ability(pair, "roaming")) as node:
+    async with RawNode(first.node_url, Ability.of(pair, 20, "roaming")) as node:
         await node.register()
-        client = await opened(first, pair)
+        client = await ResumingClient.with_session(first, pair)
         await client.speak(tone(500))
         job = await node.job()
-        crash(first, cluster)
-    async with raw_node(second.node_url, ability(pair, "roaming")) as again:
+        cluster.crash(first)
+    async with raw_node(second.node_url, Ability.of(pair, 20, "roaming")) as again:
         again.remember(node)
-        client = await moved(client, second)
+        client = await client.resume_at(second)
         assert client.ack["next_seq"] == 0
         await replay(client, [tone(500)], size=8192)
         repeated = await again.job()
@@ -195,23 +165,23 @@ async def test_a_job_in_hand_at_a_node_that_died_with_its_instance_is_done_again
         assert repeated["utterance_index"] == 0
         await again.answer(repeated, "once")
         assert (await client.result())["text_asr"] == "once"
-        await leave(client)
+        await client.leave()
 
 
 @over_sockets
 async def test_a_turn_goes_on_with_its_parts(cluster: Cluster, pair: Pair) -> None:
     """A long turn was cut for its length; its end comes after the crash."""
     first, second = cluster.members
-    client = await opened(first, pair)
+    client = await ResumingClient.with_session(first, pair)
     parts = [tone(10_000), tone(3000)]
     for start in range(0, len(parts[0]), 32_000):
         await client.chunk(parts[0][start : start + 32_000])
     await client.hear("ui_event", event="QUEUED")
-    crash(first, cluster)
-    client = await moved(client, second)
+    cluster.crash(first)
+    client = await client.resume_at(second)
     assert client.ack["next_seq"] == 0
     client.seq = 0
-    async with raw_node(second.node_url, ability(pair)) as node:
+    async with raw_node(second.node_url, Ability.of(pair, 20)) as node:
         for part in parts:
             for start in range(0, len(part), 32_000):
                 await client.chunk(part[start : start + 32_000])
@@ -223,7 +193,7 @@ async def test_a_turn_goes_on_with_its_parts(cluster: Cluster, pair: Pair) -> No
         await node.answer(jobs[1], "all of it")
         assert (await client.missing())["reason"] == "merged"
         assert (await client.result())["utterance_index"] == 1
-        await leave(client)
+        await client.leave()
 
 
 @over_sockets
@@ -232,26 +202,26 @@ async def test_silence_that_made_nothing_is_not_asked_for_again(
 ) -> None:
     """The client was told that it may forget it."""
     first, second = cluster.members
-    client = await opened(first, pair)
+    client = await ResumingClient.with_session(first, pair)
     await client.chunk(bytes(3200))
     await client.final()
     await client.hear("audio_ack", next_seq=2)
-    crash(first, cluster)
-    client = await moved(client, second)
+    cluster.crash(first)
+    client = await client.resume_at(second)
     assert client.ack["next_seq"] == 2
-    await leave(client)
+    await client.leave()
 
 
 @over_sockets
 async def test_a_session_that_was_ending_ends_elsewhere(cluster: Cluster, pair: Pair) -> None:
     first, second = cluster.members
-    client = await opened(first, pair)
+    client = await ResumingClient.with_session(first, pair)
     await client.chunk(tone(800))
     await client.say(client.own("session_close", reason="done"))
     await client.hear("ui_event", event="QUEUED")
-    crash(first, cluster)
-    client = await moved(client, second)
-    async with raw_node(second.node_url, ability(pair)) as node:
+    cluster.crash(first)
+    client = await client.resume_at(second)
+    async with raw_node(second.node_url, Ability.of(pair, 20)) as node:
         await client.chunk_at(0, tone(800))
         job = await node.job()
         assert audio_of(job) == tone(800)
@@ -264,7 +234,7 @@ async def test_a_session_that_was_ending_ends_elsewhere(cluster: Cluster, pair: 
 @over_sockets
 async def test_a_session_that_is_over_is_refused_everywhere(cluster: Cluster, pair: Pair) -> None:
     first, second = cluster.members
-    client = await opened(first, pair)
+    client = await ResumingClient.with_session(first, pair)
     await client.end()
     client.url = second.session_url
     await client.refused_resume()
@@ -276,7 +246,7 @@ async def test_a_token_is_good_elsewhere_until_its_successor_was_used(
     cluster: Cluster, pair: Pair
 ) -> None:
     first, second = cluster.members
-    oldest = await opened(first, pair)
+    oldest = await ResumingClient.with_session(first, pair)
     older = await oldest.resume()
     await older.fence()  # it has read its token
     await asyncio.to_thread(wait_until_noted, cluster, older.session_id)
@@ -286,7 +256,7 @@ async def test_a_token_is_good_elsewhere_until_its_successor_was_used(
         await client.refused_resume(resume_token=wrong)
     client = await client.resume()
     assert client.token not in (oldest.token, older.token)
-    await leave(client)
+    await client.leave()
 
 
 # ---- a live owner -------------------------------------------------------------------------------
@@ -297,23 +267,23 @@ async def test_a_session_comes_and_goes_between_live_instances(
     cluster: Cluster, pair: Pair
 ) -> None:
     first, second = cluster.members
-    async with raw_node(first.node_url, ability(pair)) as node:
-        client = await opened(first, pair)
+    async with raw_node(first.node_url, Ability.of(pair, 20)) as node:
+        client = await ResumingClient.with_session(first, pair)
         for number in range(2):
             await client.speak(tone(400))
             await node.answer(await node.job(), f"words {number}")
             await client.result()
     for number, there in enumerate((second, first, second), 2):
         said = client.seq
-        client = await moved(client, there)
+        client = await client.resume_at(there)
         assert client.ack["next_seq"] == said
-        async with raw_node(there.node_url, ability(pair)) as node:
+        async with raw_node(there.node_url, Ability.of(pair, 20)) as node:
             await client.speak(tone(400))
             job = await node.job()
             assert job["utterance_index"] == number
             await node.answer(job)
             assert (await client.result())["delivery_seq"] == number + 1
-    await leave(client)
+    await client.leave()
 
 
 # ---- freeze -------------------------------------------------------------------------------------
@@ -325,15 +295,15 @@ async def test_an_instance_that_was_frozen_says_nothing_when_it_wakes(
 ) -> None:
     """It has an answer in its socket, a pause to cut and outcomes to send: others did that."""
     first, second = cluster.members
-    frozen = await opened(first, pair)
+    frozen = await ResumingClient.with_session(first, pair)
     await frozen.speak(tone(600))
     await frozen.hear("ui_event", event="QUEUED")
     first.process.send_signal(signal.SIGSTOP)
     try:
         await frozen.say(frozen.own("client_heartbeat", timestamp=1))  # it would be answered
-        client = await moved(frozen, second)
+        client = await frozen.resume_at(second)
         await replay(client, [tone(600)], size=8192)
-        async with raw_node(second.node_url, ability(pair)) as node:
+        async with raw_node(second.node_url, Ability.of(pair, 20)) as node:
             await node.answer(await node.job())
             await client.result()
         await asyncio.sleep(1.2)  # longer than the lease
@@ -345,7 +315,7 @@ async def test_an_instance_that_was_frozen_says_nothing_when_it_wakes(
     frozen.look()
     assert len(frozen.heard) == heard
     assert await frozen.close_code() == 4001
-    await leave(client)
+    await client.leave()
 
 
 @over_sockets
@@ -353,19 +323,19 @@ async def test_a_frozen_instance_goes_on_with_what_is_still_its_own(
     cluster: Cluster, pair: Pair
 ) -> None:
     first, _ = cluster.members
-    client = await opened(first, pair)
+    client = await ResumingClient.with_session(first, pair)
     await client.chunk(tone(600))
     await client.fence()
     first.process.send_signal(signal.SIGSTOP)
     await asyncio.sleep(1.5)
     first.process.send_signal(signal.SIGCONT)
     await client.final()
-    async with raw_node(first.node_url, ability(pair)) as node:
+    async with raw_node(first.node_url, Ability.of(pair, 20)) as node:
         job = await node.job()
         assert audio_of(job) == tone(600)
         await node.answer(job)
         await client.result()
-        await leave(client)
+        await client.leave()
 
 
 # ---- drain --------------------------------------------------------------------------------------
@@ -377,9 +347,9 @@ async def test_a_drained_instance_leaves_its_sessions_to_another(
 ) -> None:
     """What is running ends there; what is said in the middle of it is cut nowhere."""
     first, second = cluster.members
-    async with RawNode(first.node_url, ability(pair)) as node:
+    async with RawNode(first.node_url, Ability.of(pair, 20)) as node:
         await node.register()
-        client = await opened(first, pair)
+        client = await ResumingClient.with_session(first, pair)
         await client.speak(tone(500))
         job = await node.job()
         await client.chunk(tone(300))
@@ -392,9 +362,9 @@ async def test_a_drained_instance_leaves_its_sessions_to_another(
         assert await client.close_code() == 1001
     assert first.wait() == 0
     said = 3  # two chunks and the final of the first utterance
-    client = await moved(client, second)
+    client = await client.resume_at(second)
     assert client.ack["next_seq"] == said
-    async with raw_node(second.node_url, ability(pair)) as node:
+    async with raw_node(second.node_url, Ability.of(pair, 20)) as node:
         client.seq = said
         await client.chunk(tone(300))
         await client.chunk(tone(300))
@@ -404,7 +374,7 @@ async def test_a_drained_instance_leaves_its_sessions_to_another(
         assert job["utterance_index"] == 1
         await node.answer(job)
         assert (await client.result())["delivery_seq"] == 2
-        await leave(client)
+        await client.leave()
 
 
 @over_sockets
@@ -412,12 +382,12 @@ async def test_a_drained_instance_does_not_wait_for_who_says_nothing(
     cluster: Cluster, pair: Pair
 ) -> None:
     first, second = cluster.members
-    client = await opened(first, pair)
+    client = await ResumingClient.with_session(first, pair)
     first.terminate()
     assert await client.close_code() == 1001
     assert first.wait(2.5) == 0
-    client = await moved(client, second)
-    await leave(client)
+    client = await client.resume_at(second)
+    await client.leave()
 
 
 @over_sockets
@@ -425,9 +395,9 @@ async def test_the_last_instance_ends_its_sessions_with_outcomes(
     cluster: Cluster, pair: Pair
 ) -> None:
     first, second = cluster.members
-    crash(second, cluster)
+    cluster.crash(second)
     await asyncio.sleep(1.1)  # its lease
-    client = await opened(first, pair)
+    client = await ResumingClient.with_session(first, pair)
     await client.chunk(tone(900))
     await client.fence()
     first.terminate()

@@ -16,10 +16,9 @@ from tests.end_to_end.support.peers.moving_page import moving_pages
 from tests.end_to_end.support.peers.room_page import RoomPage
 from tests.end_to_end.support.processes.cluster import Cluster, instances
 from tests.support.peers.raw_node import Ability, raw_node
-from tests.support.peers.raw_wire import Message, over_sockets
+from tests.support.peers.raw_wire import Message, Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
 
-Pair = tuple[str, str]
 GRACE = 4
 FLAGS = (
     f"--session-grace-seconds={GRACE}",
@@ -36,10 +35,6 @@ HOWS = ("killed", "drained", "left")
 def cluster() -> Iterator[Cluster]:
     with instances(3, *FLAGS) as made:
         yield made
-
-
-def polyglot(pair: Pair) -> Ability:
-    return Ability(asr=(*pair, "de"), semantic=(*pair, "de"), capacity=20)
 
 
 async def end(cluster: Cluster, member: SchedulerProcess, how: str) -> None:
@@ -71,7 +66,7 @@ async def test_a_listener_that_moves_is_still_in_the_room(
     first, second, third = cluster.members
     own, other = languages(pair)
     async with (
-        raw_node(third.node_url, polyglot(pair)) as node,
+        raw_node(third.node_url, Ability.among(*pair, "de")) as node,
         moving_pages(
             (second.session_url, own, {"display_name": "Ann"}),
             (first.session_url, other, {"display_name": "Bob"}),
@@ -132,7 +127,7 @@ async def test_words_that_were_open_when_their_speaker_moved_reach_its_listeners
     first, second, third = cluster.members
     own, other = languages(pair)
     async with (
-        raw_node(third.node_url, polyglot(pair)) as node,
+        raw_node(third.node_url, Ability.among(*pair, "de")) as node,
         moving_pages(
             (first.session_url, own, {}),
             (second.session_url, other, {}),
@@ -177,7 +172,7 @@ async def test_a_speaker_and_a_listener_of_one_instance_may_lose_it_together(
     first, second, third = cluster.members
     own, other = languages(pair)
     async with (
-        raw_node(third.node_url, polyglot(pair)) as node,
+        raw_node(third.node_url, Ability.among(*pair, "de")) as node,
         moving_pages((first.session_url, own, {}), (first.session_url, other, {})) as pages,
     ):
         ann, bob = pages
@@ -203,7 +198,7 @@ async def test_words_whose_node_died_with_their_speakers_instance_are_said_again
     first, second, third = cluster.members
     own, other = languages(pair)
     async with AsyncExitStack() as stack:
-        node = await stack.enter_async_context(raw_node(first.node_url, polyglot(pair)))
+        node = await stack.enter_async_context(raw_node(first.node_url, Ability.among(*pair, "de")))
         places: list[tuple[str, Pair, dict[str, str]]] = [
             (first.session_url, own, {}),
             (second.session_url, other, {}),
@@ -213,7 +208,9 @@ async def test_words_whose_node_died_with_their_speakers_instance_are_said_again
         await ann.say_something()
         told = [await node.job(), await node.job()]
         await end(cluster, first, "killed")
-        again = await stack.enter_async_context(raw_node(second.node_url, polyglot(pair)))
+        again = await stack.enter_async_context(
+            raw_node(second.node_url, Ability.among(*pair, "de"))
+        )
         again.remember(node)
         ann = await ann.move(second.session_url)
         for _ in told:
@@ -231,7 +228,7 @@ async def test_who_heard_words_and_lost_them_with_the_line_gets_them_again_as_te
     first, second, third = cluster.members
     own, other = languages(pair)
     async with (
-        raw_node(third.node_url, polyglot(pair)) as node,
+        raw_node(third.node_url, Ability.among(*pair, "de")) as node,
         moving_pages((second.session_url, own, {}), (first.session_url, other, {})) as pages,
     ):
         ann, bob = pages
@@ -291,7 +288,7 @@ async def test_an_instance_that_comes_back_under_its_name_is_another_place(pair:
         first = cluster.start("--instance-id=named")
         own, other = languages(pair)
         async with (
-            raw_node(second.node_url, polyglot(pair)) as node,
+            raw_node(second.node_url, Ability.among(*pair, "de")) as node,
             moving_pages((second.session_url, own, {}), (first.session_url, other, {})) as pages,
         ):
             ann, bob = pages
@@ -312,7 +309,7 @@ async def test_a_listener_whose_speaker_has_left_meanwhile_hears_that_words_are_
     first, second, third = cluster.members
     own, other = languages(pair)
     async with (
-        raw_node(third.node_url, polyglot(pair)) as node,
+        raw_node(third.node_url, Ability.among(*pair, "de")) as node,
         moving_pages((second.session_url, own, {}), (first.session_url, other, {})) as pages,
     ):
         ann, bob = pages

@@ -15,9 +15,7 @@ from tests.end_to_end.support.peers.resuming_client import ResumingClient
 from tests.end_to_end.support.processes.cluster import Cluster, instances
 from tests.support.peers.raw_client import tone
 from tests.support.peers.raw_node import Ability, RawNode, raw_node
-from tests.support.peers.raw_wire import over_sockets
-
-Pair = tuple[str, str]
+from tests.support.peers.raw_wire import Pair, over_sockets
 
 FLAGS = (
     "--session-grace-seconds=8",
@@ -35,10 +33,6 @@ CASES = list(product((1, 2), ("alive", "dead"), (WITHOUT, AFTER)))
 def cluster() -> Iterator[Cluster]:
     with instances(3, *FLAGS) as made:
         yield made
-
-
-def ability(pair: Pair) -> Ability:
-    return Ability(asr=(pair[0],), semantic=(pair[1],), capacity=20)
 
 
 async def spoken(cluster: Cluster, node: RawNode, pair: Pair) -> tuple[ResumingClient, Any]:
@@ -67,7 +61,7 @@ async def test_words_at_a_node_elsewhere_come_to_the_new_owner_once(
     cluster: Cluster, pair: Pair, place: int, owner: str, when: str
 ) -> None:
     first, second, _ = members = list(cluster.members)
-    async with raw_node(members[place].node_url, ability(pair)) as node:
+    async with raw_node(members[place].node_url, Ability.of(pair, 20)) as node:
         client, job = await spoken(cluster, node, pair)
         if owner == "dead":
             first.kill()
@@ -96,7 +90,7 @@ async def test_an_answer_that_comes_while_nobody_drives_the_job_is_kept_without_
     cluster: Cluster, pair: Pair
 ) -> None:
     first, second, third = cluster.members
-    async with raw_node(third.node_url, ability(pair)) as node:
+    async with raw_node(third.node_url, Ability.of(pair, 20)) as node:
         client, job = await spoken(cluster, node, pair)
         first.kill()
         cluster.members.remove(first)

@@ -16,10 +16,8 @@ from tests.end_to_end.support.many_peers import (
 )
 from tests.support.peers.raw_client import raw_client, tone
 from tests.support.peers.raw_node import Ability
-from tests.support.peers.raw_wire import Message, over_sockets
+from tests.support.peers.raw_wire import Message, Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
-
-Pair = tuple[str, str]
 
 
 @pytest.fixture
@@ -32,7 +30,7 @@ def scheduler(scheduler_for_crowds: SchedulerProcess) -> SchedulerProcess:
 
 @over_sockets
 async def test_the_least_loaded_node_is_chosen(scheduler: SchedulerProcess, pair: Pair) -> None:
-    ability = Ability(asr=(pair[0],), semantic=(pair[1],))
+    ability = Ability.of(pair)
     async with AsyncExitStack() as stack:
         nodes = await nodes_of(stack, scheduler, ability, ability, ability)
         clients = await clients_of(stack, scheduler, pair, 9)
@@ -49,8 +47,8 @@ async def test_the_least_loaded_node_is_chosen(scheduler: SchedulerProcess, pair
 async def test_load_is_a_share_of_what_a_node_can_take(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    big = Ability(asr=(pair[0],), semantic=(pair[1],), capacity=8)
-    small = Ability(asr=(pair[0],), semantic=(pair[1],), capacity=2)
+    big = Ability.of(pair, capacity=8)
+    small = Ability.of(pair, capacity=2)
     async with AsyncExitStack() as stack:
         nodes = await nodes_of(stack, scheduler, big, small)
         clients = await clients_of(stack, scheduler, pair, 10)
@@ -68,7 +66,7 @@ async def test_load_is_a_share_of_what_a_node_can_take(
 async def test_a_session_stays_with_its_node_while_that_has_a_free_slot(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    ability = Ability(asr=(pair[0],), semantic=(pair[1],), capacity=2)
+    ability = Ability.of(pair, capacity=2)
     async with AsyncExitStack() as stack:
         nodes = await nodes_of(stack, scheduler, ability, ability, ability)
         for node in nodes:
@@ -87,7 +85,7 @@ async def test_a_session_stays_with_its_node_while_that_has_a_free_slot(
 async def test_a_session_goes_elsewhere_when_its_node_is_full(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    ability = Ability(asr=(pair[0],), semantic=(pair[1],), capacity=1)
+    ability = Ability.of(pair, capacity=1)
     async with AsyncExitStack() as stack:
         nodes = await nodes_of(stack, scheduler, ability, ability)
         (client,) = await clients_of(stack, scheduler, pair, 1)
@@ -105,7 +103,7 @@ async def test_a_node_gets_as_many_jobs_as_it_says(
     scheduler: SchedulerProcess, pair: Pair, capacity: int
 ) -> None:
     async with AsyncExitStack() as stack:
-        ability = Ability(asr=(pair[0],), semantic=(pair[1],), capacity=capacity)
+        ability = Ability.of(pair, capacity=capacity)
         (node,) = await nodes_of(stack, scheduler, ability)
         clients = await clients_of(stack, scheduler, pair, capacity + 2)
         for client in clients:
@@ -197,8 +195,8 @@ async def test_auto_alone_needs_the_target_language(
 async def test_a_node_that_speaks_the_target_language_is_preferred(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    mute = Ability(asr=(pair[0],), semantic=(pair[1],), capacity=2)
-    speaks = Ability(asr=(pair[0],), semantic=(pair[1],), tts=(pair[1],), capacity=2)
+    mute = Ability.of(pair, capacity=2)
+    speaks = Ability(asr=pair[:1], semantic=pair[1:], tts=pair[1:], capacity=2)
     async with AsyncExitStack() as stack:
         nodes = await nodes_of(stack, scheduler, mute, speaks)
         clients = await clients_of(stack, scheduler, pair, 3)
@@ -228,7 +226,7 @@ async def test_a_node_that_speaks_the_target_language_is_preferred(
 async def test_an_overloaded_node_is_chosen_only_when_no_other_has_room(
     scheduler: SchedulerProcess, pair: Pair, load: Message
 ) -> None:
-    ability = Ability(asr=(pair[0],), semantic=(pair[1],), capacity=2)
+    ability = Ability.of(pair, capacity=2)
     async with AsyncExitStack() as stack:
         busy, idle = await nodes_of(stack, scheduler, ability, ability)
         usage = {"cpu_percent": 1, "gpu_percent": 1, "mem_percent": 1, "running_jobs": 0, **load}
@@ -250,7 +248,7 @@ async def test_an_overloaded_node_is_chosen_only_when_no_other_has_room(
 async def test_a_node_at_the_threshold_is_like_any_other(
     scheduler: SchedulerProcess, pair: Pair, load: Message
 ) -> None:
-    ability = Ability(asr=(pair[0],), semantic=(pair[1],), capacity=2)
+    ability = Ability.of(pair, capacity=2)
     async with AsyncExitStack() as stack:
         loaded, idle = await nodes_of(stack, scheduler, ability, ability)
         await loaded.beat(resource_usage=load)
@@ -267,7 +265,7 @@ async def test_a_node_at_the_threshold_is_like_any_other(
 async def test_the_next_heartbeat_takes_the_mark_away(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    ability = Ability(asr=(pair[0],), semantic=(pair[1],), capacity=4)
+    ability = Ability.of(pair, capacity=4)
     async with AsyncExitStack() as stack:
         busy, idle = await nodes_of(stack, scheduler, ability, ability)
         await busy.beat(resource_usage={"gpu_queue_length": 3})
@@ -290,7 +288,7 @@ async def test_the_next_heartbeat_takes_the_mark_away(
 async def test_a_session_leaves_its_node_when_that_is_overloaded(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    ability = Ability(asr=(pair[0],), semantic=(pair[1],))
+    ability = Ability.of(pair)
     async with AsyncExitStack() as stack:
         nodes = await nodes_of(stack, scheduler, ability, ability)
         (client,) = await clients_of(stack, scheduler, pair, 1)
@@ -310,7 +308,7 @@ async def test_a_session_leaves_its_node_when_that_is_overloaded(
 async def test_the_mark_of_an_overloaded_node_lapses_by_itself(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    ability = Ability(asr=(pair[0],), semantic=(pair[1],))
+    ability = Ability.of(pair)
     async with AsyncExitStack() as stack:
         busy, idle = await nodes_of(stack, scheduler, ability, ability)
         clients = await clients_of(stack, scheduler, pair, 3)

@@ -11,10 +11,9 @@ from tests.chaos.faults.proxy import FaultProxy
 from tests.end_to_end.support.processes.node_process import NodeProgram, node_processes
 from tests.support.peers.raw_client import RawClient, raw_client, tone
 from tests.support.peers.raw_node import Ability, RawNode, raw_node
-from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
-Pair = tuple[str, str]
 NODE_TIMEOUT = 1.5
 BEAT = 0.3
 FROZEN = 5.0

@@ -10,10 +10,9 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.support.peers.raw_client import raw_client, tone
 from tests.support.peers.raw_node import Ability, RawNode, raw_node
-from tests.support.peers.raw_wire import Message, over_sockets
+from tests.support.peers.raw_wire import Message, Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
-Pair = tuple[str, str]
 SILENCE = 1.2
 """Seconds."""
 
@@ -29,10 +28,6 @@ def scheduler() -> Iterator[SchedulerProcess]:
         process.wait_until_idle()
 
 
-def ability(pair: Pair, node_id: str | None = None, capacity: int | None = None) -> Ability:
-    return Ability(asr=(pair[0],), semantic=(pair[1],), node_id=node_id, capacity=capacity)
-
-
 # ---- registration -------------------------------------------------------------------------------
 
 
@@ -40,10 +35,10 @@ def ability(pair: Pair, node_id: str | None = None, capacity: int | None = None)
 async def test_a_node_without_an_id_gets_one_and_keeps_the_one_it_has(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with raw_node(scheduler.node_url, ability(pair)) as node:
+    async with raw_node(scheduler.node_url, Ability.of(pair)) as node:
         given = node.node_id
         assert given.startswith("node-")
-    async with raw_node(scheduler.node_url, ability(pair, node_id=given)) as node:
+    async with raw_node(scheduler.node_url, Ability.of(pair, node_id=given)) as node:
         assert node.node_id == given
 
 
@@ -73,7 +68,7 @@ async def test_a_heartbeat_may_come_before_the_registration(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        RawNode(scheduler.node_url, ability(pair, node_id=f"node-{pair[0]}")) as node,
+        RawNode(scheduler.node_url, Ability.of(pair, node_id=f"node-{pair[0]}")) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         await node.beat()
@@ -87,7 +82,7 @@ async def test_a_heartbeat_may_come_before_the_registration(
 @over_sockets
 async def test_heartbeats_alone_make_no_node(scheduler: SchedulerProcess, pair: Pair) -> None:
     async with (
-        RawNode(scheduler.node_url, ability(pair, node_id=f"node-{pair[0]}")) as node,
+        RawNode(scheduler.node_url, Ability.of(pair, node_id=f"node-{pair[0]}")) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         await node.beat()
@@ -104,13 +99,13 @@ async def test_registering_again_on_the_same_socket_replaces_what_it_can_do(
 ) -> None:
     other = (f"{pair[0]}x", f"{pair[1]}x")
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as before,
         raw_client(scheduler.session_url, *other) as after,
     ):
         await before.speak(tone(300))
         job = await node.job()
-        node.ability = ability(other, node_id=node.node_id)
+        node.ability = Ability.of(other, node_id=node.node_id)
         await node.register()
         await after.speak(tone(300))
         await node.answer(await node.job(src_lang=other[0]))
@@ -126,10 +121,10 @@ async def test_a_socket_that_registers_under_another_id_leaves_the_first(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, ability(pair, node_id=f"one-{pair[0]}")) as node,
+        raw_node(scheduler.node_url, Ability.of(pair, node_id=f"one-{pair[0]}")) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
-        node.ability = ability(pair, node_id=f"two-{pair[0]}")
+        node.ability = Ability.of(pair, node_id=f"two-{pair[0]}")
         await node.register()
         assert node.node_id == f"two-{pair[0]}"
         languages = {"src_lang": pair[0], "tgt_lang": pair[1]}
@@ -154,11 +149,11 @@ async def test_a_node_that_comes_back_before_its_loss_was_seen_keeps_its_jobs(
 ) -> None:
     """It registers its id on a second socket while the first is open, and answers there."""
     async with raw_client(scheduler.session_url, *pair) as client:
-        old = await RawNode(scheduler.node_url, ability(pair, capacity=2)).open()
+        old = await RawNode(scheduler.node_url, Ability.of(pair, capacity=2)).open()
         await old.register()
         await client.speak(tone(300))
         job = await old.job()
-        async with raw_node(scheduler.node_url, ability(pair, old.node_id, 2)) as new:
+        async with raw_node(scheduler.node_url, Ability.of(pair, 2, old.node_id)) as new:
             assert new.node_id == old.node_id
             await new.answer(job, "on the second socket")
             assert (await client.result())["text_asr"] == "on the second socket"
@@ -174,9 +169,9 @@ async def test_the_late_end_of_a_replaced_socket_removes_nothing(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with raw_client(scheduler.session_url, *pair) as client:
-        old = await RawNode(scheduler.node_url, ability(pair)).open()
+        old = await RawNode(scheduler.node_url, Ability.of(pair)).open()
         await old.register()
-        async with raw_node(scheduler.node_url, ability(pair, old.node_id)) as new:
+        async with raw_node(scheduler.node_url, Ability.of(pair, node_id=old.node_id)) as new:
             await client.speak(tone(300))
             job = await new.job()
             old.abort()
@@ -196,11 +191,11 @@ async def test_what_a_replaced_socket_still_says_of_a_job_is_no_harm(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with raw_client(scheduler.session_url, *pair) as client:
-        old = await RawNode(scheduler.node_url, ability(pair)).open()
+        old = await RawNode(scheduler.node_url, Ability.of(pair)).open()
         await old.register()
         await client.speak(tone(300))
         job = await old.job()
-        async with raw_node(scheduler.node_url, ability(pair, old.node_id)) as new:
+        async with raw_node(scheduler.node_url, Ability.of(pair, node_id=old.node_id)) as new:
             await old.answer(job, "words")
             await new.answer(job, "words")
             assert (await client.result())["text_asr"] == "words"
@@ -214,13 +209,13 @@ async def test_a_node_that_comes_back_after_its_loss_gets_its_job_under_another_
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with raw_client(scheduler.session_url, *pair) as client:
-        old = await RawNode(scheduler.node_url, ability(pair)).open()
+        old = await RawNode(scheduler.node_url, Ability.of(pair)).open()
         await old.register()
         await client.speak(tone(300))
         job = await old.job()
         old.abort()
         await client.hear("ui_event", event="QUEUED")
-        async with raw_node(scheduler.node_url, ability(pair, old.node_id)) as new:
+        async with raw_node(scheduler.node_url, Ability.of(pair, node_id=old.node_id)) as new:
             again = await new.job()
             assert again["job_id"] == f"{job['job_id']}~2"
             await new.answer(again)
@@ -232,7 +227,7 @@ async def test_a_node_that_comes_and_goes_all_the_time_is_always_acknowledged(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     """Each socket registers while the loss of the one before is still under way."""
-    again = ability(pair, f"node-{pair[0]}")
+    again = Ability.of(pair, node_id=f"node-{pair[0]}")
     for _ in range(25):
         for _ in range(10):
             node = await RawNode(scheduler.node_url, again).open()
@@ -251,13 +246,13 @@ async def test_a_change_of_languages_takes_effect_at_once(
 ) -> None:
     other = (f"{pair[0]}y", f"{pair[1]}y")
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as before,
         raw_client(scheduler.session_url, *other) as after,
     ):
         await after.speak(tone(300))
         await after.hear("ui_event", event="QUEUED")
-        node.ability = ability(other)
+        node.ability = Ability.of(other)
         await node.beat()
         await node.answer(await node.job(seconds=1))
         await after.result()
@@ -279,7 +274,7 @@ async def test_a_node_whose_services_still_start_gets_nothing_until_they_run(
     ):
         await client.speak(tone(300))
         await client.hear("ui_event", event="QUEUED")
-        node.ability = ability(pair)
+        node.ability = Ability.of(pair)
         await node.beat()
         await node.answer(await node.job(seconds=1))
         await client.result()
@@ -297,7 +292,7 @@ async def test_a_heartbeat_without_languages_keeps_them(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         await node.say({"type": "node_heartbeat", "node_id": node.node_id})
@@ -316,13 +311,13 @@ async def test_a_silent_node_loses_its_jobs_but_not_its_socket(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as silent,
+        raw_node(scheduler.node_url, Ability.of(pair)) as silent,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         await client.speak(tone(300))
         job = await silent.job()
         given_at = time.monotonic()
-        async with raw_node(scheduler.node_url, ability(pair)) as alive:
+        async with raw_node(scheduler.node_url, Ability.of(pair)) as alive:
             beats = asyncio.create_task(_keep_beating(alive))
             again = await alive.job(seconds=SILENCE + 3)
             assert time.monotonic() - given_at > SILENCE - 0.3
@@ -352,7 +347,7 @@ async def test_a_node_that_answers_no_ping_is_not_closed(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     """Clients are pinged here every 0.2 s; a node may be deaf for as long as it beats."""
-    async with raw_node(scheduler.node_url, ability(pair)) as node:
+    async with raw_node(scheduler.node_url, Ability.of(pair)) as node:
         node.socket.transport.pause_reading()
         for _ in range(4):
             await node.beat()

@@ -15,10 +15,9 @@ from peers.bench.rhythm import Pace, Paced
 from peers.bench.simulated_node import NodeShape, SimulatedNode
 from peers.bench.tally import Tally
 from tests.support.peers.raw_client import RawClient, raw_client, session_init
-from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
-Pair = tuple[str, str]
 SPEAKERS = 40
 PACE = Pace(chunks_per_second=1000, utterance_chunks=20)
 FLAGS = {

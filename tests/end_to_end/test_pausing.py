@@ -9,10 +9,9 @@ import pytest
 
 from tests.support.peers.raw_client import RawClient, raw_client, tone
 from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
-from tests.support.peers.raw_wire import Message, over_sockets
+from tests.support.peers.raw_wire import Message, Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
-Pair = tuple[str, str]
 PAUSE = 0.4
 """Seconds."""
 
@@ -37,7 +36,7 @@ async def speaker_and_node(
     scheduler: SchedulerProcess, pair: Pair
 ) -> AsyncIterator[tuple[RawClient, RawNode]]:
     async with (
-        raw_node(scheduler.node_url, Ability(asr=(pair[0],), semantic=(pair[1],))) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         yield client, node
@@ -166,7 +165,7 @@ async def test_a_detached_speaker_is_cut_by_the_pause(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     """Without `resume` the clock runs on when the socket is lost."""
-    async with raw_node(scheduler.node_url, Ability(asr=(pair[0],), semantic=(pair[1],))) as node:
+    async with raw_node(scheduler.node_url, Ability.of(pair)) as node:
         async with RawClient(scheduler.session_url) as client:
             await client.init(*pair)
             await client.chunk(tone(300))
@@ -183,7 +182,7 @@ async def test_who_is_gone_while_it_plays_is_cut_by_the_pause(
 ) -> None:
     """Nobody will say any more that the playback has ended; what was said is not forgotten."""
     scheduler = scheduler_of_long_grace
-    async with raw_node(scheduler.node_url, Ability(asr=(pair[0],), semantic=(pair[1],))) as node:
+    async with raw_node(scheduler.node_url, Ability.of(pair)) as node:
         async with RawClient(scheduler.session_url) as client:
             await client.init(*pair)
             await client.chunk(tone(300))

@@ -10,10 +10,9 @@ import pytest
 
 from tests.support.peers.raw_client import noise, raw_client, tone
 from tests.support.peers.raw_node import Ability, raw_node
-from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
 
-Pair = tuple[str, str]
 HOST = "127.0.0.1"
 
 
@@ -21,7 +20,7 @@ HOST = "127.0.0.1"
 async def unharmed(scheduler: SchedulerProcess, pair: Pair) -> AsyncIterator[None]:
     """Translate something before, and something after what the test does."""
     async with (
-        raw_node(scheduler.node_url, Ability(asr=(pair[0],), semantic=(pair[1],))) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as bystander,
     ):
         node.answers()

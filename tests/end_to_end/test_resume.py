@@ -8,10 +8,9 @@ import pytest
 from tests.end_to_end.support.peers.resuming_client import ResumingClient
 from tests.support.peers.raw_client import SILENT_CHUNK, RawClient, recorded_chunks, tone
 from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
-from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
-Pair = tuple[str, str]
 GRACE = 1.5
 FLUSH = 0.5
 PAUSE = 0.6
@@ -31,22 +30,6 @@ def scheduler() -> Iterator[SchedulerProcess]:
         process.wait_until_idle()
 
 
-def ability(pair: Pair) -> Ability:
-    return Ability(asr=(pair[0],), semantic=(pair[1],), capacity=20)
-
-
-async def opened(scheduler: SchedulerProcess, pair: Pair) -> ResumingClient:
-    client = await ResumingClient(scheduler.session_url).open()
-    await client.init(*pair)
-    return client
-
-
-async def leave(client: ResumingClient) -> None:
-    """End the session and close all its sockets."""
-    await client.end()
-    await client.aclose_all()
-
-
 async def heard_jobs(node: RawNode, count: int) -> list[bytes]:
     return [audio_of(await node.job()) for _ in range(count)]
 
@@ -58,14 +41,14 @@ async def heard_jobs(node: RawNode, count: int) -> list[bytes]:
 async def test_every_ack_to_a_client_that_may_resume_carries_another_token(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    first = await opened(scheduler, pair)
+    first = await ResumingClient.with_session(scheduler, pair)
     second = await first.resume()
     third = await second.resume()
     tokens = {first.token, second.token, third.token}
     assert len(tokens) == 3
     assert all(len(token) >= 22 for token in tokens)  # 128 bits in base64
     assert not any(token in scheduler.log() for token in tokens)
-    await leave(third)
+    await third.leave()
 
 
 @over_sockets
@@ -83,14 +66,14 @@ async def test_the_former_token_is_good_until_the_client_has_spoken(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     """The ack of a resume may be lost with its socket: then the client has only the old token."""
-    first = await opened(scheduler, pair)
+    first = await ResumingClient.with_session(scheduler, pair)
     lost = await first.resume()
     again = await lost.resume(resume_token=first.token)
     await again.fence()
     for token in (first.token, lost.token):
         await again.refused_resume(resume_token=token)
     last = await again.resume()
-    await leave(last)
+    await last.leave()
 
 
 @pytest.mark.parametrize(
@@ -108,8 +91,8 @@ async def test_the_former_token_is_good_until_the_client_has_spoken(
 async def test_a_wrong_claim_is_refused_and_changes_nothing(
     scheduler: SchedulerProcess, pair: Pair, claim: dict[str, str | None]
 ) -> None:
-    async with raw_node(scheduler.node_url, ability(pair)) as node:
-        owner = await opened(scheduler, pair)
+    async with raw_node(scheduler.node_url, Ability.of(pair, 20)) as node:
+        owner = await ResumingClient.with_session(scheduler, pair)
         await owner.chunk(tone(300))
         intruder = await owner.refused_resume(**claim)
         await intruder.init(*pair)  # the socket waits for another session_init
@@ -119,7 +102,7 @@ async def test_a_wrong_claim_is_refused_and_changes_nothing(
         assert await heard_jobs(node, 1) == [tone(300)]
         await node.answer(node.jobs[0])
         await owner.result()
-        await leave(owner)
+        await owner.leave()
 
 
 @over_sockets
@@ -129,26 +112,26 @@ async def test_a_session_that_did_not_ask_for_it_cannot_be_resumed(
     owner = await ResumingClient(scheduler.session_url).open()
     await RawClient.init(owner, *pair)
     await owner.refused_resume(resume_token="anything")
-    await leave(owner)
+    await owner.leave()
 
 
 @over_sockets
 async def test_nobody_attaches_to_a_resumable_session_by_its_name(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    owner = await opened(scheduler, pair)
+    owner = await ResumingClient.with_session(scheduler, pair)
     owner.abort()
     await asyncio.sleep(0.1)
     async with RawClient(scheduler.session_url) as stranger:
         stranger.session_id = owner.session_id
         await stranger.say(stranger.own("client_heartbeat", timestamp=1))
         assert (await stranger.error())["code"] == "INVALID_SESSION"
-    await leave(await owner.resume())
+    await (await owner.resume()).leave()
 
 
 @over_sockets
 async def test_after_the_grace_nobody_comes_back(scheduler: SchedulerProcess, pair: Pair) -> None:
-    owner = await opened(scheduler, pair)
+    owner = await ResumingClient.with_session(scheduler, pair)
     owner.abort()
     await asyncio.sleep(GRACE + 0.2)
     await owner.refused_resume()
@@ -159,12 +142,12 @@ async def test_after_the_grace_nobody_comes_back(scheduler: SchedulerProcess, pa
 async def test_each_lost_socket_begins_another_grace(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    client = await opened(scheduler, pair)
+    client = await ResumingClient.with_session(scheduler, pair)
     for _ in range(3):
         client.abort()
         await asyncio.sleep(GRACE * 0.6)
         client = await client.resume()
-    await leave(client)
+    await client.leave()
 
 
 # ---- uplink -------------------------------------------------------------------------------------
@@ -186,8 +169,8 @@ async def test_an_utterance_is_the_same_wherever_the_line_was_cut(
         else:
             await (client.binary_chunk if binary else client.chunk)(chunks[seq])
 
-    async with raw_node(scheduler.node_url, ability(pair)) as node:
-        first = await opened(scheduler, pair)
+    async with raw_node(scheduler.node_url, Ability.of(pair, 20)) as node:
+        first = await ResumingClient.with_session(scheduler, pair)
         for seq in range(sent):
             await say(first, seq)
         await first.fence()
@@ -203,7 +186,7 @@ async def test_an_utterance_is_the_same_wherever_the_line_was_cut(
         await second.result()
         await second.fence()
         assert len(node.jobs) == 1
-        await leave(second)
+        await second.leave()
 
 
 @over_sockets
@@ -211,8 +194,8 @@ async def test_utterances_recorded_while_the_line_was_down_stay_apart(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     """The cut falls into the hangover of the first; the rest comes in one burst."""
-    async with raw_node(scheduler.node_url, ability(pair)) as node:
-        first = await opened(scheduler, pair)
+    async with raw_node(scheduler.node_url, Ability.of(pair, 20)) as node:
+        first = await ResumingClient.with_session(scheduler, pair)
         await first.speak(tone(600))
         await first.fence()
         first.abort()
@@ -224,15 +207,15 @@ async def test_utterances_recorded_while_the_line_was_down_stay_apart(
         for job in node.jobs:
             await node.answer(job)
             await second.result()
-        await leave(second)
+        await second.leave()
 
 
 @over_sockets
 async def test_once_caught_up_a_chunk_overtaken_by_its_final_joins_it_again(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with raw_node(scheduler.node_url, ability(pair)) as node:
-        first = await opened(scheduler, pair)
+    async with raw_node(scheduler.node_url, Ability.of(pair, 20)) as node:
+        first = await ResumingClient.with_session(scheduler, pair)
         await first.chunk(tone(200))
         await first.fence()
         first.abort()
@@ -246,15 +229,15 @@ async def test_once_caught_up_a_chunk_overtaken_by_its_final_joins_it_again(
         assert audio_of(await node.job()) == tone(500) + tone(300)
         await node.answer(node.jobs[-1])
         await second.result()
-        await leave(second)
+        await second.leave()
 
 
 @over_sockets
 async def test_a_number_that_was_taken_is_not_heard_again(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with raw_node(scheduler.node_url, ability(pair)) as node:
-        client = await opened(scheduler, pair)
+    async with raw_node(scheduler.node_url, Ability.of(pair, 20)) as node:
+        client = await ResumingClient.with_session(scheduler, pair)
         for seq in (0, 1, 0, 3, 1, 2, 3):
             await client.chunk_at(seq, tone(100 + seq))
         await client.chunk_at(4, b"", final=True)
@@ -264,7 +247,7 @@ async def test_a_number_that_was_taken_is_not_heard_again(
         await client.result()
         await client.fence()
         assert len(node.jobs) == 1
-        await leave(client)
+        await client.leave()
 
 
 @over_sockets
@@ -272,7 +255,7 @@ async def test_the_same_number_is_heard_twice_without_resume(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair, 20)) as node,
         RawClient(scheduler.session_url) as client,
     ):
         await client.init(*pair)
@@ -290,8 +273,8 @@ async def test_the_same_number_is_heard_twice_without_resume(
 async def test_audio_may_be_forgotten_when_its_utterance_has_its_outcome(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with raw_node(scheduler.node_url, ability(pair)) as node:
-        client = await opened(scheduler, pair)
+    async with raw_node(scheduler.node_url, Ability.of(pair, 20)) as node:
+        client = await ResumingClient.with_session(scheduler, pair)
         await client.speak(tone(300))  # 0 to 2
         await client.speak(tone(0) + SILENT_CHUNK)
         first = await node.job()
@@ -311,7 +294,7 @@ async def test_audio_may_be_forgotten_when_its_utterance_has_its_outcome(
         await again.final()
         await node.answer(await node.job())
         await again.result()
-        await leave(again)
+        await again.leave()
 
 
 @over_sockets
@@ -320,10 +303,10 @@ async def test_quiet_is_no_pause_while_a_client_is_away_that_may_resume(
 ) -> None:
     kept, gone = fresh_pair(), fresh_pair()
     async with (
-        raw_node(scheduler.node_url, ability(kept)) as node,
-        raw_node(scheduler.node_url, ability(gone)) as other,
+        raw_node(scheduler.node_url, Ability.of(kept, 20)) as node,
+        raw_node(scheduler.node_url, Ability.of(gone, 20)) as other,
     ):
-        first = await opened(scheduler, kept)
+        first = await ResumingClient.with_session(scheduler, kept)
         await first.chunk(tone(300))
         await first.fence()
         first.abort()
@@ -342,7 +325,7 @@ async def test_quiet_is_no_pause_while_a_client_is_away_that_may_resume(
         assert audio_of(job) == tone(300) + tone(200)
         await node.answer(job)
         await second.result()
-        await leave(second)
+        await second.leave()
         await other.answer(other.jobs[0])
         await without.aclose()
 
@@ -351,8 +334,8 @@ async def test_quiet_is_no_pause_while_a_client_is_away_that_may_resume(
 async def test_what_a_lost_client_said_is_cut_when_its_grace_ends(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with raw_node(scheduler.node_url, ability(pair)) as node:
-        client = await opened(scheduler, pair)
+    async with raw_node(scheduler.node_url, Ability.of(pair, 20)) as node:
+        client = await ResumingClient.with_session(scheduler, pair)
         await client.chunk(tone(300))
         await client.fence()
         client.abort()
@@ -370,8 +353,8 @@ async def test_missed_outcomes_come_once_in_order_and_live_ones_after_them(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     languages = {"src_lang": pair[0], "tgt_lang": pair[1]}
-    async with raw_node(scheduler.node_url, ability(pair)) as node:
-        first = await opened(scheduler, pair)
+    async with raw_node(scheduler.node_url, Ability.of(pair, 20)) as node:
+        first = await ResumingClient.with_session(scheduler, pair)
         for index in range(6):
             await first.utterance(index, tone(300), **languages)
         jobs = [await node.job(utterance_index=index) for index in range(6)]
@@ -394,7 +377,7 @@ async def test_missed_outcomes_come_once_in_order_and_live_ones_after_them(
         second.forget(3)
         third = await second.resume()
         assert [(await third.result())["delivery_seq"] for _ in range(3)] == [4, 5, 6]
-        await leave(third)
+        await third.leave()
 
 
 @over_sockets
@@ -402,8 +385,8 @@ async def test_an_outcome_at_the_moment_of_the_resume_comes_once(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     languages = {"src_lang": pair[0], "tgt_lang": pair[1]}
-    async with raw_node(scheduler.node_url, ability(pair)) as node:
-        client = await opened(scheduler, pair)
+    async with raw_node(scheduler.node_url, Ability.of(pair, 20)) as node:
+        client = await ResumingClient.with_session(scheduler, pair)
         for turn in range(12):
             for index in range(2 * turn, 2 * turn + 2):
                 await client.utterance(index, tone(300), **languages)
@@ -416,7 +399,7 @@ async def test_an_outcome_at_the_moment_of_the_resume_comes_once(
             await answers
             while client.last_delivery_seq < 2 * turn + 2:
                 await client.outcome()
-        await leave(client)
+        await client.leave()
 
 
 @over_sockets
@@ -424,8 +407,8 @@ async def test_what_the_client_says_it_has_is_not_sent_again(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     languages = {"src_lang": pair[0], "tgt_lang": pair[1]}
-    async with raw_node(scheduler.node_url, ability(pair)) as node:
-        first = await opened(scheduler, pair)
+    async with raw_node(scheduler.node_url, Ability.of(pair, 20)) as node:
+        first = await ResumingClient.with_session(scheduler, pair)
         for index in range(3):
             await first.utterance(index, tone(300), **languages)
             await node.answer(await node.job())
@@ -436,7 +419,7 @@ async def test_what_the_client_says_it_has_is_not_sent_again(
         second = await first.knock(last_delivery_seq=0)
         assert (await second.result())["delivery_seq"] == 3
         assert second.heard[0]["type"] == "session_init_ack"
-        await leave(second)
+        await second.leave()
 
 
 # ---- takeover -----------------------------------------------------------------------------------
@@ -446,8 +429,8 @@ async def test_what_the_client_says_it_has_is_not_sent_again(
 async def test_a_live_session_is_taken_over_and_the_former_socket_is_heard_no_more(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with raw_node(scheduler.node_url, ability(pair)) as node:
-        first = await opened(scheduler, pair)
+    async with raw_node(scheduler.node_url, Ability.of(pair, 20)) as node:
+        first = await ResumingClient.with_session(scheduler, pair)
         await first.chunk(tone(300))
         await first.fence()
         second = await first.knock()
@@ -466,15 +449,15 @@ async def test_a_live_session_is_taken_over_and_the_former_socket_is_heard_no_mo
         assert await heard_jobs(node, 1) == [expected]
         await node.answer(node.jobs[0])
         await second.result()
-        await leave(second)
+        await second.leave()
 
 
 @over_sockets
 async def test_a_session_resumed_on_its_own_socket_goes_on(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with raw_node(scheduler.node_url, ability(pair)) as node:
-        client = await opened(scheduler, pair)
+    async with raw_node(scheduler.node_url, Ability.of(pair, 20)) as node:
+        client = await ResumingClient.with_session(scheduler, pair)
         await client.chunk(tone(300))
         await client.say(client.returning())
         ack = await client.hear("session_init_ack")
@@ -483,17 +466,17 @@ async def test_a_session_resumed_on_its_own_socket_goes_on(
         assert await heard_jobs(node, 1) == [tone(300)]
         await node.answer(node.jobs[0])
         await client.result()
-        await leave(client)
+        await client.leave()
 
 
 @over_sockets
 async def test_a_socket_that_resumes_another_session_closes_its_own(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with raw_node(scheduler.node_url, ability(pair)) as node:
-        lost = await opened(scheduler, pair)
+    async with raw_node(scheduler.node_url, Ability.of(pair, 20)) as node:
+        lost = await ResumingClient.with_session(scheduler, pair)
         lost.abort()
-        client = await opened(scheduler, pair)
+        client = await ResumingClient.with_session(scheduler, pair)
         await client.chunk(tone(300))
         await client.say(lost.returning())
         ack = await client.hear("session_init_ack")
@@ -502,7 +485,7 @@ async def test_a_socket_that_resumes_another_session_closes_its_own(
         await node.answer(node.jobs[0])
         await client.result(session_id=client.session_id)
         client.session_id = lost.session_id
-        await leave(client)
+        await client.leave()
         await lost.aclose_all()
 
 
@@ -513,23 +496,23 @@ async def test_a_socket_that_resumes_another_session_closes_its_own(
 async def test_a_further_init_on_a_resumable_session_ends_it_as_any_other(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with raw_node(scheduler.node_url, ability(pair)) as node:
-        client = await opened(scheduler, pair)
+    async with raw_node(scheduler.node_url, Ability.of(pair, 20)) as node:
+        client = await ResumingClient.with_session(scheduler, pair)
         former, token = client.session_id, client.token
         await client.chunk(tone(300))
         await client.init(*pair)
         await node.answer(await node.job(session_id=former))
         await client.result(session_id=former)
         await client.refused_resume(session_id=former, resume_token=token)
-        await leave(client)
+        await client.leave()
 
 
 @over_sockets
 async def test_a_client_that_lost_its_socket_while_closing_gets_the_rest(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with raw_node(scheduler.node_url, ability(pair)) as node:
-        first = await opened(scheduler, pair)
+    async with raw_node(scheduler.node_url, Ability.of(pair, 20)) as node:
+        first = await ResumingClient.with_session(scheduler, pair)
         await first.chunk(tone(300))
         await first.say(first.own("session_close", reason="bye"))
         job = await node.job()
@@ -549,7 +532,7 @@ async def test_a_client_that_lost_its_socket_while_closing_gets_the_rest(
 async def test_a_closed_session_waits_for_its_client_no_longer_than_the_grace(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    first = await opened(scheduler, pair)
+    first = await ResumingClient.with_session(scheduler, pair)
     await first.say(first.own("session_close", reason="bye"))
     first.abort()
     await asyncio.sleep(GRACE + 0.3)

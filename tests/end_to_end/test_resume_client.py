@@ -13,10 +13,9 @@ from protocol.audio import AudioFormat
 from tests.chaos.faults.proxy import FaultProxy
 from tests.support.peers.raw_client import tone
 from tests.support.peers.raw_node import Ability, audio_of, raw_node
-from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
-Pair = tuple[str, str]
 CHUNK_MS = 100
 UTTERANCES = 12
 
@@ -57,7 +56,7 @@ async def test_on_a_bad_line_every_word_arrives_once(
         resume_longest_ms=100,
     )
     spoken = [tone(CHUNK_MS * (2 + number % 4)) for number in range(UTTERANCES)]
-    able = Ability(asr=(pair[0],), semantic=(pair[1],), capacity=UTTERANCES)
+    able = Ability.of(pair, capacity=UTTERANCES)
     try:
         async with raw_node(scheduler.node_url, able) as node, SpeechClient(options) as client:
             node.answers(0.05)

@@ -10,10 +10,9 @@ import pytest
 from tests.end_to_end.support.peers.resuming_client import ResumingClient
 from tests.support.peers.raw_client import RawClient, session_init, tone
 from tests.support.peers.raw_node import Ability, audio_of, raw_node
-from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
-Pair = tuple[str, str]
 OUTBOX_BYTES = 250_000
 REPLAY_BYTES = 1_200_000
 OUTCOMES = 12
@@ -41,29 +40,14 @@ def scheduler() -> Iterator[SchedulerProcess]:
         process.wait_until_idle()
 
 
-def ability(pair: Pair) -> Ability:
-    return Ability(asr=(pair[0],), semantic=(pair[1],), capacity=20)
-
-
-async def opened(scheduler: SchedulerProcess, pair: Pair) -> ResumingClient:
-    client = await ResumingClient(scheduler.session_url).open()
-    await client.init(*pair)
-    return client
-
-
-async def leave(client: ResumingClient) -> None:
-    await client.end()
-    await client.aclose_all()
-
-
 @over_sockets
 async def test_a_replay_is_no_faster_than_its_reader_and_comes_whole(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     """What was missed is four times what may wait for one socket."""
     languages = {"src_lang": pair[0], "tgt_lang": pair[1]}
-    async with raw_node(scheduler.node_url, ability(pair)) as node:
-        first = await opened(scheduler, pair)
+    async with raw_node(scheduler.node_url, Ability.of(pair, 20)) as node:
+        first = await ResumingClient.with_session(scheduler, pair)
         for index in range(OUTCOMES):
             await first.utterance(index, tone(100), **languages)
         jobs = [await node.job() for _ in range(OUTCOMES)]
@@ -77,7 +61,7 @@ async def test_a_replay_is_no_faster_than_its_reader_and_comes_whole(
             result = await second.result()
             assert (result["delivery_seq"], result["tts_audio"]) == (seq, VOICE)
         await second.fence()
-        await leave(second)
+        await second.leave()
 
 
 @over_sockets
@@ -86,8 +70,8 @@ async def test_a_client_that_reads_may_get_more_at_once_than_may_wait_for_one_th
 ) -> None:
     """What was missed, and what became ready while it came back, in one burst."""
     languages = {"src_lang": pair[0], "tgt_lang": pair[1]}
-    async with raw_node(scheduler.node_url, ability(pair)) as node:
-        first = await opened(scheduler, pair)
+    async with raw_node(scheduler.node_url, Ability.of(pair, 20)) as node:
+        first = await ResumingClient.with_session(scheduler, pair)
         for index in range(OUTCOMES):
             await first.utterance(index, tone(100), **languages)
         jobs = [await node.job() for _ in range(OUTCOMES)]
@@ -100,7 +84,7 @@ async def test_a_client_that_reads_may_get_more_at_once_than_may_wait_for_one_th
         second = await resuming
         for seq in range(1, OUTCOMES + 1):
             assert (await second.result())["delivery_seq"] == seq
-        await leave(second)
+        await second.leave()
 
 
 @over_sockets
@@ -108,8 +92,8 @@ async def test_a_client_that_was_closed_for_not_reading_comes_back_for_the_rest(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     languages = {"src_lang": pair[0], "tgt_lang": pair[1]}
-    async with raw_node(scheduler.node_url, ability(pair)) as node:
-        deaf = await opened(scheduler, pair)
+    async with raw_node(scheduler.node_url, Ability.of(pair, 20)) as node:
+        deaf = await ResumingClient.with_session(scheduler, pair)
         deaf.socket.transport.pause_reading()
         sent = 0
         while sent < 200:
@@ -127,7 +111,7 @@ async def test_a_client_that_was_closed_for_not_reading_comes_back_for_the_rest(
         await node.answer(await node.job())
         while back.last_delivery_seq < sent + 1:
             await back.outcome()
-        await leave(back)
+        await back.leave()
 
 
 @over_sockets
@@ -137,8 +121,8 @@ async def test_of_too_many_missed_outcomes_the_latest_come_and_words_before_voic
     languages = {"src_lang": pair[0], "tgt_lang": pair[1]}
     voice = base64.b64encode(bytes(90_000)).decode()  # nine of them fit
     said = OUTCOMES + 3
-    async with raw_node(scheduler.node_url, ability(pair)) as node:
-        first = await opened(scheduler, pair)
+    async with raw_node(scheduler.node_url, Ability.of(pair, 20)) as node:
+        first = await ResumingClient.with_session(scheduler, pair)
         for index in range(said):
             await first.utterance(index, tone(100), **languages)
         jobs = [await node.job() for _ in range(said)]
@@ -155,7 +139,7 @@ async def test_of_too_many_missed_outcomes_the_latest_come_and_words_before_voic
         lost = [result.get("tts_lost", False) for result in results]
         assert lost == [not result["tts_audio"] for result in results]
         assert lost == [True] * 3 + [False] * 9
-        await leave(second)
+        await second.leave()
 
 
 @over_sockets
@@ -163,8 +147,8 @@ async def test_what_is_sent_again_is_read_as_fast_as_it_comes(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     """12 s of audio would take 5 s beyond the burst."""
-    async with raw_node(scheduler.node_url, ability(pair)) as node:
-        first = await opened(scheduler, pair)
+    async with raw_node(scheduler.node_url, Ability.of(pair, 20)) as node:
+        first = await ResumingClient.with_session(scheduler, pair)
         first.abort()
         second = await first.resume()
         began = time.monotonic()
@@ -175,39 +159,39 @@ async def test_what_is_sent_again_is_read_as_fast_as_it_comes(
         assert not second.all_heard("backpressure")
         await node.answer(job)
         await second.result()
-        await leave(second)
+        await second.leave()
 
 
 @over_sockets
 async def test_who_may_resume_hears_that_it_is_too_fast(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    async with raw_node(scheduler.node_url, ability(pair)) as node:
-        client = await opened(scheduler, pair)
+    async with raw_node(scheduler.node_url, Ability.of(pair, 20)) as node:
+        client = await ResumingClient.with_session(scheduler, pair)
         await client.speak(tone(4000), size=16_000)
         pause = await client.hear("backpressure")
         assert pause["action"] == "PAUSE"
         assert pause["resume_after_ms"] > 0
         await node.answer(await node.job())
         await client.result()
-        await leave(client)
+        await client.leave()
 
 
 @over_sockets
 async def test_a_detached_session_takes_no_place_and_comes_back_all_the_same(
     scheduler: SchedulerProcess,
 ) -> None:
-    lost = await opened(scheduler, ("en", "es"))
+    lost = await ResumingClient.with_session(scheduler, ("en", "es"))
     lost.abort()
     await asyncio.sleep(0.1)
-    others = [await opened(scheduler, ("en", "es")) for _ in range(SESSIONS)]
+    others = [await ResumingClient.with_session(scheduler, ("en", "es")) for _ in range(SESSIONS)]
     one_more = await RawClient(scheduler.session_url).open()
     await one_more.say(session_init("en", "es", resume=True))
     assert await one_more.close_code() == 1013
     back = await lost.resume()
     await back.fence()
     for client in (*others, back):
-        await leave(client)
+        await client.leave()
     await one_more.aclose()
 
 
@@ -218,8 +202,8 @@ def test_while_the_process_shuts_down_clients_are_told_to_reconnect_and_may_fetc
 
         @over_sockets
         async def scenario() -> None:
-            async with raw_node(scheduler.node_url, ability(pair)) as node:
-                first = await opened(scheduler, pair)
+            async with raw_node(scheduler.node_url, Ability.of(pair, 20)) as node:
+                first = await ResumingClient.with_session(scheduler, pair)
                 await first.chunk(tone(300))
                 await first.fence()
                 door = await ResumingClient(scheduler.session_url).open()  # none opens any more

@@ -11,10 +11,9 @@ import pytest
 from tests.end_to_end.support.peers.room_page import RoomPage, guest, room_of
 from tests.support.peers.raw_client import tone
 from tests.support.peers.raw_node import Ability, RawNode, raw_node
-from tests.support.peers.raw_wire import Message, over_sockets
+from tests.support.peers.raw_wire import Message, Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
-Pair = tuple[str, str]
 GRACE = 0.5
 EXPIRY = 1.2
 """Seconds."""
@@ -35,10 +34,6 @@ def patient() -> Iterator[SchedulerProcess]:
     with running_scheduler("--hangover-manual-ms=5", "--session-grace-seconds=60") as process:
         yield process
         process.wait_until_idle()
-
-
-def ability(pair: Pair) -> Ability:
-    return Ability(asr=pair, semantic=pair, capacity=20)
 
 
 @over_sockets
@@ -153,7 +148,7 @@ async def test_thirty_two_are_let_in_and_no_more(scheduler: SchedulerProcess, pa
     own, other = pair
     people = [guest(own, other), *[guest(other, own)] * 31]
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.among(*pair)) as node,
         room_of(scheduler.session_url, *people) as (ann, *others),
         RoomPage(scheduler.session_url) as late,
     ):
@@ -177,7 +172,7 @@ async def test_a_cut_line_leaves_the_room_when_its_grace_is_over(
 ) -> None:
     own, other = pair
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.among(*pair)) as node,
         room_of(scheduler.session_url, guest(own, other), guest(other, own)) as (ann, bob),
     ):
         bob.abort()
@@ -198,7 +193,7 @@ async def test_nobody_works_for_a_member_whose_line_is_cut_and_who_cannot_come_b
     own, other = pair
     people = (guest(own, own), guest(other, own))
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.among(*pair)) as node,
         room_of(scheduler.session_url, *people) as (ann, bob),
     ):
         members = len(ann.all_heard("room_members"))
@@ -219,7 +214,7 @@ async def test_who_may_come_back_hears_what_was_said_meanwhile(
     own, other = pair
     people = (guest(own, other), guest(other, own, resume=True))
     async with (
-        raw_node(patient.node_url, ability(pair)) as node,
+        raw_node(patient.node_url, Ability.among(*pair)) as node,
         room_of(patient.session_url, *people) as (ann, bob),
         RoomPage(patient.session_url) as back,
     ):
@@ -259,7 +254,7 @@ async def test_a_room_without_speech_is_over_and_its_code_opens_nothing(
 ) -> None:
     own, other = pair
     async with (
-        raw_node(forgetful.node_url, ability(pair)) as node,
+        raw_node(forgetful.node_url, Ability.among(*pair)) as node,
         room_of(forgetful.session_url, guest(own, other), guest(other, own)) as (ann, bob),
     ):
         code = str(ann.room_code)
@@ -285,7 +280,7 @@ async def test_a_preferred_language_counts_before_ones_own(
     own, other = pair
     people = (guest(own, other), guest(own, other, prefers=other))
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.among(*pair)) as node,
         room_of(scheduler.session_url, *people) as (ann, bob),
     ):
         await ann.say_something()

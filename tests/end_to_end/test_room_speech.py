@@ -12,17 +12,12 @@ from peers.pcm import loudness
 from tests.end_to_end.support.peers.room_page import guest, room_of, speech_of
 from tests.support.peers.raw_client import recorded_packets
 from tests.support.peers.raw_node import Ability, RawNode, raw_node
-from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
 
-Pair = tuple[str, str]
 SPOKEN = b"".join(recorded_packets()[:60])
 """1.2 s of real speech as a node sends it: opus packets behind their lengths."""
 PCM_BYTES = 60 * 640
-
-
-def ability(pair: Pair) -> Ability:
-    return Ability(asr=pair, semantic=pair, capacity=20)
 
 
 async def speak(node: RawNode, speech: bytes = SPOKEN, tts_format: str = "opus") -> None:
@@ -38,7 +33,7 @@ async def test_a_page_hears_other_members_as_pcm_and_not_as_noise(
 ) -> None:
     own, other = pair
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.among(*pair)) as node,
         room_of(scheduler.session_url, guest(own, other), guest(other, own)) as (ann, bob),
     ):
         assert bob.all_heard("room_create_ack")[0]["tts_format"] == "pcm16"
@@ -65,7 +60,7 @@ async def test_each_member_gets_the_form_it_asked_for(
         guest(other, own, platform="ios", room_tts_format="pcm16"),
     )
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.among(*pair)) as node,
         room_of(scheduler.session_url, *people) as (ann, *others),
     ):
         await ann.say_something()
@@ -81,7 +76,7 @@ async def test_who_is_alone_hears_the_nodes_own_opus(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.among(*pair)) as node,
         room_of(scheduler.session_url, guest(*pair)) as (ann,),
     ):
         await ann.say_something()
@@ -96,7 +91,7 @@ async def test_what_is_no_opus_goes_out_as_it_is_and_later_speech_is_heard(
 ) -> None:
     own, other = pair
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.among(*pair)) as node,
         room_of(scheduler.session_url, guest(own, other), guest(other, own)) as (ann, bob),
     ):
         for speech, tts_format in (
@@ -117,7 +112,7 @@ async def test_what_is_no_opus_goes_out_as_it_is_and_later_speech_is_heard(
 async def test_a_decoder_that_dies_costs_no_words(scheduler: SchedulerProcess, pair: Pair) -> None:
     own, other = pair
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.among(*pair)) as node,
         room_of(scheduler.session_url, guest(own, other), guest(other, own)) as (ann, bob),
     ):
         await ann.say_something()
@@ -167,7 +162,7 @@ async def test_without_pyav_speech_is_what_it_says_it_is(
     own, other = pair
     assert "without PyAV" in deaf.log()
     async with (
-        raw_node(deaf.node_url, ability(pair)) as node,
+        raw_node(deaf.node_url, Ability.among(*pair)) as node,
         room_of(deaf.session_url, guest(own, other), guest(other, own)) as (ann, bob),
     ):
         assert bob.all_heard("room_create_ack")[0]["tts_format"] == "opus"

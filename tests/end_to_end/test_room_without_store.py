@@ -9,10 +9,8 @@ import pytest
 from tests.end_to_end.support.peers.room_page import RoomPage, guest, room_of
 from tests.end_to_end.support.processes.mortal_store import MortalStore, mortal_store
 from tests.support.peers.raw_node import Ability, raw_node
-from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
-
-Pair = tuple[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +32,6 @@ async def ready(scheduler: SchedulerProcess) -> None:
     while scheduler.get("/ready").status != 200:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.05)
-
-
-def polyglot(pair: Pair) -> Ability:
-    return Ability(asr=pair, semantic=pair, capacity=9)
 
 
 @over_sockets
@@ -69,7 +63,7 @@ async def test_a_room_goes_on_when_the_store_comes_back_without_its_memory(
     own, other = pair
     people = (guest(own, other), guest(other, own), guest(other, own))
     async with (
-        raw_node(scheduler.node_url, polyglot(pair)) as node,
+        raw_node(scheduler.node_url, Ability.among(*pair)) as node,
         room_of(scheduler.session_url, *people) as (ann, bob, eve),
     ):
         store.kill()

@@ -5,15 +5,10 @@ from collections.abc import Callable
 from tests.end_to_end.support.peers.room_page import RoomPage, guest, room_of
 from tests.support.peers.raw_client import tone
 from tests.support.peers.raw_node import Ability, RawNode, raw_node
-from tests.support.peers.raw_wire import Message, over_sockets
+from tests.support.peers.raw_wire import Message, Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
 
-Pair = tuple[str, str]
 Fresh = Callable[[], Pair]
-
-
-def polyglot(*languages: str, capacity: int = 20) -> Ability:
-    return Ability(asr=languages, semantic=languages, capacity=capacity)
 
 
 async def answered(node: RawNode, text: str, **fields: object) -> Message:
@@ -29,7 +24,7 @@ async def test_two_people_hear_each_other_in_their_own_languages(
 ) -> None:
     zh, en = pair
     async with (
-        raw_node(scheduler.node_url, polyglot(zh, en)) as node,
+        raw_node(scheduler.node_url, Ability.among(zh, en)) as node,
         room_of(scheduler.session_url, guest(zh, en), guest(en, zh)) as (ann, bob),
     ):
         await ann.say_something()
@@ -74,7 +69,7 @@ async def test_one_job_per_language_however_many_listen(
     third, fourth = fresh_pair()
     listeners = [guest(second, own), guest(third, own), guest(third, own), guest(fourth, own)]
     async with (
-        raw_node(scheduler.node_url, polyglot(own, second, third, fourth)) as node,
+        raw_node(scheduler.node_url, Ability.among(own, second, third, fourth)) as node,
         room_of(scheduler.session_url, guest(own, second), *listeners) as (ann, *others),
     ):
         for turn in range(3):
@@ -99,7 +94,7 @@ async def test_who_understands_the_speaker_reads_the_words_and_costs_no_job(
     own, other = pair
     people = (guest(own, other), guest(own, other), guest(other, own))
     async with (
-        raw_node(scheduler.node_url, polyglot(own, other)) as node,
+        raw_node(scheduler.node_url, Ability.among(own, other)) as node,
         room_of(scheduler.session_url, *people) as (ann, bob, eve),
     ):
         await ann.say_something()
@@ -137,7 +132,7 @@ async def test_who_is_alone_in_a_room_hears_a_translation_as_ever(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, polyglot(*pair)) as node,
+        raw_node(scheduler.node_url, Ability.among(*pair)) as node,
         room_of(scheduler.session_url, guest(*pair)) as (ann,),
     ):
         await ann.say_something()
@@ -155,7 +150,7 @@ async def test_every_listener_has_an_outcome_when_there_is_none(
     third, _ = fresh_pair()
     people = (guest(own, second), guest(second, own), guest(third, own), guest(own, second))
     async with (
-        raw_node(scheduler.node_url, polyglot(own, second, third)) as node,
+        raw_node(scheduler.node_url, Ability.among(own, second, third)) as node,
         room_of(scheduler.session_url, *people) as (ann, bob, eve, reader),
     ):
         await ann.say_something()
@@ -178,7 +173,7 @@ async def test_no_two_texts_come_under_one_index_whoever_spoke(
     own, other = pair
     people = (guest(own, other), guest(own, other), guest(other, own))
     async with (
-        raw_node(scheduler.node_url, polyglot(own, other)) as node,
+        raw_node(scheduler.node_url, Ability.among(own, other)) as node,
         room_of(scheduler.session_url, *people) as (ann, bob, eve),
     ):
         node.answers()
@@ -201,7 +196,7 @@ async def test_words_come_in_the_order_in_which_they_were_said(
     own, other = pair
     people = (guest(own, other), guest(own, other), guest(other, own))
     async with (
-        raw_node(scheduler.node_url, polyglot(own, other)) as node,
+        raw_node(scheduler.node_url, Ability.among(own, other)) as node,
         room_of(scheduler.session_url, *people) as (ann, bob, eve),
     ):
         jobs = []
@@ -220,7 +215,7 @@ async def test_who_comes_later_does_not_hear_what_was_said_before(
 ) -> None:
     own, other = pair
     async with (
-        raw_node(scheduler.node_url, polyglot(own, other)) as node,
+        raw_node(scheduler.node_url, Ability.among(own, other)) as node,
         room_of(scheduler.session_url, guest(own, other), guest(other, own)) as (ann, bob),
         RoomPage(scheduler.session_url) as late,
     ):
@@ -244,7 +239,7 @@ async def test_who_leaves_hears_no_more_and_knows_what_is_missing(
     own, other = pair
     people = (guest(own, other), guest(other, own), guest(other, own))
     async with (
-        raw_node(scheduler.node_url, polyglot(own, other)) as node,
+        raw_node(scheduler.node_url, Ability.among(own, other)) as node,
         room_of(scheduler.session_url, *people) as (ann, bob, eve),
     ):
         await ann.say_something()
@@ -263,7 +258,7 @@ async def test_a_speaker_who_leaves_is_heard_to_the_end(
 ) -> None:
     own, other = pair
     async with (
-        raw_node(scheduler.node_url, polyglot(own, other)) as node,
+        raw_node(scheduler.node_url, Ability.among(own, other)) as node,
         room_of(scheduler.session_url, guest(own, other), guest(other, own)) as (ann, bob),
     ):
         await ann.say_something()
@@ -280,7 +275,7 @@ async def test_a_session_that_ends_says_its_last_words_to_the_room(
 ) -> None:
     own, other = pair
     async with (
-        raw_node(scheduler.node_url, polyglot(own, other)) as node,
+        raw_node(scheduler.node_url, Ability.among(own, other)) as node,
         room_of(scheduler.session_url, guest(own, other), guest(other, own)) as (ann, bob),
     ):
         await ann.chunk(tone(500))

@@ -16,10 +16,9 @@ from tests.end_to_end.support.peers.room_page import RoomPage
 from tests.end_to_end.support.two_instances import Instance, two_instances
 from tests.support.peers.raw_client import recorded_packets
 from tests.support.peers.raw_node import Ability, RawNode, raw_node
-from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.redis_server import real_server
 
-Pair = tuple[str, str]
 GRACE = 0.6
 EXPIRY_MS = 60_000
 
@@ -54,10 +53,6 @@ async def meeting(
         yield ann, bob
 
 
-def polyglot(pair: Pair) -> Ability:
-    return Ability(asr=pair, semantic=pair, capacity=9)
-
-
 async def spoken(node: RawNode, text: str) -> None:
     """Answer the next job with these words and a real voice."""
     job = await node.job()
@@ -69,7 +64,7 @@ async def spoken(node: RawNode, text: str) -> None:
 async def test_they_see_and_hear_each_other(store_url: str, pair: Pair) -> None:
     async with (
         cluster(store_url) as (here, there),
-        raw_node(here.node_url, polyglot(pair)) as node,
+        raw_node(here.node_url, Ability.among(*pair)) as node,
         meeting(here, there, pair) as (ann, bob),
     ):
         for number in range(3):
@@ -157,7 +152,7 @@ async def test_a_room_without_speech_is_over_everywhere(store_url: str, pair: Pa
 async def test_a_store_that_lost_its_data_costs_nobody_the_room(store_url: str, pair: Pair) -> None:
     async with (
         cluster(store_url) as (here, there),
-        raw_node(here.node_url, polyglot(pair)) as node,
+        raw_node(here.node_url, Ability.among(*pair)) as node,
         meeting(here, there, pair) as (ann, bob),
     ):
         store, seats = open_store(store_url), 0

@@ -10,9 +10,7 @@ from tests.end_to_end.support.peers.room_page import RoomPage
 from tests.end_to_end.support.processes.instances import Instances, running_instances
 from tests.support.peers.raw_client import recorded_packets
 from tests.support.peers.raw_node import Ability, raw_node
-from tests.support.peers.raw_wire import over_sockets
-
-Pair = tuple[str, str]
+from tests.support.peers.raw_wire import Pair, over_sockets
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,10 @@ import pytest
 from tests.end_to_end.support.many_peers import clients_of, nodes_of
 from tests.support.peers.raw_client import tone
 from tests.support.peers.raw_node import Ability
-from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.redis_sentinel import SentinelSet, running_sentinels
 from tests.support.processes.scheduler_process import running_scheduler
 
-Pair = tuple[str, str]
 TURNS = 10
 CLIENTS = 12
 FLAGS = ("--session-grace-seconds=0.5", "--hangover-manual-ms=5", "--pending-timeout-ms=20000")

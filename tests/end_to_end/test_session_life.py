@@ -4,13 +4,11 @@ import time
 
 import pytest
 
-from tests.end_to_end.support.short_grace import FLUSH, ability, naming, typed
+from tests.end_to_end.support.short_grace import FLUSH, naming, typed
 from tests.support.peers.raw_client import RawClient, raw_client, tone
-from tests.support.peers.raw_node import audio_of, raw_node
-from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.raw_node import Ability, audio_of, raw_node
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
-
-Pair = tuple[str, str]
 
 
 @pytest.fixture
@@ -40,7 +38,7 @@ async def test_nothing_but_an_init_begins_a_session(
     scheduler: SchedulerProcess, pair: Pair, kind: str
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         RawClient(scheduler.session_url) as client,
     ):
         await client.say(typed(kind, naming("s-nobody", pair)[kind]))
@@ -73,7 +71,7 @@ async def test_a_further_init_opens_another_session_and_closes_the_former(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         RawClient(scheduler.session_url) as client,
     ):
         former = (await client.init(*pair))["session_id"]
@@ -131,7 +129,7 @@ async def test_nobody_speaks_for_the_session_of_another_socket(
     scheduler: SchedulerProcess, pair: Pair, *, has_init: bool
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as victim,
         RawClient(scheduler.session_url) as intruder,
     ):
@@ -181,7 +179,7 @@ async def test_a_close_waits_for_what_is_open_but_not_for_ever(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         RawClient(scheduler.session_url) as client,
     ):
         await client.init(*pair)
@@ -204,7 +202,7 @@ async def test_closing_again_while_closing_does_not_hurt(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         RawClient(scheduler.session_url) as client,
     ):
         await client.init(*pair)
@@ -223,7 +221,7 @@ async def test_the_socket_of_a_closed_session_takes_another_one(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         RawClient(scheduler.session_url) as client,
     ):
         for _ in range(3):
@@ -240,7 +238,7 @@ async def test_a_session_that_begins_while_the_former_one_closes_is_its_own(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         RawClient(scheduler.session_url) as client,
     ):
         former = (await client.init(*pair))["session_id"]

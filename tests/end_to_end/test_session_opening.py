@@ -14,15 +14,8 @@ from tests.support.peers.raw_client import (
     tone,
 )
 from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
-from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
-
-Pair = tuple[str, str]
-
-
-def ability(pair: Pair) -> Ability:
-    return Ability(asr=(pair[0],), semantic=(pair[1],))
-
 
 # ---- the ack ------------------------------------------------------------------------------------
 
@@ -145,7 +138,7 @@ async def test_recorded_opus_reaches_the_node_byte_for_byte(
 ) -> None:
     chunks = recorded_chunks(recording)
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair, use_binary_frame=binary) as client,
     ):
         assert await spoken(client, node, chunks, binary=binary) == b"".join(chunks)
@@ -166,7 +159,7 @@ async def test_pcm_reaches_the_node_byte_for_byte(
     audio = tone(1500)
     chunks = [audio[start : start + 6400] for start in range(0, len(audio), 6400)]
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair, **declared) as client,
     ):
         assert await spoken(client, node, chunks, binary=binary) == audio
@@ -178,7 +171,7 @@ async def test_binary_frames_are_taken_from_a_client_that_did_not_ask_for_them(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         await client.binary_chunk(tone(300), final=True)
@@ -191,7 +184,7 @@ async def test_binary_frames_are_taken_from_a_client_that_did_not_ask_for_them(
 @over_sockets
 async def test_pcm_at_another_rate_keeps_its_rate(scheduler: SchedulerProcess, pair: Pair) -> None:
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair, audio_format="pcm16", sample_rate=8000) as client,
     ):
         await client.speak(tone(1200, 8000))
@@ -206,7 +199,7 @@ async def test_a_final_with_audio_belongs_to_the_utterance_it_ends(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         await client.chunk(tone(200))
@@ -222,7 +215,7 @@ async def test_null_and_missing_payloads_are_no_audio(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         await client.chunk(tone(500))
@@ -239,7 +232,7 @@ async def test_what_the_node_says_reaches_the_client_as_it_is(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         await client.chunk(tone(500))
@@ -278,7 +271,7 @@ async def test_what_the_node_says_reaches_the_client_as_it_is(
 @over_sockets
 async def test_progress_is_shown_in_order(scheduler: SchedulerProcess, pair: Pair) -> None:
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         await client.speak(tone(500))
@@ -323,7 +316,7 @@ async def test_text_without_speech_and_speech_format_default(
 ) -> None:
     """A node whose speech failed says success, with text alone."""
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         await client.speak(tone(500))
@@ -342,7 +335,7 @@ async def test_recorded_opus_is_as_long_as_its_packets_say(
     """The seconds of a session count 20 ms per packet, however small the packets are."""
     assert len(recorded_packets("librivox-0880")) == 151
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         packets = recorded_packets("librivox-0870")

@@ -12,10 +12,9 @@ import pytest
 from tests.end_to_end.support.processes.mortal_store import MortalStore
 from tests.support.peers.raw_client import RawClient, raw_client, tone
 from tests.support.peers.raw_node import Ability, RawNode, next_job, raw_node
-from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
-Pair = tuple[str, str]
 PENDING = 1.5
 """Seconds."""
 
@@ -55,10 +54,6 @@ def wait_until_ready(scheduler: SchedulerProcess) -> None:
         time.sleep(0.05)
 
 
-def ability(pair: Pair) -> Ability:
-    return Ability(asr=(pair[0],), semantic=(pair[1],))
-
-
 @contextmanager
 def away(store: MortalStore) -> Iterator[None]:
     """Kill the store; afterwards it is there again and knows nothing."""
@@ -96,7 +91,7 @@ async def test_sessions_begin_and_live_on_while_the_store_is_away(
     store: MortalStore, scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as before,
     ):
         with away(store):
@@ -122,7 +117,7 @@ async def test_a_result_that_comes_while_the_store_is_away_is_delivered(
     store: MortalStore, scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         await client.speak(tone(300))
@@ -144,7 +139,7 @@ async def test_a_result_for_a_job_that_the_store_has_forgotten_is_delivered(
     store: MortalStore, scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         await client.speak(tone(300))
@@ -159,7 +154,7 @@ async def test_after_the_store_has_forgotten_everything_work_goes_on_by_itself(
     store: MortalStore, scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     """Nodes send nothing again by themselves: the scheduler tells the store what it knows."""
-    ability_of_two = Ability(asr=(pair[0],), semantic=(pair[1],), capacity=2)
+    ability_of_two = Ability.of(pair, capacity=2)
     async with (
         raw_node(scheduler.node_url, ability_of_two) as node,
         raw_client(scheduler.session_url, *pair) as client,
@@ -192,7 +187,7 @@ async def test_words_that_wait_survive_a_store_that_forgets(
         await client.speak(tone(300))
         await client.hear("ui_event", event="QUEUED")
         assert store.ask(b"FLUSHALL") == b"+OK\r\n"
-        async with raw_node(scheduler.node_url, ability(pair)) as node:
+        async with raw_node(scheduler.node_url, Ability.of(pair)) as node:
             await node.answer(await node.job())
             await client.result()
 
@@ -202,7 +197,7 @@ async def test_words_that_cannot_wait_any_longer_end_as_store_unavailable(
     store: MortalStore, scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         with away(store):
@@ -225,8 +220,8 @@ async def test_a_store_that_hangs_costs_no_attempt_and_no_words(
     store: MortalStore, scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as one,
-        raw_node(scheduler.node_url, ability(pair)) as two,
+        raw_node(scheduler.node_url, Ability.of(pair)) as one,
+        raw_node(scheduler.node_url, Ability.of(pair)) as two,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         await client.speak(tone(300))
@@ -249,7 +244,7 @@ async def test_a_node_that_comes_while_the_store_is_away_is_acknowledged_later(
     store: MortalStore, scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        RawNode(scheduler.node_url, ability(pair)) as node,
+        RawNode(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         with away(store):
@@ -267,8 +262,8 @@ async def test_a_node_lost_while_the_store_is_away_loses_no_words(
     store: MortalStore, scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, ability(pair)) as one,
-        raw_node(scheduler.node_url, ability(pair)) as two,
+        raw_node(scheduler.node_url, Ability.of(pair)) as one,
+        raw_node(scheduler.node_url, Ability.of(pair)) as two,
         raw_client(scheduler.session_url, *pair) as client,
     ):
         await client.speak(tone(300))

@@ -7,10 +7,8 @@ import pytest
 from tests.end_to_end.support.short_segments import LIMIT_MS, finish, speaker_and_node, why
 from tests.support.peers.raw_client import SILENT_CHUNK, recorded_packets, tone
 from tests.support.peers.raw_node import audio_of
-from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
-
-Pair = tuple[str, str]
 
 
 @pytest.fixture

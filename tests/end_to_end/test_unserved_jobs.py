@@ -10,17 +10,14 @@ from tests.end_to_end.support.short_deadlines import (
     PENALTY,
     PENDING,
     TURN_WAIT,
-    ability,
     is_next_attempt,
     others,
     session_and_nodes,
 )
 from tests.support.peers.raw_client import raw_client, tone
-from tests.support.peers.raw_node import RawNode, next_job, raw_node
-from tests.support.peers.raw_wire import Message, over_sockets
+from tests.support.peers.raw_node import Ability, RawNode, next_job, raw_node
+from tests.support.peers.raw_wire import Message, Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
-
-Pair = tuple[str, str]
 
 
 @pytest.fixture
@@ -212,7 +209,7 @@ async def test_a_node_that_arrives_gets_at_once_what_waits(
         for _ in range(3):
             await client.speak(tone(300))
             await client.hear("ui_event", event="QUEUED")
-        async with raw_node(scheduler.node_url, ability(pair)) as node:
+        async with raw_node(scheduler.node_url, Ability.of(pair)) as node:
             jobs = [await node.job(seconds=0.5) for _ in range(3)]
             assert [job["utterance_index"] for job in jobs] == [0, 1, 2]
             assert [job["attempt_id"] for job in jobs] == [1, 1, 1]
@@ -229,7 +226,7 @@ async def test_what_waited_too_long_is_not_given_to_a_late_node(
     async with raw_client(scheduler.session_url, *pair) as client:
         await client.speak(tone(300))
         assert (await client.missing())["reason"] == "no_available_node"
-        async with raw_node(scheduler.node_url, ability(pair)) as node:
+        async with raw_node(scheduler.node_url, Ability.of(pair)) as node:
             await client.speak(tone(200))
             job = await node.job()
             assert job["utterance_index"] == 1
@@ -251,7 +248,7 @@ async def test_a_turn_waits_for_its_node_and_then_moves(
         await client.result()
         async with (
             raw_client(scheduler.session_url, *pair) as other,
-            raw_node(scheduler.node_url, ability(pair, 1)) as free,
+            raw_node(scheduler.node_url, Ability.of(pair, 1)) as free,
         ):
             await other.speak(tone(200))
             holder, held = await next_job([nodes[0], free])
@@ -283,7 +280,7 @@ async def test_a_turn_goes_to_its_node_when_that_is_free_in_time(
         async with raw_client(scheduler.session_url, *pair) as other:
             await other.speak(tone(200))
             held = await nodes[0].job()
-            async with raw_node(scheduler.node_url, ability(pair, 1)) as free:
+            async with raw_node(scheduler.node_url, Ability.of(pair, 1)) as free:
                 await client.chunk(tone(200), final=True)
                 await client.hear("ui_event", event="QUEUED")
                 await nodes[0].answer(held)

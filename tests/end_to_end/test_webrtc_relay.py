@@ -4,10 +4,9 @@ import asyncio
 import time
 
 from tests.end_to_end.support.peers.room_page import RoomPage, guest, room_of
-from tests.support.peers.raw_wire import Message, over_sockets
+from tests.support.peers.raw_wire import Message, Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
 
-Pair = tuple[str, str]
 HOLD = 0.3
 """Seconds."""
 SIGNALS = ("webrtc_offer", "webrtc_answer", "webrtc_ice")

@@ -9,10 +9,8 @@ import pytest
 
 from tests.support.peers.raw_client import OUTCOMES, RawClient, raw_client, recorded_packets, tone
 from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
-from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
-
-Pair = tuple[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +26,7 @@ async def speaker_and_node(
     scheduler: SchedulerProcess, pair: Pair, **init: Any
 ) -> AsyncIterator[tuple[RawClient, RawNode]]:
     async with (
-        raw_node(scheduler.node_url, Ability(asr=(pair[0],), semantic=(pair[1],))) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair, **init) as client,
     ):
         yield client, node
@@ -112,7 +110,7 @@ async def test_an_utterance_may_have_languages_of_its_own(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
-        raw_node(scheduler.node_url, Ability(asr=(pair[0],), semantic=(pair[1],))) as node,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, "nobody", "serves") as client,
     ):
         await client.utterance(0, tone(1200), **languages(pair))

@@ -4,10 +4,9 @@ from contextlib import AsyncExitStack
 
 from tests.support.peers.raw_client import RawClient, raw_client, tone
 from tests.support.peers.raw_node import Ability, RawNode, raw_node
-from tests.support.peers.raw_wire import Message
+from tests.support.peers.raw_wire import Message, Pair
 from tests.support.processes.scheduler_process import SchedulerProcess
 
-Pair = tuple[str, str]
 HOLD = 1.0
 SWEEP = 1.1
 """Seconds: how long a node stays marked as overloaded, and how late the mark may go."""

@@ -5,10 +5,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from tests.support.peers.raw_client import RawClient, raw_client
 from tests.support.peers.raw_node import Ability, RawNode, raw_node
-from tests.support.peers.raw_wire import Message
+from tests.support.peers.raw_wire import Message, Pair
 from tests.support.processes.scheduler_process import SchedulerProcess
 
-Pair = tuple[str, str]
 JOB_TIMEOUT = 0.6
 PENDING = 0.9
 PENALTY = 0.5
@@ -26,18 +25,15 @@ FLAGS = (
 )
 
 
-def ability(pair: Pair, capacity: int | None = None, node_id: str | None = None) -> Ability:
-    return Ability(asr=(pair[0],), semantic=(pair[1],), capacity=capacity, node_id=node_id)
-
-
 @asynccontextmanager
 async def session_and_nodes(
     scheduler: SchedulerProcess, pair: Pair, nodes: int, capacity: int | None = None
 ) -> AsyncIterator[tuple[RawClient, list[RawNode]]]:
     """Yield a session and this many nodes."""
+    able = Ability.of(pair, capacity)
     async with AsyncExitStack() as stack:
         staff = [
-            await stack.enter_async_context(raw_node(scheduler.node_url, ability(pair, capacity)))
+            await stack.enter_async_context(raw_node(scheduler.node_url, able))
             for _ in range(nodes)
         ]
         yield await stack.enter_async_context(raw_client(scheduler.session_url, *pair)), staff

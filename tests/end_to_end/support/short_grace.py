@@ -1,10 +1,8 @@
 """A scheduler whose sessions end soon, and every message that can name a session."""
 
 from tests.support.peers.raw_client import b64, tone
-from tests.support.peers.raw_node import Ability
-from tests.support.peers.raw_wire import Message
+from tests.support.peers.raw_wire import Message, Pair
 
-Pair = tuple[str, str]
 GRACE = 1.0
 FLUSH = 0.5
 """Seconds."""
@@ -13,10 +11,6 @@ FLAGS = (
     f"--close-flush-ms={int(FLUSH * 1000)}",
     "--hangover-manual-ms=5",
 )
-
-
-def ability(pair: Pair) -> Ability:
-    return Ability(asr=(pair[0],), semantic=(pair[1],))
 
 
 def naming(session_id: str, pair: Pair) -> dict[str, Message]:

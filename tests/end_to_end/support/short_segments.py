@@ -6,10 +6,9 @@ from typing import Any
 
 from tests.support.peers.raw_client import RawClient, raw_client
 from tests.support.peers.raw_node import Ability, RawNode, raw_node
-from tests.support.peers.raw_wire import Message
+from tests.support.peers.raw_wire import Message, Pair
 from tests.support.processes.scheduler_process import SchedulerProcess
 
-Pair = tuple[str, str]
 LIMIT_MS = 1000
 TURN_MS = 2500
 LIMIT_BYTES = 60_000
@@ -27,7 +26,7 @@ async def speaker_and_node(
     scheduler: SchedulerProcess, pair: Pair, **init: Any
 ) -> AsyncIterator[tuple[RawClient, RawNode]]:
     """Yield a session and the one node that it can have, which takes one turn at a time."""
-    ability = Ability(asr=(pair[0],), semantic=(pair[1],), capacity=1)
+    ability = Ability.of(pair, capacity=1)
     async with (
         raw_node(scheduler.node_url, ability) as node,
         raw_client(scheduler.session_url, *pair, **init) as client,

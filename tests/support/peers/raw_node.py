@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.peers.raw_wire import SECONDS, Message, RawWire
+from tests.support.peers.raw_wire import SECONDS, Message, Pair, RawWire
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,16 @@ class Ability:
     """`max_concurrent_jobs`; existing nodes do not send it."""
     node_id: str | None = None
     more: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, pair: Pair, capacity: int | None = None, node_id: str | None = None) -> "Ability":
+        """Return the ability to hear the first language and to answer in the second."""
+        return cls(asr=pair[:1], semantic=pair[1:], capacity=capacity, node_id=node_id)
+
+    @classmethod
+    def among(cls, *languages: str, capacity: int = 20) -> "Ability":
+        """Return the ability to translate each of these languages into each other."""
+        return cls(asr=languages, semantic=languages, capacity=capacity)
 
     def languages(self) -> Message:
         """Return `language_capabilities`."""

@@ -16,6 +16,8 @@ from websockets.exceptions import ConnectionClosed
 from tests.support.wire_oracle import check_message
 
 Message = dict[str, Any]
+Pair = tuple[str, str]
+"""The language that is spoken and the one that is wanted."""
 SECONDS = 10.0
 """What does not come within this, does not come."""
 

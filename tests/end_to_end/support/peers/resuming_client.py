@@ -3,7 +3,8 @@
 from typing import Any
 
 from tests.support.peers.raw_client import RawClient, session_init
-from tests.support.peers.raw_wire import Message
+from tests.support.peers.raw_wire import Message, Pair
+from tests.support.processes.scheduler_process import SchedulerProcess
 
 
 class ResumingClient(RawClient):
@@ -17,6 +18,19 @@ class ResumingClient(RawClient):
         self.token = ""
         self.family: list[ResumingClient] = [self]
         """All sockets that came of the first one."""
+
+    @classmethod
+    async def with_session(cls, at: SchedulerProcess, pair: Pair) -> "ResumingClient":
+        """Return a client whose session is open."""
+        client = cls(at.session_url)
+        await client.open()
+        await client.init(*pair)
+        return client
+
+    async def leave(self) -> None:
+        """End the session and close all sockets."""
+        await self.end()
+        await self.aclose_all()
 
     async def aclose_all(self) -> None:
         """Close all sockets; what one of them heard amiss fails the test."""
@@ -73,6 +87,11 @@ class ResumingClient(RawClient):
         assert client.ack["session_id"] == self.session_id
         client.token = client.ack["resume_token"]
         return client
+
+    async def resume_at(self, other: SchedulerProcess, **fields: Any) -> "ResumingClient":
+        """Return another socket that speaks for the session, at another instance."""
+        self.url = other.session_url
+        return await self.resume(**fields)
 
     async def refused_resume(self, **fields: Any) -> "ResumingClient":
         """Return another socket that was refused the session."""

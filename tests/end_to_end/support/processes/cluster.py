@@ -39,6 +39,11 @@ class Cluster:
         self.members[place] = successor
         return successor
 
+    def crash(self, member: SchedulerProcess) -> None:
+        """End a process as a power cut would."""
+        member.kill()
+        self.members.remove(member)
+
     def close(self) -> None:
         """End those that run; none may have logged an error."""
         for member in self.members:
