@@ -16,6 +16,32 @@ settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 _REPORT = pytest.StashKey[pytest.TestReport]()
+_WORKERS_PER_PROCESSOR = 2
+"""Most tests wait for processes, timers and sockets most of the time."""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many workers `-n auto` means."""
+    return _WORKERS_PER_PROCESSOR * len(os.sched_getaffinity(0))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest files begin first, so that no worker is left alone with one at the end."""
+    items.sort(key=lambda item: -_seconds(item))
+
+
+def _seconds(item: pytest.Item) -> float:
+    """Return how long the item's file says that it takes."""
+    takes = item.get_closest_marker("takes")
+    return 0.0 if takes is None else float(takes.args[0])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests want to be known although they passed."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, text in report.user_properties:
+            if report.when == "call":
+                terminalreporter.write_line(f"{name}: {text}")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,8 +1,8 @@
 """The short chaos run: 5,000 utterances while a fault a second strikes everybody."""
 
 import os
-import sys
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -13,17 +13,23 @@ from tests.chaos.soak import report
 _CI_SEED = 803_224
 
 
-@pytest.mark.timeout(300)
-def test_nothing_that_was_said_is_lost_whatever_breaks(capsys: pytest.CaptureFixture[str]) -> None:
+pytestmark = [pytest.mark.takes(80), pytest.mark.timeout(400)]
+
+
+def test_nothing_that_was_said_is_lost_whatever_breaks(
+    record_property: Callable[[str, object], None],
+) -> None:
     """CI has its seed, else it is another one each time.
 
     `python -m tests.chaos.soak --short --seed N` plays a run again.
     """
     seed = _CI_SEED if os.environ.get("CI") else time.time_ns() % 1_000_000
     result = run_chaos(short_form(seed))
-    with capsys.disabled():
-        struck = sum(result.faults.values())
-        sys.stdout.write(f"\nchaos: seed {seed}, {result.seconds:.0f} s, {struck} faults\n")
+    struck, slow = sum(result.faults.values()), result.slow_seconds
+    record_property(
+        "chaos",
+        f"seed {seed}, {result.seconds:.0f} s, of them {slow:.0f} s too slow, {struck} faults",
+    )
     assert not result.problems, report(result)
     tally = result.oracle.tally
     assert sum(tally.outcomes.values()) > 4500, report(result)

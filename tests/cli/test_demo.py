@@ -19,6 +19,8 @@ from peers.recordings import carried_recordings
 from peers.wav import read_wav
 from tests.cli.support.marked_processes import Mark
 
+pytestmark = pytest.mark.takes(25)
+
 ROOT = Path(__file__).parents[2]
 
 

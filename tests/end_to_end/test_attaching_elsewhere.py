@@ -17,6 +17,8 @@ from tests.support.peers.raw_node import Ability, audio_of, raw_node
 from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
+pytestmark = pytest.mark.takes(45)
+
 LEASE = 1.0
 GRACE = 3.0
 FLAGS = (

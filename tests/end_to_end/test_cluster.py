@@ -17,6 +17,8 @@ from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.redis_cluster import RedisCluster, running_cluster
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
+pytestmark = pytest.mark.takes(22)
+
 CELLS = Cells(9)
 FLAGS = ("--session-grace-seconds=0.5", "--hangover-manual-ms=5", "--pending-timeout-ms=20000")
 

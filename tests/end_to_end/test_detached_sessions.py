@@ -12,6 +12,8 @@ from tests.support.peers.raw_node import Ability, audio_of, raw_node
 from tests.support.peers.raw_wire import Message, Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
 
+pytestmark = pytest.mark.takes(16)
+
 
 @pytest.fixture
 def scheduler(scheduler_of_short_lives: SchedulerProcess) -> SchedulerProcess:

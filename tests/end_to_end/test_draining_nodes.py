@@ -11,6 +11,8 @@ from tests.support.peers.raw_client import raw_client, tone
 from tests.support.peers.raw_node import Ability, raw_node
 from tests.support.peers.raw_wire import Pair, over_sockets
 
+pytestmark = pytest.mark.takes(13)
+
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:

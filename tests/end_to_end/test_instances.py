@@ -18,6 +18,8 @@ from tests.support.peers.raw_client import RawClient, noise, raw_client, recorde
 from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
 from tests.support.peers.raw_wire import Pair, over_sockets
 
+pytestmark = pytest.mark.takes(12)
+
 CROWD = 200
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
 from tests.chaos.faults.proxy import FaultProxy
 from tests.end_to_end.support.processes.instances import (
     FLAGS,
@@ -24,6 +26,8 @@ from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
 from tests.support.peers.raw_wire import over_sockets
 from tests.support.processes.redis_server import real_server
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
+
+pytestmark = pytest.mark.takes(42)
 
 WITHIN_SECONDS = 5.0
 """What a dead instance held is free, or elsewhere, by then."""

@@ -15,6 +15,8 @@ from tests.support.peers.raw_wire import Message, Pair, over_sockets
 from tests.support.processes.redis_cluster import running_cluster
 from tests.support.processes.scheduler_process import SchedulerProcess
 
+pytestmark = pytest.mark.takes(14)
+
 CELLS = Cells(9)
 SESSIONS = 12
 FLAGS = (

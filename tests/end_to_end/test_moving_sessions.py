@@ -19,6 +19,8 @@ from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
 from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
 
+pytestmark = pytest.mark.takes(45)
+
 FLAGS = (
     "--session-grace-seconds=8",
     "--close-flush-ms=3000",

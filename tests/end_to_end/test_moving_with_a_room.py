@@ -19,6 +19,8 @@ from tests.support.peers.raw_node import Ability, raw_node
 from tests.support.peers.raw_wire import Message, Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
 
+pytestmark = pytest.mark.takes(55)
+
 GRACE = 4
 FLAGS = (
     f"--session-grace-seconds={GRACE}",

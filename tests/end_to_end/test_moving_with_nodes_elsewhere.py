@@ -17,6 +17,8 @@ from tests.support.peers.raw_client import tone
 from tests.support.peers.raw_node import Ability, RawNode, raw_node
 from tests.support.peers.raw_wire import Pair, over_sockets
 
+pytestmark = pytest.mark.takes(30)
+
 FLAGS = (
     "--session-grace-seconds=8",
     "--close-flush-ms=3000",

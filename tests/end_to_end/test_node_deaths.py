@@ -14,6 +14,8 @@ from tests.support.peers.raw_node import Ability, RawNode, raw_node
 from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
+pytestmark = pytest.mark.takes(13)
+
 NODE_TIMEOUT = 1.5
 BEAT = 0.3
 FROZEN = 5.0

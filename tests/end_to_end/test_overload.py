@@ -18,6 +18,8 @@ from tests.support.peers.raw_client import RawClient, raw_client, session_init
 from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
+pytestmark = pytest.mark.takes(10)
+
 SPEAKERS = 40
 PACE = Pace(chunks_per_second=1000, utterance_chunks=20)
 FLAGS = {

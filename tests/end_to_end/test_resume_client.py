@@ -16,6 +16,8 @@ from tests.support.peers.raw_node import Ability, audio_of, raw_node
 from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
+pytestmark = pytest.mark.takes(9)
+
 CHUNK_MS = 100
 UTTERANCES = 12
 

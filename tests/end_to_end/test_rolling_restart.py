@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+import pytest
 from websockets.exceptions import WebSocketException
 
 from tests.end_to_end.support.peers.resuming_client import ResumingClient
@@ -17,6 +18,8 @@ from tests.end_to_end.support.processes.cluster import Cluster, instances
 from tests.support.peers.raw_client import noise
 from tests.support.peers.raw_node import Ability, RawNode, audio_of
 from tests.support.peers.raw_wire import Message, over_sockets
+
+pytestmark = pytest.mark.takes(13)
 
 FLAGS = ("--drain-seconds=10", "--audio-ack-interval-ms=100", "--instance-lease-ms=1000")
 SPEAKERS = 6

@@ -19,6 +19,8 @@ from tests.support.peers.raw_node import Ability, RawNode, raw_node
 from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.redis_server import real_server
 
+pytestmark = pytest.mark.takes(23)
+
 GRACE = 0.6
 EXPIRY_MS = 60_000
 

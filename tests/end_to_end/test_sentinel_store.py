@@ -13,6 +13,8 @@ from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.redis_sentinel import SentinelSet, running_sentinels
 from tests.support.processes.scheduler_process import running_scheduler
 
+pytestmark = pytest.mark.takes(8)
+
 TURNS = 10
 CLIENTS = 12
 FLAGS = ("--session-grace-seconds=0.5", "--hangover-manual-ms=5", "--pending-timeout-ms=20000")

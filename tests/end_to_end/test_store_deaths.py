@@ -20,6 +20,8 @@ from tests.support.peers.raw_client import raw_client, tone
 from tests.support.peers.raw_wire import over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
+pytestmark = pytest.mark.takes(85)
+
 Death = Callable[[ChaosStore], Awaitable[None]]
 HEARTBEAT_SECONDS = 15.0
 """Of an existing node: until then everything must be right again."""

@@ -10,6 +10,8 @@ from tests.end_to_end.support.peers.chromium import Chromium, Page, chromium, pr
 from tests.support.peers.raw_wire import over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
 
+pytestmark = pytest.mark.takes(12)
+
 PAGE = Path(__file__).parents[1] / "pages" / "voice_link.html"
 RUNS = 10
 LINK_SECONDS = 15.0

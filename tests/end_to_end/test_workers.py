@@ -8,12 +8,15 @@ import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import pytest
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.peers.raw_client import RawClient, raw_client, tone
 from tests.support.peers.raw_node import Ability, raw_node
 from tests.support.peers.raw_wire import over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
+
+pytestmark = pytest.mark.takes(12)
 
 MANY = 24
 """Enough connections for the kernel to give some to each of two processes."""

@@ -14,6 +14,8 @@ from cli.bench.table import tables_of
 from peers.bench.plan import BenchOptions, Row, Scenario
 from peers.event_loop import run
 
+pytestmark = pytest.mark.takes(45)
+
 ROOT = Path(__file__).resolve().parents[3]
 DEAF = (sys.executable, "-m", "tests.cli.support.deaf_server")
 SMALL = ["--sessions", "4", "--nodes", "2", "--seconds", "0.3", "--warm-up-seconds", "0.1"]

@@ -31,6 +31,8 @@ from peers.bench.workers_figures import (
     workers_figures,
 )
 
+pytestmark = pytest.mark.takes(11)
+
 SMALL = BenchOptions(
     sessions=8,
     nodes=4,

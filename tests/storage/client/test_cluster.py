@@ -14,6 +14,8 @@ from storage.client.transport import open_executor
 from tests.support.processes.redis_cluster import RedisCluster, running_cluster
 from tests.support.processes.redis_process import RedisProcess, wait_until
 
+pytestmark = pytest.mark.takes(9)
+
 Test = Callable[[ClusterExecutor], Awaitable[Any]]
 KEYS = [f"k{number}" for number in range(12)]
 

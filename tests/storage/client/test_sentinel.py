@@ -14,6 +14,8 @@ from storage.client.wire import ServerAddress, WireExecutor
 from tests.support.processes.redis_process import free_ports, wait_until
 from tests.support.processes.redis_sentinel import MASTER_NAME, SentinelSet, running_sentinels
 
+pytestmark = pytest.mark.takes(18)
+
 
 @pytest.fixture
 def sentinels() -> Iterator[SentinelSet]:
