@@ -1,6 +1,7 @@
 """What holds for every test: no actor outlives it, hypothesis is reproducible, logs are quiet."""
 
 import os
+import signal
 import sys
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -73,6 +74,17 @@ def quiet_logs() -> Iterator[None]:
     sink = logger.add(sys.stderr, level="DEBUG", format="{level: <8} {message} {extra}")
     yield
     logger.remove(sink)
+
+
+@pytest.fixture
+def sigint_is_not_ignored() -> Iterator[None]:
+    """What the test starts hears SIGINT, even if whoever started the tests had it ignored.
+
+    A process inherits that a signal is ignored: shells say so to what runs in the background.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from protocol.session_outbound import (
 )
 from protocol.shared import ServiceTimings
 from tests.support.peers.scripted_server import ScriptedPeer, scripted_server
+from tests.support.waiting import PATIENCE_S
 
 SESSION = SessionId("s-1")
 
@@ -42,7 +43,7 @@ def run(script: Callable[[ScriptedPeer], Awaitable[None]], *arguments: str) -> i
     """Run the command against a script; return its exit status."""
 
     async def whole() -> int:
-        async with scripted_server(script) as server, asyncio.timeout(20):
+        async with scripted_server(script) as server, asyncio.timeout(2 * PATIENCE_S):
             argv = [*arguments, "--url", server.session_url, "--speed", "20"]
             return await asyncio.to_thread(main, argv)
 

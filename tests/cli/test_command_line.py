@@ -140,6 +140,7 @@ def test_the_scheduler_says_in_one_block_where_it_is_and_what_it_keeps(temporary
     assert banner.count("\n") == 9
 
 
+@pytest.mark.usefixtures("sigint_is_not_ignored")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_scheduler_in_order_and_leaves_nothing(
     number: signal.Signals, temporary: Path

@@ -18,6 +18,7 @@ from peers.pcm import loudness
 from peers.recordings import carried_recordings
 from peers.wav import read_wav
 from tests.cli.support.marked_processes import Mark
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.takes(25)
 
@@ -32,7 +33,7 @@ def test_the_demo_hears_translates_speaks_and_leaves_nothing_behind(tmp_path: Pa
         env=mark.environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=2 * PATIENCE_S,
         check=False,
     )
     assert demo.returncode == 0, demo.stderr
@@ -46,6 +47,7 @@ def test_the_demo_hears_translates_speaks_and_leaves_nothing_behind(tmp_path: Pa
         assert all(path.name.endswith(".es.wav") for path in written)
 
 
+@pytest.mark.usefixtures("sigint_is_not_ignored")
 def test_ctrl_c_in_the_middle_stops_everything(tmp_path: Path) -> None:
     mark = Mark()
     with subprocess.Popen(
@@ -62,7 +64,7 @@ def test_ctrl_c_in_the_middle_stops_everything(tmp_path: Path) -> None:
                 break
         assert len(mark.processes()) > 2
         demo.send_signal(signal.SIGINT)
-        assert demo.wait(timeout=20) == 130
+        assert demo.wait(timeout=PATIENCE_S) == 130
         demo.stdout.read()
     assert mark.wait_until_gone() == {}
 

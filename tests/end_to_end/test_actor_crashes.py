@@ -19,6 +19,7 @@ from tests.end_to_end.support.processes.scheduler_in_process import scheduler_he
 from tests.support.peers.raw_client import RawClient, raw_client, tone
 from tests.support.peers.raw_node import Ability, RawNode, raw_node
 from tests.support.peers.raw_wire import Message, over_sockets
+from tests.support.waiting import until
 
 POISON = "poison"
 Patch = pytest.MonkeyPatch
@@ -194,9 +195,7 @@ async def test_a_dispatcher_that_fails_again_and_again_ends_the_process_and_tell
             await node.answer(job, POISON)
             await node.fence()
             await asyncio.sleep(0.02)
-        async with asyncio.timeout(5):
-            while not here.escalated:
-                await asyncio.sleep(0.01)
+        await until(lambda: here.escalated)
         await here.stop()
         await client.hear("reconnect")
         reasons = await outcomes(client, 8)
@@ -327,9 +326,7 @@ async def test_the_lease_goes_on_when_the_actor_that_renews_it_fails(monkeypatch
         raw_node(here.node_url) as node,
         raw_client(here.session_url) as client,
     ):
-        async with asyncio.timeout(5):
-            while len(beats) < 6:
-                await asyncio.sleep(0.02)
+        await until(lambda: len(beats) >= 6)
         assert not any(alive.revived for alive in beats[1:])
         [job] = await speak(client, node, 1)
         await node.answer(job)

@@ -4,7 +4,6 @@ Both are simulated with all their quirks; between them is the real scheduler. Au
 than it is spoken; everything else is as it would be.
 """
 
-import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -23,6 +22,7 @@ from tests.end_to_end.support.spoken_conversation import (
 from tests.support.peers.raw_node import Ability, raw_node
 from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.waiting import until
 
 USUAL_HANGOVER = 0.06
 
@@ -96,8 +96,7 @@ async def test_a_node_that_loses_its_line_in_a_monologue_costs_no_word(
     async with conversation(scheduler, pair) as (script, node):
         words = script.words(SEGMENT_WORDS * 2 + 5)
         await script.page.say_words(words[:-5])
-        while len(node.jobs) < 2:
-            await asyncio.sleep(0.01)
+        await until(lambda: len(node.jobs) >= 2)
         node.lose_line()
         await script.page.press_send(words[-5:])
         script.note(words)

@@ -10,11 +10,11 @@ from tests.support.peers.raw_client import tone
 from tests.support.peers.raw_node import Ability, audio_of, raw_node
 from tests.support.peers.raw_wire import Message, Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.waiting import PATIENCE_S
 
 PENDING = 0.5
 PAUSE = 0.4
 """Seconds."""
-PATIENCE = 5.0
 """Seconds after which a caller of the gateway would not wait any longer; it would."""
 
 
@@ -48,7 +48,7 @@ async def test_callers_of_the_gateway_get_their_words(
 
         tasks: list[asyncio.Task[None]] = []
         node.on_job = work
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(PATIENCE_S):
             lengths = range(100, 2100, 200)
             said = await asyncio.gather(*(gateway.translate(tone(ms)) for ms in lengths))
         assert [result and result["text_asr"] for result in said] == [f"{ms} ms" for ms in lengths]
@@ -64,7 +64,7 @@ async def test_a_caller_who_sends_silence_hears_that_nothing_was_said(
     async with raw_node(scheduler.node_url, Ability.of(pair)) as node:
         call = asyncio.create_task(gateway.translate(tone(300)))
         await node.answer(await node.job(), "", extra={"reason": found})
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(PATIENCE_S):
             result = await call
         assert result is not None
         assert (result["text_translated"], result["tts_audio"]) == ("", "")
@@ -76,12 +76,12 @@ async def test_a_caller_whose_words_nobody_can_translate_does_not_wait_for_ever(
 ) -> None:
     """A gateway skips all but results; what it understands is the end of its connection."""
     gateway = ApiGateway(scheduler.session_url, *pair)
-    async with asyncio.timeout(PENDING + PATIENCE):
+    async with asyncio.timeout(PENDING + PATIENCE_S):
         assert await gateway.translate(tone(300)) is None
     async with raw_node(scheduler.node_url, Ability.of(pair)) as node:
         call = asyncio.create_task(gateway.translate(tone(300)))
         await node.refuse(await node.job(), "PROCESSING_ERROR")
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(PATIENCE_S):
             assert await call is None
 
 
@@ -90,7 +90,7 @@ async def test_a_caller_whose_audio_is_of_no_use_does_not_wait_for_ever(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     gateway = ApiGateway(scheduler.session_url, *pair)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(PATIENCE_S):
         assert await gateway.translate(b"") is None
         assert await gateway.translate(b"RIFF....", audio_format="opus") is None
 

@@ -26,6 +26,7 @@ from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
 from tests.support.peers.raw_wire import over_sockets
 from tests.support.processes.redis_server import real_server
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.takes(42)
 
@@ -104,10 +105,10 @@ async def test_the_death_of_an_instance_under_load_costs_nobody_elsewhere_a_word
             for node in (near, far):
                 node.answers(after_seconds=0.03)
             async with speaking(instances[0].session_url, 12) as speakers:
-                await _until(lambda: len(far.jobs) > 20 and len(near.jobs) > 20)
+                await until(lambda: len(far.jobs) > 20 and len(near.jobs) > 20)
                 kill(instances[1])
                 before = len(speakers.outcomes)
-                await _until(lambda: len(speakers.outcomes) > before + 100)
+                await until(lambda: len(speakers.outcomes) > before + 100)
                 await asyncio.sleep(WITHIN_SECONDS)
             assert {ends(outcome) for outcome in speakers.outcomes} == {"done"}
             assert near.peak <= 8
@@ -163,7 +164,7 @@ async def test_what_waited_for_a_dead_instance_makes_room_for_others() -> None:
             await node.answer(ours)
             await client.result()
             assert node.peak == 1
-            await _until(lambda: len(_instances_known(instances)) == 1)
+            await until(lambda: asyncio.to_thread(lambda: len(_instances_known(instances)) == 1))
 
 
 def _instances_known(instances: Instances) -> list[str]:
@@ -207,14 +208,14 @@ async def test_an_instance_that_stood_still_does_no_harm() -> None:
                 speaking(instances[0].session_url, 10) as speakers,
                 speaking(instances[1].session_url, 4) as sleepers,
             ):
-                await _until(lambda: len(far.jobs) > 20 and len(near.jobs) > 20)
+                await until(lambda: len(far.jobs) > 20 and len(near.jobs) > 20)
                 os.kill(instances[1].process.pid, signal.SIGSTOP)
                 await asyncio.sleep(6)
                 during = len(near.jobs)
                 os.kill(instances[1].process.pid, signal.SIGCONT)
-                await _until(lambda: len(near.jobs) > during + 50)
+                await until(lambda: len(near.jobs) > during + 50)
                 far_before = len(far.jobs)
-                await _until(lambda: len(far.jobs) > far_before + 20, 40)
+                await until(lambda: len(far.jobs) > far_before + 20, seconds=40)
             assert {ends(outcome) for outcome in speakers.outcomes} == {"done"}
             slept = [ends(outcome) for outcome in sleepers.outcomes]
             assert set(slept) <= {"done", "instance_lost"}, slept
@@ -238,20 +239,20 @@ async def test_instances_that_cannot_reach_each_other_find_other_nodes() -> None
         for node in (near, far):
             node.answers(after_seconds=0.1)
         async with speaking(instances[0].session_url, 10) as speakers:
-            await _until(lambda: len(far.jobs) > 20)
+            await until(lambda: len(far.jobs) > 20)
             for proxy in proxies:
                 proxy.is_partitioned = True
                 for link in list(proxy.links):
                     link.swallow()
             await asyncio.sleep(4.5)
             during = len(near.jobs)
-            await _until(lambda: len(near.jobs) > during + 50)
+            await until(lambda: len(near.jobs) > during + 50)
             for proxy in proxies:
                 proxy.is_partitioned = False
                 for link in list(proxy.links):
                     link.reset()
             again = len(far.jobs)
-            await _until(lambda: len(far.jobs) > again + 20, 10)
+            await until(lambda: len(far.jobs) > again + 20)
         assert {ends(outcome) for outcome in speakers.outcomes} == {"done"}
         assert near.peak <= 6
         assert far.peak <= 6
@@ -297,16 +298,16 @@ async def test_an_instance_that_is_cut_off_from_the_store_does_no_harm() -> None
             for node in (near, far):
                 node.answers(after_seconds=0.03)
             async with speaking(a.session_url, 10) as speakers:
-                await _until(lambda: len(far.jobs) > 20)
+                await until(lambda: len(far.jobs) > 20)
                 for link in list(proxy.links):
                     link.stall()
                 await asyncio.sleep(6)
                 during = len(near.jobs)
-                await _until(lambda: len(near.jobs) > during + 50)
+                await until(lambda: len(near.jobs) > during + 50)
                 for link in list(proxy.links):
                     link.release()
                 again = len(far.jobs)
-                await _until(lambda: len(far.jobs) > again + 20)
+                await until(lambda: len(far.jobs) > again + 20)
             assert {ends(outcome) for outcome in speakers.outcomes} == {"done"}
             assert near.peak <= 6
             assert far.peak <= 6
@@ -326,10 +327,3 @@ async def _started(stack: AsyncExitStack, *flags: str) -> SchedulerProcess:
 
     stack.push_async_callback(stop)
     return process
-
-
-async def _until(holds: Any, seconds: float = 15.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not await asyncio.to_thread(holds):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        await asyncio.sleep(0.02)

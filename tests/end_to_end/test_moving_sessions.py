@@ -6,7 +6,6 @@ by byte, exactly one outcome per utterance, and `delivery_seq` without a gap or 
 
 import asyncio
 import signal
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -18,6 +17,7 @@ from tests.support.peers.raw_client import RawClient, noise, recorded_chunks, to
 from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
 from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.takes(45)
 
@@ -36,14 +36,12 @@ def cluster() -> Iterator[Cluster]:
         yield made
 
 
-def wait_until_noted(cluster: Cluster, session_id: str, seconds: float = 5) -> None:
+def wait_until_noted(cluster: Cluster, session_id: str) -> None:
     """Return when the store knows that older tokens are not good any more."""
     eyes = RedisEyes(cluster.url)
     try:
-        deadline = time.monotonic() + seconds
-        while not eyes.ask("HGET", f"lingua:v1:session:{session_id}", "tokens_from"):
-            assert time.monotonic() < deadline, "the store was not told"
-            time.sleep(0.01)
+        record = f"lingua:v1:session:{session_id}"
+        wait_until(lambda: eyes.ask("HGET", record, "tokens_from"), "the store was told")
     finally:
         eyes.close()
 

@@ -13,6 +13,7 @@ from tests.support.peers.raw_client import RawClient, raw_client, tone
 from tests.support.peers.raw_node import Ability, RawNode, raw_node
 from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.takes(13)
 
@@ -96,7 +97,7 @@ async def test_a_node_that_stops_for_a_while_loses_its_jobs_and_is_used_again(
                 await asyncio.sleep(FROZEN)
             finally:
                 stopped.process.send_signal(signal.SIGCONT)
-            await until(watchful, stopped.node_id, "online")
+            await until_state(watchful, stopped.node_id, "online")
             nodes[1].process.kill()
             [late] = await crowd(stack, watchful.session_url, pair, 1)
             await late.speak(tone(300))
@@ -109,13 +110,12 @@ async def translations_stay(clients: list[RawClient]) -> None:
     assert [len(client.outcomes()) for client in clients] == [1] * len(clients)
 
 
-async def until(scheduler: SchedulerProcess, node_id: str, state: str) -> None:
-    async with asyncio.timeout(5):
-        while True:
-            answer = await asyncio.to_thread(scheduler.get, f"/api/v1/nodes/{node_id}")
-            if answer.json["state"] == state:
-                return
-            await asyncio.sleep(0.05)
+async def until_state(scheduler: SchedulerProcess, node_id: str, state: str) -> None:
+    async def is_so() -> bool:
+        answer = await asyncio.to_thread(scheduler.get, f"/api/v1/nodes/{node_id}")
+        return bool(answer.json["state"] == state)
+
+    await until(is_so, state)
 
 
 # ---- half-open connections ----------------------------------------------------------------------

@@ -18,6 +18,7 @@ from tests.end_to_end.support.processes.cluster import Cluster, instances
 from tests.support.peers.raw_client import noise
 from tests.support.peers.raw_node import Ability, RawNode, audio_of
 from tests.support.peers.raw_wire import Message, over_sockets
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.takes(13)
 
@@ -52,7 +53,7 @@ class Speaker:
                 await asyncio.sleep(0.05)
             await self._say(b"", final=True)
             await asyncio.sleep(0.3)
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(2 * PATIENCE_S):
             while len(self.outcomes) < UTTERANCES:
                 await self._keep_up()
                 await asyncio.sleep(0.05)
@@ -88,7 +89,7 @@ class Speaker:
                 await self._send(seq)
 
     async def _come_back(self, former: ResumingClient) -> ResumingClient:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 former.url = self._url()
                 try:

@@ -11,6 +11,7 @@ from tests.end_to_end.support.processes.mortal_store import MortalStore, mortal_
 from tests.support.peers.raw_node import Ability, raw_node
 from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.waiting import PATIENCE_S, until
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +29,7 @@ def scheduler(store: MortalStore) -> Iterator[SchedulerProcess]:
 
 
 async def ready(scheduler: SchedulerProcess) -> None:
-    deadline = time.monotonic() + 10
-    while scheduler.get("/ready").status != 200:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
+    await until(lambda: scheduler.get("/ready").status == 200, "ready")
 
 
 @over_sockets
@@ -107,7 +105,7 @@ async def test_who_closes_without_a_store_has_left_when_it_is_back(
 
 async def joined(page: RoomPage, code: str) -> None:
     """Enter as soon as the room is in the store again."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         await page.say({"type": "room_join", "room_code": code})
         answer = await page.hear_any(("room_create_ack", "room_error"))

@@ -1,6 +1,5 @@
 """Members of one room whose sessions are on different instances notice nothing of it."""
 
-import asyncio
 import base64
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -18,6 +17,7 @@ from tests.support.peers.raw_client import recorded_packets
 from tests.support.peers.raw_node import Ability, RawNode, raw_node
 from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.redis_server import real_server
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.takes(23)
 
@@ -157,11 +157,14 @@ async def test_a_store_that_lost_its_data_costs_nobody_the_room(store_url: str, 
         raw_node(here.node_url, Ability.among(*pair)) as node,
         meeting(here, there, pair) as (ann, bob),
     ):
-        store, seats = open_store(store_url), 0
+        store = open_store(store_url)
+        seats = ("HLEN", f"{store.prefix}room:{ann.room_code}:seats")
+
+        async def both_are_back() -> bool:
+            return bool(await store.read([seats]) == [2])
+
         await store.read([("FLUSHALL",)])
-        while seats < 2:
-            await asyncio.sleep(0.05)
-            [seats] = await store.read([("HLEN", f"{store.prefix}room:{ann.room_code}:seats")])
+        await until(both_are_back)
         await store.close()
         await ann.say_something()
         await spoken(node, "after all")

@@ -14,6 +14,7 @@ from tests.support.peers.raw_client import RawClient, raw_client, tone
 from tests.support.peers.raw_node import Ability, RawNode, raw_node
 from tests.support.peers.raw_wire import over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.takes(12)
 
@@ -143,10 +144,7 @@ def test_its_store_dies_with_it_however_it_dies() -> None:
         assert store
         os.kill(scheduler.process.pid, signal.SIGKILL)
         scheduler.wait()
-        deadline = time.monotonic() + 5
-        while any(is_alive(pid) for pid in store):
-            assert time.monotonic() < deadline, "the store outlives its scheduler"
-            time.sleep(0.02)
+        wait_until(lambda: not any(is_alive(pid) for pid in store), "its store is gone")
 
 
 def test_a_port_in_use_is_one_line_and_status_two() -> None:

@@ -14,6 +14,7 @@ from tests.support.peers.raw_client import RawClient, raw_client, tone
 from tests.support.peers.raw_node import Ability, RawNode, next_job, raw_node
 from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.waiting import wait_until
 
 PENDING = 1.5
 """Seconds."""
@@ -48,10 +49,7 @@ def healthy(store: MortalStore, scheduler: SchedulerProcess) -> Iterator[None]:
 
 
 def wait_until_ready(scheduler: SchedulerProcess) -> None:
-    deadline = time.monotonic() + 5
-    while scheduler.get("/ready").status != 200:
-        assert time.monotonic() < deadline, scheduler.get("/ready").body
-        time.sleep(0.05)
+    wait_until(lambda: scheduler.get("/ready").status == 200, "ready")
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from tests.support.peers.raw_client import RawClient, raw_client, tone
 from tests.support.peers.raw_node import Ability, raw_node
 from tests.support.peers.raw_wire import over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.takes(12)
 
@@ -37,7 +38,7 @@ def _command_line(pid: int) -> bytes:
 
 
 def wait_for_workers(scheduler: SchedulerProcess, number: int, gone: set[int]) -> list[int]:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         pids = workers_of(scheduler)
         if len(pids) == number and not gone & set(pids):

@@ -9,6 +9,7 @@ import pytest
 
 from tests.chaos.faults.proxy import FaultProxy, Link, Way
 from tests.support.peers.raw_wire import over_sockets
+from tests.support.waiting import until
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -56,12 +57,6 @@ async def said_and_heard(streams: Streams, data: bytes) -> bytes:
         return await reader.readexactly(len(data))
 
 
-async def eventually(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not is_so():
-            await asyncio.sleep(0.01)
-
-
 def the_link(streams: Streams, proxy: FaultProxy) -> Link:
     link = proxy.link_of(streams[1].get_extra_info("sockname")[1])
     assert link is not None
@@ -83,7 +78,7 @@ async def test_an_end_of_one_side_ends_the_other() -> None:
         streams[1].close()
         async with asyncio.timeout(5):
             await echo.ended.wait()
-        await eventually(lambda: not proxy.links)
+        await until(lambda: not proxy.links)
 
 
 async def _reset(link: Link) -> None:
@@ -147,7 +142,7 @@ async def test_replies_alone_may_be_lost() -> None:
         link = the_link(streams, proxy)
         link.swallow(Way.DOWN)
         streams[1].write(b"done")
-        await eventually(lambda: echo.heard == b"hellodone")
+        await until(lambda: echo.heard == b"hellodone")
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(streams[0].read(1), 0.05)
 

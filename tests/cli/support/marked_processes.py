@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.waiting import PATIENCE_S
+
 MARK = "PROCESS_MARK"
 _PROC = Path("/proc")
 
@@ -36,7 +38,7 @@ class Mark:
                 continue
         return found
 
-    def wait_until_gone(self, seconds: float = 5.0) -> dict[int, str]:
+    def wait_until_gone(self, seconds: float = PATIENCE_S) -> dict[int, str]:
         """Return what still lives when time is up: nothing, if all is well."""
         deadline = time.monotonic() + seconds
         while (left := self.processes()) and time.monotonic() < deadline:

@@ -9,6 +9,7 @@ from tests.end_to_end.support.peers.agent_node import AgentNode, AgentPace, agen
 from tests.end_to_end.support.peers.browser import SILENCE_BEFORE_FINAL, Browser, browser
 from tests.end_to_end.support.spoken_words import WORD_MS
 from tests.support.processes.scheduler_process import SchedulerProcess
+from tests.support.waiting import PATIENCE_S
 
 SEGMENT_WORDS = 20
 """So many make `max_duration_ms`, silence counted."""
@@ -75,7 +76,7 @@ class Script:
         assert await self.page.start_playing()
         assert await self.page.stop_playing()
 
-    async def read_all(self, seconds: float = 10.0) -> None:
+    async def read_all(self, seconds: float = PATIENCE_S) -> None:
         """Return when everything said so far can be read, as it was said."""
         async with asyncio.timeout(seconds):
             while len(self.page.screen) < len(self.expected):

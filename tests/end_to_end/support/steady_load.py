@@ -8,6 +8,7 @@ from tests.support.peers.raw_client import RawClient, raw_client, tone
 from tests.support.peers.raw_node import Ability, RawNode, raw_node
 from tests.support.peers.raw_wire import Message
 from tests.support.processes.scheduler_process import SchedulerProcess
+from tests.support.waiting import PATIENCE_S
 
 CAPACITY = 2
 _PERIOD_SECONDS = 0.2
@@ -30,7 +31,7 @@ class SteadyLoad:
             await client.speak(tone(200))
             await asyncio.sleep(_PERIOD_SECONDS)
 
-    async def stop(self, seconds: float = 20.0) -> list[Message]:
+    async def stop(self, seconds: float = PATIENCE_S) -> list[Message]:
         """Return all outcomes, one for each utterance, when the last has come."""
         self._is_over = True
         await asyncio.gather(*self._speakers)

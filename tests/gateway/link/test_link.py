@@ -30,6 +30,7 @@ from storage.instances import InstanceRecord
 from storage.store import StorageUnavailable
 from tests.chaos.faults.proxy import FaultProxy
 from tests.support.recording import RecordingRef
+from tests.support.waiting import until
 
 A, B = InstanceId("a"), InstanceId("b")
 SESSION = Address(Place.SESSION, "s")
@@ -114,12 +115,6 @@ class Line:
 
     def texts(self) -> list[str]:
         return [message.text for _, _, message in self.delivered.messages]
-
-
-async def until(holds: Callable[[], Any], seconds: float = 5.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not holds():
-            await asyncio.sleep(0.002)
 
 
 @asynccontextmanager

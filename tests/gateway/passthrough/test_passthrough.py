@@ -35,8 +35,9 @@ from protocol.passthrough import (
 )
 from protocol.peer import PeerProtocolError, calling_headers
 from protocol.session_outbound import ServerHeartbeat, Translation
-from tests.gateway.support.raw_peer import CLOSE, PATIENCE_S, TEXT, Peer
+from tests.gateway.support.raw_peer import CLOSE, TEXT, Peer
 from tests.gateway.support.running_gateway import House, Recorder, chunk, open_house, session_init
+from tests.support.waiting import PATIENCE_S, until
 
 HERE, THERE = InstanceId("here"), InstanceId("there")
 NAME = SessionId("s-1")
@@ -76,12 +77,6 @@ class Two:
 
 def beat(timestamp: int) -> dict[str, Any]:
     return {"type": "client_heartbeat", "session_id": NAME, "timestamp": timestamp}
-
-
-async def until(holds: Callable[[], Any], seconds: float = PATIENCE_S) -> None:
-    async with asyncio.timeout(seconds):
-        while not holds():
-            await asyncio.sleep(0.002)
 
 
 @asynccontextmanager

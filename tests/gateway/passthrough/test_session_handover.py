@@ -17,6 +17,7 @@ from protocol.ids import SessionId
 from protocol.session_outbound import SessionInitAck, Translation
 from tests.gateway.support.raw_peer import Peer
 from tests.gateway.support.running_gateway import LOOPS, House, chunk, run_gateway, session_init
+from tests.support.waiting import until
 
 SECOND = bytes(32_000)
 """PCM16 16 kHz."""
@@ -142,9 +143,7 @@ async def asking(house: House) -> tuple[Peer, Mailbox, Outbox]:
     peer = await house.connect("/ws/session")
     peer.say(session_init(resume=True, session_id="s-7", resume_token="t"))
     peer.say(chunk("s-7"))  # too early: it is refused, behind the answer
-    async with asyncio.timeout(5):
-        while not house.reception.askers:
-            await asyncio.sleep(0.01)
+    await until(lambda: house.reception.askers)
     [(asker, outbox)] = house.reception.askers
     assert asker is not None
     return peer, asker, outbox
@@ -180,9 +179,7 @@ def test_a_session_that_comes_too_late_for_its_socket_is_detached() -> None:
     async def scenario(house: House) -> None:
         peer, asker, outbox = await asking(house)
         peer.abort()
-        async with asyncio.timeout(5):
-            while house.gateway.session_sockets:
-                await asyncio.sleep(0.01)
+        await until(lambda: not house.gateway.session_sockets)
         house.reception.start("s-7", lambda: None)
         asker.tell(ResumeAnswered(SessionId("s-7"), house.reception.refs["s-7"]))
         assert await house.reception.actors["s-7"].next() == SocketLost(outbox)

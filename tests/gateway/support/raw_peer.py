@@ -6,10 +6,9 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
-TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
+from tests.support.waiting import PATIENCE_S
 
-PATIENCE_S = 5.0
-"""How long a test waits for what has to come."""
+TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
 
 
 class Peer:

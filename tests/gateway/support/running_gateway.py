@@ -31,7 +31,8 @@ from protocol.node_outbound import NodeRegisterAck
 from protocol.session_inbound import SessionInit
 from protocol.session_outbound import SessionInitAck
 from storage.client.executor import StorageUnavailable
-from tests.gateway.support.raw_peer import PATIENCE_S, Peer, upgrade_request
+from tests.gateway.support.raw_peer import Peer, upgrade_request
+from tests.support.waiting import PATIENCE_S
 
 T = TypeVar("T")
 Greeting: TypeAlias = Callable[[], object]

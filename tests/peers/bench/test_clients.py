@@ -18,6 +18,7 @@ from peers.bench.tally import Tally, percentile_ms
 from protocol.codec import parse_session_message
 from protocol.frames import AudioFrame, parse_frame
 from protocol.session_inbound import AudioChunk, SessionInit
+from tests.support.waiting import until
 
 STAMP_NS = 123_456_789_012_345
 
@@ -26,15 +27,6 @@ def talking_client(shape: ClientShape | None = None) -> SimulatedClient:
     client = SimulatedClient(shape or ClientShape(), Tally())
     client.adopt("s-0123456789abcdef")
     return client
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    """Return once something is so; bounded, and nothing is measured by it."""
-    for _ in range(2000):
-        if is_so():
-            return
-        await asyncio.sleep(0.002)
-    pytest.fail("it never came to be")
 
 
 @asynccontextmanager

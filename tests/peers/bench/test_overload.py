@@ -13,6 +13,7 @@ from peers.bench.plan import BenchOptions
 from peers.bench.rhythm import Pace, Paced
 from peers.bench.server import Metrics, ServerUnderTest, Usage
 from peers.bench.tally import Tally
+from tests.support.waiting import until
 
 NOBODY = cast("Any", None)
 
@@ -79,8 +80,7 @@ def test_a_pace_holds_from_the_next_start_on() -> None:
         assert client.said == 0
         paced.pace(1000.0)
         paced.start()
-        while client.said < 10:
-            await asyncio.sleep(0.001)
+        await until(lambda: client.said >= 10)
         paced.stop()
 
     asyncio.run(main())

@@ -26,6 +26,7 @@ from protocol.session_outbound import (
     UiEventKind,
 )
 from tests.support.peers.scripted_server import ScriptedPeer, scripted_server
+from tests.support.waiting import PATIENCE_S
 
 SESSION = SessionId("s-1")
 ACK = SessionInitAck(session_id=SESSION, trace_id="t")
@@ -73,7 +74,7 @@ def with_client(
                 done.set()
             await peer.socket.wait_closed()
 
-        async with scripted_server(to_the_end) as server, asyncio.timeout(10):
+        async with scripted_server(to_the_end) as server, asyncio.timeout(PATIENCE_S):
             settings = ClientOptions(**{"url": server.session_url, **options})  # type: ignore[arg-type] # by name
             async with SpeechClient(settings) as client:
                 await main(client)

@@ -19,6 +19,7 @@ from protocol.session_outbound import (
     TranslationResult,
 )
 from tests.support.peers.scripted_server import Script, ScriptedPeer, scripted_server
+from tests.support.waiting import PATIENCE_S
 
 SID = SessionId("s-1")
 LOUD = b"\x00\x10" * 160
@@ -54,7 +55,7 @@ def with_lines(
                 await line(peer)
             await peer.socket.close(1011, "")
 
-        async with scripted_server(script) as server, asyncio.timeout(10):
+        async with scripted_server(script) as server, asyncio.timeout(PATIENCE_S):
             usual = {
                 "url": server.session_url,
                 "audio_format": AudioFormat.PCM16,

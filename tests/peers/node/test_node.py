@@ -14,6 +14,7 @@ from protocol.shared import ErrorDetail
 from tests.peers.support.canned_engines import CannedRecogniser, canned_engines
 from tests.peers.support.node_under_test import ACK, job, registered, running, with_node
 from tests.support.peers.scripted_server import ScriptedPeer, ScriptedServer, scripted_server
+from tests.support.waiting import PATIENCE_S
 
 
 def test_the_first_message_tells_everything_a_scheduler_wants_to_know() -> None:
@@ -86,7 +87,7 @@ def test_a_finished_result_reaches_the_scheduler_on_the_next_socket() -> None:
         async with (
             scripted_server(script) as server,
             running(server, canned_engines(recogniser)) as node,
-            asyncio.timeout(10),
+            asyncio.timeout(PATIENCE_S),
         ):
             await done.wait()
             assert node.node_id == "node-1"
@@ -109,7 +110,7 @@ def test_a_node_waits_for_a_scheduler_that_is_not_there_yet() -> None:
         async with running(ScriptedServer(port), reconnect_max_ms=50) as node:
             await asyncio.sleep(0.1)
             assert not node.registered.is_set()
-            async with scripted_server(script, port), asyncio.timeout(10):
+            async with scripted_server(script, port), asyncio.timeout(PATIENCE_S):
                 await come.wait()
 
     asyncio.run(main())
@@ -134,7 +135,7 @@ def test_a_refused_node_tries_again_and_drops_an_id_it_only_was_given() -> None:
                 case _:
                     done.set()
 
-        async with scripted_server(script) as server, running(server), asyncio.timeout(10):
+        async with scripted_server(script) as server, running(server), asyncio.timeout(PATIENCE_S):
             await done.wait()
 
     asyncio.run(main())

@@ -17,6 +17,7 @@ from protocol.node_outbound import JobAssign, NodeRegisterAck
 from protocol.shared import Pipeline
 from tests.peers.support.canned_engines import canned_engines
 from tests.support.peers.scripted_server import ScriptedPeer, ScriptedServer, scripted_server
+from tests.support.waiting import PATIENCE_S
 
 FULL = Pipeline(use_asr=True, use_nmt=True, use_tts=True)
 ACK = NodeRegisterAck(node_id=NodeId("node-1"), message="ok", status="registered")
@@ -74,7 +75,7 @@ def with_node(
                 done.set()
 
         async with scripted_server(whole) as server, running(server, engines, **options):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 await done.wait()
 
     asyncio.run(main())

@@ -12,7 +12,8 @@ from storage.client.executor import Command, CommandRefused, StorageUnavailable
 from storage.client.hash_slots import key_slot
 from storage.client.transport import open_executor
 from tests.support.processes.redis_cluster import RedisCluster, running_cluster
-from tests.support.processes.redis_process import RedisProcess, wait_until
+from tests.support.processes.redis_process import RedisProcess
+from tests.support.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.takes(9)
 
@@ -53,7 +54,9 @@ def sets(value: str) -> list[Command]:
 GETS: list[Command] = [("GET", key) for key in KEYS]
 
 
-async def answered(executor: ClusterExecutor, commands: list[Command], seconds: float = 20) -> Any:
+async def answered(
+    executor: ClusterExecutor, commands: list[Command], seconds: float = PATIENCE_S
+) -> Any:
     """Repeat until every command has an answer."""
     deadline = time.monotonic() + seconds
     while True:

@@ -11,8 +11,9 @@ from storage.client.executor import StorageUnavailable
 from storage.client.sentinel import SentinelExecutor
 from storage.client.transport import open_executor
 from storage.client.wire import ServerAddress, WireExecutor
-from tests.support.processes.redis_process import free_ports, wait_until
+from tests.support.processes.redis_process import free_ports
 from tests.support.processes.redis_sentinel import MASTER_NAME, SentinelSet, running_sentinels
+from tests.support.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.takes(18)
 
@@ -24,7 +25,7 @@ def sentinels() -> Iterator[SentinelSet]:
         yield started
 
 
-async def answer(executor: Any, *command: str, seconds: float = 20) -> Any:
+async def answer(executor: Any, *command: str, seconds: float = PATIENCE_S) -> Any:
     """Repeat a command until it is answered."""
     deadline = time.monotonic() + seconds
     while True:
@@ -67,7 +68,7 @@ def test_a_master_that_was_only_frozen_is_left_for_its_successor(sentinels: Sent
         assert await answer(executor, "SET", "k", "kept") == "OK"
         master.freeze()
         await asyncio.to_thread(
-            wait_until, lambda: replica.must("ROLE")[0] == "master", "the replica is the master", 20
+            wait_until, lambda: replica.must("ROLE")[0] == "master", "the replica is the master"
         )
         master.thaw()
         deadline = time.monotonic() + 2

@@ -27,6 +27,7 @@ from storage.embedded.server import (
     start_store,
     without_password,
 )
+from tests.support.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[3]
 PARENT = """
@@ -59,7 +60,7 @@ def server_pid(url: str) -> int:
         connection.close()
 
 
-def wait_for_end_of(pid: int, limit_seconds: float = 10.0) -> bool:
+def wait_for_end_of(pid: int, limit_seconds: float = PATIENCE_S) -> bool:
     """Block until a process that is not our child has ended; the kernel tells, nobody polls."""
     try:
         descriptor = os.pidfd_open(pid)

@@ -13,12 +13,13 @@ from typing import Any, Self
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from tests.support.waiting import PATIENCE_S
 from tests.support.wire_oracle import check_message
 
 Message = dict[str, Any]
 Pair = tuple[str, str]
 """The language that is spoken and the one that is wanted."""
-SECONDS = 10.0
+SECONDS = PATIENCE_S
 """What does not come within this, does not come."""
 
 

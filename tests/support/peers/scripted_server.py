@@ -17,9 +17,10 @@ from protocol.codec import encode, parse_node_message, parse_session_message
 from protocol.frames import Frame, parse_frame
 from protocol.node_outbound import NodeRegisterAck
 from protocol.wire import WireMessage
+from tests.support.waiting import PATIENCE_S
 
 M = TypeVar("M")
-SECONDS = 5.0
+SECONDS = PATIENCE_S
 """A peer that does not say within this what it should, fails the test."""
 
 

@@ -11,8 +11,8 @@ from tests.support.processes.redis_process import (
     free_ports,
     kill_all,
     server_binary,
-    wait_until,
 )
+from tests.support.waiting import wait_until
 
 MASTERS = 3
 NODE_TIMEOUT_MS = 1000
@@ -59,8 +59,8 @@ class RedisCluster:
         wait_until(self._all_met, "the servers know each other")
         for master, replica in zip(self.masters, self.replicas, strict=False):
             replica.must("CLUSTER", "REPLICATE", master.must("CLUSTER", "MYID"))
-        wait_until(lambda: all(map(self._is_well, self.servers)), "the cluster is well", 30)
-        wait_until(lambda: all(map(_is_linked, self.replicas)), "replicas follow", 30)
+        wait_until(lambda: all(map(self._is_well, self.servers)), "the cluster is well")
+        wait_until(lambda: all(map(_is_linked, self.replicas)), "replicas follow")
 
     def master_of(self, key: str) -> RedisProcess:
         """Return the server that is the master of a key now."""

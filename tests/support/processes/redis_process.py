@@ -4,8 +4,7 @@ import os
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,7 @@ import hiredis
 import pytest
 
 from storage.embedded.server import find_servers
-
-START_SECONDS = 10.0
+from tests.support.waiting import wait_until
 
 
 def server_binary() -> Path:
@@ -38,14 +36,6 @@ def free_ports(count: int) -> list[int]:
     finally:
         for one in sockets:
             one.close()
-
-
-def wait_until(holds: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
-    """Return when it holds; fail with what it is that does not."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(0.02)
 
 
 class RedisProcess:

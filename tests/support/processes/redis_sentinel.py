@@ -10,8 +10,8 @@ from tests.support.processes.redis_process import (
     free_ports,
     kill_all,
     server_binary,
-    wait_until,
 )
+from tests.support.waiting import wait_until
 
 MASTER_NAME = "lingua"
 _SENTINELS = 3
@@ -57,7 +57,7 @@ class SentinelSet:
         master.start()
         replica.start()
         replica.must("REPLICAOF", "127.0.0.1", master.port)
-        wait_until(lambda: replica.must("ROLE")[3] == "connected", "the replica follows", 30)
+        wait_until(lambda: replica.must("ROLE")[3] == "connected", "the replica follows")
         for number, sentinel in enumerate(self.sentinels):
             settings = (
                 f"port {sentinel.port}\nbind 127.0.0.1\n"
@@ -68,7 +68,7 @@ class SentinelSet:
             path = self._directory / f"sentinel{number}.conf"
             path.write_text(settings)
             sentinel.start()
-        wait_until(self._all_known, "the sentinels know everybody", 30)
+        wait_until(self._all_known, "the sentinels know everybody")
 
     def close(self) -> None:
         """End everything."""

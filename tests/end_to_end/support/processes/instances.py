@@ -1,8 +1,7 @@
 """Several scheduler processes on one real store, as an operator would run them."""
 
 import socket
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -47,14 +46,6 @@ def running_instances(
                 )
             )
         yield Instances(tuple(processes), url)
-
-
-def until(holds: Callable[[], object], seconds: float = 5.0, what: str = "it") -> None:
-    """Return when a condition holds; fail when it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"{what} did not happen in {seconds} s"
-        time.sleep(0.02)
 
 
 def free_port() -> int:

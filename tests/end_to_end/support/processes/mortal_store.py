@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from storage.embedded.server import find_servers
-
-START_SECONDS = 10.0
+from tests.support.waiting import wait_until
 
 
 class MortalStore:
@@ -50,10 +48,7 @@ class MortalStore:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + START_SECONDS
-        while self.ask(b"PING") != b"+PONG\r\n":
-            assert time.monotonic() < deadline, "the store does not start"
-            time.sleep(0.005)
+        wait_until(lambda: self.ask(b"PING") == b"+PONG\r\n", "the store answers")
 
     def ask(self, command: bytes) -> bytes:
         """Return what it says to a command in one line; nothing when it is away."""

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from tests.support.waiting import PATIENCE_S
+
 _ARGUMENT = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 _ESCAPE = re.compile(rb"\\(x[0-9a-f]{2}|.)", re.DOTALL)
 _TITLE = re.compile(rb"^-- ([a-z_]+): ", re.MULTILINE)
@@ -101,7 +103,7 @@ class RedisTap:
         writer.write(b"PING " + mark + b"\r\n")
         await reader.readline()
         writer.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while mark not in self.monitored:
                 self._news.clear()
                 await self._news.wait()

@@ -14,6 +14,7 @@ from cli.serve.scheduler import Scheduler
 from cli.settings.settings import Settings
 from protocol.ids import InstanceId
 from storage.embedded.server import StoreOptions, start_store
+from tests.support.waiting import PATIENCE_S
 
 FLAGS = {
     "port": "0",
@@ -48,7 +49,7 @@ class SchedulerHere:
         pairs = (line.rpartition(" ") for line in lines if line and not line.startswith("#"))
         return {name: float(value) for name, _, value in pairs}
 
-    async def wait_for(self, seconds: float = 5.0, **gauges: float) -> None:
+    async def wait_for(self, seconds: float = PATIENCE_S, **gauges: float) -> None:
         """Return when these gauges have these values."""
         async with asyncio.timeout(seconds):
             while True:
