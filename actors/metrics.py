@@ -60,6 +60,9 @@ class Metrics(Protocol):
     def session_refused(self, reason: str) -> None:
         """A session was turned away."""
 
+    def access_denied(self, door: str, reason: str) -> None:
+        """A client, node or operator was not let in, for want of a token or for the wrong page."""
+
     def link_sent(self, size: int, *, again: bool) -> None:
         """A frame of so many bytes went to another instance, for the first time or again."""
 
@@ -101,6 +104,9 @@ class NullMetrics:
         """Forget it."""
 
     def session_refused(self, reason: str) -> None:
+        """Forget it."""
+
+    def access_denied(self, door: str, reason: str) -> None:
         """Forget it."""
 
     def link_sent(self, size: int, *, again: bool) -> None:

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from cli.peer_token import add_token_flags, token_of
 from cli.utterance_view import utterance_view
 from peers.client.client import CannotConnectError, ClientEvent, SessionLostError, SpeechClient
 from peers.client.microphone import recorded, standard_input
@@ -98,7 +99,7 @@ def options_from(arguments: argparse.Namespace) -> ClientOptions:
         audio_format=arguments.format,
         binary_frames=arguments.binary,
         cut_silence_ms=arguments.cut_silence_ms,
-        token=arguments.token,
+        token=token_of(arguments),
         resume=arguments.resume,
     )
 
@@ -252,7 +253,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="MS",
         help="end an utterance after so much silence (else at the end of each file)",
     )
-    add("--token", help="bearer token, where the scheduler wants one")
+    add_token_flags(parser)
     return parser
 
 

@@ -38,6 +38,7 @@ COMMANDS = {
     DEFAULT: Command("cli.serve.command:main", "run the scheduler (without a command, too)"),
     "node": Command("cli.node:main", "offer this machine's speech engines to a scheduler"),
     "client": Command("cli.client:main", "send a recording to a scheduler, get it translated"),
+    "token": Command("cli.client_token:main", "print a short-lived token for a tenant's web page"),
     "demo": Command("cli.demo:main", "scheduler, node and client on recorded speech, all in one"),
     "bench": Command("cli.bench.command:main", "measure a scheduler under simulated load"),
     "simulate": Command(

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pydantic import TypeAdapter, ValidationError
 
 from cli.logs import LogOptions, configure_logs
+from cli.peer_token import add_token_flags, token_of
 from peers.engines.builtin import builtin_engines, default_workers
 from peers.engines.engine import EngineError, Engines
 from peers.node.node import ReferenceNode
@@ -33,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
         options = ReferenceNodeOptions(
             url=socket_url(arguments.url, NODE_PATH),
             node_id=arguments.name,
-            token=arguments.token,
+            token=token_of(arguments),
             max_jobs=arguments.jobs,
             speech_format=arguments.speech,
         )
@@ -88,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--url", default=ReferenceNodeOptions().url, help="the scheduler (%(default)s)")
     add("--jobs", type=_positive, default=default_workers(), help="jobs at once (%(default)s)")
     add("--name", type=_name, help="id of the node (the scheduler gives one)")
-    add("--token", help="bearer token, where the scheduler wants one")
+    add_token_flags(parser)
     add(
         "--speech",
         type=AudioFormat,

@@ -66,6 +66,8 @@ class Caller:
     """Overrides what `session_init` says."""
     principal: str | None = None
     """The name that a node's token belongs to."""
+    is_operator: bool = False
+    """It may see and do what operators may."""
     is_passed_through: bool = False
     """It is connected to another instance, which passes everything through."""
 

@@ -21,19 +21,29 @@ from actors.admission import AdmissionOptions
 from actors.metrics import Gauge, Metrics
 from actors.overload import Overload, OverloadLevel
 from actors.room.options import RoomOptions
+from gateway.access.access import Access, Denied, Door
+from gateway.access.options import AccessOptions
 from gateway.edge.connection import EdgeConnection
 from gateway.edge.keepalive import Keepalive
 from gateway.edge.read_queue import ReadQueue
 from gateway.edge.upgrade import Answer, Connection, SocketHandler, SocketPolicy, Upgrade
-from gateway.http.answers import HttpAnswers, MetricsText, refuse
+from gateway.http.answers import (
+    HttpAnswers,
+    MetricsText,
+    deny,
+    is_for_everybody,
+    path_of,
+    refuse,
+)
 from gateway.node_socket import NodeSocket
 from gateway.options import GatewayOptions
 from gateway.passthrough.door import PassthroughServer
 from gateway.passthrough.registry import Passthroughs, PeerIdentity
-from gateway.ports import ANONYMOUS, Reception, Reports
+from gateway.ports import Caller, Reception, Reports
 from gateway.session_socket import SessionSocket
 from gateway.socket_context import SocketContext
 from protocol.errors import CloseCode
+from protocol.ids import NodeId
 
 SESSION_PATH = "/ws/session"
 NODE_PATH = "/ws/node"
@@ -72,6 +82,17 @@ class Inside:
     rooms: RoomOptions = field(default_factory=RoomOptions)
     identity: PeerIdentity | None = None
     """Who we are to other instances; None: none can be reached."""
+    access: Access | None = None
+    """Who gets in; None: everybody on a loopback address, nobody elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Socket:
+    """A path on which requests become WebSockets."""
+
+    door: Door
+    policy: SocketPolicy
+    open: Callable[[Connection, Caller], SocketHandler]
 
 
 class Gateway:
@@ -83,13 +104,14 @@ class Gateway:
         self._bind = bind or Bind()
         self.open_timeout_s = self._bind.open_timeout_s
         self.close_timeout_s = self._bind.close_timeout_s
+        self._access = inside.access or Access(AccessOptions(), options.host)
         self._http = HttpAnswers(inside.reports, inside.metrics_text)
         self._server: asyncio.Server | None = None
         self._keepalive: Keepalive | None = None
         self._connections: dict[EdgeConnection, SocketPolicy | None] = {}
         self._gone: asyncio.Event | None = None
         self._answers: set[asyncio.Task[None]] = set()
-        self._upgrades: dict[str, Upgrade] = {}
+        self._sockets: dict[str, _Socket] = {}
         self.door: ReadQueue
         self.reading: ReadQueue
         self.relays: Passthroughs | None = None
@@ -152,15 +174,15 @@ class Gateway:
         )
         self.guests = PassthroughServer(context, self.reading, keepalive)
 
-        def open_session(connection: Connection) -> SocketHandler:
-            return SessionSocket(connection, context, ANONYMOUS)
+        def open_session(connection: Connection, caller: Caller) -> SocketHandler:
+            return SessionSocket(connection, context, caller)
 
-        def open_node(connection: Connection) -> SocketHandler:
-            return NodeSocket(connection, context, ANONYMOUS)
+        def open_node(connection: Connection, caller: Caller) -> SocketHandler:
+            return NodeSocket(connection, context, caller)
 
-        self._upgrades = {
-            SESSION_PATH: Upgrade(self._session_policy, open_session),
-            NODE_PATH: Upgrade(self._node_policy, open_node),
+        self._sockets = {
+            SESSION_PATH: _Socket(Door.CLIENT, self._session_policy, open_session),
+            NODE_PATH: _Socket(Door.NODE, self._node_policy, open_node),
         }
         bind = self._bind
         self._server = await loop.create_server(
@@ -215,10 +237,19 @@ class Gateway:
 
     def answer(self, request: Request) -> Answer:
         """Decide about a request; never blocks, never raises."""
-        upgrade = self._upgrades.get(request.path.partition("?")[0])
-        if upgrade is None or request.method != "GET":
-            return self._http.answer(request)
-        return self._refusal(upgrade) or upgrade
+        socket = self._sockets.get(request.path.partition("?")[0])
+        if socket is None or request.method != "GET":
+            return self._answer_http(request)
+        refusal = self._refusal(socket)
+        if refusal is not None:
+            return refusal
+        judged = self._access.judge(request, socket.door)
+        if isinstance(judged, Denied):
+            return self._deny(judged, socket.door)
+        caller = judged.caller
+        return Upgrade(
+            socket.policy, lambda connection: socket.open(connection, caller), judged.subprotocol
+        )
 
     def connected(self, connection: EdgeConnection) -> None:
         """A TCP connection exists."""
@@ -251,10 +282,32 @@ class Gateway:
 
     # ---- inside -----------------------------------------------------------------------------
 
-    def _refusal(self, upgrade: Upgrade) -> Response | None:
+    def _answer_http(self, request: Request) -> Answer:
+        path = path_of(request)
+        if not is_for_everybody(path):
+            judged = self._access.judge(request, Door.OPERATOR)
+            if isinstance(judged, Denied) and not self._is_of_its_own(request, path):
+                return self._deny(judged, Door.OPERATOR)
+        return self._http.answer(request)
+
+    def _is_of_its_own(self, request: Request, path: list[str]) -> bool:
+        """Tell whether a node asks, with its token, about itself."""
+        match path:
+            case ["api", "v1", "nodes", node_id]:
+                node = self._access.node_of(request)
+                is_own = node and self._inside.reception.node(NodeId(node_id), node.principal)
+                return bool(is_own)
+            case _:
+                return False
+
+    def _deny(self, denied: Denied, door: Door) -> Response:
+        self._inside.metrics.access_denied(door, denied.reason)
+        return deny(denied)
+
+    def _refusal(self, socket: "_Socket") -> Response | None:
         if self._server is None or not self._server.is_serving():
             return refuse(HTTPStatus.SERVICE_UNAVAILABLE, "shutting down")
-        is_client = upgrade.policy is self._session_policy
+        is_client = socket.door is Door.CLIENT
         if is_client and self._inside.reception.draining:
             # A node may come in: it tries once in its life, and hears 1012 when we are gone.
             return refuse(HTTPStatus.SERVICE_UNAVAILABLE, "shutting down")

@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "actors": {"protocol", "storage", "pykka", "loguru", "annotated_types", "pydantic_core"},
     "gateway": {
         "protocol", "storage", "actors", "websockets", "prometheus_client", "loguru",
-        "annotated_types", "pydantic", "pydantic_core",
+        "annotated_types", "pydantic", "pydantic_core", "jwt",
     },
     "peers": {
         "protocol", "websockets", "loguru", "rich", "pydantic_core", "uvloop",
@@ -37,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 """Package → other packages and libraries it may import, besides itself and the standard library."""
 
 ONLY_IN: dict[str, set[str]] = {
+    "jwt": {"gateway/access/jwt_verifier.py"},
     "pykka": {"actors/runtime/actor.py", "actors/runtime/future.py"},
     "fakeredis": {"storage/embedded/server.py"},
     "socket": {

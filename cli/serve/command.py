@@ -8,7 +8,7 @@ import gc
 import os
 import secrets
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from loguru import logger
@@ -18,12 +18,13 @@ from cli.commands import summary
 from cli.logs import configure_logs
 from cli.output import OutputClosedError, say
 from cli.serve.banner import banner_of
+from cli.serve.live_access import LiveAccess, has_files
 from cli.serve.open_files import allow_open_files, report_full
 from cli.serve.scheduler import Scheduler
 from cli.serve.store_check import check_store
 from cli.settings.arguments import parse
 from cli.settings.error import SettingsError, cannot_listen
-from cli.settings.settings import Settings
+from cli.settings.settings import Settings, known_settings
 from peers.event_loop import run
 from protocol.ids import InstanceId
 from storage.embedded.process import StoreUnusable
@@ -38,7 +39,19 @@ def main(argv: Sequence[str]) -> int:
     arguments = parse(argv, summary())
     settings = Settings.load(arguments.flags, arguments.config)
     configure_logs(settings.logs)
+    _warn_of_secrets(arguments.flags)
+    for warning in LiveAccess(settings).warnings():  # read once before anything starts
+        logger.warning(warning)
     return serve(settings)
+
+
+def _warn_of_secrets(flags: Mapping[str, str]) -> None:
+    """Every user of the machine can read the flags of every process."""
+    for name, text in flags.items():
+        setting = known_settings()[name]
+        if setting.secret and (not name.endswith("_url") or "@" in text):
+            log = logger.bind(flag=setting.flag, instead=setting.variable)
+            log.warning("a secret in a flag is seen in the list of processes")
 
 
 def serve(settings: Settings) -> int:
@@ -85,6 +98,8 @@ async def run_scheduler(
 ) -> int:
     """Start the rooms, say so, wait for a signal, drain, stop them; return the exit status."""
     report_full(asyncio.get_running_loop())
+    if has_files(settings):
+        stop.on_hangup(scheduler.access.reload)
     try:
         await _open_the_door(scheduler, settings)
         gc.collect()
@@ -126,6 +141,10 @@ class StopSignals:
     async def wait(self) -> None:
         """Return when an orderly end was asked for."""
         await self._asked.wait()
+
+    def on_hangup(self, reload: Callable[[], None]) -> None:
+        """Have SIGHUP read files again, from now on."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
 
     def ask(self) -> None:
         """Ask for an orderly end."""

@@ -42,6 +42,7 @@ from actors.session.actor import SessionActor, SessionSetup
 from actors.session.options import DownlinkOptions
 from actors.session.presence import Presence
 from cli.serve.links import LinkParts, Links
+from cli.serve.live_access import LiveAccess
 from cli.serve.membership import Membership
 from cli.serve.repositories import Repositories, note_streams
 from cli.serve.rooms import Rooms
@@ -108,6 +109,7 @@ class Scheduler:
         placement: NodePlacement | None = None,
     ) -> None:
         self._settings = settings
+        self.access = LiveAccess(settings)
         self._loop_lag = LoopLag(asyncio.get_running_loop())
         self._metrics = PrometheusMetrics(self._loop_lag)
         self._store: Store = open_store(
@@ -152,6 +154,7 @@ class Scheduler:
     async def start(self) -> None:
         """Take the lease, start the actors that there is one of, open the door."""
         self._loop_lag.start()
+        self.access.start()
         await settle_cells(self._store, self._settings.store.cells)
         await self._links.start()
         await self._membership.join()
@@ -213,6 +216,7 @@ class Scheduler:
         await self._membership.retire()
         await self._store.close()
         self._loop_lag.stop()
+        self.access.close()
 
     # ---- the actors that there is one of ----------------------------------------------------
 
@@ -309,18 +313,11 @@ class Scheduler:
 
     def _make_gateway(self, placement: NodePlacement, overload: Overload) -> Gateway:
         settings, repositories = self._settings, self._repositories
-        reports = StoreReports(
-            ReportSources(
-                self._directory.instance_id,
-                self._store,
-                repositories.jobs,
-                repositories.nodes,
-                repositories.instances,
-                self._directory,
-                self._presence,
-                self.reception,
-            )
+        sources = ReportSources(
+            *(self._directory.instance_id, self._store, repositories.jobs, repositories.nodes),
+            *(repositories.instances, self._directory, self._presence, self.reception),
         )
+        reports = StoreReports(sources)
         inside = Inside(
             self.reception,
             reports,
@@ -330,9 +327,10 @@ class Scheduler:
             overload,
             settings.room,
             self._links.identity,
+            self.access.access,
         )
         door = replace(settings.gateway, port=placement.port)
-        return Gateway(door, inside, Bind(reuse_port=placement.shares_port))
+        return Gateway(door, inside, Bind(self.access.tls, reuse_port=placement.shares_port))
 
     def _make_links(self, store_url: str) -> Links:
         parts = LinkParts(

@@ -19,6 +19,7 @@ from cli.serve.worker_messages import (
     MetricsShown,
     MetricsSummed,
     Ready,
+    Reload,
     ShowMetrics,
     Stop,
     WorkOrder,
@@ -94,6 +95,8 @@ class _Worker:
             match words:
                 case Stop():
                     stop.ask()
+                case Reload() if self._scheduler is not None:
+                    self._scheduler.access.reload()
                 case ShowMetrics(number) if self._scheduler is not None:
                     own = self._scheduler.metrics_text().decode()
                     self._say(MetricsShown(number, own))

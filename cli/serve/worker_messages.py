@@ -1,8 +1,8 @@
 """What the supervisor of workers and a worker say to each other: one JSON line each.
 
-Down a worker's standard input: its order first, then `Stop` and `ShowMetrics`. Up its standard
-output: `Ready`, `MetricsAsked` and `MetricsShown`. The end of the input means that the supervisor
-is gone: the worker stops as if it had been told to.
+Down a worker's standard input: its order first, then `Stop`, `Reload` and `ShowMetrics`. Up its
+standard output: `Ready`, `MetricsAsked` and `MetricsShown`. The end of the input means that the
+supervisor is gone: the worker stops as if it had been told to.
 """
 
 from dataclasses import dataclass
@@ -29,6 +29,13 @@ class Stop:
     """Drain and end."""
 
     kind: Literal["stop"] = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """Read files with credentials and certificates again."""
+
+    kind: Literal["reload"] = "reload"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,7 @@ class MetricsShown:
     kind: Literal["metrics_shown"] = "metrics_shown"
 
 
-ToWorker: TypeAlias = WorkOrder | Stop | ShowMetrics | MetricsSummed
+ToWorker: TypeAlias = WorkOrder | Stop | Reload | ShowMetrics | MetricsSummed
 FromWorker: TypeAlias = Ready | MetricsAsked | MetricsShown
 
 _TO_WORKER: TypeAdapter[ToWorker] = TypeAdapter(Annotated[ToWorker, Discriminator("kind")])

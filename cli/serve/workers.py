@@ -19,6 +19,7 @@ from loguru import logger
 
 from cli.output import OutputClosedError, say
 from cli.serve.banner import banner_of
+from cli.serve.live_access import has_files
 from cli.serve.worker_messages import (
     LONGEST_LINE_BYTES,
     FromWorker,
@@ -26,6 +27,7 @@ from cli.serve.worker_messages import (
     MetricsShown,
     MetricsSummed,
     Ready,
+    Reload,
     ShowMetrics,
     Stop,
     ToWorker,
@@ -105,6 +107,8 @@ class _Workers:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number)
+        if has_files(self._settings):
+            loop.add_signal_handler(signal.SIGHUP, self._reload)
         self._keepers = [asyncio.create_task(self._keep(n)) for n in range(self._wanted)]
         announcing = asyncio.create_task(self._announce())
         statuses = await asyncio.gather(*self._keepers)
@@ -235,6 +239,10 @@ class _Workers:
             os._exit(128 + number)
         logger.bind(signal=number.name).info("stopping; running jobs may finish")
         self._stop()
+
+    def _reload(self) -> None:
+        for worker in self._workers.values():
+            worker.tell(Reload())
 
     def _stop(self) -> None:
         self._stopping.set()

@@ -14,7 +14,7 @@ from annotated_types import Ge, Gt, Le
 from pydantic import BeforeValidator
 
 ENVIRONMENT_PREFIX = "LINGUA_"
-_SECRET_ENDINGS = ("_key", "_secret", "_token", "_tokens", "redis_url")
+_SECRET_ENDINGS = ("_secret", "_token", "_tokens", "redis_url")
 _PLACEHOLDERS = {
     "_ms": "MS",
     "_seconds": "SECONDS",

@@ -4,7 +4,6 @@ Owns reading and judging them. It must not decide what a setting means: the room
 is wrong or unknown is a `SettingsError` with one line for the operator; secrets are never in it.
 """
 
-import ipaddress
 import os
 import re
 import tomllib
@@ -25,9 +24,11 @@ from actors.room.options import RoomOptions
 from actors.session.options import SequencerOptions, SessionOptions
 from actors.session.uplink.segmenter import SegmenterOptions
 from cli.logs import LogOptions
+from cli.settings import access_rules
 from cli.settings.catalogue import ENVIRONMENT_PREFIX, Setting, catalogue
 from cli.settings.error import SettingsError, nearest
 from cli.settings.injected import is_injected
+from gateway.access.options import AccessOptions
 from gateway.link.options import PeerOptions
 from gateway.options import GatewayOptions
 from storage.cells import MAX_CELLS
@@ -40,12 +41,7 @@ _STORE_URL = (
     "a redis://, rediss:// or unix:// URL, redis+cluster://host:port,… or "
     "redis+sentinel://host:port,…/master; in a password write %40 for @, %2F for /"
 )
-_ANONYMOUS_ROLES = ("clients", "nodes")
 _INSTANCE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_PUBLIC_ADDRESS = (
-    "a loopback address, or allow_anonymous must be clients,nodes: "
-    "whoever reaches a public address could use this scheduler"
-)
 _ANY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - they are what is refused
 
 
@@ -64,6 +60,7 @@ class Settings:
     node: NodeOptions = field(default_factory=NodeOptions)
     admission: AdmissionOptions = field(default_factory=AdmissionOptions)
     room: RoomOptions = field(default_factory=RoomOptions)
+    access: AccessOptions = field(default_factory=AccessOptions)
     logs: LogOptions = field(default_factory=LogOptions)
 
     @classmethod
@@ -198,7 +195,7 @@ def _model() -> type[BaseModel]:
 
 def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     """Yield the settings whose value no type can judge, with what they must be."""
-    store, gateway, name = settings.store, settings.gateway, settings.instance.instance_id
+    store, name = settings.store, settings.instance.instance_id
     if store.redis_url is not None:
         if not _is_store_url(store.redis_url):
             yield "redis_url", _STORE_URL
@@ -208,9 +205,6 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "cells", f"a number from 1 to {MAX_CELLS}"
     if name is not None and not _INSTANCE_ID.fullmatch(name):
         yield "instance_id", "1 to 64 letters, digits, dots, dashes or underscores"
-    allowed = {role.strip() for role in gateway.allow_anonymous.split(",") if role.strip()}
-    if not allowed.issubset(_ANONYMOUS_ROLES):
-        yield "allow_anonymous", "clients, nodes or clients,nodes"
     peer = settings.peer
     if peer.peer_url is not None and not _is_url(peer.peer_url, ("ws", "wss")):
         yield "peer_url", "a ws:// or wss:// URL"
@@ -220,8 +214,7 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "peer_port", "0 with several workers: each listens on a port of its own"
     if settings.instance.workers > 1 and peer.peer_url:
         yield "peer_url", "absent with several workers: each is reached at a port of its own"
-    if not _is_loopback(gateway.host) and allowed != set(_ANONYMOUS_ROLES):
-        yield "host", _PUBLIC_ADDRESS
+    yield from access_rules.contradictions(settings.access, settings.gateway)
 
 
 def _is_store_url(url: str) -> bool:
@@ -239,14 +232,4 @@ def _is_url(url: str, schemes: tuple[str, ...]) -> bool:
         parts = urlsplit(url)
         return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is no number, or brackets that do not close
-        return False
-
-
-def _is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach the address; a name could mean anything."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
         return False

@@ -30,10 +30,11 @@ from websockets.server import ServerProtocol
 
 from gateway.edge.framing import (
     INVALID_TEXT,
-    SWITCHING_PROTOCOLS,
     Fragments,
+    accept,
     fitting,
     is_utf8,
+    respond,
     write_out,
 )
 from gateway.edge.read_queue import ReadQueue
@@ -309,14 +310,13 @@ class EdgeConnection(asyncio.Protocol):
 
     def _upgrade(self, request: Request, upgrade: Upgrade) -> None:
         ws = self._ws
-        response = ws.accept(request)
-        if response.status_code != SWITCHING_PROTOCOLS:
-            self._respond(response)
+        refusal = accept(ws, request, upgrade.subprotocol)
+        if refusal is not None:
+            self._respond(refusal)
             return
         ws.max_message_size = upgrade.policy.max_message_bytes
         self._strict_text = upgrade.policy.strict_text
         self._read_queue = self._owner.reading if upgrade.policy.queues else None
-        ws.send_response(response)
         self._flush()
         self._stop_timer()
         self._owner.upgraded(self, upgrade.policy)
@@ -324,7 +324,7 @@ class EdgeConnection(asyncio.Protocol):
 
     def _respond(self, response: Response) -> None:
         if self._ws.state is CONNECTING and not self._ws.eof_sent:
-            self._ws.send_response(response)
+            respond(self._ws, response)
             self._flush()
             self._await_end()
 

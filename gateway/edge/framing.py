@@ -3,16 +3,25 @@
 import asyncio
 from contextlib import suppress
 
+from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
 from protocol.pieces import compact
 
-SWITCHING_PROTOCOLS = 101
+_SWITCHING_PROTOCOLS = 101
 BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 """The library closes without a word on what is no request."""
 INVALID_TEXT = 1007
 """Close code (section 7.4.1)."""
 
+_HARDENING = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+}
+"""No answer is guessed to be something else, shown in a frame or read by a page of others."""
 _MAX_REASON_BYTES = 123
 """A control frame holds 125 bytes, two of them the code (section 5.5)."""
 
@@ -47,6 +56,25 @@ def is_utf8(data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def accept(ws: ServerProtocol, request: Request, subprotocol: str | None) -> Response | None:
+    """Answer a handshake with 101; return what else there is to answer if it is none."""
+    response = ws.accept(request)
+    if response.status_code != _SWITCHING_PROTOCOLS:
+        return response
+    if subprotocol is not None:
+        response.headers["Sec-WebSocket-Protocol"] = subprotocol
+    ws.send_response(response)
+    return None
+
+
+def respond(ws: ServerProtocol, response: Response) -> None:
+    """Answer, and tell browsers to be careful, unless the answer says something of its own."""
+    for name, value in _HARDENING.items():
+        if name not in response.headers:
+            response.headers[name] = value
+    ws.send_response(response)
 
 
 def fitting(reason: str) -> str:

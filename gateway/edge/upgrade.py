@@ -5,7 +5,7 @@ know any path or message.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from websockets.http11 import Request, Response
@@ -82,6 +82,8 @@ class Upgrade:
     policy: SocketPolicy
     open: Callable[[Connection], SocketHandler]
     """Called once, when the handshake is written."""
+    subprotocol: str | None = field(default=None, repr=False)
+    """Of those that the request offers, the one that the answer names; may hold a token."""
 
 
 Answer = Upgrade | Response | Awaitable[Response]

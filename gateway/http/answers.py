@@ -15,6 +15,7 @@ from pydantic_core import to_json
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
+from gateway.access.access import Denied
 from gateway.http.metrics import CONTENT_TYPE as METRICS_TYPE
 from gateway.ports import Readiness, Reports
 from protocol.ids import JobId, NodeId
@@ -42,6 +43,14 @@ def respond(status: HTTPStatus, content_type: str, body: bytes) -> Response:
     return Response(status.value, status.phrase, headers, body)
 
 
+def deny(denied: Denied) -> Response:
+    """Return why somebody is not let in."""
+    response = refuse(denied.status, denied.message)
+    if denied.status is HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
 def respond_json(status: HTTPStatus, value: Any) -> Response:
     """Return a JSON answer."""
     return respond(status, _JSON, to_json(value))
@@ -50,6 +59,16 @@ def respond_json(status: HTTPStatus, value: Any) -> Response:
 def refuse(status: HTTPStatus, message: str) -> Response:
     """Return why there is nothing else to return."""
     return respond_json(status, {"error": status.phrase, "message": message})
+
+
+def path_of(request: Request) -> list[str]:
+    """Return the parts of a request's path, decoded."""
+    return [unquote(part) for part in request.path.partition("?")[0].split("/")[1:]]
+
+
+def is_for_everybody(path: list[str]) -> bool:
+    """Tell whether a path is open to all; what is not listed here is for operators."""
+    return path in (["health"], ["ready"])
 
 
 class HttpAnswers:
@@ -66,16 +85,16 @@ class HttpAnswers:
             response = refuse(HTTPStatus.METHOD_NOT_ALLOWED, "only GET and HEAD")
             response.headers["Allow"] = "GET, HEAD"
             return response
-        answer = self._route(request.path.partition("?")[0])
+        answer = self._route(path_of(request))
         if request.method == "GET":
             return answer
         if isinstance(answer, Response):
             return _without_body(answer)
         return _later_without_body(answer)
 
-    def _route(self, path: str) -> Response | Awaitable[Response]:
+    def _route(self, path: list[str]) -> Response | Awaitable[Response]:
         reports = self._reports
-        match [unquote(part) for part in path.split("/")[1:]]:
+        match path:
             case ["health"]:
                 return respond(HTTPStatus.OK, _TEXT, b"OK")
             case ["metrics"]:

@@ -68,6 +68,7 @@ class PrometheusMetrics(Collector):
         self._scripts: Counter[str] = Counter()
         self._bad_messages: Counter[str] = Counter(session=0, node=0)
         self._refused_sessions: Counter[str] = Counter(overloaded=0)
+        self._denied: Counter[tuple[str, str]] = Counter()
         self._link_frames: Counter[str] = Counter(sent=0, resent=0, received=0, repeated=0)
         self._link_bytes: Counter[str] = Counter(sent=0, received=0)
         self._link_dropped = 0
@@ -121,6 +122,10 @@ class PrometheusMetrics(Collector):
         """A session was turned away."""
         self._refused_sessions[reason] += 1
 
+    def access_denied(self, door: str, reason: str) -> None:
+        """A client, node or operator was not let in."""
+        self._denied[door, reason] += 1
+
     def link_sent(self, size: int, *, again: bool) -> None:
         """A frame of so many bytes went to another instance, for the first time or again."""
         self._link_frames["resent" if again else "sent"] += 1
@@ -168,6 +173,12 @@ class PrometheusMetrics(Collector):
         yield _labelled("lingua_bad_messages", "Refused messages", "socket", self._bad_messages)
         refused = self._refused_sessions
         yield _labelled("lingua_sessions_refused", "Sessions turned away", "reason", refused)
+        denied = CounterMetricFamily(
+            "lingua_access_denied", "Requests that were not let in", labels=["door", "reason"]
+        )
+        for labels, count in self._denied.items():
+            denied.add_metric(labels, count)
+        yield denied
         yield _labelled("lingua_link_frames", "Frames on links", "what", self._link_frames)
         yield _labelled("lingua_link_bytes", "Bytes on links", "what", self._link_bytes)
         for name, text, value in (

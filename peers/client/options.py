@@ -1,6 +1,6 @@
 """What a reference client can be told. Owns names, units and defaults, nothing else."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from protocol.audio import AudioFormat
 
@@ -25,7 +25,7 @@ class ClientOptions:
     """End the utterance after so much silence behind speech; None: only where `stream` ends."""
     partials: bool = True
     """Ask for the text recognised so far."""
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     """Sent as `Authorization: Bearer`, where the scheduler wants one."""
     heartbeat_ms: int = 25_000
     """Between two heartbeats."""

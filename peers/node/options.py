@@ -1,6 +1,6 @@
 """What a reference node can be told. Owns names, units and defaults, nothing else."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from protocol.audio import AudioFormat
 
@@ -13,7 +13,7 @@ class ReferenceNodeOptions:
     """Where the scheduler takes nodes."""
     node_id: str | None = None
     """Asked for at registration; None: the scheduler gives one."""
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     """Sent as `Authorization: Bearer`, where the scheduler wants one."""
     max_jobs: int = 1
     """Jobs worked on at the same time; told to the scheduler as `max_concurrent_jobs`."""

@@ -5,7 +5,7 @@ import pytest
 from cli.serve.banner import Banner
 
 
-def banner(host: str) -> str:
+def banner(host: str, **more: bool) -> str:
     return str(
         Banner(
             version="1.2.3",
@@ -15,6 +15,7 @@ def banner(host: str) -> str:
             store="a store",
             durability="all survives",
             ready_seconds=0.5,
+            **more,
         )
     )
 
@@ -42,3 +43,15 @@ def test_it_is_one_block_with_the_facts() -> None:
     assert "a store\n" in text
     assert "all survives\n" in text
     assert "\n\n" not in text
+
+
+def test_with_tls_every_address_says_so() -> None:
+    text = banner("127.0.0.1", has_tls=True)
+    assert "wss://127.0.0.1:5010/ws/session" in text
+    assert "https://127.0.0.1:5010/health" in text
+    assert " ws://" not in text
+
+
+def test_that_operators_are_shut_out_is_said() -> None:
+    assert "operators shut out: set LINGUA_ADMIN_TOKEN" in banner("::", shuts_operators_out=True)
+    assert "shut out" not in banner("127.0.0.1")

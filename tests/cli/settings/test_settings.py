@@ -67,7 +67,12 @@ def test_every_setting_can_be_given_as_flag_variable_and_key(
 def other_value(name: str) -> str:
     """Return a valid text that is not the setting's default."""
     fitting = {
+        "admin_token": "sesame",
         "allow_anonymous": "nodes",
+        "allowed_hosts": "speech.example",
+        "allowed_origins": "https://app.example",
+        "client_tokens": "acme:sesame",
+        "node_tokens": "gpu:sesame",
         "audio_hold": "sent",
         "host": "127.0.0.9",
         "log_level": "DEBUG",
@@ -148,7 +153,7 @@ def test_an_empty_value_is_the_same_as_none_given(
         (["--port"], "--port: expected one argument"),
         (["--prot", "1"], "unknown flag --prot; did you mean --port?"),
         (["--pause_m=1"], "unknown flag --pause-m; did you mean --pause-ms?"),
-        (["--node-tokens=n:sesame"], "unknown flag --node-tokens"),
+        (["--nodes-tokens=n:sesame"], "unknown flag --nodes-tokens; did you mean --node-tokens?"),
         (["--port", "1", "serve"], "unexpected argument 'serve'; a command comes first"),
     ],
 )
@@ -261,6 +266,53 @@ def test_a_public_address_is_refused_while_anyone_could_come_in(host: str, roles
     assert line.startswith(f"--host: '{host}' must be a loopback address, or allow_anonymous")
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--client-tokens=acme:sesame", "--node-tokens=gpu:sesame"],
+        ["--jwt-secret=sesame", "--node-tokens-file=nodes"],
+        ["--jwks-file=keys", "--allow-anonymous=nodes"],
+        ["--client-tokens-file=clients", "--allow-anonymous=nodes"],
+        ["--jwt-secret-file=secret", "--node-tokens=gpu:sesame"],
+    ],
+)
+def test_a_public_address_is_taken_where_everybody_needs_a_token(flags: list[str]) -> None:
+    assert load("--host", "192.0.2.7", *flags).gateway.host == "192.0.2.7"
+
+
+def test_who_still_needs_a_token_is_said() -> None:
+    line = complaint("--host", "192.0.2.7", "--client-tokens", "acme:sesame")
+    assert "allow_anonymous must name nodes, or there must be node_tokens:" in line
+
+
+@pytest.mark.parametrize(
+    ("flag", "hint"),
+    [
+        ("--node-tokens=sesame", "a list name:token,name:token"),
+        ("--client-tokens=acme:ses ame", "a list name:token,name:token"),
+        ("--client-tokens=,", "a list name:token,name:token"),
+        ("--admin-token=ses ame", "a token, or several"),
+    ],
+)
+def test_a_wrong_list_of_tokens_is_not_shown(flag: str, hint: str) -> None:
+    line = complaint(flag)
+    assert hint in line
+    assert "ses" not in line
+
+
+@pytest.mark.parametrize(
+    ("flag", "hint"),
+    [
+        ("--allowed-origins=app.example.org", "origins such as https://app.example.org"),
+        ("--allowed-origins=https://app.example.org/path", "origins such as"),
+        ("--allowed-hosts=app.example.org:443", "names such as speech.example.org"),
+        ("--allowed-hosts=https://app.example.org", "names such as"),
+    ],
+)
+def test_origins_and_hosts_are_judged_at_the_start(flag: str, hint: str) -> None:
+    assert hint in complaint(flag)
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
 def test_a_loopback_address_needs_nothing_more(host: str) -> None:
     assert load("--host", host).gateway.host == host
@@ -276,7 +328,10 @@ def test_a_secret_is_never_in_the_help(
 ) -> None:
     monkeypatch.setenv("LINGUA_REDIS_URL", "redis://:sesame@h")
     secrets = [setting for setting in known_settings().values() if setting.secret]
-    assert [setting.name for setting in secrets] == ["redis_url", "cluster_secret"]
+    assert [setting.name for setting in secrets] == [
+        *("redis_url", "cluster_secret", "node_tokens", "client_tokens", "admin_token"),
+        "jwt_secret",
+    ]
     with pytest.raises(SystemExit):
         parse(["--help"])
     assert "sesame" not in capsys.readouterr().out

@@ -81,6 +81,6 @@ def make_frame(data: bytes, opcode: int = TEXT, *, fin: bool = True, mask: bool 
 def upgrade_request(path: str, extra: str = "") -> bytes:
     """Return the request of a WebSocket client."""
     return (
-        f"GET {path} HTTP/1.1\r\nHost: here\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{extra}\r\n"
     ).encode()

@@ -241,7 +241,7 @@ class House:
     async def get(self, path: str, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
         """Return status, headers (lower case) and body."""
         peer = await self.dial()
-        peer.writer.write(f"{method} {path} HTTP/1.1\r\nHost: here\r\n\r\n".encode())
+        peer.writer.write(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         answer = await peer.reader.read()
         peer.abort()
         head, _, body = answer.partition(b"\r\n\r\n")

@@ -27,7 +27,7 @@ from tests.support.waiting import PATIENCE_S, wait_until
 ROOT = Path(__file__).parents[3]
 START_SECONDS = 60.0
 STOP_SECONDS = PATIENCE_S
-_PORT = re.compile(r"ws://127\.0\.0\.1:(\d+)/ws/session")
+_PORT = re.compile(r"wss?://[^\s/]+:(\d+)/ws/session")
 _BAD_LINE = re.compile(r"\b(ERROR|CRITICAL)\b|Traceback|never awaited")
 
 
@@ -172,9 +172,11 @@ def _answer(status: int, headers: Any, body: bytes) -> Answer:
 
 
 @contextmanager
-def running_scheduler(*flags: str, expect_errors: bool = False) -> Iterator[SchedulerProcess]:
+def running_scheduler(
+    *flags: str, expect_errors: bool = False, env: dict[str, str] | None = None
+) -> Iterator[SchedulerProcess]:
     """Run a scheduler on a free port; it must end in order and have logged no error."""
-    scheduler = SchedulerProcess("--port", "0", *flags)
+    scheduler = SchedulerProcess("--port", "0", *flags, env=env)
     try:
         assert scheduler.port, f"it ended at once: {scheduler.output}{scheduler.log()}"
         yield scheduler

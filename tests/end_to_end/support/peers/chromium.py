@@ -137,12 +137,13 @@ class Chromium:
 
 
 @asynccontextmanager
-async def chromium(path: str) -> AsyncIterator[Chromium]:
+async def chromium(path: str, *flags: str) -> AsyncIterator[Chromium]:
     """Start a browser with a profile of its own."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         process = await asyncio.create_subprocess_exec(
             path,
             *FLAGS,
+            *flags,
             f"--user-data-dir={profile}",
             stdin=DEVNULL,
             stdout=DEVNULL,

@@ -1,0 +1,1 @@
+"""Who may do what: credentials, origins and hosts, judged before a request becomes a socket."""

@@ -1,0 +1,194 @@
+"""Who gets in: one judgement for each request, before it becomes a socket or an answer.
+
+It owns the rules of who needs a credential where. It must not answer: the server does, with what
+it is given here.
+
+| door | credentials given | none, on loopback | none, on a public address |
+|---|---|---|---|
+| clients, nodes | needed, unless `allow_anonymous` names them | open | open if `allow_anonymous` |
+| operators | needed | open | shut |
+
+An `Origin` is judged where there is one: nodes and operators connect from our own pages or from
+none. `Host` is judged where no credential was shown.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from http import HTTPStatus
+
+from websockets.http11 import Request
+
+from gateway.access.credentials import Credentials
+from gateway.access.options import AccessOptions
+from gateway.access.origins import KnownHosts, KnownOrigins, is_loopback, is_own_page
+from gateway.access.presented import presented_by
+from gateway.ports import ANONYMOUS, Caller
+
+
+class Door(StrEnum):
+    """Where somebody wants in."""
+
+    CLIENT = "client"
+    NODE = "node"
+    OPERATOR = "operator"
+
+
+class Reason(StrEnum):
+    """Why somebody is refused."""
+
+    NO_TOKEN = "no_token"  # noqa: S105 - a word
+    WRONG_TOKEN = "wrong_token"  # noqa: S105 - a word
+    SHUT = "shut"
+    ORIGIN = "origin"
+    HOST = "host"
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """Nobody gets in with this request."""
+
+    reason: Reason
+    message: str
+
+    @property
+    def status(self) -> HTTPStatus:
+        """401 where a token helps, 403 where none does."""
+        is_about_token = self.reason in (Reason.NO_TOKEN, Reason.WRONG_TOKEN)
+        return HTTPStatus.UNAUTHORIZED if is_about_token else HTTPStatus.FORBIDDEN
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Somebody gets in."""
+
+    caller: Caller
+    subprotocol: str | None = field(default=None, repr=False)
+    """What the answer to a WebSocket handshake must name; never logged."""
+
+
+_NOT_OURS = Denied(Reason.ORIGIN, "pages of this origin may not connect here (allowed_origins)")
+_UNKNOWN_HOST = Denied(
+    Reason.HOST, "this service is not called so: use its address, or see allowed_hosts"
+)
+_MISSING = Denied(Reason.NO_TOKEN, "a token is needed")
+_WRONG = Denied(Reason.WRONG_TOKEN, "the token is not valid here")
+_SHUT = Denied(Reason.SHUT, "operators need a token on a public address, and none is set")
+
+
+class Access:
+    """Life: that of the gateway. What is valid now may be replaced at any time (`renew`)."""
+
+    def __init__(
+        self,
+        options: AccessOptions,
+        host: str = "127.0.0.1",
+        allow_anonymous: str = "",
+        credentials: Credentials | None = None,
+    ) -> None:
+        self._is_loopback = is_loopback(host)
+        anonymous = {role.strip() for role in allow_anonymous.split(",")}
+        self._has_credentials = {
+            Door.CLIENT: bool(
+                options.client_tokens
+                or options.client_tokens_file
+                or options.jwt_secret
+                or options.jwt_secret_file
+                or options.jwks_file
+            ),
+            Door.NODE: bool(options.node_tokens or options.node_tokens_file),
+            Door.OPERATOR: bool(options.admin_token or options.admin_token_file),
+        }
+        self._may_be_anonymous = {
+            Door.CLIENT: "clients" in anonymous,
+            Door.NODE: "nodes" in anonymous,
+            Door.OPERATOR: False,
+        }
+        self._hosts = KnownHosts(parts_of(options.allowed_hosts))
+        self._origins = KnownOrigins(parts_of(options.allowed_origins))
+        self._credentials = credentials or Credentials.read(options)
+        self._callers: dict[Door, Callable[[str], Caller | None]] = {
+            Door.CLIENT: self._client,
+            Door.NODE: self._node,
+            Door.OPERATOR: self._operator,
+        }
+
+    def __repr__(self) -> str:
+        doors = " ".join(f"{door}={'token' if self._needs(door) else 'open'}" for door in Door)
+        return f"<Access {doors}>"
+
+    def has_credentials(self, door: Door) -> bool:
+        """Tell whether there is a credential for this door at all."""
+        return self._has_credentials[door]
+
+    def is_shut(self, door: Door) -> bool:
+        """Tell whether nobody at all gets in: without credentials, on a public address."""
+        is_open = self._is_loopback or self._may_be_anonymous[door]
+        return not is_open and not self._has_credentials[door]
+
+    def renew(self, credentials: Credentials) -> None:
+        """From now on these are valid; sockets that are open stay open."""
+        self._credentials = credentials
+
+    def judge(self, request: Request, door: Door) -> Admitted | Denied:
+        """Let the caller in, or say why not."""
+        if self.is_shut(door):
+            return _SHUT
+        presented = presented_by(request)
+        if presented.is_unclear:
+            return _WRONG
+        caller = ANONYMOUS
+        if self._has_credentials[door]:
+            if presented.token is not None:
+                known = self._callers[door](presented.token)
+                if known is None:
+                    return _WRONG
+                caller = known
+            elif not self._may_be_anonymous[door]:
+                return _MISSING
+        denied = self._judge_page(request, door, is_known=caller is not ANONYMOUS)
+        return denied or Admitted(caller, presented.subprotocol)
+
+    def node_of(self, request: Request) -> Caller | None:
+        """Return the node whose token a request shows, if it shows one."""
+        token = presented_by(request).token
+        return None if token is None or not self.has_credentials(Door.NODE) else self._node(token)
+
+    def _needs(self, door: Door) -> bool:
+        return self._has_credentials[door] and not self._may_be_anonymous[door]
+
+    # ---- whose token it is ------------------------------------------------------------------
+
+    def _client(self, token: str) -> Caller | None:
+        tenant = self._credentials.tenant_of(token)
+        return None if tenant is None else Caller(tenant_id=tenant)
+
+    def _node(self, token: str) -> Caller | None:
+        name = self._credentials.nodes.name_of(token)
+        return None if name is None else Caller(principal=name)
+
+    def _operator(self, token: str) -> Caller | None:
+        is_one = self._credentials.operators.name_of(token) is not None
+        return Caller(is_operator=True) if is_one else None
+
+    # ---- which page it comes from -----------------------------------------------------------
+
+    def _judge_page(self, request: Request, door: Door, *, is_known: bool) -> Denied | None:
+        hosts = request.headers.get_all("Host")
+        if not is_known and hosts and not (len(hosts) == 1 and self._hosts.has(hosts[0])):
+            return _UNKNOWN_HOST
+        origins = request.headers.get_all("Origin")
+        if not origins or (door is Door.CLIENT and (is_known or self._is_loopback)):
+            return None
+        if len(origins) == len(hosts) == 1 and self._is_welcome(origins[0], hosts[0], door):
+            return None
+        return _NOT_OURS
+
+    def _is_welcome(self, origin: str, host: str, door: Door) -> bool:
+        is_listed = door is Door.CLIENT and self._origins.has(origin)
+        return is_listed or is_own_page(origin, host)
+
+
+def parts_of(text: str) -> list[str]:
+    """Return what a list separated by commas holds."""
+    return [part.strip() for part in text.split(",") if part.strip()]

@@ -1,0 +1,126 @@
+"""All credentials that are valid now, read from settings and files.
+
+It owns what a token stands for. It must not know requests. A set of credentials never changes:
+what is read anew is a new one, so a file that is half written changes nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from gateway.access.jwt_verifier import (
+    JwtKey,
+    JwtKeyError,
+    JwtRules,
+    JwtVerifier,
+    has_short_secret,
+    public_keys,
+    secret_keys,
+)
+from gateway.access.options import AccessOptions
+from gateway.access.tokens import Token, TokenError, TokenTable, named_tokens, plain_tokens
+
+_LARGEST_FILE_BYTES = 4 * 1024 * 1024
+
+Item = TypeVar("Item", Token, JwtKey)
+
+
+class CredentialsError(ValueError):
+    """A setting or a file with credentials cannot be used; one line that shows none of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who is who."""
+
+    nodes: TokenTable = field(default_factory=TokenTable)
+    clients: TokenTable = field(default_factory=TokenTable)
+    operators: TokenTable = field(default_factory=TokenTable)
+    jwts: JwtVerifier = field(default_factory=JwtVerifier)
+    has_short_secret: bool = False
+    """A secret for JWTs is so short that it could be guessed."""
+
+    def tenant_of(self, token: str) -> str | None:
+        """Return the tenant that a client's token speaks for."""
+        return self.clients.name_of(token) or self.jwts.tenant_of(token)
+
+    @classmethod
+    def read(cls, options: AccessOptions) -> "Credentials":
+        """Read what the settings name.
+
+        Raises:
+            CredentialsError: Something cannot be read, or is none.
+        """
+        keys = [
+            *_both(secret_keys, "jwt_secret", options.jwt_secret, options.jwt_secret_file),
+            *_both(public_keys, "jwks", None, options.jwks_file),
+        ]
+        rules = JwtRules(options.jwt_audience, options.jwt_issuer, options.jwt_leeway_seconds)
+        nodes = _tokens("node_tokens", options.node_tokens, options.node_tokens_file)
+        clients = _tokens("client_tokens", options.client_tokens, options.client_tokens_file)
+        operators = _tokens("admin_token", options.admin_token, options.admin_token_file)
+        return cls(nodes, clients, operators, JwtVerifier(keys, rules), has_short_secret(keys))
+
+
+def watched_files(options: AccessOptions) -> tuple[str, ...]:
+    """Return the files that credentials are read from."""
+    files = (
+        *(options.node_tokens_file, options.client_tokens_file, options.admin_token_file),
+        *(options.jwt_secret_file, options.jwks_file),
+    )
+    return tuple(path for path in files if path)
+
+
+def signing_secret(options: AccessOptions) -> str | None:
+    """Return the secret with which tokens for browsers are signed; None if there is none.
+
+    Raises:
+        CredentialsError: The file cannot be read, or is empty.
+    """
+    keys = _both(secret_keys, "jwt_secret", options.jwt_secret, options.jwt_secret_file)
+    return keys[0].key.decode() if keys else None
+
+
+def _tokens(name: str, text: str | None, path: str | None) -> TokenTable:
+    read: Callable[[str], list[Token]]
+    read = plain_tokens if name == "admin_token" else named_tokens
+    tokens = _both(read, name, text, path)
+    if not tokens and (text or path):
+        raise CredentialsError(f"{name}{'_file' if path else ''}: no token stands there")
+    try:
+        return TokenTable(tokens)
+    except TokenError as error:
+        raise CredentialsError(f"{name}: {error}") from None
+
+
+def _both(
+    read: Callable[[str], list[Item]], name: str, text: str | None, path: str | None
+) -> list[Item]:
+    """Return what stands in a setting and in a file: both count."""
+    found = []
+    if text:
+        found += _parsed(read, name, text)
+    if path:
+        found += _parsed(read, f"{name}_file", _content(name, path))
+    return found
+
+
+def _parsed(read: Callable[[str], list[Item]], name: str, text: str) -> list[Item]:
+    try:
+        return read(text)
+    except (TokenError, JwtKeyError) as error:
+        raise CredentialsError(f"{name}: {error}") from None
+
+
+def _content(name: str, path: str) -> str:
+    try:
+        data = Path(path).expanduser().read_bytes()[: _LARGEST_FILE_BYTES + 1]
+        if len(data) > _LARGEST_FILE_BYTES:
+            raise CredentialsError(f"{name}_file: {path!r} is too large")
+        return data.decode()
+    except OSError as error:
+        text = f"{name}_file: {path!r} cannot be read: {error.strerror}"
+        raise CredentialsError(text) from None
+    except UnicodeDecodeError:
+        raise CredentialsError(f"{name}_file: {path!r} is not text (UTF-8)") from None
