@@ -23,9 +23,10 @@ from actors.node.succession import NodeHandover, handover_of
 from actors.overload import Overload, OverloadLevel
 from actors.ports import Mailbox, Outbox
 from actors.runtime.actor import ActorFailed, ActorRef, Supervise, tell
-from actors.session.actor import SessionActor, SessionSetup
+from actors.session.actor import SessionActor
 from actors.session.profile import ANONYMOUS, SessionProfile
 from actors.session.record.moved import TakenOverSession
+from actors.session.setup import SessionSetup
 from protocol.errors import CloseCode, ErrorCode
 from protocol.ids import (
     NodeId,

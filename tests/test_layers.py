@@ -84,6 +84,19 @@ The dispatcher knows values of a session and of a node, never their actors. Nobo
 imports reception: it is where the gateway comes in.
 """
 
+IN_SESSION: list[set[str]] = [
+    {"profile", "cut", "options", "resumption", "life"},
+    {"job_spec", "utterances", "presence", "setup"},
+    {"uplink"},
+    {"record"},
+    {"downlink"},
+    {"member"},
+    {"parts"},
+    {"resume"},
+    {"composition", "speech", "connection", "ending", "actor"},
+]
+"""The floors of a session: a part imports from its own floor and those before it."""
+
 PURE_MARK = re.compile(r"\bPure\.")
 """What a module's docstring says of itself if it is held to `NOT_IN_PURE`."""
 NOT_IN_PURE = {"asyncio", "time", "datetime", "threading", "socket", "subprocess", "os"}
@@ -161,6 +174,18 @@ def test_parts_of_actors_import_only_what_the_table_allows() -> None:
             imported == allowed or imported.startswith(f"{allowed}.")
             for allowed in IN_ACTORS.get(part, set())
         )
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_parts_of_a_session_import_downwards_only() -> None:
+    floors = {part: floor for floor, parts in enumerate(IN_SESSION) for part in parts}
+    wrong = [
+        f"{name_of(path)}:{line} imports {imported}, which lies above it"
+        for path in sorted((ROOT / "actors" / "session").rglob("*.py"))
+        for part in [part_of(path, "actors.session")]
+        for imported, line in parts_imported(path, "actors.session")
+        if floors[imported.split(".")[0]] > floors[part]
     ]
     assert not wrong, "\n".join(wrong)
 

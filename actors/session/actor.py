@@ -1,21 +1,19 @@
 """SessionActor: one speaker, from the first chunk to the last outcome.
 
-Life, by phase:
+Its parts: `Speech` is what the speaker says and hears, by way of `Uplink` and `Downlink`;
+`RoomPart` is its part in a room; `Connection` are the sockets that speak for it, `Ending` the ways
+to end; `Notes` is what the store keeps of it, `Welcome` and `Doubt` are for clients that may
+resume. The phases of its life stand in `actors.session.life`. Here is what comes in, in which order
+the parts have their turn, and time.
 
-- Active with a socket. A resume on another socket takes it over.
-- Detached without one, for the grace period. A socket may attach, or the client may resume.
-- Closing once it was asked to end or the grace has passed: what was said so far is cut, and what
-  is open gets its outcome, here if nowhere else. Nothing more is taken.
-- Lingering when only the client is missing: it may resume, asked for the end itself, and lost its
-  socket before it heard all. Within the grace it still can.
-- Leaving while its instance shuts down and another one can go on with it: what is open ends here,
-  nothing more is taken, the rest stays in the store.
-- Over. It does not end before everything that was said has its outcome.
-
-A resume that reception has let in always finds the session: it is told so by a claim, at once.
+It does not end before everything that was said has its outcome. A resume that reception has let in
+always finds the session: it is told so by a claim, at once.
 """
 
-from typing import Any
+from math import inf
+from typing import TypeAlias, assert_never
+
+from loguru import logger
 
 from actors.messages.job import (
     JobDispatched,
@@ -27,7 +25,13 @@ from actors.messages.job import (
     UtteranceWanted,
 )
 from actors.messages.process import DispatcherRestarted, StoreEmptied
-from actors.messages.room import RoomMessage, RoomRequested, SignalArrived
+from actors.messages.room import (
+    RoomMessage,
+    RoomOver,
+    RoomRequested,
+    RoomSeen,
+    SignalArrived,
+)
 from actors.messages.session import (
     ChunkArrived,
     ClientBeat,
@@ -35,6 +39,7 @@ from actors.messages.session import (
     PlaybackEnded,
     PlaybackStarted,
     SessionClaimed,
+    SessionOpened,
     SessionRefused,
     SocketAttached,
     SocketLost,
@@ -43,32 +48,46 @@ from actors.messages.session import (
 from actors.messages.takeover import (
     DrainRequested,
     OwnershipConfirmed,
+    OwnershipUnclear,
     SessionRecorded,
     SessionReleased,
     SocketDraining,
     SocketResumed,
 )
 from actors.ports import Outbox
+from actors.runtime.actor import LoopActor, tell
 from actors.runtime.alarm import earliest
-from actors.session.ending import ENDING, OPEN, Ending, Phase, SessionUnservedError
+from actors.session.composition import compose
+from actors.session.connection import Connection
+from actors.session.ending import Ending, SessionUnservedError
+from actors.session.life import Event
 from actors.session.profile import SessionProfile
 from actors.session.record.moved import TakenOverSession
-from actors.session.resume.notes import STORE_WAIT_MS
+from actors.session.resume.downlink import DownlinkRestore
+from actors.session.resume.parts import ResumeParts
+from actors.session.resume.takeover import go_on
 from actors.session.setup import SessionSetup
+from actors.session.speech import Speech
 from protocol.errors import ErrorCode, MissingReason, ProtocolError
-from protocol.session_outbound import Reconnect
 from storage.job import JobState
 
-__all__ = ["SessionActor", "SessionSetup"]
+SessionMessage: TypeAlias = (
+    ChunkArrived | UtteranceArrived | ClientBeat | PlaybackStarted | PlaybackEnded
+    | JobEnded | JobDispatched | JobQueued | JobProgressed | PartialArrived | ResultReplaced
+    | UtteranceWanted | SocketLost | SocketAttached | SocketResumed | SocketDraining
+    | CloseRequested | DrainRequested | RoomMessage | SessionClaimed | SessionRefused
+    | SessionRecorded | SessionReleased | OwnershipConfirmed | StoreEmptied | DispatcherRestarted
+)  # fmt: skip
+"""All that a session is told."""
 
-_SAID = (ChunkArrived, UtteranceArrived, ClientBeat, PlaybackStarted, PlaybackEnded)
-"""What only a client says that has read its acknowledgement."""
+_CLIENT_SPOKE = (ChunkArrived, UtteranceArrived, ClientBeat, PlaybackStarted, PlaybackEnded)
+"""What only a client sends that has read its acknowledgement."""
 
 
-class SessionActor(Ending):
+class SessionActor(LoopActor):
     """Owns one session; every utterance it cut has exactly one outcome before it ends.
 
-    Or it ends without a word, when another instance goes on with the session.
+    Or it ends without another message to anybody, when another instance goes on with the session.
     """
 
     mailbox_limit = 256
@@ -82,319 +101,298 @@ class SessionActor(Ending):
         moved: TakenOverSession | None = None,
     ) -> None:
         """Begin a session on this socket, or go on with one from elsewhere, without a socket."""
-        super().__init__(profile, setup, outbox, moved)
+        super().__init__()
+        self.key = profile.session_id
+        self._profile = profile
+        self._setup = setup
         self._moved = moved
-        self._grace_ends_ms = 0.0
-        """Until when a client whose socket was lost last may come back."""
-        self._lingers = False
-        """The client asked for the end and may come back for what it has not heard."""
-        self._reconnect_notice: Reconnect | None = None
-        """What clients are told while the process shuts down."""
+        parts, resume = compose(self.actor_ref, profile, setup, outbox, moved)
+        self._parts = parts
+        self._life = parts.life
+        self._uplink = parts.uplink
+        self._downlink = parts.downlink
+        self._room = parts.room
+        self._resume = resume
+        """None: the client did not ask for `resume`."""
+        notes, again = (None, None) if resume is None else (resume.notes, resume.again)
+        self._speech = Speech(parts, notes, again)
+        self._connection = Connection(parts, self._speech, resume)
+        self._ending = Ending(parts, self._speech, self._connection, resume, self)
+        self._alarm_ms = inf
+        """When it wants to be woken at the latest; the first deadline is no earlier."""
+        self._log = logger.bind(session_id=profile.session_id)
+        if resume is not None:
+            setup.presence.offer(profile.session_id, resume.resumption)
 
     def __repr__(self) -> str:
-        sid, phase, open_ = self._profile.session_id, self._phase.name, len(self._uplink.open)
+        sid, phase, open_ = self._profile.session_id, self._life.phase.name, len(self._uplink.open)
         return f"<SessionActor {sid} {phase} open={open_}>"
 
-    def on_start(self) -> None:
-        """Acknowledge first: some clients take whatever frame comes first for the answer.
+    # ---- the beginning ----------------------------------------------------------------------
 
-        A token is given when the store can vouch for it: this instance may be gone a moment later.
-        """
-        if self._moved is not None:
-            self._begin_in_the_middle(self._moved)
+    def on_start(self) -> None:
+        """Acknowledge first: some clients take whatever frame comes first for the answer."""
+        now_ms = self.now_ms()
+        moved, self._moved = self._moved, None
+        if moved is not None:
+            self._go_on_here(moved, now_ms)
             return
         self._setup.presence.attach(self._profile.session_id)
         self._open_in_store()
-        if self._resumption is None:
-            self._welcome(resumed=False)
+        if self._resume is None:
+            self._downlink.send(self._profile.acknowledgement())
         else:
-            self._welcome_at_ms = self.now_ms() + STORE_WAIT_MS
-            self._arm()
+            self._resume.welcome.wait(now_ms)
+            self._arm(now_ms)
         self._log.info("session opened", platform=self._profile.platform)
 
-    def _begin_in_the_middle(self, moved: TakenOverSession) -> None:
+    def _go_on_here(self, moved: TakenOverSession, now_ms: float) -> None:
         """It comes from another instance, and its client is on the way: as if it were detached."""
-        self._moved = None
-        self._restore(moved)
-        self._grace_ends_ms = self.now_ms() + self._setup.grace_ms
-        if self._is_closing:
-            self._phase, self._lingers = Phase.CLOSING, self._acknowledge
-            self._phase_ends_ms = self.now_ms() + self._setup.close_flush_ms
+        life, resume, gate = self._life, self._resume, self._downlink.gate
+        if resume is None or resume.again is None or gate is None:
+            raise ValueError("a session was taken over that cannot be resumed")
+        life.acknowledge = moved.saved.acknowledge
+        life.take(Event.CLOSE if moved.saved.closing else Event.LOSE_SOCKET)
+        life.grace_ends_ms = now_ms + self._setup.grace_ms
+        downlink = DownlinkRestore(self._downlink, gate, moved)
+        go_on(self._parts, resume.again, downlink, moved, now_ms)
+        self._speech.send_filled()
+        if life.is_closing:
+            life.lingers = life.acknowledge
+            life.ends_ms = now_ms + self._setup.close_flush_ms
         else:
-            self._phase, self._phase_ends_ms = Phase.DETACHED, self._grace_ends_ms
+            life.ends_ms = life.grace_ends_ms
             self._setup.presence.detach(self._profile.session_id, None)
         self._log.info("session goes on here", open=len(self._uplink.open))
 
-    def on_receive(self, message: Any) -> None:
-        """Handle one message, then set the alarm for what time brings next."""
-        if self._resumption is not None and self._is_unclear():
-            self._on_unclear(message)
-            self._arm()
-            return
-        if self._is_token_fresh and isinstance(message, _SAID):
-            self._is_token_fresh = False
-            self._settle_token()
-        match message:
-            case ChunkArrived() if self._phase not in OPEN:
-                self._on_chunk_again(message)  # what else is said after the end does not count
-            case UtteranceArrived() if self._phase not in OPEN:
-                self._refuse(ProtocolError(ErrorCode.SESSION_CLOSED, "the session is closing"))
-            case ChunkArrived():
-                self._on_chunk(message)
-            case JobEnded():
-                self._on_ended(message)
-                self._finish_if_done()
-            case JobDispatched():
-                self._on_dispatched(message)
-            case UtteranceArrived():
-                self._on_utterance(message)
-            case PartialArrived():
-                self._on_partial(message)
-            case JobQueued() | JobProgressed():
-                self._on_progress(message)
-            case UtteranceWanted():
-                self._on_wanted(message)
-            case ResultReplaced():
-                self._on_replaced(message)
-            case ClientBeat():
-                self._on_beat(message)
-            case PlaybackStarted() | PlaybackEnded():
-                self._on_playback(message)
-            case _:
-                self._on_life(message)
-        self._arm()
+    def _open_in_store(self) -> None:
+        profile = self._profile
+        claim = None if self._resume is None else self._resume.notes.claim()
+        self._parts.dispatcher.tell(
+            SessionOpened(self.actor_ref, profile.session_id, profile.tenant_id, claim)
+        )
 
-    def _on_life(self, message: Any) -> None:
+    # ---- what comes in ----------------------------------------------------------------------
+
+    def on_receive(self, message: SessionMessage) -> None:  # noqa: C901, PLR0912, PLR0915 - a table
+        """Handle one message, then set the alarm for what time brings next."""
+        now_ms = self.now_ms()
+        if self._resume is not None and not self._is_heard(message, now_ms):
+            return
         match message:
-            case SessionRefused():
-                raise SessionUnservedError("the dispatcher failed of this session")
+            case ChunkArrived():
+                if not self._on_chunk(message, now_ms):
+                    return
+            case JobEnded():
+                self._speech.ended(message, now_ms)
+                self._ending.finish_if_done(now_ms)
+            case JobDispatched():
+                self._speech.dispatched(message, now_ms)
+            case JobQueued() | JobProgressed():
+                self._speech.progressed(message, now_ms)
+            case UtteranceArrived():
+                self._on_utterance(message, now_ms)
+            case PartialArrived():
+                self._speech.partial(message, now_ms)
+            case UtteranceWanted():
+                self._speech.wanted(message)
+            case ResultReplaced():
+                self._speech.replaced(message)
+            case ClientBeat():
+                self._speech.beat(message)
+            case PlaybackStarted() | PlaybackEnded():
+                self._speech.playback(message, now_ms)
+            case RoomMessage():
+                self._on_room(message, now_ms)
+            case SocketLost():
+                self._connection.lost(message, now_ms)
+                self._ending.finish_if_done(now_ms)
+            case SocketAttached():
+                self._connection.attached(message)
+            case SocketResumed():
+                self._on_socket_resumed(message, now_ms)
+            case SocketDraining():
+                self._connection.drain(message, now_ms)
+            case CloseRequested() | DrainRequested():
+                self._on_end_requested(message, now_ms)
             case SessionClaimed():
                 self._on_claimed(message)
-                if self._welcome_at_ms is not None:
-                    self._welcome(resumed=False)
-            case SocketLost():
-                self._on_socket_lost(message)
-            case SocketAttached():
-                self._on_attached(message)
-            case SocketResumed():
-                self._on_resumed(message)
-            case CloseRequested():
-                self._on_close_requested(message)
-            case RoomRequested() | SignalArrived() if self._phase not in OPEN:
-                self._refuse(ProtocolError(ErrorCode.SESSION_CLOSED, "the session is closing"))
-            case RoomMessage():
-                self._on_room(message)
-            case StoreEmptied() | DispatcherRestarted() if self._phase is Phase.OVER:
-                pass  # it must not be opened again: nobody would end it
+            case SessionRefused():
+                raise SessionUnservedError("the dispatcher failed of this session")
+            case SessionRecorded():
+                self._on_recorded(message, now_ms)
+            case SessionReleased():
+                self._ending.release()
+            case OwnershipConfirmed():
+                self._on_ownership_confirmed(message)
             case StoreEmptied():
-                self._open_in_store()
-                if self._room is not None:
-                    self._room.store_emptied()
+                self._on_store_emptied()
             case DispatcherRestarted():
                 self._on_dispatcher_restarted()
             case _:
-                self._on_news_of_others(message)
+                assert_never(message)
+        self._arm(now_ms)
 
-    def _on_news_of_others(self, message: Any) -> None:
-        """Handle what has to do with other instances."""
-        match message:
-            case SessionRecorded():
-                self._on_noted(message)
-                self._finish_if_done()
-            case SessionReleased():
-                self._on_released()
-            case OwnershipConfirmed():
-                pass  # it was not in doubt, or has heard of it before
-            case DrainRequested():
-                self._on_leave_requested(message)
-            case SocketDraining():
-                self._on_socket_leaves(message)
-            case _:
-                raise TypeError(f"{self!r} cannot handle {type(message).__name__}")
+    def _is_heard(self, message: SessionMessage, now_ms: float) -> bool:
+        """Whether a message is handled now; in doubt whose the session is, it waits."""
+        resume = self._resume
+        if resume is None:
+            return True
+        if resume.doubt.stands(now_ms) and not resume.doubt.admits(message):
+            if isinstance(message, DispatcherRestarted):  # it asks the store in place of the other
+                tell(self._parts.dispatcher, OwnershipUnclear(resume.doubt.stalls))
+            self._arm(now_ms)
+            return False
+        if resume.welcome.is_token_fresh and isinstance(message, _CLIENT_SPOKE):
+            resume.welcome.is_token_fresh = False
+            resume.notes.settle_token()
+        return True
 
-    # ---- sockets come and go ----------------------------------------------------------------
+    def _on_chunk(self, message: ChunkArrived, now_ms: float) -> bool:
+        """Take a piece of audio; False if there is nothing to do but to wait for more."""
+        if not self._life.is_open:
+            self._speech.chunk_again(message)  # what else is said after the end does not count
+            return True
+        if self._speech.chunk(message, now_ms) or self._resume is not None:
+            return True
+        due_ms = self._uplink.segmenter.deadline_ms
+        return due_ms is not None and due_ms < self._alarm_ms
 
-    def _on_socket_lost(self, message: SocketLost) -> None:
-        if message.outbox is not self._downlink.outbox:
-            return  # the end of a socket that this session has left
-        now_ms = self.now_ms()
-        self._downlink.disconnect()
-        self._grace_ends_ms = now_ms + self._setup.grace_ms
-        if self._phase is Phase.ACTIVE:
-            self._phase = Phase.DETACHED
-            self._phase_ends_ms = self._grace_ends_ms
-            self._uplink.detached(now_ms)
-            self._setup.presence.detach(self._profile.session_id, self._attachable_by)
-            if self._room is not None and self._resumption is None:
-                self._room.listen(is_listening=False)
-            self._log.info("session detached", open=len(self._uplink.open))
+    def _on_utterance(self, message: UtteranceArrived, now_ms: float) -> None:
+        if self._life.take(Event.ASK):
+            self._speech.utterance(message, now_ms)
         else:
-            self._finish_if_done()
+            self._refuse_late()
 
-    @property
-    def _attachable_by(self) -> str | None:
-        """The tenant whose sockets may speak for it by naming it; a resumable one takes a token."""
-        return None if self._profile.is_resumable else self._profile.credential
-
-    def _on_attached(self, message: SocketAttached) -> None:
-        self._downlink.connect(message.outbox)
-        if self._phase is Phase.DETACHED:
-            self._become_active()
-            self._log.info("session attached to another socket")
-
-    def _become_active(self) -> None:
-        self._phase = Phase.ACTIVE
-        self._phase_ends_ms = None
-        self._setup.presence.attach(self._profile.session_id)
-        if self._room is not None:
-            self._room.listen(is_listening=True)
-
-    def _on_resumed(self, message: SocketResumed) -> None:
-        """Speak with the client on this socket: the ack, what it has missed, then what comes."""
-        if self._waits_for_room(message) or self._resumption is None:
+    def _on_room(self, message: RoomMessage, now_ms: float) -> None:
+        if isinstance(message, RoomRequested | SignalArrived) and not self._life.take(Event.ASK):
+            self._refuse_late()
             return
-        if not self._resumption.meet():
-            return  # a later resume is on its way
-        now_ms = self.now_ms()
-        self._downlink.connect(message.outbox)
-        if self._phase in OPEN:
-            self._become_active()
-            self._uplink.resumed(now_ms)
-        self._welcome(resumed=True)
-        if self._reconnect_notice is not None:
-            self._downlink.send(self._reconnect_notice)
-        self._downlink.replay(message.last_delivery_seq, now_ms)
-        self._log.info("session resumed", open=len(self._uplink.open))
-        self._finish_if_done()
+        waiting = None if self._resume is None else self._resume.welcome.waiting
+        if waiting is not None and isinstance(message, RoomSeen | RoomOver):
+            self._on_socket_resumed(waiting, now_ms)
+        member = self._room.made()
+        if member is not None:
+            member.on(message, now_ms)
+            return
+        text = "rooms and voice links are not offered here"
+        self._speech.refuse(ProtocolError(ErrorCode.UNSUPPORTED_FEATURE, text))
 
-    def _notice_cut(self) -> None:
-        """Count a socket that takes no more as lost: what its client says does not arrive."""
-        resumption, outbox = self._resumption, self._downlink.outbox
-        self._downlink.is_cut = False
-        if resumption is not None and not resumption.is_claimed and outbox is not None:
-            self._on_socket_lost(SocketLost(outbox))
+    def _on_end_requested(self, message: CloseRequested | DrainRequested, now_ms: float) -> None:
+        if isinstance(message, CloseRequested):
+            self._ending.close(message, now_ms)
+        else:
+            self._ending.drain(message, now_ms)
+        self._ending.finish_if_done(now_ms)
 
-    # ---- the end ----------------------------------------------------------------------------
+    def _on_socket_resumed(self, message: SocketResumed, now_ms: float) -> None:
+        if self._connection.resumed(message, now_ms):
+            self._ending.finish_if_done(now_ms)
+
+    def _refuse_late(self) -> None:
+        self._speech.refuse(ProtocolError(ErrorCode.SESSION_CLOSED, "the session is closing"))
+
+    # ---- the store and the dispatcher -------------------------------------------------------
+
+    def _on_claimed(self, message: SessionClaimed) -> None:
+        self._uplink.epoch = message.epoch
+        resume = self._resume
+        if resume is not None:
+            resume.notes.claimed()
+            if resume.welcome.due_ms is not None:
+                resume.welcome.acknowledge(resumed=False)
+
+    def _on_recorded(self, message: SessionRecorded, now_ms: float) -> None:
+        if self._resume is not None:
+            self._resume.notes.recorded(message)
+        self._ending.finish_if_done(now_ms)
+
+    def _on_ownership_confirmed(self, message: OwnershipConfirmed) -> None:
+        if self._resume is not None and message.stalls == self._resume.doubt.stalls:
+            self._lift_doubt()
+
+    def _lift_doubt(self) -> None:
+        """The session is its own: do what was put off."""
+        if self._resume is not None:
+            for late in self._resume.doubt.lift():
+                self.on_receive(late)
+
+    def _on_store_emptied(self) -> None:
+        if self._life.is_over:
+            return  # it must not be opened again: nobody would end it
+        self._open_in_store()
+        if self._room.member is not None:
+            self._room.member.store_emptied()
 
     def _on_dispatcher_restarted(self) -> None:
+        if self._life.is_over:
+            return
         self._open_in_store()
         for utterance in self._uplink.open:
-            self._tell_cut(utterance)
-
-    def _on_close_requested(self, message: CloseRequested) -> None:
-        """Cut what was said so far and wait for what is open, not for ever."""
-        self._acknowledge = self._acknowledge or message.acknowledge
-        self._lingers = self._lingers or (message.acknowledge and self._resumption is not None)
-        if message.reconnect_after_ms is not None:
-            self._lingers = False
-            self._reconnect_notice = Reconnect(
-                after_ms=message.reconnect_after_ms, reason=message.reason
-            )
-            self._downlink.send(self._reconnect_notice)
-        within_ms = self._setup.close_flush_ms if message.within_ms is None else message.within_ms
-        ends_ms = self.now_ms() + within_ms
-        if self._phase not in OPEN:
-            if self._phase is Phase.CLOSING and self._phase_ends_ms is not None:
-                self._phase_ends_ms = min(self._phase_ends_ms, ends_ms)
-            self._finish_if_done()
-            return
-        self._phase, self._phase_ends_ms = Phase.CLOSING, ends_ms
-        self._is_closing = True
-        self._setup.presence.leave(self._profile.session_id)
-        cut = self._uplink.flush(self.now_ms())
-        self._dispatch(cut)
-        self._leave_room()
-        if not cut and self._lingers:
-            self._note()  # nothing else tells another instance that nothing more is taken
-        self._finish_if_done()
-
-    # ---- to another instance ----------------------------------------------------------------
-
-    def _on_leave_requested(self, message: DrainRequested) -> None:
-        """This instance goes away: take nothing more, finish what is open, leave the rest."""
-        if self._resumption is None or self._phase not in OPEN:
-            within_ms, after_ms = message.within_ms, message.reconnect_after_ms
-            close = CloseRequested(message.reason, False, within_ms, after_ms)
-            self._on_close_requested(close)
-            return
-        self._phase, self._phase_ends_ms = Phase.LEAVING, self.now_ms() + message.within_ms
-        self._reconnect_notice = Reconnect(
-            after_ms=message.reconnect_after_ms, reason=message.reason
-        )
-        self._downlink.send(self._reconnect_notice)
-        self._setup.presence.leave(self._profile.session_id)
-        self._finish_if_done()
-
-    def _finish_if_done(self) -> None:
-        """End a closing session that has nothing open, once its client has heard all it can."""
-        if self._phase not in ENDING or len(self._uplink.open):
-            self._let_socket_go()
-            return
-        self._downlink.flush(self.now_ms())
-        if self._downlink.is_cut:
-            self._notice_cut()
-        is_claimed = self._resumption is not None and self._resumption.is_claimed
-        if self._is_over() or is_claimed or not self._downlink.is_caught_up:
-            return
-        if self._phase is Phase.LEAVING:
-            self._leave()
-            return
-        if self._lingers and self._downlink.outbox is None and self.now_ms() < self._grace_ends_ms:
-            self._phase = Phase.LINGERING
-            self._phase_ends_ms = self._grace_ends_ms
-            return
-        self._finish()
+            self._speech.tell_cut(utterance)
 
     # ---- time -------------------------------------------------------------------------------
 
     def on_wake(self, now_ms: float) -> None:
         """Pauses, outcomes held back for too long, the end of the grace, overdue outcomes."""
-        if self._resumption is not None and self._is_unclear():
-            return  # what is due is done when the doubt is over
-        if self._phase in OPEN:
+        self._alarm_ms = inf
+        resume, life = self._resume, self._life
+        if resume is not None and resume.doubt.stands(now_ms):
+            if not resume.doubt.is_over(now_ms):
+                self._arm(now_ms)
+                return  # what is due is done when the doubt is over
+            self._lift_doubt()
+        if life.is_open:
             is_unread = self._downlink.is_unread or not self.actor_inbox.empty()
-            self._dispatch(self._uplink.poll(now_ms, is_unread=is_unread))
+            self._speech.dispatch(self._uplink.poll(now_ms, is_unread=is_unread))
         self._downlink.poll(now_ms)
-        if self._room is not None:
-            self._room.poll(now_ms)
-        if self._welcome_at_ms is not None and now_ms >= self._welcome_at_ms:
-            self._wait_no_longer()
+        if self._room.member is not None:
+            self._room.member.poll(now_ms)
+        if resume is not None and resume.welcome.is_due(now_ms):
+            self._welcome_now(resume, now_ms)
         for utterance in self._uplink.overdue(now_ms):
             self._log.warning("an outcome is overdue", job_id=utterance.spec.job_id)
-            self._end_everywhere(utterance, JobState.FAILED, MissingReason.JOB_TIMEOUT)
-        if self._phase_ends_ms is not None and now_ms >= self._phase_ends_ms:
-            self._on_phase_end()
-        self._finish_if_done()
-        self._arm()
+            reason = MissingReason.JOB_TIMEOUT
+            self._speech.end_everywhere(utterance, JobState.FAILED, reason, now_ms)
+        if life.ends_ms is not None and now_ms >= life.ends_ms:
+            self._ending.phase_ends(now_ms)
+        self._ending.finish_if_done(now_ms)
+        self._arm(now_ms)
 
-    def _on_phase_end(self) -> None:
-        self._phase_ends_ms = None
-        if self._phase is Phase.DETACHED:
-            if self._resumption is not None and self._resumption.is_claimed:
-                return  # its client is back in time: it comes with one of the next messages
-            self._end_offer()
-            self._on_close_requested(CloseRequested("grace", acknowledge=False))
-        elif self._phase is Phase.CLOSING:
-            for utterance in list(self._uplink.open):
-                self._end_everywhere(utterance, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
-        elif self._phase is Phase.LEAVING:
-            self._leave()
+    def _welcome_now(self, resume: ResumeParts, now_ms: float) -> None:
+        """The store, or the room, is not waited for any longer."""
+        if resume.welcome.waiting is None:
+            resume.welcome.acknowledge(resumed=False)
+        else:
+            self._on_socket_resumed(resume.welcome.waiting, now_ms)
 
-    def _arm(self) -> None:
+    def _arm(self, now_ms: float) -> None:
         """One alarm for the earliest of all deadlines; most messages only move it later."""
-        if self._downlink.is_cut:
-            self._notice_cut()
-        if self._phase is Phase.OVER or self._stalls != self._setup.standing.stalls:
+        if self._downlink.is_cut and self._connection.notice_cut(now_ms):
+            self._ending.finish_if_done(now_ms)
+        if self._life.is_over:
             return
+        resume, member, welcome_ms, ack_ms = self._resume, self._room.member, None, None
+        if resume is not None:
+            if resume.doubt.ends_ms is not None:
+                self.wake_at(resume.doubt.ends_ms)
+                return
+            resume.notes.acknowledge_audio(now_ms)
+            welcome_ms, ack_ms = resume.welcome.due_ms, resume.notes.due_ms
         due_ms = earliest(
-            self._uplink.deadline_ms,
+            self._uplink.segmenter.deadline_ms,
             self._uplink.overdue_at_ms,
             self._downlink.deadline_ms,
-            self._phase_ends_ms,
-            self._welcome_at_ms,
-            self._acknowledge_audio(),
-            None if self._room is None else self._room.deadline_ms(self.now_ms()),
+            self._life.ends_ms,
+            welcome_ms,
+            ack_ms,
+            None if member is None else member.deadline_ms(now_ms),
         )
+        self._alarm_ms = inf if due_ms is None else due_ms
         self.wake_at(due_ms)
-        if self._resumption is not None:
-            self._note_if_needed()
+        if resume is not None:
+            resume.notes.note_if_needed()
+
+    def on_failure(self, *_exception: object) -> None:
+        """A bug ended this actor: the client is told, nothing stays behind."""
+        self._ending.fail(self.now_ms())

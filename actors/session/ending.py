@@ -1,187 +1,231 @@
-"""Ending: the ways in which a session's actor ends.
+"""Ending: the ways in which a session ends.
 
 It is over when all that was said has its outcome; it leaves or is released when another instance
 goes on with the session; or it fails. Whatever the way, nobody finds it any more and nothing it
 held stays behind.
 """
 
-from enum import Enum, auto
-from typing import Any
+from typing import Protocol
+
+from loguru import logger
 
 from actors.messages.job import EndJob
-from actors.messages.process import DispatcherRestarted
-from actors.messages.session import SessionEnded
-from actors.messages.takeover import (
-    OwnershipConfirmed,
-    OwnershipUnclear,
-    SessionDrained,
-    SessionReleased,
-    SocketDraining,
-)
-from actors.ports import Outbox
+from actors.messages.session import CloseRequested, SessionEnded
+from actors.messages.takeover import DrainRequested, SessionDrained
 from actors.runtime.actor import tell
-from actors.session.profile import SessionProfile
-from actors.session.record.moved import TakenOverSession
-from actors.session.resume.notes import Notes
-from actors.session.setup import SessionSetup
+from actors.session.connection import Connection
+from actors.session.life import Event, Phase
+from actors.session.parts import Parts
+from actors.session.resume.parts import ResumeParts
+from actors.session.speech import Speech
 from actors.session.utterances import Utterance
 from protocol.errors import CloseCode, ErrorCode, MissingReason
-from protocol.session_outbound import Reconnect, SessionCloseAck, error_message
+from protocol.session_outbound import SessionCloseAck, error_message
 from storage.job import JobState
-
-
-class Phase(Enum):
-    """Where a session stands in its life; see `actors.session.actor`."""
-
-    ACTIVE = auto()
-    DETACHED = auto()
-    CLOSING = auto()
-    LINGERING = auto()
-    LEAVING = auto()
-    OVER = auto()
-
-
-OPEN = (Phase.ACTIVE, Phase.DETACHED)
-ENDING = (Phase.CLOSING, Phase.LINGERING, Phase.LEAVING)
 
 
 class SessionUnservedError(RuntimeError):
     """The dispatcher cannot take the session on: it ends as one that failed itself."""
 
 
-class Ending(Notes):
+class Stops(Protocol):
+    """An actor that can be asked to stop."""
+
+    def stop(self) -> None:
+        """Stop after the message that is handled now."""
+
+
+class Ending:
     """The last steps of a session."""
 
     def __init__(
         self,
-        profile: SessionProfile,
-        setup: SessionSetup,
-        outbox: Outbox | None,
-        moved: TakenOverSession | None,
+        parts: Parts,
+        speech: Speech,
+        connection: Connection,
+        resume: ResumeParts | None,
+        actor: Stops,
     ) -> None:
-        super().__init__(profile, setup, outbox, moved)
-        self._phase = Phase.ACTIVE
-        self._phase_ends_ms: float | None = None
-        self._leaving: Outbox | None = None
-        """A socket that goes with the instance that relays it, once what is open has its end."""
-        self._stalls = setup.standing.stalls
-        self._put_off: list[Any] = []
-        """Messages that wait until the store has said whose the session is."""
+        self._parts = parts
+        self._setup = parts.setup
+        self._life = parts.life
+        self._speech = speech
+        self._connection = connection
+        self._resume = resume
+        self._actor = actor
+        self._log = logger.bind(session_id=parts.session_id)
 
-    def _is_unclear(self) -> bool:
-        """Whether the session may be another instance's without a word of it having come."""
-        return self._setup.standing.check(self.now_ms()) != self._stalls
+    # ---- the beginning of the end -----------------------------------------------------------
 
-    def _on_unclear(self, message: Any) -> None:
-        """Do nothing, and let nobody hear anything, before the store has been asked."""
-        match message:
-            case SessionReleased():
-                self._on_released()
-            case OwnershipConfirmed() if message.stalls == self._setup.standing.stalls:
-                self._stalls = message.stalls
-                put_off, self._put_off = self._put_off, []
-                for late in put_off:
-                    self.on_receive(late)
-            case DispatcherRestarted():
-                self._put_off.append(message)
-                tell(
-                    self._setup.directory.dispatcher, OwnershipUnclear(self._setup.standing.stalls)
-                )
-            case _:
-                self._put_off.append(message)
-
-    def _on_socket_leaves(self, message: SocketDraining) -> None:
-        """Tell the client to come back on another socket; what it said so far is answered first."""
-        if message.outbox is not self._downlink.outbox:
+    def close(self, message: CloseRequested, now_ms: float) -> None:
+        """Cut what was said so far and wait for what is open, not for ever."""
+        life, resume = self._life, self._resume
+        life.acknowledge = life.acknowledge or message.acknowledge
+        life.lingers = life.lingers or (message.acknowledge and resume is not None)
+        if message.reconnect_after_ms is not None:
+            life.lingers = False
+            self._connection.send_away(message.reconnect_after_ms, message.reason)
+        within_ms = self._setup.close_flush_ms if message.within_ms is None else message.within_ms
+        ends_ms, was_open = now_ms + within_ms, life.is_open
+        life.take(Event.CLOSE)
+        if not was_open:
+            if life.phase is Phase.CLOSING and life.ends_ms is not None:
+                life.ends_ms = min(life.ends_ms, ends_ms)
             return
-        after_ms = message.reconnect_after_ms
-        self._downlink.send(Reconnect(after_ms=after_ms, reason=message.reason))
-        if self._phase is Phase.ACTIVE:
-            self._leaving = message.outbox
-            self._dispatch(self._uplink.flush(self.now_ms()))
-            self._let_socket_go()
+        life.ends_ms = ends_ms
+        self._setup.presence.leave(self._parts.session_id)
+        cut = self._parts.uplink.flush(now_ms)
+        self._speech.dispatch(cut)
+        self._leave_room(now_ms)
+        if not cut and life.lingers and resume is not None:
+            resume.notes.note()  # nothing else tells another instance that nothing more is taken
 
-    def _let_socket_go(self) -> None:
-        leaving = self._leaving
-        if leaving is not None and not len(self._uplink.open):
-            self._leaving = None
-            leaving.close(CloseCode.GOING_AWAY, "the service restarts")
+    def _end_grace(self, now_ms: float) -> None:
+        """The client has not come back in time: nobody may any more, here or elsewhere."""
+        self._setup.presence.withdraw(self._parts.session_id)
+        if self._resume is not None:
+            self._resume.notes.end_offer()
+        self.close(CloseRequested("grace", acknowledge=False), now_ms)
+
+    def drain(self, message: DrainRequested, now_ms: float) -> None:
+        """This instance goes away: take nothing more, finish what is open, leave the rest."""
+        life, within_ms, after_ms = self._life, message.within_ms, message.reconnect_after_ms
+        if self._resume is None or not life.is_open:
+            self.close(CloseRequested(message.reason, False, within_ms, after_ms), now_ms)
+            return
+        life.take(Event.DRAIN)
+        life.ends_ms = now_ms + within_ms
+        self._connection.send_away(after_ms, message.reason)
+        self._setup.presence.leave(self._parts.session_id)
+
+    def _cancel_open(self, now_ms: float) -> None:
+        """What has no outcome by now gets it."""
+        for utterance in list(self._parts.uplink.open):
+            reason = MissingReason.SESSION_CLOSED
+            self._speech.end_everywhere(utterance, JobState.CANCELLED, reason, now_ms)
+
+    def _leave_room(self, now_ms: float) -> None:
+        member = self._parts.room.member
+        if member is not None:
+            member.close(now_ms)
+
+    # ---- the end ----------------------------------------------------------------------------
+
+    def phase_ends(self, now_ms: float) -> None:
+        """Do what is due at the end of a phase."""
+        self._life.ends_ms = None
+        match self._life.phase:
+            case Phase.DETACHED:
+                if not self._connection.is_claimed:  # else its client is back in time
+                    self._end_grace(now_ms)
+            case Phase.CLOSING:
+                self._cancel_open(now_ms)
+            case Phase.LEAVING:
+                self._leave()
+            case _:
+                pass  # `finish_if_done` looks when a session has lingered for long enough
+
+    def finish_if_done(self, now_ms: float) -> None:
+        """End a closing session that has nothing open, once its client has heard all it can."""
+        life, downlink = self._life, self._parts.downlink
+        if not life.is_ending or len(self._parts.uplink.open):
+            self._connection.let_go()
+            return
+        downlink.flush(now_ms)
+        if downlink.is_cut:
+            self._connection.notice_cut(now_ms)
+        if self._connection.is_claimed or not downlink.is_caught_up:
+            return
+        if life.phase is Phase.LEAVING:
+            self._leave()
+        elif life.lingers and downlink.outbox is None and now_ms < life.grace_ends_ms:
+            life.take(Event.LINGER)
+            life.ends_ms = life.grace_ends_ms
+        else:
+            self._finish()
+
+    def _finish(self) -> None:
+        """All that was said has its outcome."""
+        session_id, setup = self._parts.session_id, self._setup
+        self._life.take(Event.FINISH)
+        if self._life.acknowledge:
+            self._parts.downlink.send(SessionCloseAck(session_id=session_id))
+        self._drop_all()
+        self._connection.let_go()
+        setup.presence.withdraw(session_id)
+        self._parts.dispatcher.tell(SessionEnded(session_id))
+        setup.directory.remove_session(session_id, self._parts.ref)
+        self._log.info("session closed")
+        self._actor.stop()
 
     def _leave(self) -> None:
         """What is in the store is enough to go on elsewhere."""
-        self._note()
+        if self._resume is not None:
+            self._resume.notes.note()
+        self._life.take(Event.FINISH)
         self._end_silently(CloseCode.GOING_AWAY, "the service restarts")
-        self._setup.directory.dispatcher.tell(SessionDrained(self._profile.session_id))
+        self._parts.dispatcher.tell(SessionDrained(self._parts.session_id))
         self._log.info("session left to another instance")
 
-    def _on_released(self) -> None:
+    def release(self) -> None:
         """Another instance has the session: nobody hears anything of it from here any more."""
-        if self._phase is not Phase.OVER:
-            self._end_silently(CloseCode.SESSION_TAKEN_OVER, "the session was resumed elsewhere")
-            self._log.info("session released to another instance")
+        if self._life.is_over:
+            return
+        self._life.take(Event.RELEASE)
+        self._end_silently(CloseCode.SESSION_TAKEN_OVER, "the session was resumed elsewhere")
+        self._log.info("session released to another instance")
 
     def _end_silently(self, code: CloseCode, reason: str) -> None:
-        self._phase, self._phase_ends_ms = Phase.OVER, None
-        outbox = self._downlink.outbox
-        self._downlink.disconnect()
+        outbox = self._parts.downlink.outbox
+        self._parts.downlink.disconnect()
         if outbox is not None:
             outbox.close(code, reason)
-        if self._room is not None:
-            self._room.vacate()
-        self._uplink.drop_all()
+        if self._parts.room.member is not None:
+            self._parts.room.member.vacate()
+        self._drop_all()
         self._withdraw()
-        self.stop()
+        self._actor.stop()
+
+    def _drop_all(self) -> None:
+        self._parts.uplink.drop_all()
+        if self._resume is not None and self._resume.again is not None:
+            self._resume.again.drop()
 
     def _withdraw(self) -> None:
         """Nobody finds this actor any more; a successor of the same session stays."""
-        session_id, setup = self._profile.session_id, self._setup
-        if setup.directory.sessions.get(session_id) is self.actor_ref:
+        session_id, setup, ref = self._parts.session_id, self._setup, self._parts.ref
+        if setup.directory.sessions.get(session_id) is ref:
             setup.presence.leave(session_id)
             setup.presence.withdraw(session_id)
-            setup.directory.remove_session(session_id, self.actor_ref)
+            setup.directory.remove_session(session_id, ref)
 
-    def _is_over(self) -> bool:
-        return self._phase is Phase.OVER
+    # ---- a bug ------------------------------------------------------------------------------
 
-    def _finish(self) -> None:
-        self._phase = Phase.OVER
-        self._phase_ends_ms = None
-        session_id = self._profile.session_id
-        if self._acknowledge:
-            self._downlink.send(SessionCloseAck(session_id=session_id))
-        self._uplink.drop_all()
-        self._let_socket_go()
-        self._setup.presence.withdraw(session_id)
-        self._setup.directory.dispatcher.tell(SessionEnded(session_id))
-        self._setup.directory.remove_session(session_id, self.actor_ref)
-        self._log.info("session closed")
-        self.stop()
-
-    def on_failure(self, *_exception: object) -> None:
+    def fail(self, now_ms: float) -> None:
         """A bug ended this actor: the client is told, nothing stays behind."""
-        profile, setup = self._profile, self._setup
-        unanswered = list(self._uplink.open)
+        session_id, setup = self._parts.session_id, self._setup
+        unanswered = list(self._parts.uplink.open)
         for utterance in unanswered:
             job_id = utterance.spec.job_id
             end = EndJob(job_id, JobState.CANCELLED, MissingReason.PROCESSING_ERROR)
-            tell(setup.directory.dispatcher, end)
-        tell(setup.directory.dispatcher, SessionEnded(profile.session_id))
-        self._uplink.drop_all()
-        setup.presence.leave(profile.session_id)
-        setup.presence.withdraw(profile.session_id)
-        setup.directory.remove_session(profile.session_id, self.actor_ref)
-        self._say_that_it_failed(unanswered)  # last, for it may fail as well
+            tell(self._parts.dispatcher, end)
+        tell(self._parts.dispatcher, SessionEnded(session_id))
+        self._drop_all()
+        setup.presence.leave(session_id)
+        setup.presence.withdraw(session_id)
+        setup.directory.remove_session(session_id, self._parts.ref)
+        self._answer_failed(unanswered, now_ms)  # last, for it may fail as well
 
-    def _say_that_it_failed(self, unanswered: list[Utterance]) -> None:
+    def _answer_failed(self, unanswered: list[Utterance], now_ms: float) -> None:
         """What is open gets its outcome all the same; then the socket is of no further use."""
-        speaker = self._downlink.outbox
-        if self._resumption is not None and self._resumption.is_claimed:
-            speaker = self._resumption.speaker  # it waits for an ack
+        client = self._parts.downlink.outbox
+        if self._resume is not None and self._resume.resumption.is_claimed:
+            client = self._resume.resumption.speaker  # it waits for an ack
         error = error_message(ErrorCode.INTERNAL_ERROR, "the session failed and is over")
         try:
-            self._give_up(unanswered)
-            self._leave_room()
+            self._speech.end_failed(unanswered, now_ms)
+            self._leave_room(now_ms)
         finally:
-            if speaker is not None:
-                speaker.send(error)
-                speaker.close(CloseCode.INTERNAL_ERROR, "the session failed")
+            if client is not None:
+                client.send(error)
+                client.close(CloseCode.INTERNAL_ERROR, "the session failed")

@@ -8,9 +8,8 @@ from actors.directory import Directory
 from actors.lease import StallWatch
 from actors.metrics import Metrics
 from actors.room.setup import RoomSetup
-from actors.session.options import DownlinkOptions
+from actors.session.options import DownlinkOptions, UplinkOptions
 from actors.session.presence import Presence
-from actors.session.uplink.uplink import UplinkOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +28,6 @@ class SessionSetup:
     """False: a lost node ends the job as `node_lost`, because its audio is gone."""
     wall_ms: Callable[[], int]
     """Unix ms, for what peers are told."""
-    standing: StallWatch = field(default_factory=StallWatch)
+    stall_watch: StallWatch = field(default_factory=StallWatch)
     rooms: RoomSetup | None = None
     """None: rooms are not offered."""

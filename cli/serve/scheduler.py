@@ -38,9 +38,10 @@ from actors.room.transcoder import TranscoderActor
 from actors.runtime.actor import ActorFailed, ActorRef, LoopActor, tell
 from actors.runtime.dead_letter import DeadLetters
 from actors.runtime.supervisor import Policy, Rule, Supervisor
-from actors.session.actor import SessionActor, SessionSetup
+from actors.session.actor import SessionActor
 from actors.session.options import DownlinkOptions
 from actors.session.presence import Presence
+from actors.session.setup import SessionSetup
 from cli.serve.links import LinkParts, Links
 from cli.serve.live_access import LiveAccess
 from cli.serve.membership import Membership
@@ -122,8 +123,8 @@ class Scheduler:
         admission = settings.admission
         self._held = HeldAudio(admission.max_held_audio_bytes, admission.max_open_utterances)
         self._presence = Presence()
-        self._standing = StallWatch(settings.instance.instance_lease_ms)
-        self._loop_lag.on_sample = self._standing.tick
+        self._stall_watch = StallWatch(settings.instance.instance_lease_ms)
+        self._loop_lag.on_sample = self._stall_watch.tick
         self._lease = Lease()
         lease_ms, instances = settings.instance.instance_lease_ms, self._repositories.instances
         self._membership = Membership(self._store, instances, self._lease, lease_ms)
@@ -159,7 +160,7 @@ class Scheduler:
         await self._links.start()
         await self._membership.join()
         self._directory.dispatcher = self._start_dispatcher(self._make_parts())
-        self._standing.on_stall = self._on_stall
+        self._stall_watch.on_stall = self._on_stall
         self._start_instance()
         self._rooms.start(self._supervisor)
         self._links.open(self._suspect)
@@ -364,7 +365,7 @@ class Scheduler:
             keep_audio_after_sending=settings.session.audio_hold == "result",
             wall_ms=_wall_ms,
             rooms=self._rooms.setup,
-            standing=self._standing,
+            stall_watch=self._stall_watch,
         )
 
     def _on_stall(self, stalls: int) -> None:

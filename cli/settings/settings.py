@@ -21,8 +21,7 @@ from actors.dispatcher.options import DispatchOptions
 from actors.instance.options import InstanceOptions
 from actors.node.options import NodeOptions
 from actors.room.options import RoomOptions
-from actors.session.options import SequencerOptions, SessionOptions
-from actors.session.uplink.segmenter import SegmenterOptions
+from actors.session.options import SegmenterOptions, SequencerOptions, SessionOptions
 from cli.logs import LogOptions
 from cli.settings import access_rules
 from cli.settings.catalogue import ENVIRONMENT_PREFIX, Setting, catalogue

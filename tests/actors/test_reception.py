@@ -14,11 +14,14 @@ from actors.node.options import NodeOptions
 from actors.overload import Overload, OverloadLevel
 from actors.reception import OpenedNode, OpenedSession, Pending, Reception, Refused
 from actors.runtime.actor import ActorFailed, tell
-from actors.session.actor import SessionSetup
-from actors.session.options import DownlinkOptions, SequencerOptions
+from actors.session.options import (
+    DownlinkOptions,
+    SegmenterOptions,
+    SequencerOptions,
+    UplinkOptions,
+)
 from actors.session.presence import Presence
-from actors.session.uplink.segmenter import SegmenterOptions
-from actors.session.uplink.uplink import UplinkOptions
+from actors.session.setup import SessionSetup
 from protocol.errors import CloseCode, ErrorCode
 from protocol.ids import NodeId, SessionId
 from protocol.node_inbound import NodeRegister

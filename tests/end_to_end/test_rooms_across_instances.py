@@ -7,8 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from actors.room.options import RoomOptions
-from actors.session.options import SessionOptions
-from actors.session.uplink.segmenter import SegmenterOptions
+from actors.session.options import SegmenterOptions, SessionOptions
 from cli.settings.settings import Settings
 from storage.store import StorageUnavailable, open_store
 from tests.end_to_end.support.peers.room_page import RoomPage

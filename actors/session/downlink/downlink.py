@@ -14,6 +14,8 @@ from math import inf
 from actors.messages.job import JobEnded, ResultReplaced
 from actors.messages.session import PlaybackEnded
 from actors.ports import Outbox
+from actors.session.downlink.correctable import Correctable
+from actors.session.downlink.gate import OutcomeGate
 from actors.session.downlink.grouping import Grouping, GroupPart
 from actors.session.downlink.outcome import (
     MemberUtterance,
@@ -30,11 +32,11 @@ from actors.session.downlink.outcome import (
 from actors.session.downlink.sent_outcomes import SentOutcomes
 from actors.session.downlink.sequencer import Delivery, Sequencer
 from actors.session.options import DownlinkOptions
-from actors.session.record.saved import DeliveryOrder
+from actors.session.profile import SessionProfile
 from actors.session.utterances import Utterance
 from protocol.codec import encode_utf8
 from protocol.errors import CloseCode
-from protocol.ids import JobId, RequestId, SessionId
+from protocol.ids import JobId, RequestId
 from protocol.session_outbound import MissingResult, TranslationResult, UiEventKind
 from protocol.wire import WireMessage
 from storage.job import JobState
@@ -51,36 +53,29 @@ class Downlink:
 
     def __init__(
         self,
-        session_id: SessionId,
+        profile: SessionProfile,
         options: DownlinkOptions,
         wall_ms: Callable[[], int],
-        on_delivered: Callable[[RequestId], object] | None = None,
+        gate: OutcomeGate | None = None,
     ) -> None:
         self.outbox: Outbox | None = None
         self.is_cut = False
         """The socket took no more: it is gone, though its end has not been heard of."""
-        self.knows_results_only = False
+        self.gate = gate
+        """None: the client cannot resume."""
+        self._knows_results_only = profile.is_gateway
         """The client waits for a `translation_result`, without a limit, and skips all else."""
-        self._on_delivered = on_delivered
-        """Told of each outcome once it is kept for a resume; None: the client cannot resume."""
-        self.order = DeliveryOrder()
-        """Exceptions from the order of cuts, for another instance."""
-        self._numbers: dict[RequestId, int] = {}
-        """The places of what is expected; only where the client can resume."""
-        self._gate_ends_ms: float | None = None
-        self._gated: list[WireOutcome] = []
-        """What waits until the store knows of it."""
         self._replayed_seq: int | None = None
         """While a replay goes on: the last delivery that it has sent."""
         self._replay_at_ms = inf
         self._wall_ms = wall_ms
         self._sequencer: Sequencer[RequestId, Sayable] = Sequencer(options.sequencer)
-        self._grouping = Grouping(session_id)
+        self._grouping = Grouping(profile.session_id)
         self._expected: dict[RequestId, str] = {}
         """Utterances whose outcome was not delivered yet, in order, with their turns."""
-        self._held_empty: dict[JobId, Outcome] = {}
+        self._empty: Correctable[JobId, Outcome] = Correctable(None)
         """Empty answers held back by the order: a full one may still come."""
-        self._replay: SentOutcomes[RequestId, WireOutcome] = SentOutcomes(
+        self._sent: SentOutcomes[RequestId, WireOutcome] = SentOutcomes(
             options.replay_max_outcomes, options.replay_max_bytes, without_speech
         )
 
@@ -88,11 +83,11 @@ class Downlink:
     def deadline_ms(self) -> float | None:
         """When `poll` has something to do (monotonic ms)."""
         ordered_ms = self._sequencer.deadline_ms
-        if self._replayed_seq is None and self._gate_ends_ms is None:
+        gate_ms = None if self.gate is None else self.gate.ends_ms
+        if self._replayed_seq is None and gate_ms is None:
             return ordered_ms
         replay_at_ms = None if self._replayed_seq is None else self._replay_at_ms
-        deadlines = (ordered_ms, replay_at_ms, self._gate_ends_ms)
-        return min(at_ms for at_ms in deadlines if at_ms is not None)
+        return min(at_ms for at_ms in (ordered_ms, replay_at_ms, gate_ms) if at_ms is not None)
 
     @property
     def is_unread(self) -> bool:
@@ -102,7 +97,7 @@ class Downlink:
     @property
     def is_caught_up(self) -> bool:
         """Whether the client, if it is there, has been sent everything that was delivered."""
-        return self._replayed_seq is None and not self._gated
+        return self._replayed_seq is None and (self.gate is None or not self.gate.is_holding)
 
     def send(self, message: WireMessage) -> None:
         """Write a message to the client, if it is there."""
@@ -116,7 +111,8 @@ class Downlink:
         self.outbox = None
         self.is_cut = False
         self._replayed_seq = None
-        self._gated.clear()  # it is remembered for the replay
+        if self.gate is not None:
+            self.gate.drop_held()  # it is kept for the replay
 
     def connect(self, outbox: Outbox) -> None:
         """The client is here, on this socket."""
@@ -125,14 +121,14 @@ class Downlink:
 
     def replay(self, last_delivery_seq: int, now_ms: float) -> None:
         """Send again, in order, what was delivered after this; live outcomes follow."""
-        self._replay.free(last_delivery_seq)
+        self._sent.free(last_delivery_seq)
         self._replayed_seq = last_delivery_seq
         self._go_on_replaying(now_ms)
 
     def _go_on_replaying(self, now_ms: float) -> None:
         if self._replayed_seq is None or self.outbox is None:
             return
-        for delivery in self._replay.since(self._replayed_seq):
+        for delivery in self._sent.since(self._replayed_seq):
             if self.outbox.is_backed_up:
                 self._replay_at_ms = now_ms + _REPLAY_PAUSE_MS
                 return
@@ -173,17 +169,16 @@ class Downlink:
                 part_index=context.part.part_index,
                 context_text=context.context_text or None,
             )
-        if self._on_delivered is not None:
-            self._numbers[utterance.spec.request_id] = utterance.spec.cut
+        if self.gate is not None:
+            self.gate.expect(spec.request_id, spec.cut)
 
     def ended(self, utterance: Utterance, ended: JobEnded, now_ms: float) -> None:
         """Take the end of an utterance's job; deliver it when its turn has come."""
         outcome = Outcome(utterance, ended)
         self.show_end(utterance, ended, now_ms)
         if ended.state is JobState.EMPTY and ended.result is not None:
-            self._held_empty[ended.job_id] = outcome
-        ready = self._sequencer.ready(utterance.spec.request_id, outcome, now_ms)
-        self._deliver(ready or [], now_ms)
+            self._empty.add(ended.job_id, outcome)
+        self.settle(utterance.spec.request_id, outcome, now_ms)
 
     def show_end(self, utterance: Utterance, ended: JobEnded, now_ms: float) -> None:
         """Show how a job ended, whoever hears its outcome."""
@@ -197,18 +192,20 @@ class Downlink:
     def expect_heard(self, key: RequestId) -> None:
         """Give what another member said its place among all that the client hears."""
         self._sequencer.expect(key)
+        if self.gate is not None:
+            self.gate.expect_heard(key)
 
-    def words(self, key: RequestId, words: MemberUtterance, now_ms: float) -> None:
-        """Take what became of another member's words; deliver it when its turn has come."""
-        self._deliver(self._sequencer.ready(key, words, now_ms) or [], now_ms)
+    def settle(self, key: RequestId, outcome: Sayable, now_ms: float) -> None:
+        """Take what became of something expected; deliver it when its turn has come."""
+        self._deliver(self._sequencer.ready(key, outcome, now_ms) or [], now_ms)
 
-    def correct_heard(self, key: RequestId, words: MemberUtterance) -> None:
+    def correct_heard(self, key: RequestId, heard: MemberUtterance) -> None:
         """Put a full result in the place of an empty one, unless that was delivered by now."""
-        self._sequencer.replace(key, words)
+        self._sequencer.replace(key, heard)
 
     def replace(self, message: ResultReplaced) -> bool:
         """Put a full result in the place of an empty one, unless that was delivered by now."""
-        held = self._held_empty.get(message.job_id)
+        held = self._empty.take(message.job_id)
         if held is None:
             return False
         ended = replace(held.ended, state=JobState.DONE, reason=None, result=message.result)
@@ -218,7 +215,7 @@ class Downlink:
     def poll(self, now_ms: float) -> None:
         """Deliver what has waited long enough for an earlier outcome; go on with a replay."""
         self._deliver(self._sequencer.poll(now_ms), now_ms)
-        if self._gate_ends_ms is not None and now_ms >= self._gate_ends_ms:
+        if self.gate is not None and self.gate.ends_ms is not None and now_ms >= self.gate.ends_ms:
             self.open_gate()
         if now_ms >= self._replay_at_ms:
             self._go_on_replaying(now_ms)
@@ -227,7 +224,7 @@ class Downlink:
         """Send a delivered outcome again; False when none is remembered and none will come."""
         if key in self._sequencer:
             return True  # not delivered yet: it will be, once
-        found = self._replay.find(key)
+        found = self._sent.find(key)
         if found is None:
             return False
         self.send(found.outcome)
@@ -241,82 +238,97 @@ class Downlink:
 
     def free_replay(self, last_delivery_seq: int) -> None:
         """The client has everything up to here."""
-        self._replay.free(last_delivery_seq)
+        self._sent.free(last_delivery_seq)
 
     def playback_ended(self, message: PlaybackEnded, now_ms: float) -> None:
         """What is said from now on may belong to the same group."""
         self._grouping.playback_ended(message.group_id, now_ms)
 
-    def _part(self, said: Sayable, now_ms: float) -> GroupPart | None:
+    def _part(self, outcome: Sayable, now_ms: float) -> GroupPart | None:
         """Place an outcome in the conversation when it is delivered: parts are in its order."""
-        if isinstance(said, MemberUtterance):
-            words = said.outcome
-            if isinstance(words, MissingResult):
+        if isinstance(outcome, MemberUtterance):
+            heard = outcome.outcome
+            if isinstance(heard, MissingResult):
                 return None
-            return self._grouping.assign(words.text_asr, words.text_translated, now_ms)
-        result = said.ended.result
-        if said.ended.reason is not None or result is None:
+            return self._grouping.assign(heard.text_asr, heard.text_translated, now_ms)
+        result = outcome.ended.result
+        if outcome.ended.reason is not None or result is None:
             return None
-        told = said.utterance.work.group_id
-        return self._grouping.assign(result.text_asr, result.text_translated, now_ms, told)
+        group_id = outcome.utterance.work.group_id
+        return self._grouping.assign(result.text_asr, result.text_translated, now_ms, group_id)
 
     def _deliver(self, deliveries: list[Delivery[RequestId, Sayable]], now_ms: float) -> None:
-        if deliveries:
-            self._on_order(deliveries, now_ms)
+        gate, passed = self.gate, self._sequencer.take_passed()
+        if gate is not None and deliveries:
+            gate.on_order(deliveries, passed, now_ms)
         for delivery in deliveries:
-            said = delivery.outcome
-            is_kept = self._on_delivered is not None
-            if isinstance(said, Outcome):
-                self._held_empty.pop(said.ended.job_id, None)
+            outcome = delivery.outcome
+            is_kept = gate is not None
+            if isinstance(outcome, Outcome):
+                self._empty.take(outcome.ended.job_id)
                 del self._expected[delivery.key]
-                is_kept = is_kept or said.utterance.is_repeatable
+                is_kept = is_kept or outcome.utterance.is_repeatable
             message = self._message(delivery, now_ms)
             if is_kept:
-                self._remember(delivery, message)
-            if isinstance(said, MemberUtterance):
-                self._on_heard_sent(delivery.key, message)
-            if self._gate_ends_ms is not None:
-                self._gated.append(message)
-            elif self._replayed_seq is None:
+                self._keep(delivery, message)
+            if gate is None:
                 self.send(message)
-            if self._on_delivered is not None:
-                self._on_delivered(delivery.key)
+            else:
+                if isinstance(outcome, MemberUtterance):
+                    gate.on_heard(delivery.key, message)
+                if not gate.holds_back(message) and self._replayed_seq is None:
+                    self.send(message)
+                gate.answered(delivery.key)
             if isinstance(message, MissingResult):
                 self.hang_up(message.reason.value)
 
-    def _on_order(self, deliveries: list[Delivery[RequestId, Sayable]], now_ms: float) -> None:
-        """Note what of this order another instance could not foresee."""
-
-    def _on_heard_sent(self, key: RequestId, message: WireOutcome) -> None:
-        """Note what the client hears of another member."""
-
     def _message(self, delivery: Delivery[RequestId, Sayable], now_ms: float) -> WireOutcome:
-        said = delivery.outcome
-        if isinstance(said, Outcome) and said.utterance.spec.cut in self.order.late:
+        outcome, gate = delivery.outcome, self.gate
+        late = {} if gate is None else gate.order.late
+        if isinstance(outcome, Outcome) and outcome.utterance.spec.cut in late:
             delivery = replace(delivery, late=True)
-        message = wire_outcome(delivery, self._part(said, now_ms), self._wall_ms())
-        if not self.knows_results_only or not isinstance(message, MissingResult):
+        message = wire_outcome(delivery, self._part(outcome, now_ms), self._wall_ms())
+        if not self._knows_results_only or not isinstance(message, MissingResult):
             return message
-        if is_failure(message.reason) or isinstance(said, MemberUtterance):
+        if is_failure(message.reason) or isinstance(outcome, MemberUtterance):
             return message
-        return without_text(message, said.ended.job_id, self._grouping.assign("", "", now_ms))
+        return without_text(message, outcome.ended.job_id, self._grouping.assign("", "", now_ms))
 
     def hang_up(self, why: str) -> None:
         """End the wait of a client that understands a closed socket and no other refusal."""
-        if self.knows_results_only and self.outbox is not None and not self._expected:
+        if self._knows_results_only and self.outbox is not None and not self._expected:
             self.outbox.close(CloseCode.INTERNAL_ERROR, f"no translation: {why}")
 
     def open_gate(self) -> None:
         """Send what waited for its exception to be stored."""
-        self._gate_ends_ms = None
-        gated, self._gated = self._gated, []
+        held = [] if self.gate is None else self.gate.open()
         if self._replayed_seq is None:
-            for message in gated:
+            for message in held:
                 self.send(message)
 
-    def _remember(self, delivery: Delivery[RequestId, Sayable], message: WireOutcome) -> None:
+    def _keep(self, delivery: Delivery[RequestId, Sayable], message: WireOutcome) -> None:
         """Keep what was delivered; its size is the one on the wire, whatever the node put in."""
         sent = Delivery(delivery.key, message, delivery.delivery_seq, delivery.late)
         speech_bytes = len(message.tts_audio) if isinstance(message, TranslationResult) else 0
         text_bytes = len(encode_utf8(message)) - speech_bytes
-        self._replay.remember(sent, text_bytes, speech_bytes)
+        self._sent.remember(sent, text_bytes, speech_bytes)
+
+    # ---- a session that began elsewhere -----------------------------------------------------
+
+    def begin_at(self, delivery_seq: int) -> None:
+        """Let the next delivery have this number."""
+        self._sequencer.go_on(delivery_seq)
+
+    def expect_heard_again(self, key: RequestId, number: int) -> None:
+        """Expect what another member said under a number that it has."""
+        self._sequencer.expect(key)
+        if self.gate is not None:
+            self.gate.expect(key, number)
+
+    def expect_late(self, key: RequestId, number: int, turn_id: str | None) -> None:
+        """Expect what later ones went out before, elsewhere; no turn: another member said it."""
+        if turn_id is not None:
+            self._expected[key] = turn_id
+        self._sequencer.pass_over(key)
+        if self.gate is not None:
+            self.gate.expect(key, number)

@@ -1,24 +1,19 @@
-"""From the end of a job to the words on the wire. Pure: the clock's value is a parameter.
+"""From the end of a job to the outcome on the wire. Pure: the clock's value is a parameter.
 
 One `Outcome` per utterance, recipient and language: a `translation_result` or a `missing_result`.
 The `ui_event`s around it only show progress.
 """
 
-from dataclasses import replace
 from typing import TypeAlias
 
 from actors.messages.job import JobEnded
-from actors.session.cut import Cut, CutReason
 from actors.session.downlink.grouping import GroupPart
 from actors.session.downlink.sequencer import Delivery
-from actors.session.job_spec import Numbers, spec_of, work_of
-from actors.session.profile import SessionProfile, asked_by
-from actors.session.record.moved import KnownOutcome
 from actors.session.utterances import Utterance
 from protocol.audio import AudioFormat
 from protocol.encode import UiEventTemplate
 from protocol.errors import ErrorCode, MissingReason
-from protocol.ids import JobId, RequestId, TraceId, TurnId
+from protocol.ids import JobId, RequestId
 from protocol.node_inbound import JobResult
 from protocol.session_outbound import (
     AsrPartial,
@@ -28,7 +23,6 @@ from protocol.session_outbound import (
 )
 from protocol.shared import NetworkTimings, ServiceTimings
 from protocol.value import value
-from storage.job import JobState
 
 _SPEECH_DEFAULT_FORMAT = "pcm16"
 
@@ -80,36 +74,6 @@ def has_opus_speech(outcome: WireOutcome) -> bool:
     )
 
 
-def known_outcome(profile: SessionProfile, epoch: int, known: KnownOutcome) -> Outcome:
-    """Return an outcome that another instance recorded, as far as it did."""
-    said = known.said
-    index, language = known.utterance_index, known.language
-    trace_id = TraceId(said.get("trace_id") or profile.trace_id)
-    cut = Cut(
-        CutReason.MANUAL, b"", AudioFormat.PCM16, profile.sample_rate_hz, 0, TurnId(""), 0,
-        ends_turn=True, closing=False, first_seq=None, last_seq=None, padding_ms=0,
-        first_chunk_at_ms=0.0,
-    )  # fmt: skip
-    request = replace(asked_by(profile, None), target=language, trace_id=trace_id)
-    numbers = Numbers(known.job_id, index, epoch, known.number)
-    spec = spec_of(profile, request, cut, numbers, 0)
-    work = work_of(request, cut)
-    utterance = Utterance(spec, work, cut.reason, None, begun_at_ms=0.0, cut_at_ms=0.0)
-    return outcome_of(utterance, known)
-
-
-def outcome_of(utterance: Utterance, known: KnownOutcome) -> Outcome:
-    """Return the outcome of an utterance that was restored."""
-    if known.reason is not None:
-        ended = JobEnded(known.job_id, JobState.FAILED, known.reason, None, 0, None)
-        return Outcome(utterance, ended)
-    result = JobResult.model_validate(
-        {**known.said, "job_id": known.job_id, "success": True, "tts_audio": ""}
-    )
-    ended = JobEnded(known.job_id, JobState.DONE, None, result, 0, None)
-    return Outcome(utterance, ended, lost_speech=known.said.get("spoken") is True)
-
-
 def wire_outcome(
     delivery: Delivery[RequestId, Sayable], part: GroupPart | None, wall_ms: int
 ) -> WireOutcome:
@@ -156,20 +120,20 @@ def wire_outcome(
 
 
 def _wire_heard(
-    words: MemberUtterance,
+    heard: MemberUtterance,
     delivery: Delivery[RequestId, Sayable],
     part: GroupPart | None,
     wall_ms: int,
 ) -> WireOutcome:
     numbers: dict[str, object] = {
         "delivery_seq": delivery.delivery_seq,
-        "late": delivery.late or words.outcome.late,
+        "late": delivery.late or heard.outcome.late,
     }
     if part is not None:
         numbers |= {"group_id": part.group_id, "part_index": part.part_index}
-    is_result = isinstance(words.outcome, TranslationResult)
+    is_result = isinstance(heard.outcome, TranslationResult)
     numbers["scheduler_sent_at_ms" if is_result else "created_at_ms"] = wall_ms
-    return words.outcome.model_copy(update=numbers)
+    return heard.outcome.model_copy(update=numbers)
 
 
 def without_text(missing: MissingResult, job_id: JobId, part: GroupPart) -> TranslationResult:
@@ -199,8 +163,9 @@ def without_speech(message: WireOutcome) -> WireOutcome:
 
 def _service_timings(result: JobResult) -> ServiceTimings:
     """Return the stages as the node measured them; nodes that do not say give the total only."""
-    said = (result.extra or {}).get("service_timings")
-    return ServiceTimings.pick(said if isinstance(said, dict) else {}, result.processing_time_ms)
+    stages = (result.extra or {}).get("service_timings")
+    stages = stages if isinstance(stages, dict) else {}
+    return ServiceTimings.pick(stages, result.processing_time_ms)
 
 
 def ui_event(

@@ -1,7 +1,7 @@
 """Hearing: what a member of a room is about to hear from the others. Pure.
 
 Each thing that is said gets an index of this member's own when it is cut, so that no two speakers
-share one, and exactly one outcome, however often it is told: who speaks tells it again when it or
+share one, and exactly one outcome, however often it comes: who speaks sends it again when it or
 the listener has moved. Should its speaker be lost, that is a missing one.
 """
 
@@ -9,13 +9,13 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from actors.messages.room import HeardCut
+from actors.session.downlink.correctable import Correctable
 from actors.session.downlink.outcome import MemberUtterance, WireOutcome
 from actors.session.record.saved_room import HeardRecord
 from protocol.errors import MissingReason
 from protocol.ids import RequestId, SessionId, TurnId
 from protocol.session_outbound import MissingResult
 
-_EMPTY_KEPT = 8
 _HAD_KEPT = 128
 """So many of the latest are known again: a speaker that has moved repeats what was open lately."""
 
@@ -30,7 +30,7 @@ class _Place:
 
 
 class Hearing:
-    """Words that were cut and whose outcome has not come. All times are monotonic ms."""
+    """Utterances of others whose outcome has not come. All times are monotonic ms."""
 
     __slots__ = ("_empty", "_had", "_held", "_overdue_ms", "_places")
 
@@ -38,12 +38,12 @@ class Hearing:
         self._overdue_ms = overdue_ms
         """From a cut, or the last cut of its turn, to when its outcome is not waited for."""
         self._places: dict[RequestId, _Place] = {}
-        self._empty: dict[RequestId, _Place] = {}
-        """Those that came empty lately: a full result may still take their place."""
+        self._empty: Correctable[RequestId, _Place] = Correctable()
+        """Those that came empty: a full result may still take their place."""
         self._held: dict[RequestId, _Place] = {}
-        """Those that have their outcome, until the client is told and the store knows of it."""
+        """Those that have their outcome, until the client has it and the store knows of it."""
         self._had: dict[RequestId, None] = {}
-        """Those that were told lately."""
+        """Those that the client has, lately."""
 
     def __len__(self) -> int:
         return len(self._places)
@@ -54,13 +54,13 @@ class Hearing:
         return min((place.overdue_at_ms for place in self._places.values()), default=None)
 
     def has_had(self, key: RequestId) -> bool:
-        """Whether this was told before."""
+        """Whether the client has it."""
         return key in self._had
 
     def cut(self, message: HeardCut, take_index: Callable[[], int], now_ms: float) -> bool:
         """Somebody said something; the open segments of its turn live as long as it.
 
-        Returns False if it is known: it was told again.
+        Returns False if it is known: it is repeated.
         """
         known = self._places.get(message.key) or self._held.get(message.key)
         at_ms = now_ms + self._overdue_ms
@@ -79,13 +79,11 @@ class Hearing:
             return None
         self._held[key] = place
         if isinstance(outcome, MissingResult):
-            self._empty[key] = place
-            while len(self._empty) > _EMPTY_KEPT:
-                del self._empty[next(iter(self._empty))]
-        return _words(place, outcome)
+            self._empty.add(key, place)
+        return _as_heard(place, outcome)
 
-    def told(self, key: RequestId) -> None:
-        """The client hears it, whatever happens: from now on it is known as told."""
+    def delivered(self, key: RequestId) -> None:
+        """The client hears it, whatever happens: from now on it is known as heard."""
         if self._held.pop(key, None) is not None:
             self._note_had(key)
 
@@ -95,7 +93,7 @@ class Hearing:
             del self._had[next(iter(self._had))]
 
     def saved(self, number_of: Callable[[RequestId], int | None]) -> tuple[HeardRecord, ...]:
-        """Return what was not told yet, for another instance."""
+        """Return what the client has not heard yet, for another instance."""
         waiting = (
             (key, one) for places in (self._held, self._places) for key, one in places.items()
         )
@@ -109,13 +107,13 @@ class Hearing:
         )  # fmt: skip
 
     def restore(
-        self, words: Iterable[HeardRecord], had: Iterable[RequestId], code: str, now_ms: float
+        self, recorded: Iterable[HeardRecord], had: Iterable[RequestId], code: str, now_ms: float
     ) -> None:
         """Begin where another instance stopped: who said it tells it again."""
         for key in had:
             self._note_had(key)
         at_ms = now_ms + self._overdue_ms
-        for one in words:
+        for one in recorded:
             cut = HeardCut(one.key, one.speaker, one.speaker_index, code, one.turn_id, one.trace_id)
             self._places[one.key] = _Place(cut, one.index, at_ms, was_elsewhere=True)
 
@@ -132,8 +130,8 @@ class Hearing:
 
     def corrected(self, key: RequestId, outcome: WireOutcome) -> MemberUtterance | None:
         """Return a full result in place of the empty one that this member heard lately."""
-        place = self._empty.pop(key, None)
-        return None if place is None else _words(place, outcome)
+        place = self._empty.take(key)
+        return None if place is None else _as_heard(place, outcome)
 
     def overdue(self, now_ms: float, wall_ms: int) -> Iterator[tuple[RequestId, MemberUtterance]]:
         """Give up what should have come: whoever had it is gone."""
@@ -161,10 +159,10 @@ class Hearing:
                 created_at_ms=wall_ms,
                 trace_id=place.cut.trace_id,
             )
-            yield key, _words(place, missing)
+            yield key, _as_heard(place, missing)
 
 
-def _words(place: _Place, outcome: WireOutcome) -> MemberUtterance:
+def _as_heard(place: _Place, outcome: WireOutcome) -> MemberUtterance:
     heard = outcome.model_copy(
         update={
             "utterance_index": place.index,

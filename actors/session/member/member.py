@@ -1,11 +1,11 @@
-"""Member: a session's part in a room, from the wish to enter to the last word.
+"""Member: a session's part in a room, from the wish to enter to the last outcome.
 
 What it says goes to the other members (`Speaking`), what they say comes to its client
 (`Hearing`), and their voice links are helped up (`VoiceLinks`). Made when the client first asks
 for a room. Must not: decide when the session ends.
 """
 
-from collections.abc import Callable
+from typing import Protocol
 
 from actors.messages.room import (
     HeardAcknowledged,
@@ -28,16 +28,17 @@ from actors.messages.room import (
 from actors.room.audience import Audience, Track, audience, listener_of
 from actors.room.setup import RoomSetup
 from actors.runtime.actor import tell
+from actors.session.downlink.downlink import Downlink
 from actors.session.downlink.outcome import MemberUtterance, Outcome, WireOutcome, wire_outcome
 from actors.session.downlink.sequencer import Delivery
 from actors.session.member.hearing import Hearing
 from actors.session.member.seat import MemberSeat
-from actors.session.member.speaking import Speaking
+from actors.session.member.speaking import Settles, Speaking
 from actors.session.member.voice_links import VoiceLinks
 from actors.session.profile import Request, SessionProfile
 from actors.session.record.moved import TakenOverSession
 from actors.session.record.saved_room import HeardRecord, RoomRecord
-from actors.session.resume.downlink import DownlinkRestore
+from actors.session.uplink.indexes import UsedIndexes
 from actors.session.utterances import Utterance
 from protocol.ids import JobId, RequestId, session_of
 from protocol.rooms import RoomExpired
@@ -45,50 +46,57 @@ from protocol.session_outbound import TranslationResult
 from storage.job import JobState
 
 
+class OfSession(Settles, Protocol):
+    """What a member knows of the session that it is a part of."""
+
+    indexes: UsedIndexes
+    """What it hears takes an index, as what it says does."""
+    overdue_ms: float
+    """From a cut to when its outcome is not waited for."""
+
+
 class Member:
     """The room of one session, or none. All times are monotonic ms."""
 
     __slots__ = (
-        "_desk",
         "_downlink",
         "_first_language",
         "_hearing",
-        "_owed",
+        "_indexes",
         "_profile",
         "_seat",
         "_setup",
-        "_take_index",
-        "speech",
+        "_unconfirmed",
+        "_voice_links",
+        "speaking",
     )
 
     def __init__(
         self,
         profile: SessionProfile,
         setup: RoomSetup,
-        downlink: DownlinkRestore,
-        take_index: Callable[[], int],
-        overdue_ms: float,
+        downlink: Downlink,
+        session: OfSession,
     ) -> None:
         self._profile = profile
         self._setup = setup
         self._downlink = downlink
-        self._take_index = take_index
+        self._indexes = session.indexes
         self._first_language: str | None = None
-        self._seat = MemberSeat(profile, setup, downlink)
-        self._seat.on_leave = self.leave
-        self._hearing = Hearing(overdue_ms)
-        self._owed: list[RequestId] = []
-        """Words whose speakers are told that it has them, once it is seen where they are."""
-        self.speech = Speaking(profile.session_id, setup)
+        self._seat = MemberSeat(profile, setup, downlink, self)
+        self._hearing = Hearing(session.overdue_ms)
+        self._unconfirmed: list[RequestId] = []
+        """Outcomes whose speakers are told that it has them, once it is seen where they are."""
+        self.speaking = Speaking(profile.session_id, setup, session)
         """What it says to the others, until they have it."""
-        self._desk = VoiceLinks(profile.session_id, setup, downlink)
+        self._voice_links = VoiceLinks(profile.session_id, setup, downlink)
 
     def deadline_ms(self, now_ms: float) -> float | None:
         """Return when `poll` has something to do."""
         deadlines = (
             self._hearing.deadline_ms,
-            self._desk.deadline_ms,
-            self.speech.deadline_ms(now_ms),
+            self._voice_links.deadline_ms,
+            self.speaking.deadline_ms(now_ms),
         )
         return min((at_ms for at_ms in deadlines if at_ms is not None), default=None)
 
@@ -96,21 +104,21 @@ class Member:
         """Handle one message."""
         match message:
             case RoomRequested():
-                self._seat.asked(message, now_ms)
+                self._seat.request(message, now_ms)
             case SignalArrived():
-                self._desk.said(message.signal, self._seat.view, now_ms)
+                self._voice_links.signal(message.signal, self._seat.view, now_ms)
             case SignalRelayed():
-                self._desk.relayed(message.sender, message.signal, self._seat.view, now_ms)
+                self._voice_links.relayed(message.sender, message.signal, self._seat.view, now_ms)
             case HeardCut():
                 self._on_heard_cut(message, now_ms)
             case HeardAcknowledged():
-                self.speech.taken(message.key, message.listener)
+                self.speaking.taken(message.key, message.listener)
             case HeardOutcome():
                 self._hear(message.key, self._hearing.ready(message.key, message.outcome), now_ms)
             case HeardCorrection():
                 self._on_heard_correction(message)
             case SeatGranted():
-                self._seat.taken(message, now_ms)
+                self._seat.granted(message, now_ms)
             case SeatReclaimed():
                 self._seat.reclaimed(message)
             case SeatRefused():
@@ -126,19 +134,19 @@ class Member:
                 raise TypeError(f"a session's room cannot handle {type(message).__name__}")
 
     def poll(self, now_ms: float) -> None:
-        """Do what is due: candidates that waited, words that got lost or that nobody will bring."""
-        self.speech.poll(now_ms)
-        self._desk.poll(self._seat.view, now_ms)
-        for key, words in self._hearing.overdue(now_ms, self._setup.wall_ms()):
-            self._hear(key, words, now_ms)
+        """Do what is due: candidates that waited, outcomes that got lost or will not come."""
+        self.speaking.poll(now_ms)
+        self._voice_links.poll(self._seat.view, now_ms)
+        for key, heard in self._hearing.overdue(now_ms, self._setup.wall_ms()):
+            self._hear(key, heard, now_ms)
 
     # ---- coming and going -------------------------------------------------------------------
 
     def leave(self, now_ms: float) -> None:
         """Leave the room; what was said and not heard yet ends here."""
         if self._seat.leave():
-            self._fall_silent(now_ms)
-            self.speech.left()
+            self._give_up_hearing(now_ms)
+            self.speaking.left()
 
     def close(self, now_ms: float) -> None:
         """The session ends."""
@@ -164,8 +172,9 @@ class Member:
 
     @property
     def heard_records(self) -> tuple[HeardRecord, ...]:
-        """What others said and its client was not told."""
-        return self._hearing.saved(self._downlink.number_of)
+        """What others said and its client has not heard."""
+        gate = self._downlink.gate
+        return () if gate is None else self._hearing.saved(gate.number_of)
 
     def take_unsaved(self) -> bool:
         """Return whether the room is another one than the store was told, once."""
@@ -186,7 +195,7 @@ class Member:
         """Have its seat here from now on; without one nobody tells it anything any more."""
         room = moved.saved.room
         if room is None:
-            self._fall_silent(now_ms)
+            self._give_up_hearing(now_ms)
         else:
             self._seat.reclaim(room.code, moved.epoch)
 
@@ -196,14 +205,14 @@ class Member:
 
     def kept(self, key: RequestId) -> None:
         """The store has what another member said: the client hears it, wherever it goes."""
-        self._hearing.told(key)
-        self._took(key)
+        self._hearing.delivered(key)
+        self._confirm(key)
 
-    def _took(self, key: RequestId) -> None:
+    def _confirm(self, key: RequestId) -> None:
         """Tell the speaker to let go of it."""
         speaker, view = session_of(key), self._seat.view
         if view is None:
-            self._owed.append(key)
+            self._unconfirmed.append(key)
             return
         seat = view.seat(speaker)
         if seat is None:
@@ -220,24 +229,24 @@ class Member:
         self._seat.seen(message.view)
         if self._seat.view is message.view:
             present = {seat.session_id for seat in message.view.seats}
-            self._desk.keep_only(present)
-            self.speech.seen(message.view)
-            owed, self._owed = self._owed, []
-            for key in owed:
-                self._took(key)
-            for key, words in self._hearing.orphaned(present, self._setup.wall_ms()):
-                self._hear(key, words, now_ms)
+            self._voice_links.keep_only(present)
+            self.speaking.seen(message.view)
+            unconfirmed, self._unconfirmed = self._unconfirmed, []
+            for key in unconfirmed:
+                self._confirm(key)
+            for key, heard in self._hearing.orphaned(present, self._setup.wall_ms()):
+                self._hear(key, heard, now_ms)
 
     def _on_over(self, message: RoomOver, now_ms: float) -> None:
         if self._seat.over(message.code):
             self._downlink.send(RoomExpired(room_code=message.code, message=message.why))
-            self._fall_silent(now_ms)
-            self.speech.left()
+            self._give_up_hearing(now_ms)
+            self.speaking.left()
 
-    def _fall_silent(self, now_ms: float) -> None:
-        self._desk.keep_only(set())
-        for key, words in self._hearing.leave(self._setup.wall_ms()):
-            self._hear(key, words, now_ms)
+    def _give_up_hearing(self, now_ms: float) -> None:
+        self._voice_links.keep_only(set())
+        for key, heard in self._hearing.leave(self._setup.wall_ms()):
+            self._hear(key, heard, now_ms)
 
     # ---- speaking ---------------------------------------------------------------------------
 
@@ -264,40 +273,40 @@ class Member:
         """Tell who will hear it that something was said."""
         if self._seat.code is not None and is_first:
             tell(self._setup.at(self._seat.code), MemberSpoke())
-        self.speech.cut(utterance, self._seat.code or "", is_first=is_first)
+        self.speaking.cut(utterance, self._seat.code or "", is_first=is_first)
 
     def cut_elsewhere(self, utterance: Utterance, code: str, *, is_first: bool) -> None:
         """Go on with what was said while the session was on another instance."""
-        self.speech.cut(utterance, code, is_first=is_first)
+        self.speaking.cut(utterance, code, is_first=is_first)
 
     def ended(self, outcome: Outcome) -> None:
         """Bring the outcome of a job to those who hear it."""
         ended = outcome.ended
         is_empty = ended.state is JobState.EMPTY and ended.result is not None
-        self.speech.ended(outcome.utterance, self._unnumbered(outcome), is_empty=is_empty)
+        self.speaking.ended(outcome.utterance, self._unnumbered(outcome), is_empty=is_empty)
 
     def replaced(self, outcome: Outcome) -> None:
         """A full result came after an empty one."""
         full = self._unnumbered(outcome)
         if isinstance(full, TranslationResult):
-            self.speech.corrected(outcome.utterance, full)
+            self.speaking.corrected(outcome.utterance, full)
 
     def take_empty(self, job_id: JobId) -> Utterance | None:
         """Return the utterance whose job ended empty a moment ago, once."""
-        return self.speech.empty(job_id)
+        return self.speaking.empty(job_id)
 
     def _unnumbered(self, outcome: Outcome) -> WireOutcome:
         key = outcome.utterance.spec.request_id
-        said = wire_outcome(Delivery(key, outcome, 0, late=False), None, self._setup.wall_ms())
-        return said.model_copy(update={"delivery_seq": None})
+        message = wire_outcome(Delivery(key, outcome, 0, late=False), None, self._setup.wall_ms())
+        return message.model_copy(update={"delivery_seq": None})
 
     # ---- hearing ----------------------------------------------------------------------------
 
     def _on_heard_cut(self, message: HeardCut, now_ms: float) -> None:
         if self._hearing.has_had(message.key):
-            self._took(message.key)
+            self._confirm(message.key)
         elif message.room_code == self._seat.code and self._hearing.cut(
-            message, self._take_index, now_ms
+            message, self._indexes.take_next, now_ms
         ):
             self._downlink.expect_heard(message.key)
 
@@ -306,9 +315,9 @@ class Member:
         if heard is not None:
             self._downlink.correct_heard(message.key, heard)
 
-    def _hear(self, key: RequestId, words: MemberUtterance | None, now_ms: float) -> None:
-        if words is None:
+    def _hear(self, key: RequestId, heard: MemberUtterance | None, now_ms: float) -> None:
+        if heard is None:
             return
-        self._downlink.words(key, words, now_ms)
+        self._downlink.settle(key, heard, now_ms)
         if not self._profile.is_resumable:
-            self._hearing.told(key)  # nobody else has to know when
+            self._hearing.delivered(key)  # nobody else has to know when

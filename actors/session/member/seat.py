@@ -4,8 +4,8 @@ Requests are taken one at a time: while an answer of the room is due, further on
 Must not: change the room (its actor does), or know what is said in it.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol
 
 from actors.admission import JoinAttempts
 from actors.messages.process import StoreEmptied
@@ -42,6 +42,13 @@ _MOST_WAITING = 16
 _CODE_DIGITS = 6
 
 
+class Leaves(Protocol):
+    """Is told when the client wants to leave the room."""
+
+    def leave(self, now_ms: float) -> None:
+        """Leave the room; what was said and not heard yet ends here."""
+
+
 class MemberSeat:
     """The seat of one session, or none. All times are monotonic ms.
 
@@ -52,17 +59,19 @@ class MemberSeat:
         "_asking",
         "_attempts",
         "_downlink",
+        "_member",
         "_profile",
         "_seat",
         "_setup",
         "_waiting",
         "code",
         "is_unsaved",
-        "on_leave",
         "view",
     )
 
-    def __init__(self, profile: SessionProfile, setup: RoomSetup, downlink: Downlink) -> None:
+    def __init__(
+        self, profile: SessionProfile, setup: RoomSetup, downlink: Downlink, member: Leaves
+    ) -> None:
         self.code: str | None = None
         """Of the room that it is in, or has asked to enter."""
         self.is_unsaved = False
@@ -78,12 +87,11 @@ class MemberSeat:
         """Of the socket that asked."""
         self._waiting: list[RoomRequested] = []
         self._seat: Seat | None = None
-        self.on_leave: Callable[[float], None] = lambda _now_ms: None
-        """Called when the client wants to leave."""
+        self._member = member
 
     # ---- wishes -----------------------------------------------------------------------------
 
-    def asked(self, message: RoomRequested, now_ms: float) -> None:
+    def request(self, message: RoomRequested, now_ms: float) -> None:
         """The client wants something."""
         if self._asking is None:
             self._ask(message, now_ms)
@@ -104,7 +112,7 @@ class MemberSeat:
                     self._take_seat(request)
             case RoomLeave() as request:
                 if request.room_code == self.code:  # after a room's end a late one is usual
-                    self.on_leave(now_ms)
+                    self._member.leave(now_ms)
             case RoomRawVoicePreference() as request:
                 self._prefer(request)
 
@@ -169,7 +177,7 @@ class MemberSeat:
     def reclaim(self, code: str, epoch: int) -> None:
         """The session came from another instance, and its seat in this room comes along."""
         self.code = code
-        self._expect_speech()
+        self._expect_pcm16()
         tell(self._setup.at(code), ReclaimSeat(self._profile.session_id, epoch))
 
     def vacate(self) -> None:
@@ -191,7 +199,7 @@ class MemberSeat:
 
     # ---- what the room says -----------------------------------------------------------------
 
-    def taken(self, message: SeatGranted, now_ms: float) -> None:
+    def granted(self, message: SeatGranted, now_ms: float) -> None:
         """The session is in."""
         if self._asking is None or self.code not in {None, message.code}:
             tell(self._setup.at(message.code), LeaveSeat(self._profile.session_id))
@@ -200,12 +208,12 @@ class MemberSeat:
             self._attempts.forgive()
         self._asking, self.code = None, message.code
         self.is_unsaved = True
-        speech = self._expect_speech()
+        speech = self._expect_pcm16()
         ack = RoomCreateAck(room_code=message.code, room_id=message.room_id, tts_format=speech)
         self._downlink.send(ack)
         self._go_on(now_ms)
 
-    def _expect_speech(self) -> str | None:
+    def _expect_pcm16(self) -> str | None:
         """Return how speech will come to a client that wants PCM16; None: as nodes speak."""
         if not self._profile.wants_pcm16:
             return None

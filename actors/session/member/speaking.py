@@ -7,23 +7,23 @@ next. Links may lose what they carry: what is not confirmed is told again now an
 not: decide for whom jobs are made.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from actors.directory import bring
 from actors.messages.room import HeardCorrection, HeardCut, HeardOutcome, Listener, RoomView
 from actors.room.setup import RoomSetup
 from actors.room.transcoder import TranscodeSpeech
 from actors.runtime.actor import tell
+from actors.session.downlink.correctable import Correctable
 from actors.session.downlink.outcome import WireOutcome, has_opus_speech, without_speech
 from actors.session.utterances import Utterance
 from protocol.ids import InstanceId, JobId, RequestId, SessionId, request_id
 from protocol.session_outbound import TranslationResult
 
-_EMPTY_KEPT = 8
-"""Utterances whose empty answer may still be replaced: nodes do so at once or not at all."""
 _SPEECH_KEPT_BYTES = 1 << 20
-"""Speech for listeners on their way to another instance: beyond it they get the words alone."""
+"""Speech for listeners on their way to another instance: beyond it they get the text alone."""
 _MOST_KEPT = 200
 """Outcomes for them, at most: more than are said in any grace."""
 
@@ -34,9 +34,16 @@ _MOST_PATIENT_MS = 16_000
 """The wait doubles up to here, for who is away confirms nothing."""
 
 
+class Settles(Protocol):
+    """Is told when nobody waits for (some of) the jobs of an utterance any more."""
+
+    def settled(self, utterance_index: int) -> None:
+        """Its listeners have what became of it."""
+
+
 @dataclass(slots=True)
-class _Told:
-    """Something that was said, in one language."""
+class _Sent:
+    """An utterance in one language, as its listeners were told of it."""
 
     cut: HeardCut
     listeners: dict[SessionId, Listener]
@@ -47,36 +54,35 @@ class _Told:
 
 
 class Speaking:
-    """One speaker's words on their way to the listeners."""
+    """The utterances of one speaker on their way to the listeners."""
 
     __slots__ = (
         "_again_at_ms",
         "_again_ms",
         "_at",
         "_empty",
+        "_sent",
+        "_settles",
         "_setup",
         "_speaker",
         "_speech_bytes",
-        "_told",
-        "on_settled",
     )
 
-    def __init__(self, speaker: SessionId, setup: RoomSetup) -> None:
+    def __init__(self, speaker: SessionId, setup: RoomSetup, settles: Settles) -> None:
         self._speaker = speaker
         self._setup = setup
-        self._empty: dict[JobId, Utterance] = {}
-        self._told: dict[RequestId, _Told] = {}
+        self._empty: Correctable[JobId, Utterance] = Correctable()
+        self._sent: dict[RequestId, _Sent] = {}
         """What somebody waits for, in the order of cuts."""
         self._at: dict[SessionId, tuple[InstanceId, int]] = {}
         """Where each listener was told last: instance and epoch."""
         self._speech_bytes = 0
         self._again_at_ms: float | None = None
         self._again_ms = _AGAIN_MS
-        self.on_settled: Callable[[int], object] = lambda _utterance_index: None
-        """Called when nobody waits for (some of) the jobs of an utterance any more."""
+        self._settles = settles
 
     def __len__(self) -> int:
-        return len(self._told)
+        return len(self._sent)
 
     def cut(self, utterance: Utterance, room_code: str, *, is_first: bool) -> None:
         """Tell the listeners of one job; with the first of an utterance also its readers."""
@@ -95,37 +101,35 @@ class Speaking:
         self._tell_ready(HeardOutcome(utterance.spec.request_id, outcome))
         text = outcome.text_asr if isinstance(outcome, TranslationResult) else ""
         if readers.job_ended(has_text=bool(text.strip())):
-            self._tell_ready(HeardOutcome(self._readers_key(utterance), _recognised(outcome)))
+            self._tell_ready(HeardOutcome(self._readers_key(utterance), _recognised_only(outcome)))
         if is_empty:
-            self._empty[utterance.spec.job_id] = utterance
-            while len(self._empty) > _EMPTY_KEPT:
-                del self._empty[next(iter(self._empty))]
+            self._empty.add(utterance.spec.job_id, utterance)
 
     def empty(self, job_id: JobId) -> Utterance | None:
         """Return the utterance whose job ended empty a moment ago, once."""
-        return self._empty.pop(job_id, None)
+        return self._empty.take(job_id)
 
     def corrected(self, utterance: Utterance, outcome: TranslationResult) -> None:
         """Send a full result after an empty one."""
         if utterance.track is None:
             return
         key = utterance.spec.request_id
-        if key in self._told:
-            self._keep(self._told[key], HeardOutcome(key, outcome))
+        if key in self._sent:
+            self._keep(self._sent[key], HeardOutcome(key, outcome))
         self._bring(utterance.track.listeners, HeardCorrection(key, outcome))
 
     # ---- until they have it -----------------------------------------------------------------
 
     def taken(self, key: RequestId, listener: SessionId) -> None:
         """A listener has what became of it."""
-        told = self._told.get(key)
-        if told is not None and told.ready is not None:
-            told.waiting.discard(listener)
+        sent = self._sent.get(key)
+        if sent is not None and sent.ready is not None:
+            sent.waiting.discard(listener)
             self._let_go(key)
 
     def deadline_ms(self, now_ms: float) -> float | None:
         """Return when `poll` has something to do (monotonic ms); None while all have all."""
-        if not any(told.ready is not None for told in self._told.values()):
+        if not any(sent.ready is not None for sent in self._sent.values()):
             self._again_at_ms, self._again_ms = None, _AGAIN_MS
         elif self._again_at_ms is None:
             self._again_at_ms = now_ms + self._again_ms
@@ -136,11 +140,11 @@ class Speaking:
         if self._again_at_ms is None or now_ms < self._again_at_ms:
             return
         self._again_at_ms, self._again_ms = None, min(2 * self._again_ms, _MOST_PATIENT_MS)
-        for told in self._told.values():
-            if told.ready is not None:
-                waiting = [told.listeners[who] for who in told.waiting if who in self._at]
-                self._bring(waiting, told.cut)
-                self._bring(waiting, told.ready)
+        for sent in self._sent.values():
+            if sent.ready is not None:
+                waiting = [sent.listeners[who] for who in sent.waiting if who in self._at]
+                self._bring(waiting, sent.cut)
+                self._bring(waiting, sent.ready)
 
     def seen(self, view: RoomView) -> None:
         """Tell those who are somewhere else than before what they may have missed."""
@@ -151,20 +155,20 @@ class Speaking:
         self._at.update(moved)
         if moved:
             self._again_at_ms, self._again_ms = None, _AGAIN_MS
-        for key, told in list(self._told.items()):
-            told.waiting &= places.keys()
-            missed = [told.listeners[who] for who in moved if who in told.waiting]
-            self._bring(missed, told.cut)
-            if told.ready is not None:
-                self._bring(missed, told.ready)
-                told.waiting -= {one.session_id for one in missed if not one.resumes}
+        for key, sent in list(self._sent.items()):
+            sent.waiting &= places.keys()
+            missed = [sent.listeners[who] for who in moved if who in sent.waiting]
+            self._bring(missed, sent.cut)
+            if sent.ready is not None:
+                self._bring(missed, sent.ready)
+                sent.waiting -= {one.session_id for one in missed if not one.resumes}
                 self._let_go(key)
 
     def left(self) -> None:
         """The speaker has left the room: where its listeners go is not seen any more."""
-        for key, told in list(self._told.items()):
-            told.waiting.clear()
-            if told.ready is not None:
+        for key, sent in list(self._sent.items()):
+            sent.waiting.clear()
+            if sent.ready is not None:
                 self._let_go(key)
 
     def _tell_cut(
@@ -175,51 +179,51 @@ class Speaking:
         work, index = utterance.work, utterance.spec.utterance_index
         cut = HeardCut(key, self._speaker, index, code, work.turn_id, work.trace_id)
         by_id = {listener.session_id: listener for listener in listeners}
-        self._told[key] = _Told(cut, by_id, set(by_id))
+        self._sent[key] = _Sent(cut, by_id, set(by_id))
         self._bring(listeners, cut)
 
     def _tell_ready(self, message: HeardOutcome) -> None:
-        told = self._told.get(message.key)
-        if told is None:
+        sent = self._sent.get(message.key)
+        if sent is None:
             return
-        self._keep(told, message)
-        self._bring(told.listeners.values(), message)
-        told.waiting = {
-            who for who in told.waiting if told.listeners[who].resumes or who not in self._at
+        self._keep(sent, message)
+        self._bring(sent.listeners.values(), message)
+        sent.waiting = {
+            who for who in sent.waiting if sent.listeners[who].resumes or who not in self._at
         }
         self._let_go(message.key)
         self._stay_within_bounds()
 
-    def _keep(self, told: _Told, message: HeardOutcome) -> None:
-        self._speech_bytes -= told.speech_bytes
+    def _keep(self, sent: _Sent, message: HeardOutcome) -> None:
+        self._speech_bytes -= sent.speech_bytes
         outcome = message.outcome
-        told.speech_bytes = 0
+        sent.speech_bytes = 0
         if isinstance(outcome, TranslationResult):
-            told.speech_bytes = len(outcome.tts_audio)
-        self._speech_bytes += told.speech_bytes
-        told.ready = message
+            sent.speech_bytes = len(outcome.tts_audio)
+        self._speech_bytes += sent.speech_bytes
+        sent.ready = message
 
     def _let_go(self, key: RequestId) -> None:
         """Forget what everybody has."""
-        told = self._told[key]
-        if told.ready is None or told.waiting:
+        sent = self._sent[key]
+        if sent.ready is None or sent.waiting:
             return
-        del self._told[key]
-        self._speech_bytes -= told.speech_bytes
-        self.on_settled(told.cut.utterance_index)
+        del self._sent[key]
+        self._speech_bytes -= sent.speech_bytes
+        self._settles.settled(sent.cut.utterance_index)
 
     def _stay_within_bounds(self) -> None:
         """Speech goes first, the oldest first."""
-        if len(self._told) <= _MOST_KEPT and self._speech_bytes <= _SPEECH_KEPT_BYTES:
+        if len(self._sent) <= _MOST_KEPT and self._speech_bytes <= _SPEECH_KEPT_BYTES:
             return
-        for key, told in list(self._told.items()):
-            if told.ready is None:
+        for key, sent in list(self._sent.items()):
+            if sent.ready is None:
                 continue
-            if len(self._told) > _MOST_KEPT:
-                told.waiting.clear()
+            if len(self._sent) > _MOST_KEPT:
+                sent.waiting.clear()
                 self._let_go(key)
-            elif self._speech_bytes > _SPEECH_KEPT_BYTES and told.speech_bytes:
-                self._keep(told, HeardOutcome(key, without_speech(told.ready.outcome)))
+            elif self._speech_bytes > _SPEECH_KEPT_BYTES and sent.speech_bytes:
+                self._keep(sent, HeardOutcome(key, without_speech(sent.ready.outcome)))
 
     # ---- the way there ----------------------------------------------------------------------
 
@@ -250,8 +254,8 @@ class Speaking:
         return replace(listener, instance_id=at[0])
 
 
-def _recognised(outcome: WireOutcome) -> WireOutcome:
-    """Return what who understands the speaker gets: the words alone."""
+def _recognised_only(outcome: WireOutcome) -> WireOutcome:
+    """Return what who understands the speaker gets: the recognised text alone."""
     if not isinstance(outcome, TranslationResult):
         return outcome
     return outcome.model_copy(update={"text_translated": "", "tts_audio": ""})

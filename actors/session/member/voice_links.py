@@ -36,7 +36,7 @@ class VoiceLinks:
         deadlines = (exchange.deadline_ms for exchange in self._exchanges.values())
         return min((at_ms for at_ms in deadlines if at_ms is not None), default=None)
 
-    def said(self, signal: WebrtcSignal, view: RoomView | None, now_ms: float) -> None:
+    def signal(self, signal: WebrtcSignal, view: RoomView | None, now_ms: float) -> None:
         """Take a signal of this member's client."""
         if view is None or signal.room_code != view.code:
             self._refuse(ErrorCode.ROOM_NOT_FOUND, "this session is not in that room")

@@ -4,10 +4,12 @@ Only sessions that asked for `resume` have one. Pure. Must not: hold audio, or k
 utterance was cut.
 """
 
-from bisect import bisect_right
 from math import inf
 
+from actors.session.uplink.runs import Runs
 from protocol.ids import RequestId
+
+_MOST_RUNS = 64
 
 _ROUNDING_MS = 0.001
 """A timer may ring this early, for clocks count in seconds; it must not ring again and again."""
@@ -22,8 +24,8 @@ class AudioProgress:
 
     def __init__(self, interval_ms: float) -> None:
         self._interval_ms = interval_ms
-        self._taken = TakenSeqs()
-        self._tiny = TakenSeqs()
+        self._taken = Runs(_MOST_RUNS)
+        self._tiny = Runs(_MOST_RUNS)
         self._catch_up = CatchUp()
         self._unanswered: dict[RequestId, int] = {}
         """Utterances without a delivered outcome, with the lowest `seq` of each."""
@@ -31,8 +33,8 @@ class AudioProgress:
         """The lowest `seq` that is not cut yet."""
         self._has_moved = False
         """Something was settled since the last look."""
-        self._said_seq = 0
-        self._said_at_ms = -inf
+        self._told_seq = 0
+        self._told_at_ms = -inf
         self._stored_seq = 0
         """Up to here the store knows what was cut: another instance will not ask for it again."""
         self._cut_before = 0
@@ -63,22 +65,30 @@ class AudioProgress:
     @property
     def due_ms(self) -> float | None:
         """When `acknowledge` may have something to say; None while nothing has moved."""
-        return self._said_at_ms + self._interval_ms if self._has_moved else None
+        return self._told_at_ms + self._interval_ms if self._has_moved else None
 
     # ---- what arrives -----------------------------------------------------------------------
 
+    def has(self, seq: int) -> bool:
+        """Tell whether a chunk or final with this number was taken."""
+        return seq < self._taken.end and seq in self._taken
+
     def take(self, seq: int) -> bool:
         """Take a chunk or final; False if it was taken before."""
-        return self._taken.take(seq)
+        return self._taken.add(seq)
+
+    def has_tiny(self, utterance_index: int) -> bool:
+        """Tell whether a tiny utterance of this index was taken."""
+        return utterance_index in self._tiny
 
     def take_tiny(self, utterance_index: int) -> bool:
         """Take a tiny utterance, which counts by its own index; False if it was taken before."""
-        return self._tiny.take(utterance_index)
+        return self._tiny.add(utterance_index)
 
     def resumed(self, heard_ms: float, now_ms: float) -> None:
         """The client is back: it sends again, and it may not have heard the last word."""
         self._catch_up.begin(heard_ms, now_ms)
-        self._said_seq = 0
+        self._told_seq = 0
         self._has_moved = True
 
     def is_late(self, heard_ms: float, now_ms: float) -> bool:
@@ -87,7 +97,7 @@ class AudioProgress:
 
     def restore(self, next_seq: int, end_seq: int) -> None:
         """Begin in the middle: before `next_seq` all is settled, before `end_seq` all was cut."""
-        self._taken.take_below(next_seq)
+        self._taken.add_run(0, next_seq)
         self._catch_up = CatchUp(was_elsewhere=True)
         self._stored_seq = self._cut_before = end_seq
 
@@ -121,16 +131,16 @@ class AudioProgress:
         What the store does not know is not settled: the client would forget audio that another
         instance had to ask for.
         """
-        if not self._has_moved or now_ms < self._said_at_ms + self._interval_ms - _ROUNDING_MS:
+        if not self._has_moved or now_ms < self._told_at_ms + self._interval_ms - _ROUNDING_MS:
             return None
         self._has_moved = False
         settled_seq = self._settled_seq()
         self.lags = settled_seq > self._stored_seq
         settled_seq = min(settled_seq, self._stored_seq)
-        if settled_seq <= self._said_seq:
+        if settled_seq <= self._told_seq:
             return None
-        self._said_seq = settled_seq
-        self._said_at_ms = now_ms
+        self._told_seq = settled_seq
+        self._told_at_ms = now_ms
         return settled_seq
 
     def _settled_seq(self) -> int:
@@ -211,71 +221,3 @@ class CatchUp:
         is_live = 0 < lasted_ms <= 2 * since_ms
         self._live_chunks = self._live_chunks + 1 if is_live else 0
         return self._live_chunks >= LIVE_CHUNKS
-
-
-MAX_RUNS = 64
-"""Runs kept apart. A client that leaves more gaps than this will not fill the oldest one."""
-
-
-class TakenSeqs:
-    """The taken numbers as runs, from below. In-order senders have one run, however long."""
-
-    __slots__ = ("_ends", "_starts")
-
-    def __init__(self) -> None:
-        self._starts: list[int] = []
-        self._ends: list[int] = []
-        """One above the last number of each run; below the start of the next one."""
-
-    def __repr__(self) -> str:
-        runs = zip(self._starts, self._ends, strict=True)
-        return f"<TakenSeqs {', '.join(f'{start}-{end - 1}' for start, end in runs)}>"
-
-    @property
-    def end(self) -> int:
-        """One above the highest number taken; 0 before the first."""
-        return self._ends[-1] if self._ends else 0
-
-    @property
-    def first_missing(self) -> int:
-        """The lowest number that was not taken."""
-        return self._ends[0] if self._starts and self._starts[0] == 0 else 0
-
-    def take(self, seq: int) -> bool:
-        """Take a number; False if it was taken before."""
-        starts, ends = self._starts, self._ends
-        run = bisect_right(starts, seq) - 1
-        if run >= 0 and seq < ends[run]:
-            return False
-        joins_before = run >= 0 and ends[run] == seq
-        joins_after = run + 1 < len(starts) and starts[run + 1] == seq + 1
-        if joins_before and joins_after:
-            self._join(run)
-        elif joins_before:
-            ends[run] = seq + 1
-        elif joins_after:
-            starts[run + 1] = seq
-        else:
-            starts.insert(run + 1, seq)
-            ends.insert(run + 1, seq + 1)
-            if len(starts) > MAX_RUNS:
-                self._join(0)
-        return True
-
-    def take_below(self, seq: int) -> None:
-        """Take all numbers below this one; for a beginning in the middle."""
-        if seq > 0 and not self._starts:
-            self._starts.append(0)
-            self._ends.append(seq)
-
-    def gap_below(self, seq: int) -> int:
-        """Return where the gap right below a taken number begins; the number itself without one."""
-        run = bisect_right(self._starts, seq) - 1
-        if run < 0 or self._starts[run] != seq:
-            return seq
-        return self._ends[run - 1] if run else 0
-
-    def _join(self, run: int) -> None:
-        """Make one run of this one and the next."""
-        del self._starts[run + 1]
-        del self._ends[run]

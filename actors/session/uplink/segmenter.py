@@ -37,8 +37,6 @@ from protocol.audio import (
 )
 from protocol.ids import TurnId, new_turn_id
 
-__all__ = ["Cut", "CutReason", "Segmenter", "SegmenterOptions"]
-
 CLOSING_SILENCE_MS: Final = 200
 """What an utterance consists of that only ends its turn: nodes refuse jobs without audio."""
 
@@ -138,38 +136,30 @@ class Segmenter:
         """Take the client's word for what its chunks are, unless that was decided before."""
         self._framing.declare(audio_format, sample_rate_hz)
 
-    def chunk(
-        self,
-        audio: bytes,
-        *,
-        seq: int,
-        is_final: bool,
-        now_ms: float,
-        is_late: bool = False,
-        opus_ticks: int | None = None,
-    ) -> list[Cut]:
-        """Add a piece of audio (or none), or end the utterance, or both; return what was cut.
+    def measure(self, audio: bytes, opus_ticks: int | None = None) -> int:
+        """Return the length of a chunk that comes next, in 1/48000 s; 0 for no audio.
 
         `opus_ticks`: as in `ChunkArrived`.
 
-        `is_late`: it was said some time ago, so that it came within a hangover means nothing.
-
         Raises:
-            ProtocolError: the audio does not fit the session's format; nothing was added or cut.
+            ProtocolError: the audio does not fit the session's format.
         """
-        if audio:
-            framing = self._framing
-            if framing.is_settled:
-                ticks = framing.measure(audio, opus_ticks)
-            else:
-                ticks = self._weigh(audio, opus_ticks)
-        elif is_final:
-            ticks = 0
-        else:
+        if not audio:
+            return 0
+        if self._framing.is_settled:
+            return self._framing.measure(audio, opus_ticks)
+        return self._weigh(audio, opus_ticks)
+
+    def chunk(
+        self, audio: bytes, ticks: int, *, seq: int, is_final: bool, now_ms: float
+    ) -> list[Cut]:
+        """Add a piece of audio (or none), or end the utterance, or both; return what was cut.
+
+        `ticks` is what `measure` has said of it.
+        """
+        if not audio and not is_final:
             return []
         cuts = self.poll(now_ms) if now_ms > self._due_ms else []
-        if is_late and audio and self._pending is not None:
-            cuts += self._cut(self._pending, now_ms)
         segment = self._segment
         if audio:
             segment.add(audio, ticks, seq, now_ms)
@@ -221,6 +211,11 @@ class Segmenter:
         if now_ms < self._due_ms:
             return []
         return self._cut(self._pending or CutReason.PAUSE, now_ms)
+
+    def end_hangover(self, now_ms: float) -> list[Cut]:
+        """Cut at once: what comes next was said some time ago, that it comes now means nothing."""
+        cuts = self.poll(now_ms) if now_ms > self._due_ms else []
+        return cuts if self._pending is None else cuts + self._cut(self._pending, now_ms)
 
     def excuse_pause(self, now_ms: float, for_ms: float) -> bool:
         """What was said may wait to be read: a pause that is due by now is not one yet.

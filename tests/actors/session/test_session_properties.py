@@ -15,7 +15,7 @@ from actors.messages.job import (
 )
 from actors.messages.process import DispatcherRestarted, StoreEmptied
 from actors.messages.session import ClientBeat, PlaybackEnded, PlaybackStarted, SocketAttached
-from actors.session.uplink.segmenter import SegmenterOptions
+from actors.session.options import SegmenterOptions
 from protocol.errors import MissingReason
 from protocol.ids import NodeId, NodeJobId
 from protocol.node_inbound import JobResult

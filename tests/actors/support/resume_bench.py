@@ -14,13 +14,17 @@ from actors.messages.takeover import RecordSession, SessionRecorded
 from actors.metrics import NullMetrics
 from actors.node.options import NodeOptions
 from actors.reception import OpenedSession, Pending, Reception, Refused
-from actors.session.actor import SessionActor, SessionSetup
-from actors.session.options import DownlinkOptions, SequencerOptions
+from actors.session.actor import SessionActor
+from actors.session.options import (
+    DownlinkOptions,
+    SegmenterOptions,
+    SequencerOptions,
+    UplinkOptions,
+)
 from actors.session.presence import Presence
 from actors.session.profile import SessionProfile
 from actors.session.record.moved import TakenOverSession
-from actors.session.uplink.segmenter import SegmenterOptions
-from actors.session.uplink.uplink import UplinkOptions
+from actors.session.setup import SessionSetup
 from protocol.ids import NodeJobId, SessionId, TraceId
 from protocol.node_inbound import JobResult
 from protocol.session_inbound import SessionInit

@@ -35,14 +35,18 @@ from actors.messages.takeover import (
 from actors.metrics import NullMetrics
 from actors.room.options import RoomOptions
 from actors.room.setup import RoomSetup
-from actors.session.actor import SessionActor, SessionSetup
-from actors.session.options import DownlinkOptions, SequencerOptions
+from actors.session.actor import SessionActor
+from actors.session.options import (
+    DownlinkOptions,
+    SegmenterOptions,
+    SequencerOptions,
+    UplinkOptions,
+)
 from actors.session.presence import Presence
 from actors.session.profile import SessionProfile
 from actors.session.record.moved import TakenOverSession
 from actors.session.resumption import TokenMint
-from actors.session.uplink.segmenter import SegmenterOptions
-from actors.session.uplink.uplink import UplinkOptions
+from actors.session.setup import SessionSetup
 from protocol.ids import InstanceId, JobId, NodeId, NodeJobId, SessionId, TraceId
 from protocol.node_inbound import JobResult
 from protocol.rooms import RoomJoin
@@ -132,7 +136,7 @@ class Life:
     @property
     def is_over(self) -> bool:
         """Whether the session has gone from here."""
-        return self.actor._is_over()
+        return self.actor._life.is_over
 
 
 class Member:
@@ -340,9 +344,9 @@ class RoomWorld:
     def _resume(self, member: Member) -> None:
         self.listen_if_lost(member)
         former = member.life
-        resumption = former.actor._resumption
-        assert resumption is not None
-        mint = TokenMint(member.session_id, resumption.mint.key)
+        resume = former.actor._resume
+        assert resume is not None
+        mint = TokenMint(member.session_id, resume.resumption.mint.key)
         number = mint.read(member.token)
         assert number is not None
         jobs = tuple(

@@ -10,12 +10,16 @@ from actors.directory import Directory
 from actors.messages.job import JobEnded, UtteranceCut
 from actors.messages.session import ChunkArrived, CloseRequested, SocketLost, UtteranceArrived
 from actors.metrics import NullMetrics
-from actors.session.actor import SessionActor, SessionSetup
-from actors.session.options import DownlinkOptions, SequencerOptions
+from actors.session.actor import SessionActor
+from actors.session.options import (
+    DownlinkOptions,
+    SegmenterOptions,
+    SequencerOptions,
+    UplinkOptions,
+)
 from actors.session.presence import Presence
 from actors.session.profile import SessionProfile
-from actors.session.uplink.segmenter import SegmenterOptions
-from actors.session.uplink.uplink import UplinkOptions
+from actors.session.setup import SessionSetup
 from protocol.audio import AudioFormat
 from protocol.errors import MissingReason
 from protocol.ids import NodeId, NodeJobId, SessionId, TraceId

@@ -2,7 +2,9 @@
 
 from itertools import count
 
-from actors.session.uplink.segmenter import Cut, CutReason, Segmenter, SegmenterOptions
+from actors.session.cut import Cut, CutReason
+from actors.session.options import SegmenterOptions
+from actors.session.uplink.segmenter import Segmenter
 from protocol.audio import AudioFormat, join_packets
 from protocol.ids import TurnId
 
@@ -37,10 +39,14 @@ class Speaker:
         self._seqs = count()
 
     def say(self, audio: bytes, now_ms: float) -> list[Cut]:
-        return self.segmenter.chunk(audio, seq=next(self._seqs), is_final=False, now_ms=now_ms)
+        return self._chunk(audio, now_ms, is_final=False)
 
     def final(self, now_ms: float, audio: bytes = b"") -> list[Cut]:
-        return self.segmenter.chunk(audio, seq=next(self._seqs), is_final=True, now_ms=now_ms)
+        return self._chunk(audio, now_ms, is_final=True)
+
+    def _chunk(self, audio: bytes, now_ms: float, *, is_final: bool) -> list[Cut]:
+        ticks, seq = self.segmenter.measure(audio), next(self._seqs)
+        return self.segmenter.chunk(audio, ticks, seq=seq, is_final=is_final, now_ms=now_ms)
 
     def say_long(self, duration_ms: int, now_ms: float) -> list[Cut]:
         """Say this much at one moment, in PCM chunks of 1000 ms."""

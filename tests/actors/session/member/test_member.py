@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any, cast
 
+import pytest
+
 from actors.admission import JoinAttempts
 from actors.messages.job import EndJob, JobDispatched, JobEnded, ResultReplaced, UtteranceCut
 from actors.messages.room import (
@@ -66,7 +68,7 @@ class RoomBench(SessionBench):
             wall_ms=lambda: 0,
             start=lambda _code: self.room,
         )
-        self.actor._setup = replace(self.actor._setup, rooms=setup)
+        self.actor._room._setup = setup
         self.attempts = JoinAttempts(10)
 
     def ask(self, request: Any) -> None:
@@ -93,7 +95,8 @@ class RoomBench(SessionBench):
 
     def saved(self) -> SessionRecord:
         """Return what the store would be told now."""
-        return SessionRecord.of(self.actor._state())
+        assert self.actor._resume is not None
+        return SessionRecord.of(self.actor._resume.notes.state())
 
     def say(self) -> list[UtteranceCut]:
         before = len(self.cuts())
@@ -331,13 +334,15 @@ def test_audio_that_is_not_kept_after_sending_is_kept_for_those_not_sent() -> No
     assert bench.held.held_bytes == 0
 
 
-def test_nothing_is_kept_of_a_session_that_nobody_can_resume() -> None:
-    bench = RoomBench()
+@pytest.mark.parametrize("is_resumable", [True, False])
+def test_outcomes_are_recorded_for_sessions_that_can_be_resumed(*, is_resumable: bool) -> None:
+    bench = RoomBench(is_resumable=is_resumable)
     bench.enter()
     [alone] = bench.say()
     bench.see("fr")
     [heard] = bench.say()
-    assert (alone.spec.is_recorded, heard.spec.is_recorded) == (False, False)
+    recorded = (alone.spec.is_recorded, heard.spec.is_recorded)
+    assert recorded == (is_resumable, is_resumable)
 
 
 def test_each_listener_hears_of_a_cut_and_of_its_outcome_once() -> None:

@@ -26,7 +26,7 @@ def check(room: RoomWorld) -> None:
         assert set(heard) == others
         assert [seq for seq, *_ in member.heard] == [*range(1, len(heard) + 1)]
         assert member.session_id in room.seats
-        for spoken in (member.life.actor._room.speech,):  # type: ignore[union-attr]
+        for spoken in (member.life.actor._room.member.speaking,):  # type: ignore[union-attr]
             assert not len(spoken), "words are kept that everybody has"
 
 

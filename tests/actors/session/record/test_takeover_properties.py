@@ -203,7 +203,8 @@ def test_words_of_others_that_were_lost_with_their_place_leave_no_gap() -> None:
     for _ in range(2):
         journey.say(opus(3), final=True)
         journey.advance(256)
-        journey.bench.actor._uplink.next_number()
+        assert journey.bench.actor._resume is not None
+        journey.bench.actor._resume.notes.records.next_number()
     journey.say(opus(3), final=True)
     journey.advance(256)
     assert [cut.spec.cut for cut in journey.open] == [1, 3, 5]

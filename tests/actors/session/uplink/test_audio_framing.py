@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.session.cut import CutReason
 from actors.session.uplink.audio_framing import AudioFraming
-from actors.session.uplink.segmenter import CutReason
 from protocol.audio import AudioFormat, framed_ticks, join_packets
 from protocol.errors import ErrorCode, ProtocolError
 from tests.actors.support.speaker import SPEECH, Speaker, opus, pcm, reasons

@@ -1,7 +1,9 @@
 """When a session's speech is cut. Times are literal, in ms; a chunk is 260 ms of opus."""
 
+from actors.session.cut import Cut, CutReason
+from actors.session.options import SegmenterOptions
 from actors.session.uplink.pause_clock import MAX_PLAYBACK_MS
-from actors.session.uplink.segmenter import Cut, CutReason, Segmenter, SegmenterOptions
+from actors.session.uplink.segmenter import Segmenter
 from protocol.audio import AudioFormat
 from protocol.ids import TurnId
 from tests.actors.support.speaker import SPEECH, Speaker, opus, pcm, reasons, silent_opus
@@ -87,7 +89,8 @@ class TestManual:
     def test_seqs_out_of_order_give_the_range(self) -> None:
         segmenter = Segmenter(SegmenterOptions())
         for seq in (7, 6, 9, 8):
-            segmenter.chunk(SPEECH, seq=seq, is_final=False, now_ms=0)
+            ticks = segmenter.measure(SPEECH)
+            segmenter.chunk(SPEECH, ticks, seq=seq, is_final=False, now_ms=0)
         [cut] = segmenter.flush(1)
         assert (cut.first_seq, cut.last_seq) == (6, 9)
 

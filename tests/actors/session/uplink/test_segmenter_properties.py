@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.session.uplink.segmenter import Cut, CutReason, Segmenter, SegmenterOptions
+from actors.session.cut import Cut, CutReason
+from actors.session.options import SegmenterOptions
+from actors.session.uplink.segmenter import Segmenter
 from protocol.audio import AudioFormat, join_packets
 
 OPTIONS = SegmenterOptions(
@@ -78,7 +80,8 @@ class Run:
                 packet = bytes([0x48, seq % 256]) * 200
                 audio = b"" if what == "final" else join_packets([packet] * step.packets)
                 self.said += audio
-                self.cuts += segmenter.chunk(audio, seq=seq, is_final=what != "chunk", now_ms=at_ms)
+                ticks, is_final = segmenter.measure(audio), what != "chunk"
+                self.cuts += segmenter.chunk(audio, ticks, seq=seq, is_final=is_final, now_ms=at_ms)
 
 
 @given(st.lists(steps, max_size=40))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.session.uplink.segmenter import Cut, CutReason
+from actors.session.cut import Cut, CutReason
 from protocol.audio import AudioFormat, opus_ticks
 from protocol.errors import ProtocolError
 from protocol.ids import TurnId

@@ -3,23 +3,25 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.session.uplink.progress import MAX_RUNS, TakenSeqs
+from actors.session.uplink.runs import Runs
+
+MAX_RUNS = 64
 
 
-def taken(*seqs: int) -> TakenSeqs:
-    numbers = TakenSeqs()
+def taken(*seqs: int) -> Runs:
+    numbers = Runs(MAX_RUNS)
     for seq in seqs:
-        assert numbers.take(seq)
+        assert numbers.add(seq)
     return numbers
 
 
 def test_a_number_is_taken_once() -> None:
     numbers = taken(0, 1, 2)
-    assert [numbers.take(seq) for seq in (0, 2, 3, 3)] == [False, False, True, False]
+    assert [numbers.add(seq) for seq in (0, 2, 3, 3)] == [False, False, True, False]
 
 
 def test_the_first_missing_is_the_lowest_gap() -> None:
-    assert TakenSeqs().first_missing == 0
+    assert Runs(MAX_RUNS).first_missing == 0
     assert taken(0, 1, 2).first_missing == 3
     assert taken(0, 1, 3, 5).first_missing == 2
     assert taken(4, 5).first_missing == 0
@@ -39,15 +41,15 @@ def test_a_client_that_leaves_ever_more_gaps_does_not_grow_the_record() -> None:
     numbers = taken(*range(0, 100_000, 2))
     assert len(numbers._starts) == MAX_RUNS
     assert numbers.end == 99_999
-    assert numbers.take(99_997)
-    assert not numbers.take(1)  # given up
+    assert numbers.add(99_997)
+    assert not numbers.add(1)  # given up
 
 
 @given(st.lists(st.integers(0, 40)))
 def test_it_is_a_set_of_numbers(seqs: list[int]) -> None:
-    numbers, model = TakenSeqs(), set[int]()
+    numbers, model = Runs(MAX_RUNS), set[int]()
     for seq in seqs:
-        assert numbers.take(seq) == (seq not in model)
+        assert numbers.add(seq) == (seq not in model)
         model.add(seq)
         assert numbers.first_missing == next(n for n in range(42) if n not in model)
         assert numbers.end == max(model) + 1

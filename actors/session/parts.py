@@ -1,0 +1,39 @@
+"""Parts: what the parts of one session know of each other.
+
+The session's actor makes them and hands them on; each has its own life. Must not: do anything.
+"""
+
+from dataclasses import dataclass
+
+from actors.ports import Mailbox
+from actors.session.downlink.downlink import Downlink
+from actors.session.life import Life
+from actors.session.member.part import RoomPart
+from actors.session.profile import SessionProfile
+from actors.session.setup import SessionSetup
+from actors.session.uplink.uplink import Uplink
+from protocol.ids import SessionId
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """One session, as its parts see it."""
+
+    ref: Mailbox
+    """The session's actor."""
+    profile: SessionProfile
+    setup: SessionSetup
+    life: Life
+    uplink: Uplink
+    downlink: Downlink
+    room: RoomPart
+
+    @property
+    def session_id(self) -> SessionId:
+        """The session's id."""
+        return self.profile.session_id
+
+    @property
+    def dispatcher(self) -> Mailbox:
+        """Whoever drives jobs in this process at the moment."""
+        return self.setup.directory.dispatcher
