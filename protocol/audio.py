@@ -1,4 +1,4 @@
-"""Audio arithmetic: formats, framing, exact durations, silence. Decodes nothing.
+"""Audio arithmetic: formats, framing, exact durations. Decodes nothing.
 
 Durations are whole ticks of 1/48000 s: every opus frame and every PCM sample at the usual rates
 is a whole number of them, so nothing is rounded until someone asks for milliseconds.
@@ -9,11 +9,7 @@ there are (lower two: one, two, two, or as many as the second byte says).
 """
 
 import struct
-import sys
-from array import array
 from enum import StrEnum
-from math import sqrt
-from operator import mul
 from typing import Final
 
 from protocol.errors import ErrorCode, ProtocolError
@@ -24,8 +20,6 @@ MAX_PACKET_BYTES: Final = 4096
 """The longest packet that nodes take."""
 MAX_PACKET_TICKS: Final = 5760
 """120 ms: no opus packet is longer (RFC 6716 section 3.2.5, R5)."""
-
-_FULL_SCALE: Final = 32_768
 
 _SILENT_PACKET_FRAMED: Final = bytes.fromhex("08004807c979c8c957c0")
 """What libopus makes of digital silence (wideband SILK, as the clients send), behind its length.
@@ -198,40 +192,8 @@ def ticks_to_ms(ticks: int) -> int:
     return ticks // TICKS_PER_MS
 
 
-def is_silent(
-    data: bytes, audio_format: AudioFormat, silence_rms: float, silence_opus_bytes: float
-) -> bool:
-    """Return whether nobody speaks: by loudness (PCM) or by how little an encoder had to say.
-
-    `silence_rms` is a share of full scale, below which it is silence; `silence_opus_bytes` the
-    mean packet size up to which it is.
-    """
-    if audio_format is AudioFormat.OPUS:
-        return _mean_packet_bytes(data) <= silence_opus_bytes
-    return _rms(data) < silence_rms
-
-
 def silence(audio_format: AudioFormat, duration_ms: int, rate_hz: int) -> bytes:
     """Return silence of at least this length; opus in whole packets of 20 ms."""
     if audio_format is AudioFormat.OPUS:
         return _SILENT_PACKET_FRAMED * -(-duration_ms // _SILENT_PACKET_MS)
     return bytes(2 * (rate_hz * duration_ms // 1000))
-
-
-def _mean_packet_bytes(data: bytes) -> float:
-    count = position = 0
-    while position + 2 < len(data):
-        position += 2 + (data[position] | data[position + 1] << 8)
-        count += 1
-    return (len(data) - 2 * count) / count if count else 0.0
-
-
-def _rms(data: bytes) -> float:
-    """Return the root mean square of PCM16 as a share of full scale."""
-    samples = array("h")
-    samples.frombytes(data[: len(data) // 2 * 2])
-    if sys.byteorder == "big":
-        samples.byteswap()
-    if not samples:
-        return 0.0
-    return sqrt(sum(map(mul, samples, samples)) / len(samples)) / _FULL_SCALE

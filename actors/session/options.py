@@ -46,14 +46,12 @@ class SegmenterOptions:
     """Milliseconds of silence a recogniser adds to what the client ended itself."""
     padding_auto_ms: Annotated[int, Ge(0)] = 220
     """Milliseconds of silence a recogniser adds to what was cut by the clock or a close."""
-    short_segment_ms: Annotated[int, Ge(0)] = 400
-    """Milliseconds below which a segment that is silent is no utterance."""
     max_utterance_bytes: Annotated[int, Gt(0)] = 512_000
     """Bytes of audio at which an utterance is cut."""
     silence_rms: Annotated[float, Ge(0)] = 0.003
-    """Loudness below which PCM is silent, as a share of full scale."""
+    """Loudness (RMS of 20 ms) below which PCM is silent, as a share of full scale."""
     silence_opus_bytes: Annotated[float, Ge(0)] = 12
-    """Mean bytes of an opus packet up to which it is silent."""
+    """Bytes of an opus packet up to which it is silent."""
 
     def hangover_ms(self, reason: CutReason) -> int:
         """Return how long a cut waits for what may still come; other reasons have waited."""

@@ -252,15 +252,16 @@ async def test_finals_without_audio_make_nothing(scheduler: SchedulerProcess, pa
 @pytest.mark.parametrize(
     ("audio", "is_utterance"),
     [
-        (bytes(399 * 32), False),
-        (bytes(400 * 32), True),
+        (bytes(500 * 32), False),
+        (bytes(9_000 * 32), False),
         (tone(20), True),
+        (bytes(9_000 * 32) + tone(20), True),
         (recorded_packets()[60], True),
     ],
-    ids=["399 ms of silence", "400 ms of silence", "20 ms of tone", "one packet of speech"],
+    ids=["half a second", "nine seconds", "20 ms of tone", "a tone at the end", "speech"],
 )
 @over_sockets
-async def test_only_short_silence_is_nothing(
+async def test_silence_is_nothing_however_long_it_is(
     scheduler: SchedulerProcess, pair: Pair, audio: bytes, *, is_utterance: bool
 ) -> None:
     async with speaker_and_node(scheduler, pair) as (client, node):

@@ -11,8 +11,8 @@ The rules, strongest reason first when several hold at once:
 - After manual, max_turn and max_duration a hangover passes before the cut: what comes within it
   (also a chunk overtaken by its own final) joins the segment. The other reasons have waited
   enough, or may not wait.
-- An empty segment makes nothing. A short silent one makes nothing. A turn with open segments is
-  the exception: nodes hold their words until the turn's end comes, so it always comes.
+- An empty segment makes nothing, nor does one that is silent throughout. A turn with open segments
+  is the exception: nodes hold their words until the turn's end comes, so it always comes.
 - Times decide, not timers: what a late timer should have cut is cut before a chunk is added.
 """
 
@@ -29,13 +29,13 @@ from protocol.audio import (
     TICKS_PER_MS,
     AudioFormat,
     audio_ticks,
-    is_silent,
     measure,
     pcm_ticks,
     silence,
     ticks_to_ms,
 )
 from protocol.ids import TurnId, new_turn_id
+from protocol.loudness import is_silent
 
 CLOSING_SILENCE_MS: Final = 200
 """What an utterance consists of that only ends its turn: nodes refuse jobs without audio."""
@@ -289,7 +289,7 @@ class Segmenter:
         segment, turn = self._segment, self._turn
         audio = segment.join()
         goes_on = reason is CutReason.MAX_DURATION
-        is_nothing = not audio or self._is_short_silence(audio)
+        is_nothing = not audio or self._is_silent(audio)
         closing = is_nothing and not goes_on and turn is not None and turn.open_parts > 0
         cuts: list[Cut] = []
         if closing or not is_nothing:
@@ -311,12 +311,14 @@ class Segmenter:
         self._clock.restart(now_ms)
         self._rearm(now_ms)
 
-    def _is_short_silence(self, audio: bytes) -> bool:
-        options, audio_format = self._options, self._framing.audio_format
-        return (
-            self._segment.ticks < options.short_segment_ms * TICKS_PER_MS
-            and audio_format is not None
-            and is_silent(audio, audio_format, options.silence_rms, options.silence_opus_bytes)
+    def _is_silent(self, audio: bytes) -> bool:
+        options, framing = self._options, self._framing
+        return framing.audio_format is not None and is_silent(
+            audio,
+            framing.audio_format,
+            framing.sample_rate_hz,
+            silence_rms=options.silence_rms,
+            silence_opus_bytes=options.silence_opus_bytes,
         )
 
     def _make(

@@ -5,7 +5,8 @@ import base64
 import pytest
 
 from peers.bench.stamped_chunk import CHUNK_BYTES, CHUNK_MS, chunk, chunk_base64, read_stamp
-from protocol.audio import AudioFormat, audio_ticks, detect_format, is_silent, ticks_to_ms
+from protocol.audio import AudioFormat, audio_ticks, detect_format, ticks_to_ms
+from protocol.loudness import is_silent
 
 STAMP_NS = 123_456_789_012_345
 
@@ -29,4 +30,6 @@ def test_audio_without_a_stamp_has_none(audio: str) -> None:
 
 
 def test_a_short_chunk_counts_as_speech() -> None:
-    assert not is_silent(chunk(0), AudioFormat.OPUS, silence_rms=0.003, silence_opus_bytes=12)
+    assert not is_silent(
+        chunk(0), AudioFormat.OPUS, 16_000, silence_rms=0.003, silence_opus_bytes=12
+    )

@@ -230,7 +230,7 @@ class TestLimits:
 
     def test_opus_counts_by_its_packets(self) -> None:
         speaker = Speaker(max_duration_ms=520)
-        assert speaker.say(silent_opus(), 0) == []
+        assert speaker.say(SPEECH, 0) == []
         [cut] = speaker.say(silent_opus(), 0)
         assert cut.duration_ms == 520
 

@@ -15,7 +15,6 @@ OPTIONS = SegmenterOptions(
     max_turn_ms=2500,
     max_utterance_bytes=60_000,
     hangover_auto_ms=30,
-    short_segment_ms=0,
 )
 
 

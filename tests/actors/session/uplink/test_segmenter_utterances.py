@@ -6,7 +6,7 @@ from actors.session.cut import Cut, CutReason
 from protocol.audio import AudioFormat, opus_ticks
 from protocol.errors import ProtocolError
 from protocol.ids import TurnId
-from tests.actors.support.speaker import SPEECH, Speaker, pcm, reasons, silent_opus
+from tests.actors.support.speaker import SPEECH, Speaker, opus, pcm, reasons, silent_opus
 
 
 def _only(audio: bytes) -> list[Cut]:
@@ -41,9 +41,19 @@ class TestSilence:
         assert len(_only(SPEECH)) == 1
         assert len(_only(pcm(256))) == 1
 
-    def test_a_long_silent_segment_is_an_utterance(self) -> None:
-        assert len(_only(silent_opus(packets=20))) == 1
-        assert _only(silent_opus(packets=19)) == []
+    def test_a_silent_segment_makes_nothing_however_long_it_is(self) -> None:
+        assert _only(silent_opus(packets=20)) == []
+        assert _only(silent_opus(packets=3000)) == []
+        assert _only(pcm(60_000, sample=0)) == []
+
+    def test_a_minute_of_silence_is_cut_into_nothing(self) -> None:
+        speaker = Speaker()
+        cuts = [cut for at in range(0, 60_000, 256) for cut in speaker.say(silent_opus(), at)]
+        assert cuts + speaker.segmenter.flush(60_000) == []
+        assert speaker.segmenter.turn is None
+
+    def test_one_audible_packet_makes_an_utterance_of_a_silent_segment(self) -> None:
+        assert len(_only(silent_opus(packets=200) + opus(packets=1))) == 1
 
     def test_nothing_made_takes_no_turn(self) -> None:
         speaker = Speaker(hangover_manual_ms=0)
