@@ -99,6 +99,11 @@ def judge_orphan(result: JobResult) -> tuple[JobState, MissingReason | None]:
     return JobState.EMPTY, MissingReason.SILENCE_DETECTED
 
 
+def is_full(result: JobResult) -> bool:
+    """Return whether the answer may take the place of an empty one of the same attempt."""
+    return judge_orphan(result)[0] is JobState.DONE
+
+
 def recorded_outcome(spec: JobSpec, reason: MissingReason | None, result: JobResult | None) -> str:
     """Return the outcome as JSON without speech: what another instance could deliver."""
     return recorded_outcome_of(spec.trace_id, reason, result)

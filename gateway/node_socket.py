@@ -109,6 +109,14 @@ class NodeSocket:
         return self._registration.node_id if self._registration else None
 
     def _on_register(self, message: NodeRegister) -> None:
+        """Let the node in, or update it: a socket has one id for life."""
+        known_as = self._node_id
+        if known_as is not None and message.node_id not in (None, known_as):
+            text = f"this socket has registered as {known_as}: another node needs its own"
+            self._refuse_registration(ErrorCode.INVALID_MESSAGE, text)
+            return
+        if known_as is not None:
+            message = message.model_copy(update={"node_id": known_as})
         opened = self._context.reception.register_node(
             message, self._outbox, self._caller.principal
         )
@@ -117,10 +125,7 @@ class NodeSocket:
             if opened.close_code is not None:
                 self._outbox.close(opened.close_code, opened.message)
             return
-        former = self._ref
         self._enter(opened, message)
-        if former is not None and former is not opened.ref:
-            tell(former, NodeSocketLost(self._outbox))
 
     def _enter(self, opened: OpenedNode, message: NodeRegister) -> None:
         self._ref = opened.ref
@@ -133,6 +138,7 @@ class NodeSocket:
             self._on_beat(beat)
 
     def _refuse_registration(self, code: ErrorCode, text: str) -> None:
+        logger.warning("node registration refused", code=code.value, reason=text)
         detail = ErrorDetail(code=code.value, message=text)
         self._outbox.send(NodeRegisterAck(message=text, status="refused", error=detail))
 

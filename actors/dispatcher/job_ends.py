@@ -21,7 +21,7 @@ from actors.messages.job import (
 from actors.metrics import Metrics
 from actors.ports import Mailbox
 from actors.runtime.actor import tell
-from actors.verdict import judge_orphan, recorded_outcome, recorded_outcome_of
+from actors.verdict import is_full, judge_orphan, recorded_outcome, recorded_outcome_of
 from protocol.errors import MissingReason
 from protocol.ids import NO_INSTANCE, InstanceId, JobId, NodeId
 from protocol.node_inbound import JobResult
@@ -318,8 +318,8 @@ class RecentEmpty:
         None when the result is not full, not of the same attempt and node, or came before.
         """
         known = self._jobs.get(job_id)
-        is_full = result is not None and judge_orphan(result)[0] is JobState.DONE
-        if known is None or not is_full or known[:2] != (attempt, node_id):
+        is_same = known is not None and known[:2] == (attempt, node_id)
+        if known is None or not is_same or result is None or not is_full(result):
             return None
         del self._jobs[job_id]
         return known[2]

@@ -20,6 +20,7 @@ from actors.messages.node import (
     NodeLost,
     NodeSuperseded,
     NodeUnknown,
+    NodeUpdated,
     SlotsListed,
     SlotsWanted,
 )
@@ -105,8 +106,11 @@ class Nodes:
         call = self._nodes.update(message.node_id, message.epoch, atoms=atoms, cell=cell)
 
         def apply(reply: Registered | Fenced) -> Sequence[Step]:
+            node = self._directory.nodes.get(message.node_id)
             if isinstance(reply, Fenced):
                 self._unknown(message.node_id, message.epoch)
+            elif node is not None:
+                tell(node, NodeUpdated(message.epoch))
             return ()
 
         return (Step(call, apply),)

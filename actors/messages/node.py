@@ -38,7 +38,10 @@ class NodeUnknown:
 
 @value
 class NodeArrived:
-    """A node wants to register, or to register anew with what changed."""
+    """A node wants to register, or to register anew with what changed; one at a time for a node.
+
+    Answered by `NodeAccepted`, `NodeRefused` or `NodeSuperseded`.
+    """
 
     node: Mailbox
     node_id: NodeId
@@ -52,11 +55,18 @@ class NodeArrived:
 
 @value
 class NodeChanged:
-    """A heartbeat carried other languages than before."""
+    """A heartbeat carried other languages than before. One at a time; see `NodeUpdated`."""
 
     node_id: NodeId
     epoch: int
     languages: Languages
+
+
+@value
+class NodeUpdated:
+    """To a node's actor: what `NodeChanged` said under this epoch is in the store."""
+
+    epoch: int
 
 
 @value

@@ -17,11 +17,8 @@ from actors.messages.job import AssignJob, KeepJob, WithdrawJob
 from actors.messages.link import Flushed
 from actors.messages.node import (
     DrainNode,
-    Languages,
     NodeAccepted,
-    NodeArrived,
     NodeBeat,
-    NodeChanged,
     NodeDrained,
     NodeHeartbeatArrived,
     NodeLost,
@@ -31,19 +28,21 @@ from actors.messages.node import (
     NodeSocketLost,
     NodeSuperseded,
     NodeUnknown,
+    NodeUpdated,
     SlotsListed,
 )
 from actors.messages.process import DispatcherRestarted, InstanceReaped, StoreEmptied
 from actors.node.assignments import Assignments
 from actors.node.drain import NodeDrain
-from actors.node.load import is_overloaded, languages
+from actors.node.load import is_overloaded
 from actors.node.options import NodeOptions
+from actors.node.registration import Registration
 from actors.node.succession import NodeHandover, refusal
 from actors.ports import Outbox
 from actors.runtime.actor import LoopActor, tell
 from protocol.errors import CloseCode
 from protocol.ids import NodeId
-from protocol.node_inbound import NodeHeartbeat, NodeRegister
+from protocol.node_inbound import NodeHeartbeat
 from protocol.node_outbound import NodeRegisterAck
 from protocol.wire import WireMessage
 
@@ -69,6 +68,7 @@ NodeActorMessage: TypeAlias = (
     | NodeAccepted
     | NodeRefused
     | NodeUnknown
+    | NodeUpdated
     | NodeSocketLost
     | StoreEmptied
     | DispatcherRestarted
@@ -102,15 +102,9 @@ class NodeActor(LoopActor):
         self._directory = directory
         self._options = options
         self._outbox: Outbox | None = None
-        self._register: NodeRegister | None = None
-        self._languages = Languages()
-        """As the node says."""
-        self._known_languages = self._languages
-        """As the dispatcher knows them."""
+        self._registration = Registration(node_id, directory)
         self._phase = _Phase.REGISTERING
         self._epoch = 0
-        self._connections = 0
-        self._ack_owed = False
         self._assignments = Assignments(node_id, directory, self._send, options.max_jobs_per_node)
         self._drain = NodeDrain(node_id, directory, self._release)
         self._handover = handover
@@ -129,12 +123,13 @@ class NodeActor(LoopActor):
         """Go on for an actor that failed: on its socket, under another epoch, without its jobs."""
         handover, self._handover = self._handover, None
         if handover is not None:
-            self._outbox, self._register = handover.outbox, handover.register
-            self._ack_owed = handover.is_ack_owed
-            self._languages = self._assignments.languages = handover.languages
+            self._outbox, registration = handover.outbox, self._registration
+            registration.registered(handover.register, is_another_socket=False)
+            registration.languages = self._assignments.languages = handover.languages
+            registration.acks_owed = handover.acks_owed
             self._assignments.adopt(handover.used_ids)
             self._log.warning("a failed actor's node is registered again")
-            self._arrive(handover.register, known_epoch=0)
+            self._arrive(known_epoch=0)
 
     def on_receive(  # noqa: C901, PLR0912 - one line per message
         self, message: NodeActorMessage
@@ -157,6 +152,8 @@ class NodeActor(LoopActor):
                 self._on_refused()
             case NodeUnknown():
                 self._on_unknown(message)
+            case NodeUpdated():
+                self._on_updated(message)
             case NodeSocketLost():
                 self._on_socket_lost(message)
             case StoreEmptied():
@@ -186,35 +183,24 @@ class NodeActor(LoopActor):
         """Take the socket over; an older one of the same node no longer speaks for it."""
         if self._outbox is not None and self._outbox is not message.outbox:
             self._log.info("node came back on another socket", open_jobs=len(self._assignments))
-        self._connections += message.outbox is not self._outbox
+        is_another_socket = message.outbox is not self._outbox
         self._outbox = message.outbox
-        self._register = message.message
-        self._languages = self._assignments.languages = languages(
-            message.message.language_capabilities
-        )
-        self._ack_owed = True
-        self._arrive(message.message, known_epoch=0)
+        self._registration.registered(message.message, is_another_socket=is_another_socket)
+        self._assignments.languages = self._registration.languages
+        self._arrive(known_epoch=0)
 
-    def _arrive(self, register: NodeRegister, known_epoch: int) -> None:
+    def _arrive(self, known_epoch: int) -> None:
+        register = self._registration.register
+        if register is None:
+            return
         self._phase = _Phase.REGISTERING
-        self._known_languages = self._languages
-        if self._ack_owed:
+        if self._registration.acks_owed:
             self.wake_at(None)  # it sends nothing before it has its id: its silence means nothing
         else:
             self._expect_beat()
         max_jobs = register.max_concurrent_jobs or self._options.max_jobs_per_node
         self._assignments.max_jobs = max_jobs
-        self._directory.dispatcher.tell(
-            NodeArrived(
-                node=self.actor_ref,
-                node_id=self.node_id,
-                languages=self._languages,
-                max_jobs=max_jobs,
-                info={"version": register.version[:64], "platform": register.platform[:64]},
-                connection=self._connections,
-                known_epoch=known_epoch,
-            )
-        )
+        self._registration.arrive(self.actor_ref, max_jobs, known_epoch)
 
     def _on_accepted(self, message: NodeAccepted) -> None:
         """The store has it: the node may begin. It stays mute until it gets its id."""
@@ -223,21 +209,37 @@ class NodeActor(LoopActor):
             self._lose()
         else:
             self._phase = _Phase.ONLINE
-            self._tell_languages()
+            self._registration.change(self._epoch)
             self._drain.registered(self._epoch)
-        if self._ack_owed and self._outbox is not None:
-            self._ack_owed = False
+        if self._registration.acks_owed and self._outbox is not None:
             self._expect_beat()
-            self._outbox.send(
+            self._answer_registrations(
                 NodeRegisterAck(node_id=self.node_id, message="registered", status="registered")
             )
-        self._log.info("node registered", epoch=message.epoch, languages=self._languages)
+        self._log.info(
+            "node registered", epoch=message.epoch, languages=self._registration.languages
+        )
+        self._on_answered()
+
+    def _answer_registrations(self, answer: NodeRegisterAck) -> None:
+        owed, self._registration.acks_owed = self._registration.acks_owed, 0
+        for _ in range(owed):
+            self._send(answer)
+
+    def _on_answered(self) -> None:
+        """Tell the dispatcher of a registration that came while one was under way."""
+        known_epoch = self._registration.answered()
+        if known_epoch is not None and self._outbox is not None:
+            self._arrive(known_epoch)
 
     def _on_refused(self) -> None:
         """The dispatcher cannot take it on. The next heartbeat or registration tries again."""
         self._phase = _Phase.SILENT
-        if self._ack_owed:
-            self._send(refusal())
+        self._log.warning("node is refused: the dispatcher fails of its registration")
+        if self._registration.acks_owed:
+            self._answer_registrations(refusal())
+            self._registration.acks_owed = 1  # what tries again is answered, too
+        self._on_answered()
 
     def _on_unknown(self, message: NodeUnknown) -> None:
         if self._phase is _Phase.ONLINE and message.epoch == self._epoch:
@@ -248,56 +250,66 @@ class NodeActor(LoopActor):
             self._register_again()
 
     def _on_dispatcher_restarted(self) -> None:
+        self._registration.restart()
         if self._phase is _Phase.REGISTERING:
             self._register_again()
+        elif self._phase is _Phase.ONLINE:
+            self._registration.change(self._epoch)
 
     def _register_again(self) -> None:
-        if self._register is not None:
-            self._log.warning("the store does not know the node; registering it again")
-            self._arrive(self._register, self._epoch)
+        self._log.warning("the store does not know the node; registering it again")
+        self._arrive(self._epoch)
 
     def _on_superseded(self) -> None:
         """The node's jobs went along with it; only a message of its own here brings it back."""
         self._log.info("node is connected to another instance")
         self._phase = _Phase.SILENT
         self._assignments.clear()
+        self._on_answered()
 
     def _on_heartbeat(self, heartbeat: NodeHeartbeat) -> None:
+        if self._outbox is None:
+            return  # its socket is gone
         self._expect_beat()
-        if heartbeat.language_capabilities is not None:
-            self._languages = self._assignments.languages = languages(
-                heartbeat.language_capabilities
-            )
-        if self._phase is _Phase.SILENT and self._register is not None:
+        self._registration.heard(heartbeat.language_capabilities)
+        self._assignments.languages = self._registration.languages
+        if self._phase is _Phase.SILENT:
             self._log.info("node is heard again")
-            self._arrive(self._register, self._epoch)
+            self._arrive(self._epoch)
         elif self._phase is _Phase.ONLINE:
-            self._tell_languages()
+            self._registration.change(self._epoch)
             overloaded = is_overloaded(heartbeat.resource_usage, self._options.resource_threshold)
             self._directory.dispatcher.tell(NodeBeat(self.node_id, self._epoch, overloaded))
 
-    def _tell_languages(self) -> None:
-        if self._languages != self._known_languages:
-            self._known_languages = self._languages
-            self._directory.dispatcher.tell(NodeChanged(self.node_id, self._epoch, self._languages))
+    def _on_updated(self, message: NodeUpdated) -> None:
+        if message.epoch == self._epoch:
+            self._registration.changed()
+            if self._phase is _Phase.ONLINE:
+                self._registration.change(self._epoch)
 
     def _expect_beat(self) -> None:
         self.wake_at(self.now_ms() + self._options.node_timeout_ms)
 
     def on_wake(self, now_ms: float) -> None:  # noqa: ARG002 - there is one deadline only
         """No heartbeat for `node_timeout_ms`: the node is lost, its socket stays open."""
-        if self._phase is not _Phase.SILENT:
+        if self._outbox is None:
+            self._leave()
+        elif self._phase is not _Phase.SILENT:
             self._log.warning("node is silent; its jobs move")
             self._assignments.cancel_all(_SILENT)
             self._lose()
 
     def _on_socket_lost(self, message: NodeSocketLost) -> None:
-        if self._outbox is not None and message.outbox is not self._outbox:
+        if message.outbox is not self._outbox:
             return  # the late end of a socket that was replaced removes nothing
         self._outbox = None
         self._lose()  # also when it was lost before: a registration may have come in between
+        self._leave()
+
+    def _leave(self) -> None:
+        """End, unless what waits here may be the node's registration on another socket."""
         if len(self.actor_inbox):
-            self.actor_ref.tell(message)  # what waits may be its registration on another socket
+            self.wake_at(self.now_ms())  # a message to itself would find another such one waiting
             return
         self._directory.remove_node(self.node_id, self.actor_ref)
         self._log.info("node left")
@@ -326,11 +338,15 @@ class NodeActor(LoopActor):
 
     def handover(self, _error: BaseException) -> NodeHandover | None:
         """Return the socket, if there is one."""
-        if self._outbox is None or self._register is None:
+        registration = self._registration
+        if self._outbox is None or registration.register is None:
             return None
-        used_ids = self._assignments.used_ids
         return NodeHandover(
-            self._outbox, self._register, self._languages, used_ids, is_ack_owed=self._ack_owed
+            self._outbox,
+            registration.register,
+            registration.languages,
+            self._assignments.used_ids,
+            acks_owed=registration.acks_owed,
         )
 
     # ---- jobs -------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from actors.node.held_jobs import Held, HeldJobs
 from actors.node.job_names import job_assign, job_of, node_job_id
 from actors.ports import Mailbox
 from actors.runtime.actor import tell
-from actors.verdict import goes_on
+from actors.verdict import goes_on, is_full
 from protocol.ids import InstanceId, NodeId, NodeJobId
 from protocol.node_inbound import JobAck, JobResult, JobStarted, NodeAsrPartial, NodeError
 from protocol.node_outbound import JobCancel
@@ -182,14 +182,16 @@ class Assignments:
                     text, is_final = message.text, message.is_final
                     tell(held.session, PartialArrived(held.job_id, held.attempt, text, is_final))
             case JobAck() | JobStarted():
-                if held := self._held.get(NodeJobId(message.job_id)):
-                    started = isinstance(message, JobStarted)
-                    self._tell_owner(
-                        held.owner,
-                        JobAccepted(held.job_id, held.attempt, self._node_id, started=started),
-                    )
+                self._on_progress(NodeJobId(message.job_id), isinstance(message, JobStarted))
             case NodeError():
                 self._log.warning("node reports an error", code=message.code)
+
+    def _on_progress(self, known_as: NodeJobId, started: bool) -> None:  # noqa: FBT001 - one caller
+        """Tell it once: each further time would cost a script, and say nothing."""
+        held = self._held.get(known_as)
+        if held is not None and self._held.is_news(known_as, started=started):
+            accepted = JobAccepted(held.job_id, held.attempt, self._node_id, started=started)
+            self._tell_owner(held.owner, accepted)
 
     def _on_result(self, result: JobResult) -> None:
         """Match by the job id this node was given, never by what else it echoes."""
@@ -208,6 +210,9 @@ class Assignments:
     def _on_known_result(self, known_as: NodeJobId, result: JobResult) -> None:
         """Take an answer to what is not open here."""
         if answered := self._held.answered(known_as):
+            if not is_full(result):
+                return  # only a full answer may follow another one, and once
+            self._held.use_up(known_as, None)
             again = ResultArrived(answered.job_id, answered.attempt, self._node_id, result)
             self._tell_owner(answered.owner, again)
         elif self._held.is_used_up(known_as) or self._directory.elsewhere is None:

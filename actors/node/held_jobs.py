@@ -38,6 +38,8 @@ class HeldJobs:
     def __init__(self) -> None:
         self._open: dict[NodeJobId, Held] = {}
         self._slots: dict[Slot, int] = {}
+        self._progress: dict[NodeJobId, int] = {}
+        """What the node has said of open ones: 1, it took it; 2, it began."""
         self._past: OrderedDict[NodeJobId, Held | None] = OrderedDict()
         """Ids that it has used up; with their job where they were answered."""
 
@@ -76,6 +78,12 @@ class HeldJobs:
         """Return what was answered under this id before; None if it was not, or was withdrawn."""
         return self._past.get(known_as)
 
+    def is_news(self, known_as: NodeJobId, *, started: bool) -> bool:
+        """Note that the node took the job, or began it; return whether it says so first now."""
+        before = self._progress.get(known_as, 0)
+        self._progress[known_as] = max(before, 1 + started)
+        return before < 1 + started
+
     def hold(self, known_as: NodeJobId, held: Held) -> None:
         """Note that the node has it."""
         self._open[known_as] = held
@@ -88,6 +96,7 @@ class HeldJobs:
     def end(self, known_as: NodeJobId, *, is_answered: bool) -> None:
         """Note that it is over; it must be open."""
         held = self._open.pop(known_as)
+        self._progress.pop(known_as, None)
         left = self._slots[held.slot] - 1
         if left:
             self._slots[held.slot] = left
@@ -112,4 +121,5 @@ class HeldJobs:
         """Forget everything: the node is lost."""
         self._open.clear()
         self._slots.clear()
+        self._progress.clear()
         self._past.clear()

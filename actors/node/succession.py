@@ -39,8 +39,8 @@ class NodeHandover:
     """As the node said last."""
     used_ids: tuple[NodeJobId, ...]
     """Ids that the node has seen: it takes none of them again."""
-    is_ack_owed: bool
-    """The node waits for its `node_register_ack`."""
+    acks_owed: int
+    """Registrations that have no `node_register_ack` yet."""
 
 
 def settle(failure: ActorFailed, directory: Directory) -> None:

@@ -178,8 +178,8 @@ class RoomActor(LoopActor):
         reply = await self._join(seat)
         if isinstance(reply, RoomState):
             self._adopt(reply, is_own_change=True)
-        else:
-            self._look_at(self.now_ms() + (_RETRY_MS if reply is None else 0))
+        else:  # not at once, or a room that is full would be asked without a pause
+            self._look_at(self.now_ms() + (0 if isinstance(reply, RoomGone) else _RETRY_MS))
 
     async def _reclaim(self, wanted: ReclaimSeat) -> None:
         """Find the seat of a session that is here now; where it has none, it is out."""

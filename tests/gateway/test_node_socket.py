@@ -124,18 +124,6 @@ def test_a_registration_that_cannot_be_read_is_answered_as_one() -> None:
     run_gateway(scenario)
 
 
-def test_a_node_may_register_again_on_its_socket() -> None:
-    async def scenario(house: House) -> None:
-        peer, first = await house.node(node_id="n-1")
-        peer.say({"type": "node_register", "node_id": "n-2"})
-        assert (await peer.hear())["node_id"] == "n-2"
-        assert isinstance(await first.next(), NodeSocketLost)
-        peer.say(RESULT)
-        assert isinstance(await house.reception.actors["n-2"].next(), NodeMessageArrived)
-
-    run_gateway(scenario)
-
-
 def test_a_node_whose_actor_is_gone_is_registered_again_in_its_name() -> None:
     async def scenario(house: House) -> None:
         peer, first = await house.node(node_id=None, version="2.0.0")
@@ -180,3 +168,19 @@ def test_only_abuse_closes_a_node_socket() -> None:
         assert isinstance(await actor.next(), NodeSocketLost)
 
     run_gateway(scenario, options=GatewayOptions(port=0, max_bad_messages=4))
+
+
+def test_a_socket_has_one_id_for_life() -> None:
+    async def scenario(house: House) -> None:
+        peer, _ = await house.node(node_id="n-1")
+        peer.say({"type": "node_register", "node_id": "n-2"})
+        answer = await peer.hear()
+        assert (answer["type"], answer["status"]) == ("node_register_ack", "refused")
+        assert answer["error"]["code"] == ErrorCode.INVALID_MESSAGE
+        assert list(house.reception.actors) == ["n-1"]
+        peer.say({"type": "node_register"})
+        assert (await peer.hear())["node_id"] == "n-1"
+        peer.say(RESULT)
+        assert isinstance(await house.reception.actors["n-1"].next(), NodeMessageArrived)
+
+    run_gateway(scenario)

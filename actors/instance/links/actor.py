@@ -131,6 +131,9 @@ class LinkActor(LoopActor):
 
     def on_wake(self, now_ms: float) -> None:
         """Time for another attempt, or the peer has been silent for too long."""
+        if self._is_gone:
+            self._leave()
+            return
         if self._link and now_ms >= self._heard_at_ms + self._patience.silence_ms:
             self._log.warning("another instance does not answer", under_way=len(self._link))
             self._drop_wire()
@@ -289,8 +292,11 @@ class LinkActor(LoopActor):
             self._hand_back(self._link.give_up())
             self._home.reachable(self._peer, is_reachable=True)
             self._home.link_ended(self._peer, self.actor_ref)
+        self._leave()
+
+    def _leave(self) -> None:
         if len(self.actor_inbox):
-            self.actor_ref.tell(message)
+            self.wake_at(self.now_ms())  # what waits is handed back first
         else:
             self.stop()
 

@@ -523,3 +523,17 @@ def test_a_partial_text_for_a_session_that_is_gone_harms_nobody(bench: Bench) ->
 def test_a_message_that_nobody_sends_is_a_bug(bench: Bench) -> None:
     with pytest.raises(AssertionError, match="unreachable"):
         bench.tell("hello")
+
+
+def test_what_a_node_says_again_is_told_once(bench: Bench) -> None:
+    bench.online()
+    bench.assign()
+    ack, started = JobAck(job_id=NodeJobId("job-0")), JobStarted(job_id=NodeJobId("job-0"))
+    for message in (ack, ack, started, started, ack):
+        bench.tell(NodeMessageArrived(message))
+    assert [one.started for one in bench.dispatcher.of(JobAccepted)] == [False, True]
+    for _ in range(3):
+        bench.say("job-0", text_asr="", text_translated="")
+    for _ in range(3):
+        bench.say("job-0")
+    assert [one.result.text_asr for one in bench.dispatcher.of(ResultArrived)] == ["", "hello"]

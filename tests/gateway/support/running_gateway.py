@@ -152,7 +152,11 @@ class FakeReception:
         node_id = message.node_id or NodeId(f"node-{len(self.registrations)}")
         ack = NodeRegisterAck(node_id=node_id)
         self.outboxes[node_id] = outbox
-        self.start(node_id, lambda: outbox.send(ack))
+        known = self.refs.get(node_id)
+        if known is not None and known.is_alive():
+            outbox.send(ack)
+        else:
+            self.start(node_id, lambda: outbox.send(ack))
         return OpenedNode(node_id, self.refs[node_id])
 
     def node(self, node_id: NodeId, principal: str | None) -> ActorRef[Recorder] | None:

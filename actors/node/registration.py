@@ -1,0 +1,92 @@
+"""Registration: what the dispatcher is told of a node, and what it has still to be told.
+
+One registration and one change of languages are under way at a time; of those that come meanwhile
+the last one counts. So a node cannot owe the dispatcher more than that, whatever it sends.
+"""
+
+from actors.directory import Directory
+from actors.messages.node import Languages, NodeArrived, NodeChanged
+from actors.node.load import languages
+from actors.ports import Mailbox
+from protocol.ids import NodeId
+from protocol.node_inbound import LanguageCapabilities, NodeRegister
+
+
+class Registration:
+    """Life: that of its node's actor."""
+
+    def __init__(self, node_id: NodeId, directory: Directory) -> None:
+        self.register: NodeRegister | None = None
+        """As the node sent it last."""
+        self.languages = Languages()
+        """As the node says."""
+        self.connections = 0
+        """On how many sockets it has registered."""
+        self.acks_owed = 0
+        """Registrations that the node has no answer to."""
+        self._node_id = node_id
+        self._directory = directory
+        self._told_languages = self.languages
+        """As the dispatcher knows them."""
+        self._is_arriving = False
+        self._next_known_epoch: int | None = None
+        """Of the registration that is told when the one under way is answered."""
+        self._is_changing = False
+
+    def registered(self, register: NodeRegister, *, is_another_socket: bool) -> None:
+        """The node itself has registered."""
+        self.register = register
+        self.languages = languages(register.language_capabilities)
+        self.connections += is_another_socket
+        self.acks_owed += 1
+
+    def heard(self, capabilities: LanguageCapabilities | None) -> None:
+        """A heartbeat said this of the node's languages; None: nothing."""
+        if capabilities is not None:
+            self.languages = languages(capabilities)
+
+    def arrive(self, node: Mailbox, max_jobs: int, known_epoch: int) -> None:
+        """Tell the dispatcher of the node, as it is now."""
+        self._told_languages = self.languages
+        if self.register is None:
+            return
+        if self._is_arriving:
+            next_epoch = self._next_known_epoch
+            self._next_known_epoch = (
+                known_epoch if next_epoch is None else min(known_epoch, next_epoch)
+            )
+            return
+        self._is_arriving, self._is_changing = True, False
+        version, platform = self.register.version[:64], self.register.platform[:64]
+        self._directory.dispatcher.tell(
+            NodeArrived(
+                node=node,
+                node_id=self._node_id,
+                languages=self.languages,
+                max_jobs=max_jobs,
+                info={"version": version, "platform": platform},
+                connection=self.connections,
+                known_epoch=known_epoch,
+            )
+        )
+
+    def answered(self) -> int | None:
+        """The dispatcher has answered; return the known epoch of what is to be told next."""
+        self._is_arriving = False
+        next_epoch, self._next_known_epoch = self._next_known_epoch, None
+        return next_epoch
+
+    def change(self, epoch: int) -> None:
+        """Tell the dispatcher of other languages than it knows, if there are."""
+        if self.languages != self._told_languages and not self._is_changing:
+            self._is_changing = True
+            self._told_languages = self.languages
+            self._directory.dispatcher.tell(NodeChanged(self._node_id, epoch, self.languages))
+
+    def changed(self) -> None:
+        """The dispatcher has the languages that it was told last, or is another one."""
+        self._is_changing = False
+
+    def restart(self) -> None:
+        """There is another dispatcher: what was under way may never be answered."""
+        self._is_arriving = self._is_changing = False
