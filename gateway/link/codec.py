@@ -9,7 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from loguru import logger
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from actors.messages.job import (
     AssignJob,
@@ -32,7 +34,7 @@ from actors.messages.room import (
 )
 from actors.ports import Mailbox
 from protocol.ids import InstanceId, SessionId
-from protocol.peer import Address, LinkMessage, PeerProtocolError
+from protocol.peer import Address, LinkMessage
 from storage.job import JobSpec
 
 SessionWay = Callable[[InstanceId, SessionId], Mailbox | None]
@@ -46,6 +48,13 @@ _CROSSING = (
 """Messages that cross as they are. An assignment crosses without its session's mailbox."""
 
 _ASSIGNMENT = AssignJob.__name__
+_UNREADABLE = "Unreadable"
+"""A kind that nobody knows: stands for a message that cannot be written, so that its number on the
+link is used all the same."""
+
+
+class UnreadableMessageError(ValueError):
+    """A message of a link is not what it says; the link itself is sound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +79,8 @@ _adapters: dict[str, TypeAdapter[Any]] = {
     message.__name__: TypeAdapter(message) for message in _CROSSING
 }
 _assignment = TypeAdapter(_Assignment)
+CROSSING_KINDS = frozenset((*_adapters, _ASSIGNMENT))
+"""The kinds of messages that this version knows."""
 
 
 def pack(address: Address, message: Any) -> LinkMessage:
@@ -84,14 +95,19 @@ def pack(address: Address, message: Any) -> LinkMessage:
         )
         return LinkMessage(str(address), _ASSIGNMENT, _assignment.dump_json(head), message.audio)
     kind = type(message).__name__
-    return LinkMessage(str(address), kind, _adapters[kind].dump_json(message))
+    adapter = _adapters[kind]
+    try:
+        return LinkMessage(str(address), kind, adapter.dump_json(message))
+    except PydanticSerializationError as error:
+        logger.warning("a message to another instance cannot be written", kind=kind, why=str(error))
+        return LinkMessage(str(address), _UNREADABLE, b"")
 
 
 def unpack_link_message(parcel: LinkMessage, session_way: SessionWay) -> Any:
     """Return the message; None for a kind that this version does not know.
 
     Raises:
-        PeerProtocolError: It is not what it says.
+        UnreadableMessageError: It is not what it says.
     """
     try:
         if parcel.kind == _ASSIGNMENT:
@@ -101,7 +117,7 @@ def unpack_link_message(parcel: LinkMessage, session_way: SessionWay) -> Any:
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False)[0]
         message = f"{parcel.kind}: {fault['loc']} {fault['type']}"
-        raise PeerProtocolError(message) from None
+        raise UnreadableMessageError(message) from None
 
 
 def _assign_job(head: _Assignment, audio: bytes, session_way: SessionWay) -> AssignJob:

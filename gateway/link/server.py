@@ -22,7 +22,7 @@ from gateway.edge.connection import EdgeConnection
 from gateway.edge.read_queue import ReadQueue
 from gateway.edge.upgrade import Answer, Connection, SocketHandler, SocketPolicy, Upgrade
 from gateway.http.answers import refuse
-from gateway.link.codec import SessionWay, unpack_link_message
+from gateway.link.codec import SessionWay, UnreadableMessageError, unpack_link_message
 from gateway.link.options import PeerOptions
 from protocol.errors import CloseCode
 from protocol.ids import InstanceId
@@ -261,7 +261,12 @@ class PeerServer:
         if not is_new:
             return
         address = Address.parse(frame.parcel.address)
-        message = address and unpack_link_message(frame.parcel, inside.session_way)
+        try:
+            message = address and unpack_link_message(frame.parcel, inside.session_way)
+        except UnreadableMessageError as error:  # its content is no fault of the link's
+            logger.warning("another instance sent what cannot be read", peer=sender, why=str(error))
+            inside.metrics.link_dropped()
+            return
         if message is None or address is None:
             logger.debug("another instance sent what is not known here", kind=frame.parcel.kind)
             inside.metrics.link_dropped()

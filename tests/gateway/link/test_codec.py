@@ -15,10 +15,10 @@ from actors.messages.job import (
 )
 from actors.messages.link import LinkBeat
 from actors.ports import Mailbox
-from gateway.link.codec import pack, unpack_link_message
+from gateway.link.codec import UnreadableMessageError, pack, unpack_link_message
 from protocol.ids import InstanceId, JobId, NodeId, NodeJobId, SessionId
 from protocol.node_inbound import JobResult
-from protocol.peer import Address, LinkMessage, PeerProtocolError, Place
+from protocol.peer import Address, LinkMessage, Place
 from tests.support.example_job import SPEC, WORK
 from tests.support.recording import RecordingRef
 
@@ -96,6 +96,6 @@ def test_a_message_of_a_later_version_is_nothing() -> None:
 @pytest.mark.parametrize("head", [b"", b"{}", b'{"job_id":1,"attempt":"x"}', b"\xff"])
 @pytest.mark.parametrize("kind", ["WithdrawJob", "AssignJob"])
 def test_what_is_not_what_it_says_is_refused_without_its_content(kind: str, head: bytes) -> None:
-    with pytest.raises(PeerProtocolError) as caught:
+    with pytest.raises(UnreadableMessageError) as caught:
         unpack_link_message(LinkMessage("node:n", kind, head), nobody)
     assert kind in str(caught.value)
