@@ -62,15 +62,17 @@ IN_ACTORS: dict[str, set[str]] = {
     "messages": {"ports", "admission"},
     "directory": {"ports", "messages", "runtime"},
     "verdict": {"messages"},
+    "missing_log": {"messages"},
     "overload": {"admission"},
     "node": {"runtime", "messages", "directory", "ports", "verdict"},
     "room": {"runtime", "messages", "directory", "ports"},
     "instance": {"runtime", "messages", "directory", "ports", "metrics", "lease"},
     "session": {
         "runtime", "messages", "directory", "ports", "metrics", "admission", "lease", "room",
+        "missing_log",
     },
     "dispatcher": {
-        "runtime", "messages", "directory", "ports", "metrics", "verdict",
+        "runtime", "messages", "directory", "ports", "metrics", "verdict", "missing_log",
         "session.profile", "session.options", "session.resumption", "session.record",
         "node.options",
     },

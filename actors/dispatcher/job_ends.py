@@ -19,6 +19,7 @@ from actors.messages.job import (
     WithdrawJob,
 )
 from actors.metrics import Metrics
+from actors.missing_log import log_missing
 from actors.ports import Mailbox
 from actors.runtime.actor import tell
 from actors.verdict import is_full, judge_orphan, recorded_outcome, recorded_outcome_of
@@ -154,7 +155,8 @@ class JobEnds:
 
     def give_up(self, job: OpenJob, reason: MissingReason) -> None:
         """The store has ended the job itself: no attempt is left."""
-        self._tell(JobEnded(job.spec.job_id, JobState.FAILED, reason, None, job.attempt, None))
+        ended = JobEnded(job.spec.job_id, JobState.FAILED, reason, None, job.attempt, job.node_id)
+        self._tell(ended)
 
     def _tell(self, ended: JobEnded) -> None:
         job = self.open_jobs.remove(ended.job_id)
@@ -163,7 +165,8 @@ class JobEnds:
         if ended.state is JobState.EMPTY and ended.result is not None:
             self.recent_empty.add(ended, job.session)
         self.metrics.job_ended(ended.reason.value if ended.reason else "completed")
-        tell(job.session, ended)
+        if not tell(job.session, ended):
+            log_missing(ended, job.spec, "its session is over")
         self._driver.job_ended(job)
 
     def without_job(self, message: UtteranceCut, state: JobState, reason: MissingReason) -> None:

@@ -25,6 +25,7 @@ from actors.messages.session import (
     PlaybackStarted,
     UtteranceArrived,
 )
+from actors.missing_log import log_missing
 from actors.session.downlink.outcome import Outcome, is_failure
 from actors.session.parts import Parts
 from actors.session.resume.notes import Notes
@@ -219,6 +220,7 @@ class Speech:
             self._again.forget(utterance)
         self._setup.metrics.final_to_result(now_ms - utterance.cut_at_ms)
         self._deliver(utterance, message, now_ms)
+        log_missing(message, utterance.spec, "")
         if message.reason is not None and is_failure(message.reason):
             self._end_turn(utterance, message.reason, now_ms)
 

@@ -452,3 +452,19 @@ def test_words_that_got_a_slot_are_not_overtaken_while_their_audio_is_on_its_way
     bench.tell(first)
     bench.tell(bench.result(busy), second)  # the slot goes to the first, the second joins it
     assert bench.assigned() == [(cut.spec.job_id, 1) for cut in (busy, first, second)]
+
+
+def test_a_job_whose_session_is_gone_leaves_its_line_here(
+    bench: DispatchBench, log_records: list[dict[str, Any]]
+) -> None:
+    session = bench.session()
+    bench.node()
+    cut = bench.cut()
+    bench.tell(cut)
+    session.is_dead = True
+    bench.tell(EndJob(cut.spec.job_id, FAILED, MissingReason.PROCESSING_ERROR))
+    lines = [one for one in log_records if one["message"].startswith("utterance ends without")]
+    [line] = lines
+    said = line["extra"]
+    assert (said["job_id"], said["node_id"], said["reason"]) == (JOB, "n", "processing_error")
+    assert (said["waited_for"], line["level"].name) == (cut.spec.requirement, "INFO")

@@ -1,9 +1,11 @@
 """Whatever happens in whatever order: one outcome per utterance, and no audio byte stays."""
 
 from collections.abc import Callable
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loguru import logger
 
 from actors.messages.job import (
     JobDispatched,
@@ -104,10 +106,17 @@ def run_to_its_end(bench: SessionBench, actions: list[Action]) -> None:
     assert bench.presence.attached == bench.presence.detached == 0
 
 
+def _is_missing(record: Any) -> bool:
+    return bool(record["message"] == "utterance ends without a translation")
+
+
 @settings(max_examples=150)
 @given(bench=sessions(), actions=st.lists(st.one_of(*WORDS, *NEWS), min_size=20, max_size=60))
 def test_every_utterance_has_one_outcome(bench: SessionBench, actions: list[Action]) -> None:
+    lines: list[str] = []
+    sink = logger.add(lambda line: lines.append(line.record["extra"]["job_id"]), filter=_is_missing)
     run_to_its_end(bench, actions)
+    logger.remove(sink)
     first_sent: dict[int, TranslationResult | MissingResult] = {}
     for message in bench.outbox.messages:
         if isinstance(message, TranslationResult | MissingResult):
@@ -128,6 +137,10 @@ def test_every_utterance_has_one_outcome(bench: SessionBench, actions: list[Acti
     in_time = [places[index] for index, one in outcomes.items() if index in places and not one.late]
     assert in_time == sorted(in_time)
     assert len(bench.outbox.of(SessionCloseAck)) == 1
+    missing = [one for one in outcomes.values() if isinstance(one, MissingResult)]
+    untold = [one for one in missing if one.reason is not MissingReason.MERGED]
+    assert len(lines) == len(set(lines)), "an utterance left two lines"
+    assert len(lines) >= len(untold)  # an empty outcome may have been replaced since
 
 
 @settings(max_examples=80)
