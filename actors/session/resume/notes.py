@@ -65,6 +65,7 @@ class Notes:
         saved = SessionRecord(
             number=records.own.count,
             end_seq=self._progress.end_seq,
+            joined_seq=self._progress.joined_seq,
             next_index=indexes.next_index,
             client_indexes=indexes.client_runs,
             audio_format=segmenter.audio_format,

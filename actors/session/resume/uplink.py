@@ -67,7 +67,7 @@ class UplinkRestore:
             turn, parts = saved.turn, _parts_of(saved.turn.turn_id, uplink.open)
             again = Turn.restored(turn.turn_id, turn.next_part, turn.ticks, parts)
             uplink.segmenter.restore(again, now_ms)
-        self._progress.restore(next_seq, saved.end_seq)
+        self._progress.restore(next_seq, saved.end_seq, saved.joined_seq)
         uplink.detached(now_ms)
         return opened
 

@@ -40,7 +40,9 @@ class AudioProgress:
         self._cut_before = 0
         """What comes before it was cut elsewhere."""
         self.lags = False
-        """More is settled than the store knows of."""
+        """The store is to be told: more is settled than it knows of, or a chunk has joined."""
+        self.joined_seq = -1
+        """The latest `seq` that came within a hangover, and so belongs to what a final ended."""
 
     def __repr__(self) -> str:
         return f"<AudioProgress {self._taken!r}, {len(self._unanswered)} unanswered>"
@@ -95,8 +97,18 @@ class AudioProgress:
         """Tell whether the chunk that comes now was recorded while the line was down."""
         return self._catch_up.chunk(heard_ms, now_ms)
 
-    def restore(self, next_seq: int, end_seq: int) -> None:
+    def joined(self, seq: int) -> None:
+        """Note that a chunk came within a hangover.
+
+        Another instance cannot see from the audio that it did, and would cut before it.
+        """
+        if seq > self.joined_seq:
+            self.joined_seq = seq
+            self.lags = True
+
+    def restore(self, next_seq: int, end_seq: int, joined_seq: int = -1) -> None:
         """Begin in the middle: before `next_seq` all is settled, before `end_seq` all was cut."""
+        self.joined_seq = joined_seq
         self._taken.add_run(0, next_seq)
         self._catch_up = CatchUp(was_elsewhere=True)
         self._stored_seq = self._cut_before = end_seq
@@ -135,7 +147,7 @@ class AudioProgress:
             return None
         self._has_moved = False
         settled_seq = self._settled_seq()
-        self.lags = settled_seq > self._stored_seq
+        self.lags = self.lags or settled_seq > self._stored_seq
         settled_seq = min(settled_seq, self._stored_seq)
         if settled_seq <= self._told_seq:
             return None

@@ -103,6 +103,10 @@ class Segmenter:
         """Bytes of audio not yet cut."""
         return self._segment.held_bytes
 
+    def is_in_hangover(self, now_ms: float) -> bool:
+        """Return whether a cut is decided, and what comes now still joins it."""
+        return self._pending is not None and now_ms <= self._due_ms
+
     @property
     def heard_ms(self) -> int:
         """Milliseconds of audio that came in chunks so far, cut or not."""

@@ -157,15 +157,17 @@ class Uplink:
         due_ms = segmenter.deadline_ms
         if due_ms is not None and due_ms < now_ms <= due_ms + _SAME_TURN_MS:
             segmenter.excuse_pause(now_ms, _LOOK_AGAIN_MS)
+        if self.progress is None or not audio:
+            cuts = segmenter.chunk(audio, ticks, seq=seq, is_final=is_final, now_ms=now_ms)
+            return self._utterances(cuts, now_ms)
         earlier: list[Cut] = []
-        if (
-            self.progress is not None
-            and audio
-            and self.progress.is_late(segmenter.heard_ms, now_ms)
-        ):
+        is_late = self.progress.is_late(segmenter.heard_ms, now_ms)
+        if is_late and seq > self.progress.joined_seq:
             earlier = segmenter.end_hangover(now_ms)
+        if segmenter.is_in_hangover(now_ms):
+            self.progress.joined(seq)
         cuts = segmenter.chunk(audio, ticks, seq=seq, is_final=is_final, now_ms=now_ms)
-        return self._utterances(earlier + cuts if earlier else cuts, now_ms)
+        return self._utterances(earlier + cuts, now_ms)
 
     def _tiny(self, spoken: UtteranceMessage, now_ms: float) -> list[Utterance]:
         """Take a tiny utterance as a chunk; its index is no `seq`, so it stands with the last."""

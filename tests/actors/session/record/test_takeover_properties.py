@@ -8,7 +8,7 @@ and number of outcomes are those of a session that never moved.
 from dataclasses import dataclass, field
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actors.messages.job import JobDispatched, JobEnded, UtteranceCut
@@ -176,6 +176,10 @@ class Journey:
 
 
 @given(st.lists(moments, max_size=40))
+@example([Moment("final"), Moment("chunk"), Moment("move")])
+@example([Moment("chunk"), Moment("final"), Moment("chunk"), Moment("move")])
+@example([Moment("both"), Moment("both", 59), Moment("move")])
+@example([Moment("final"), Moment("chunk", 60), Moment("chunk", 256), Moment("move", 59)])
 def test_a_session_that_moves_is_heard_like_one_that_stays(script: list[Moment]) -> None:
     moving, staying = Journey(), Journey()
     for number, moment in enumerate(script):
