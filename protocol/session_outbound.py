@@ -10,7 +10,7 @@ from protocol.ids import SessionId
 from protocol.rooms import RoomCreateAck, RoomError, RoomExpired, RoomMembers
 from protocol.shared import NetworkTimings, ServiceTimings
 from protocol.webrtc import WebrtcAnswer, WebrtcIce, WebrtcOffer
-from protocol.wire import Count, Flag, JsonObject, Text, TimestampMs, WireMessage
+from protocol.wire import Count, Flag, JsonObject, NextSeq, Text, TimestampMs, WireMessage
 
 
 class SessionInitAck(WireMessage):
@@ -32,7 +32,7 @@ class SessionInitAck(WireMessage):
     """Extension, only where `resume` was asked for: shows that the session is yours."""
     resumed: bool | None = None
     """Extension: whether this session goes on or begins."""
-    next_seq: Count | None = None
+    next_seq: NextSeq | None = None
     """Extension: the first `seq` not taken; from here on audio has to be sent again."""
 
 
@@ -41,7 +41,7 @@ class AudioAck(WireMessage):
 
     type: Literal["audio_ack"] = "audio_ack"
     session_id: SessionId
-    next_seq: Count
+    next_seq: NextSeq
 
 
 class AsrPartial(WireMessage):

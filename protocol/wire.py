@@ -104,6 +104,9 @@ OptionalAudioBytes = Annotated[bytes, BeforeValidator(_decode_base64_or_none), *
 Count = Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER)]
 """A number of something, or a position from 0."""
 
+NextSeq = Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER + 1)]
+"""One above a `Count`: the first number that has not come."""
+
 TimestampMs = Annotated[
     int, Field(ge=-MAX_SAFE_INTEGER, le=MAX_SAFE_INTEGER), BeforeValidator(_whole)
 ]

@@ -32,8 +32,9 @@ from actors.session.resume.notes import Notes
 from actors.session.resume.uplink import UplinkRestore
 from actors.session.uplink.indexes import Repeated
 from actors.session.utterances import Utterance
+from protocol.encode import encode_server_heartbeat
 from protocol.errors import ErrorCode, MissingReason, ProtocolError
-from protocol.session_outbound import ServerHeartbeat, UiEventKind, error_message
+from protocol.session_outbound import UiEventKind, error_message
 from storage.job import JobState
 
 
@@ -103,7 +104,7 @@ class Speech:
         if message.last_delivery_seq is not None:
             self._downlink.free_replay(message.last_delivery_seq)
         wall_ms = self._setup.wall_ms()
-        self._downlink.send(ServerHeartbeat(session_id=self._parts.session_id, timestamp=wall_ms))
+        self._downlink.send(encode_server_heartbeat(self._parts.session_id, wall_ms))
 
     def playback(self, message: PlaybackStarted | PlaybackEnded, now_ms: float) -> None:
         """The client plays speech, or is done: its silence is no pause meanwhile."""

@@ -99,7 +99,7 @@ class Downlink:
         """Whether the client, if it is there, has been sent everything that was delivered."""
         return self._replayed_seq is None and (self.gate is None or not self.gate.is_holding)
 
-    def send(self, message: WireMessage) -> None:
+    def send(self, message: WireMessage | bytes) -> None:
         """Write a message to the client, if it is there."""
         if self.outbox is not None and not self.outbox.send(message):
             self.is_cut = True

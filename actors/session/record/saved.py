@@ -105,7 +105,7 @@ class SessionRecord:
     end_seq: int = 0
     """The first `seq` that belongs to no cut."""
     joined_seq: int = -1
-    """The latest `seq` that came within a hangover: it belongs to what the final before it ended."""
+    """The latest `seq` that came within a hangover, and so joined what a final ended."""
     next_index: int = 0
     client_indexes: tuple[int, ...] = ()
     """Indexes the client brought: runs as start, end, start, end, …"""

@@ -14,7 +14,7 @@ from actors.session.resume.cut_records import CutRecords
 from actors.session.resumption import Resumption
 from actors.session.uplink.progress import AudioProgress
 from actors.session.utterances import Utterance
-from protocol.session_outbound import AudioAck
+from protocol.encode import encode_audio_ack
 from storage.sessions import Claim, HeardEntry
 
 
@@ -110,10 +110,10 @@ class Notes:
     def note_if_needed(self) -> None:
         """One note at a time, but for what outcomes wait for."""
         progress, gate, member = self._progress, self._gate, self._parts.room.member
-        lags = progress.lags and self._noting_seq is None
+        lags = (progress.lags or progress.has_joined) and self._noting_seq is None
         is_elsewhere = member is not None and member.take_unsaved()
         if gate.wants_note or self._tokens_from or lags or is_elsewhere:
-            progress.lags = gate.wants_note = False
+            progress.lags = progress.has_joined = gate.wants_note = False
             self.note()
 
     def settle_token(self) -> None:
@@ -172,4 +172,4 @@ class Notes:
         next_seq = self._progress.acknowledge(now_ms)
         if next_seq is not None:
             session_id = self._parts.session_id
-            self._parts.downlink.send(AudioAck(session_id=session_id, next_seq=next_seq))
+            self._parts.downlink.send(encode_audio_ack(session_id, next_seq))

@@ -40,7 +40,9 @@ class AudioProgress:
         self._cut_before = 0
         """What comes before it was cut elsewhere."""
         self.lags = False
-        """The store is to be told: more is settled than it knows of, or a chunk has joined."""
+        """More is settled than the store knows of."""
+        self.has_joined = False
+        """The store does not know of `joined_seq` yet."""
         self.joined_seq = -1
         """The latest `seq` that came within a hangover, and so belongs to what a final ended."""
 
@@ -104,7 +106,7 @@ class AudioProgress:
         """
         if seq > self.joined_seq:
             self.joined_seq = seq
-            self.lags = True
+            self.has_joined = True
 
     def restore(self, next_seq: int, end_seq: int, joined_seq: int = -1) -> None:
         """Begin in the middle: before `next_seq` all is settled, before `end_seq` all was cut."""
@@ -147,7 +149,7 @@ class AudioProgress:
             return None
         self._has_moved = False
         settled_seq = self._settled_seq()
-        self.lags = self.lags or settled_seq > self._stored_seq
+        self.lags = settled_seq > self._stored_seq
         settled_seq = min(settled_seq, self._stored_seq)
         if settled_seq <= self._told_seq:
             return None
