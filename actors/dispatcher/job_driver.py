@@ -221,6 +221,10 @@ class JobDriver:
         """Waiting jobs of a cell got a slot: their sessions send the audio again."""
         return each(handovers, partial(self._given, cell))
 
+    def look_at_once(self) -> None:
+        """Have the store look for jobs that wait beside free slots."""
+        self._driver.note_due(0)
+
     def cell_of(self, call: Call[Any]) -> Cell:
         """Return the cell in which a script runs."""
         return self._jobs.cells.named(call.keys[0])
