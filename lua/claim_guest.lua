@@ -8,6 +8,9 @@
 -- ARGV resumes int
 -- RETURNS OK jobs outcomes | MOVED | FENCED
 -- INCLUDE lib/clock.lua
+-- INCLUDE lib/slot.lua
+-- INCLUDE lib/job.lua
+-- INCLUDE lib/queue.lua
 -- INCLUDE lib/claim.lua
 
 if call('EXISTS', prefix .. 'inst:' .. instance) == 0 then

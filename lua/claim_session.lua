@@ -12,7 +12,10 @@
 -- ARGV session_state str
 -- RETURNS OK epoch jobs state outcomes guest_of | MOVED owner | GONE | FENCED
 -- INCLUDE lib/clock.lua
--- INCLUDE lib/mailbox.lua
+-- INCLUDE lib/notes.lua
+-- INCLUDE lib/slot.lua
+-- INCLUDE lib/job.lua
+-- INCLUDE lib/queue.lua
 -- INCLUDE lib/claim.lua
 
 if call('EXISTS', prefix .. 'inst:' .. instance) == 0 then

@@ -56,7 +56,7 @@ end
 
 -- INCLUDE lib/choice.lua
 -- INCLUDE lib/queue.lua
--- INCLUDE lib/mailbox.lua
+-- INCLUDE lib/notes.lua
 -- INCLUDE lib/handover.lua
 if freed then
   serve(freed)

@@ -61,7 +61,7 @@ if node then
   return create_assigned(new, node)
 end
 if call('ZCARD', prefix .. 'jobs:queued') >= max_queued
-  or call('SCARD', session_key .. ':queued') >= max_queued_per_session
+  or call('ZCARD', session_key .. ':queued') >= max_queued_per_session
 then
   call('DEL', prefix .. 'req:' .. request)
   return { 'BUSY' }

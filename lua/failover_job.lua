@@ -26,7 +26,7 @@
 -- INCLUDE lib/choice.lua
 -- INCLUDE lib/queue.lua
 -- INCLUDE lib/turn.lua
--- INCLUDE lib/mailbox.lua
+-- INCLUDE lib/notes.lua
 -- INCLUDE lib/handover.lua
 -- INCLUDE lib/finish.lua
 
@@ -65,6 +65,7 @@ local function exclude_node()
     if not is_excluded(moving.node, excluded) then
       call('HSET', turn, 'excluded', add_line(excluded, moving.node))
       call('EXPIRE', turn, RECORD_TTL_S)
+      requeue_turn(moving.slot)
     end
   end
 end

@@ -13,7 +13,7 @@
 -- INCLUDE lib/job.lua
 -- INCLUDE lib/choice.lua
 -- INCLUDE lib/queue.lua
--- INCLUDE lib/mailbox.lua
+-- INCLUDE lib/notes.lua
 -- INCLUDE lib/handover.lua
 -- INCLUDE lib/offline.lua
 -- INCLUDE lib/finish.lua

@@ -16,7 +16,7 @@
 -- INCLUDE lib/job.lua
 -- INCLUDE lib/choice.lua
 -- INCLUDE lib/queue.lua
--- INCLUDE lib/mailbox.lua
+-- INCLUDE lib/notes.lua
 -- INCLUDE lib/handover.lua
 
 if call('EXISTS', prefix .. 'inst:' .. instance) == 0 then

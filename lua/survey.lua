@@ -8,17 +8,20 @@
 -- INCLUDE lib/node.lua
 -- INCLUDE lib/choice.lua
 
+local MAX_GROUPS_COUNTED = 16
 local MAX_NODES_COUNTED = 4 -- of each group; of the others it is enough to know that they are there
 
-local groups, free = intersect(group_sets(requirement, true)), 0
-for i = 1, math.min(#groups, MAX_GROUPS_COMPARED) do
-  local group = prefix .. 'grp:' .. groups[i]
-  if call('SISMEMBER', group .. ':penalties', requirement) == 0 then
-    free = free + math.max(0, call('ZCARD', group .. ':free') - MAX_NODES_COUNTED)
-    for _, id in ipairs(call('ZRANGE', group .. ':free', 0, MAX_NODES_COUNTED - 1)) do
+local free, counted = 0, 0
+each_capable(requirement, function(gid)
+  if is_open_to(gid, requirement) then
+    local nodes = prefix .. 'grp:' .. gid .. ':free'
+    free = free + math.max(0, call('ZCARD', nodes) - MAX_NODES_COUNTED)
+    for _, id in ipairs(call('ZRANGE', nodes, 0, MAX_NODES_COUNTED - 1)) do
       local node = load_node(id)
       free = free + (node and math.max(0, node.max - used_slots(node)) or 0)
     end
+    counted = counted + 1
   end
-end
+  return counted >= MAX_GROUPS_COUNTED
+end)
 return { 'OK', free }

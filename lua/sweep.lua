@@ -11,11 +11,13 @@
 -- INCLUDE lib/job.lua
 -- INCLUDE lib/choice.lua
 -- INCLUDE lib/queue.lua
--- INCLUDE lib/mailbox.lua
+-- INCLUDE lib/notes.lua
 -- INCLUDE lib/handover.lua
 
 local MAX_LAPSES = 16
-local MAX_QUEUES = 16
+local MAX_GROUPS = 16
+local MAX_RECORDS = 16
+local MAX_NODES = 4 -- of each: those that a job must not get may stand first
 
 local function cause(state, pin, deadline)
   if deadline <= now then
@@ -38,18 +40,23 @@ for _, id in ipairs(call('ZRANGEBYSCORE', prefix .. 'lapses', '-inf', now_text,
   end
 end
 
--- No job waits beside a node that could take it, whatever was missed before.
-for _, requirement in ipairs(call('ZRANGE', prefix .. 'qs', 0, MAX_QUEUES - 1)) do
-  local head = call('ZRANGE', prefix .. 'q:' .. requirement, 0, 0)[1]
-  local job = head and load_job(head)
-  if not job or job.state ~= 'queued' then
-    call('ZREM', prefix .. 'q:' .. requirement, head or '')
-    update_head(requirement)
-  else
-    local node = choose_node(requirement, job.preference, exclusion(job))
-    if node then
-      serve(node)
+-- No job waits beside a node that could take it, whatever was missed before. Where many groups have a
+-- free slot each sweep tries some of them.
+if call('EXISTS', prefix .. 'qs') == 1 then
+  for _, gid in ipairs(call('ZRANDMEMBER', prefix .. 'groups:free', MAX_GROUPS)) do
+    for _, id in ipairs(call('ZRANGE', prefix .. 'grp:' .. gid .. ':free', 0, MAX_NODES - 1)) do
+      local node = load_node(id)
+      if node then
+        serve(node)
+      end
     end
+  end
+end
+
+-- What waits longest may be what has lost its record.
+for _, id in ipairs(call('ZRANGE', prefix .. 'jobs:queued', 0, MAX_RECORDS - 1)) do
+  if call('EXISTS', prefix .. 'job:' .. id) == 0 then
+    call('ZREM', prefix .. 'jobs:queued', id)
   end
 end
 
@@ -77,9 +84,5 @@ end)
 local upcoming = call('ZRANGE', index, #due, #due, 'WITHSCORES')
 local lapse_next = call('ZRANGE', prefix .. 'lapses', 0, 0, 'WITHSCORES')
 local soonest = math.min(tonumber(upcoming[2]) or math.huge, tonumber(lapse_next[2]) or math.huge)
--- Where one was served others may wait beside free slots still: look again at once.
-if served > 0 then
-  soonest = now
-end
 local next_due_ms = soonest < math.huge and math.max(0, soonest - now) or -1
 return { 'OK', due, handed, next_due_ms }

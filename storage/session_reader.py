@@ -22,8 +22,7 @@ from storage.session_replies import (
 
 def checked(raw: Raw) -> Checked:
     """Read `check_sessions`."""
-    lost, unkept = raw[1], raw[2]
-    return Checked(tuple(map(SessionId, lost)), tuple(map(SessionId, unkept)))
+    return Checked(tuple(SessionId(session) for session in raw[1]))
 
 
 def claimed(home: Cell, raw: Raw) -> Claimed | Moved | Gone | Fenced:

@@ -85,9 +85,7 @@ class Checked:
     """Sessions were compared with the store."""
 
     lost: tuple[SessionId, ...]
-    """Those that another instance has."""
-    unkept: tuple[SessionId, ...] = ()
-    """Those whose record is gone or will be soon: to be claimed again."""
+    """Those that are not the caller's any more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,111 +1,50 @@
 -- Which node a job gets. Needs lib/clock.lua, lib/node.lua.
+--
+-- `groups:free` has every group with a free slot under a score that its best node has at least: a
+-- better one is entered at once, a worse one when somebody looks. So the best group stands first,
+-- however many there are, or is looked for behind a few that have become worse.
 
-local MAX_GROUPS_COMPARED = 16
-local MAX_SETS_INTERSECTED = 64 -- where all sets are larger, a sample is tried first
+local MAX_COMPARED = 64 -- capable groups that are compared one by one; of more the best come first
+local MAX_WALKED = 512 -- groups; where so many others are better, capable ones are compared after all
 local MAX_EQUALS_COMPARED = 32 -- equally good nodes among which one of the caller's own is looked for
 
--- The sets whose intersection is the groups that have all atoms, and a free slot if asked for.
-local function group_sets(requirement, with_free)
-  local sets = {}
-  if with_free then
-    sets[1] = prefix .. 'groups:free'
-  end
+-- The sets of groups that have each atom, and the smallest one's size.
+local function capable_sets(requirement)
+  local sets, smallest = {}, math.huge
   for atom in string.gmatch(requirement, '[^,]+') do
-    sets[#sets + 1] = prefix .. 'cap:' .. atom
+    local set = prefix .. 'cap:' .. atom
+    local size = call('SCARD', set)
+    if size < smallest then
+      smallest = size
+      table.insert(sets, 1, set)
+    else
+      sets[#sets + 1] = set
+    end
   end
-  return sets
+  return sets, smallest
 end
 
--- Groups in all sets. Of very many a random sample is enough, unless it has none that fits.
-local function intersect(sets)
-  local smallest, size = sets[1], nil
+-- Those of the groups, in their order, that are in all sets.
+local function members_of_all(groups, sets)
   for _, set in ipairs(sets) do
-    local cardinality = call('SCARD', set)
-    if cardinality == 0 then
-      return {}
+    if #groups == 0 then
+      return groups
     end
-    if not size or cardinality < size then
-      smallest, size = set, cardinality
+    local kept = {}
+    for n, is_member in ipairs(call('SMISMEMBER', set, unpack(groups))) do
+      if is_member == 1 then
+        kept[#kept + 1] = groups[n]
+      end
     end
-    if size <= MAX_SETS_INTERSECTED then
-      return call('SINTER', unpack(sets))
-    end
+    groups = kept
   end
-  local found = {}
-  for _, gid in ipairs(call('SRANDMEMBER', smallest, MAX_GROUPS_COMPARED)) do
-    local in_all = true
-    for _, set in ipairs(sets) do
-      in_all = in_all and call('SISMEMBER', set, gid) == 1
-    end
-    if in_all then
-      found[#found + 1] = gid
-    end
-  end
-  return #found > 0 and found or call('SINTER', unpack(sets))
+  return groups
 end
 
 -- Whether nodes of the group may get jobs with the requirement.
 local function is_open_to(gid, requirement)
   return not string.find(gid, '!', 1, true)
     or call('SISMEMBER', prefix .. 'grp:' .. gid .. ':penalties', requirement) == 0
-end
-
--- The best-ranked node of these groups, with its score.
-local function best_of(groups, requirement, excluded, excluded_count)
-  local best, best_score = nil, nil
-  for i = 1, math.min(#groups, MAX_GROUPS_COMPARED) do
-    local gid = groups[i]
-    if is_open_to(gid, requirement) then
-      local ranked = call('ZRANGE', prefix .. 'grp:' .. gid .. ':free', 0, excluded_count,
-        'WITHSCORES')
-      for n = 1, #ranked, 2 do
-        if not is_excluded(ranked[n], excluded) then
-          local score = tonumber(ranked[n + 1])
-          if not best_score or score < best_score then
-            best, best_score = ranked[n], score
-          end
-          break
-        end
-      end
-    end
-  end
-  return best, best_score
-end
-
--- A node of the calling instance that is loaded as little as the chosen one, or nil: what need not
--- cross between instances should not.
-local function equal_at_home(score, groups, requirement, excluded)
-  local home = prefix .. 'inst:' .. instance .. ':nodes'
-  local rank = math.floor(score / RANK_UNIT) * RANK_UNIT
-  local left = call('EXISTS', home) * MAX_EQUALS_COMPARED
-  for i = 1, math.min(#groups, MAX_GROUPS_COMPARED) do
-    if left > 0 and is_open_to(groups[i], requirement) then
-      local equals = call('ZRANGEBYSCORE', prefix .. 'grp:' .. groups[i] .. ':free', int(rank),
-        '(' .. int(rank + RANK_UNIT), 'LIMIT', 0, left)
-      for _, id in ipairs(equals) do
-        if call('SISMEMBER', home, id) == 1 and not is_excluded(id, excluded) then
-          return load_node(id)
-        end
-      end
-      left = left - #equals
-    end
-  end
-  return nil
-end
-
--- Whether some registered node could serve the requirement and is not excluded.
-local function other_exists(requirement, excluded, excluded_count)
-  local groups = intersect(group_sets(requirement, false))
-  for i = 1, math.min(#groups, MAX_GROUPS_COMPARED) do
-    local nodes = call('SRANDMEMBER', prefix .. 'grp:' .. groups[i] .. ':nodes',
-      excluded_count + 1)
-    for _, id in ipairs(nodes) do
-      if not is_excluded(id, excluded) then
-        return true
-      end
-    end
-  end
-  return false
 end
 
 local function count_excluded(excluded)
@@ -116,9 +55,148 @@ local function count_excluded(excluded)
   return breaks + 1
 end
 
+-- Calls `look(group, bound)` for capable groups with a free slot, lowest bound first, until it says
+-- that no higher one matters.
+local function each_capable(requirement, look)
+  local sets, smallest = capable_sets(requirement)
+  if smallest == 0 then
+    return
+  end
+  local free = prefix .. 'groups:free'
+  for from = 0, smallest > MAX_COMPARED and MAX_WALKED - 1 or -1, MAX_COMPARED do
+    local rows = call('ZRANGE', free, from, from + MAX_COMPARED - 1, 'WITHSCORES')
+    local bounds, groups = {}, {}
+    for n = 1, #rows, 2 do
+      groups[#groups + 1] = rows[n]
+      bounds[rows[n]] = tonumber(rows[n + 1])
+    end
+    for _, gid in ipairs(members_of_all(groups, sets)) do
+      if look(gid, bounds[gid]) then
+        return
+      end
+    end
+    if #groups < MAX_COMPARED then
+      return
+    end
+  end
+  local capable = {}
+  local groups = call('SINTER', unpack(sets))
+  for from = 1, #groups, MAX_WALKED do
+    local till = math.min(#groups, from + MAX_WALKED - 1)
+    for n, bound in ipairs(call('ZMSCORE', free, unpack(groups, from, till))) do
+      if bound then
+        capable[#capable + 1] = { groups[from + n - 1], tonumber(bound) }
+      end
+    end
+  end
+  table.sort(capable, function(one, other)
+    return one[2] < other[2] or (one[2] == other[2] and one[1] < other[1])
+  end)
+  for _, group in ipairs(capable) do
+    if look(group[1], group[2]) then
+      return
+    end
+  end
+end
+
+-- The best-ranked node that has all atoms, may get jobs with the requirement and is not excluded;
+-- with its score.
+local function best_of(atoms, requirement, excluded)
+  local excluded_count = count_excluded(excluded)
+  local best, best_score = nil, math.huge
+  local worse = {}
+  each_capable(atoms, function(gid, bound)
+    if bound >= best_score then
+      return true
+    end
+    if is_open_to(gid, requirement) then
+      local ranked = call('ZRANGE', prefix .. 'grp:' .. gid .. ':free', 0, excluded_count,
+        'WITHSCORES')
+      if ranked[2] and tonumber(ranked[2]) > bound then
+        worse[#worse + 1] = ranked[2]
+        worse[#worse + 1] = gid
+      end
+      for n = 1, #ranked, 2 do
+        if not is_excluded(ranked[n], excluded) then
+          local score = tonumber(ranked[n + 1])
+          if score < best_score then
+            best, best_score = ranked[n], score
+          end
+          break
+        end
+      end
+    end
+    return false
+  end)
+  if #worse > 0 then
+    call('ZADD', prefix .. 'groups:free', 'XX', unpack(worse))
+  end
+  return best, best_score
+end
+
+-- A node of the calling instance that is loaded as little as the chosen one, or nil: what need not
+-- cross between instances should not.
+local function equal_at_home(score, atoms, requirement, excluded)
+  local home = prefix .. 'inst:' .. instance .. ':nodes'
+  local rank = math.floor(score / RANK_UNIT) * RANK_UNIT
+  local left = call('EXISTS', home) * MAX_EQUALS_COMPARED
+  local found = nil
+  each_capable(atoms, function(gid, bound)
+    if left <= 0 or bound >= rank + RANK_UNIT then
+      return true
+    end
+    if is_open_to(gid, requirement) then
+      local equals = call('ZRANGEBYSCORE', prefix .. 'grp:' .. gid .. ':free', int(rank),
+        '(' .. int(rank + RANK_UNIT), 'LIMIT', 0, left)
+      for _, id in ipairs(equals) do
+        if call('SISMEMBER', home, id) == 1 and not is_excluded(id, excluded) then
+          found = id
+          return true
+        end
+      end
+      left = left - math.max(1, #equals)
+    end
+    return false
+  end)
+  return found and load_node(found)
+end
+
+-- Whether the group has a node that is not excluded.
+local function has_other(gid, excluded)
+  local nodes = call('SRANDMEMBER', prefix .. 'grp:' .. gid .. ':nodes',
+    count_excluded(excluded) + 1)
+  for _, id in ipairs(nodes) do
+    if not is_excluded(id, excluded) then
+      return true
+    end
+  end
+  return false
+end
+
+-- Whether some registered node could serve the requirement and is not excluded. A few groups are
+-- asked at random first: nearly always one of them has such a node.
+local function other_exists(requirement, excluded)
+  local sets, smallest = capable_sets(requirement)
+  if smallest == 0 then
+    return false
+  end
+  local some = smallest > MAX_COMPARED and call('SRANDMEMBER', sets[1], MAX_COMPARED) or {}
+  for _, gid in ipairs(members_of_all(some, sets)) do
+    if has_other(gid, excluded) then
+      return true
+    end
+  end
+  for _, gid in ipairs(call('SINTER', unpack(sets))) do
+    if has_other(gid, excluded) then
+      return true
+    end
+  end
+  return false
+end
+
 -- What remains excluded: nothing when no other node could ever serve.
 local function effective_exclusion(requirement, excluded)
-  if excluded ~= '' and not other_exists(requirement, excluded, count_excluded(excluded)) then
+  if excluded ~= '' and not other_exists(requirement, excluded) then
     return ''
   end
   return excluded
@@ -130,14 +208,12 @@ end
 -- use.
 local function choose_node(requirement, preference, excluded)
   excluded = effective_exclusion(requirement, excluded)
-  local excluded_count = count_excluded(excluded)
-  local id, score, groups
+  local id, score, wanted
   for wish in string.gmatch(preference .. ' any', '%S+') do
     local atoms = wish == 'any' and requirement or requirement .. ',' .. wish
-    local fit = intersect(group_sets(atoms, true))
-    local other, other_score = best_of(fit, requirement, excluded, excluded_count)
+    local other, other_score = best_of(atoms, requirement, excluded)
     if other and (not id or other_score < MARKED * RANK_UNIT) then
-      id, score, groups = other, other_score, fit
+      id, score, wanted = other, other_score, atoms
     end
     if id and score < MARKED * RANK_UNIT then
       break
@@ -145,7 +221,7 @@ local function choose_node(requirement, preference, excluded)
   end
   local chosen = id and load_node(id)
   if chosen and chosen.owner ~= instance then
-    return equal_at_home(score, groups, requirement, excluded) or chosen
+    return equal_at_home(score, wanted, requirement, excluded) or chosen
   end
   return chosen
 end

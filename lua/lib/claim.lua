@@ -1,5 +1,5 @@
--- What a new owner of a session finds, at home or where the session is a guest. Needs lib/clock.lua
--- and the arguments instance, session, ttl_s.
+-- What a new owner of a session finds, at home or where the session is a guest. Needs lib/clock.lua,
+-- slot, job, queue and the arguments instance, session, ttl_s.
 
 local session_key = prefix .. 'session:' .. session
 
@@ -18,6 +18,17 @@ local function stays(node, assigned_at)
   return node[1] and node[1] ~= 'offline' and tonumber(node[3]) <= tonumber(assigned_at or '0')
 end
 
+-- A waiting job that has changed its owner waits among the new one's.
+local function change_queue(id, former_owner)
+  local job = load_job(id)
+  if job.pin == '' then
+    job.owner = former_owner
+    leave_queue(job)
+    job.owner = instance
+    enter_queue(job)
+  end
+end
+
 -- The session's jobs that are not final become the caller's. Bounded by the session's queue bound and
 -- the nodes' capacity.
 local function take_jobs()
@@ -28,6 +39,9 @@ local function take_jobs()
     if job[1] then
       if job[1] ~= instance then
         call('HSET', prefix .. 'job:' .. id, 'owner', instance)
+        if job[4] == 'queued' then
+          change_queue(id, job[1])
+        end
         call('ZREM', prefix .. 'inst:' .. job[1] .. ':jobs', id)
         call('ZADD', prefix .. 'inst:' .. instance .. ':jobs', job[2], id)
       end

@@ -2,7 +2,7 @@
 -- slot, job.
 
 local session_key = prefix .. 'session:' .. session
-local session_record -- epoch, last node, virtual time
+local session_record -- epoch, last node, owner
 
 -- Where the bound job is, if another cell has borrowed it; `lend_job` left that in its place.
 local function lent_to(id)
@@ -19,10 +19,10 @@ end
 -- Returns the reply that ends the script when the caller is fenced or the request is bound already.
 -- `returns`: what was lent may come back.
 local function claim_request(returns)
-  session_record = call('HMGET', session_key, 'epoch', 'last', 'clock', 'owner')
+  session_record = call('HMGET', session_key, 'epoch', 'last', 'owner')
   if session_record[1] ~= session_epoch or call('EXISTS', prefix .. 'inst:' .. instance) == 0 then
     -- Without a record the data was lost; with another owner it is over for the caller.
-    local owner = session_record[4]
+    local owner = session_record[3]
     return { owner and owner ~= instance and 'MOVED' or 'FENCED' }
   end
   if session_state ~= '' then
@@ -60,6 +60,8 @@ local function new_job(attempt)
     owner = instance,
     session = session,
     requirement = requirement,
+    index = index,
+    cost = cost_ms,
     slot = slot_of(session, turn, language),
     turned = part ~= '0' or continues == '1',
     pin = '',
@@ -68,28 +70,12 @@ local function new_job(attempt)
   }
 end
 
--- Start-time fair queueing without a global clock: a job costs its session, and its tenant, its
--- length. Idle time is not saved up.
-local function advance(clock)
-  return int(math.max(now, tonumber(clock or '0') + math.max(1, cost_ms)))
-end
-
-local function charge(new)
-  local tenant_key = prefix .. 'tenant:' .. tenant
-  local tenant_clock = call('HGET', tenant_key, 'clock')
-  call('HSET', tenant_key, 'clock', advance(tenant_clock))
-  if not tenant_clock then
-    call('EXPIRE', tenant_key, RECORD_TTL_S)
-  end
-  new.clock = advance(session_record[3])
-end
-
 local function write_record(new, state, node_id, since)
   local key = prefix .. 'job:' .. job
   local due = int(new.due)
   call('HSET', key, 'state', state, 'attempt', new.attempt, 'node', node_id, 'owner', instance,
     'session', session, 'turn', turn, 'language', language, 'index', index,
-    'cut', cut, 'due', due, 'deadline', int(new.deadline), 'job_ms', job_ms, 'clock', new.clock,
+    'cut', cut, 'due', due, 'deadline', int(new.deadline), 'job_ms', job_ms, 'cost', cost_ms,
     'requirement', requirement, 'preference', preference, 'created_at', now_text, since, now_text,
     'source', source, 'part', part, 'tenant', tenant, 'trace', trace)
   if new.turned then
@@ -126,13 +112,14 @@ local function usual_node(excluded)
 end
 
 local function create_assigned(new, node)
-  charge(new)
   new.due = math.min(now + job_ms, new.deadline)
   if new.turned then
     new.attempt = turn_attempt(node, new.slot, new.attempt)
   end
   write_record(new, 'assigned', node.id, 'assigned_at')
-  call('HSET', session_key, 'clock', new.clock, 'last', node.id)
+  if session_record[2] ~= node.id then
+    call('HSET', session_key, 'last', node.id)
+  end
   local gained = occupy(node, new.slot, job)
   if new.turned then
     follow_turn(node, new.slot, job, new.due, new.deadline)

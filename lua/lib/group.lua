@@ -9,7 +9,7 @@ local function leave_group(node)
   call('ZREM', group .. ':free', node.id)
   call('SREM', group .. ':nodes', node.id)
   if call('EXISTS', group .. ':free') == 0 then
-    call('SREM', prefix .. 'groups:free', gid)
+    call('ZREM', prefix .. 'groups:free', gid)
   end
   if call('EXISTS', group .. ':nodes') == 0 then
     local identity = call('GET', group .. ':identity')

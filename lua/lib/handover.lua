@@ -1,15 +1,14 @@
--- Slots go to waiting jobs. Needs lib/clock.lua, mailbox, node, slot, job, choice, queue. What concerns
+-- Slots go to waiting jobs. Needs lib/clock.lua, notes, node, slot, job, choice, queue. What concerns
 -- the calling instance is collected in `handed`, what concerns another goes to its mailbox.
 
-local MAX_HANDOVERS = 64
-local MAX_READS_PER_QUEUE = 4
-local JOBS_PER_READ = 16
-local QUEUES_PER_PROBE = 32
-local MAX_QUEUES_PROBED = 512
+local MAX_HANDOVERS = 64 -- in one script; the next sweep goes on
+local GO_ON_MS = 10
+local MAX_DEBT_MS = 10000 -- of a session in virtual time
+local CHILDREN_PER_READ = 16
+local MAX_ATOMS_ASKED = 256
 local LONGEST_PACE_MS = 10000 -- a longer pause between two hand-overs is no congestion
 
 local handed = {}
-local served = 0 -- waiting jobs that got a slot, of whichever instance
 
 local function note(owner, kind, job, node)
   post(owner, 'kind', kind, 'job', job.id, 'attempt', job.attempt, 'node', node.id,
@@ -46,6 +45,19 @@ local function assign(job, node)
   end
 end
 
+-- What a hand-over costs a session: the length of its audio, if others wait meanwhile; what displaces
+-- nobody is free. Who has had its share stands behind who waits, and never further than the most that
+-- may be owed.
+local function charge(job)
+  local session = prefix .. 'session:' .. job.session
+  local others = call('ZCARD', prefix .. 'jobs:queued') - call('ZCARD', session .. ':queued')
+  local known = others > 0 and call('HMGET', session, 'owner', 'clock')
+  if known and known[1] then
+    local clock = math.max(now, tonumber(known[2] or '0')) + math.max(1, job.cost)
+    call('HSET', session, 'clock', int(math.min(clock, now + MAX_DEBT_MS)))
+  end
+end
+
 -- The other waiting segments of the job's turn need no further slot: they come along, in order.
 local function bring_turn(job, node)
   if not job.turned then
@@ -54,6 +66,7 @@ local function bring_turn(job, node)
   for id in string.gmatch(waiting_in_turn(job.slot), '%S+') do
     local other = load_job(id)
     if other and other.state == 'queued' then
+      charge(other)
       dequeue(other)
       assign(other, node)
       report(other, node)
@@ -76,87 +89,163 @@ local function note_pace(requirement)
   call('EXPIRE', prefix .. 'pace', RECORD_TTL_S)
 end
 
--- Nodes that a waiting job must not get: its own, or all of its turn's.
-local function exclusion(job)
-  if job.turned then
-    return call('HGET', prefix .. 'turn:' .. job.slot, 'excluded') or ''
-  end
-  return job.excluded
-end
+local living = {} -- owners that have been asked for
 
 local function owner_lives(owner)
-  if owner == instance then
-    return true
+  if living[owner] == nil then
+    local lease = owner == instance and math.huge or call('ZSCORE', prefix .. 'insts', owner)
+    living[owner] = lease and tonumber(lease) > now or false
   end
-  local lease = call('ZSCORE', prefix .. 'insts', owner)
-  return lease and tonumber(lease) > now
+  return living[owner]
 end
 
--- Whether the queued job may get a slot of the node now.
-local function acceptable(job, node)
-  if job.deadline <= now or not owner_lives(job.owner) then
-    return false
-  end
-  -- A node may have changed its languages since a segment was set to wait for it.
-  if job.pin ~= '' and not can_serve(node, job.requirement) then
-    return false
-  end
-  local excluded = exclusion(job)
-  return not is_excluded(node.id, excluded)
-    or effective_exclusion(job.requirement, excluded) == ''
+local function may_get(node, requirement, excluded)
+  return not is_excluded(node.id, excluded) or effective_exclusion(requirement, excluded) == ''
 end
 
--- The first job of a queue that may get a slot of the node, with its virtual time.
-local function first_acceptable(queue, requirement, node)
-  local from, width = 0, 1 -- nearly always the head is it; only behind an unsuitable one is more read
-  for _ = 1, MAX_READS_PER_QUEUE do
-    local entries = call('ZRANGE', queue, from, from + width - 1, 'WITHSCORES')
-    for n = 1, #entries, 2 do
-      local job = load_job(entries[n])
+-- The first job that waits for this node in particular and may get a slot of it. A node may have
+-- changed its languages since a segment was set to wait for it. Bounded by the jobs that may wait.
+local function first_pinned(node)
+  local pinned = prefix .. 'pin:' .. node.id
+  local from = 0
+  while true do
+    local ids = call('ZRANGE', pinned, from, from + JOBS_PER_READ - 1)
+    for _, id in ipairs(ids) do
+      local job = load_job(id)
       if not job or job.state ~= 'queued' then
-        call('ZREM', queue, entries[n]) -- its record expired
-        if requirement then
-          update_head(requirement)
-        end
-      elseif acceptable(job, node) then
-        return job, tonumber(entries[n + 1])
-      else
-        from = from + 1
+        call('ZREM', pinned, id) -- its record expired
+        from = from - 1
+      elseif job.deadline > now and owner_lives(job.owner) and can_serve(node, job.requirement)
+        and may_get(node, job.requirement, exclusion(job)) then
+        return job
       end
     end
-    if #entries < 2 * width then
+    if #ids < JOBS_PER_READ then
       return nil
     end
-    width = JOBS_PER_READ
+    from = from + #ids
   end
-  return nil
+end
+
+-- The first job of a queue with its virtual time. A session stands in several queues and moves in all
+-- of them when it is served in one: in the others when it comes to the head.
+local function head_of(requirement, queue)
+  local key = prefix .. 'q:' .. requirement .. queue
+  while true do
+    local head = call('ZRANGE', key, 0, 0, 'WITHSCORES')
+    local session = head[1]
+    if not session then
+      return nil
+    end
+    local clock = call('HGET', prefix .. 'session:' .. session, 'clock')
+    if clock and tonumber(clock) > tonumber(head[2]) then
+      call('ZADD', key, clock, session)
+    else
+      local job = first_in_queue(session, requirement, queue)
+      if job then
+        return job, tonumber(head[2])
+      end
+      call('ZREM', key, session)
+    end
+  end
+end
+
+-- Gives the entries of a set, lowest first, to `visit` until that says that a higher one does not
+-- matter. Where the set is long and the names in question are few, only those are read.
+local function each_child(key, names, visit)
+  local from = 0
+  while true do
+    local rows = call('ZRANGE', key, from, from + CHILDREN_PER_READ - 1, 'WITHSCORES')
+    for n = 1, #rows, 2 do
+      if visit(rows[n], tonumber(rows[n + 1])) then
+        return
+      end
+    end
+    from = from + CHILDREN_PER_READ
+    if #rows < 2 * CHILDREN_PER_READ then
+      return
+    elseif names and #names <= MAX_ATOMS_ASKED and #names < call('ZCARD', key) - from then
+      break
+    end
+  end
+  local found = {}
+  for n, score in ipairs(call('ZMSCORE', key, unpack(names))) do
+    if score then
+      found[#found + 1] = { names[n], tonumber(score) }
+    end
+  end
+  table.sort(found, function(one, other)
+    return one[2] < other[2]
+  end)
+  for _, child in ipairs(found) do
+    if visit(child[1], child[2]) then
+      return
+    end
+  end
+end
+
+-- The node's atoms as a list, with `=` for what ends there, and as a set.
+local function atoms_of(node)
+  if not node.names then
+    node.names, node.has = { '=' }, {}
+    for atom in string.gmatch(node.atoms, '%S+') do
+      node.names[#node.names + 1] = atom
+      node.has[atom] = true
+    end
+  end
+  return node.names, node.has
 end
 
 -- The fairest waiting job for the node: pinned ones first, then by virtual time over all queues.
 local function next_waiting(node)
-  local job, best_time = first_acceptable(prefix .. 'pin:' .. node.id, nil, node), nil
-  if job then
-    return job
+  local best = first_pinned(node)
+  if best then
+    return best
   end
-  for from = 0, MAX_QUEUES_PROBED - 1, QUEUES_PER_PROBE do
-    local heads = call('ZRANGE', prefix .. 'qs', from, from + QUEUES_PER_PROBE - 1,
-      'WITHSCORES')
-    for n = 1, #heads, 2 do
-      if best_time and tonumber(heads[n + 1]) >= best_time then
-        return job
+  local names, has = atoms_of(node)
+  local best_time, moved = math.huge, {}
+
+  local function look_into(requirement)
+    each_child(prefix .. 'ql:' .. requirement, nil, function(queue, time)
+      if time >= best_time then
+        return true
       end
-      if can_serve(node, heads[n]) then
-        local first, time = first_acceptable(prefix .. 'q:' .. heads[n], heads[n], node)
-        if first and (not best_time or time < best_time) then
-          job, best_time = first, time
+      local owner, excluded = string.match(queue, '^=([^=]*)=(.*)$')
+      if owner_lives(owner) and may_get(node, requirement, excluded) then
+        local job, earliest = head_of(requirement, queue)
+        if not job or earliest > time then
+          moved[#moved + 1] = { requirement, queue }
+        end
+        if job and earliest < best_time then
+          best, best_time = job, earliest
         end
       end
-    end
-    if #heads < 2 * QUEUES_PER_PROBE then
-      return job
-    end
+      return false
+    end)
   end
-  return job
+
+  local function look_below(key, path)
+    each_child(key, names, function(atom, time)
+      if time >= best_time then
+        return true
+      end
+      if atom == '=' then
+        if can_serve(node, path) then
+          look_into(path)
+        end
+      elseif has[atom] then
+        local below = path == '' and atom or path .. ',' .. atom
+        look_below(prefix .. 'qs:' .. below, below)
+      end
+      return false
+    end)
+  end
+
+  look_below(prefix .. 'qs', '')
+  for _, place in ipairs(moved) do
+    update_heads(place[1], place[2])
+  end
+  return best
 end
 
 -- Gives the node's free slots to waiting jobs, then puts it in its place.
@@ -164,8 +253,12 @@ local function serve(node)
   if node.group ~= '' then
     local pinned = prefix .. 'pin:' .. node.id
     local budget = MAX_HANDOVERS
-    while budget > 0 and call('EXISTS', prefix .. 'qs', pinned) > 0
-      and used_slots(node) < node.max do
+    while call('EXISTS', prefix .. 'qs', pinned) > 0 and used_slots(node) < node.max do
+      if budget == 0 then
+        call('ZADD', prefix .. 'lapses', int(now + GO_ON_MS), node.id)
+        call('EXPIRE', prefix .. 'lapses', RECORD_TTL_S)
+        break
+      end
       local job = next_waiting(node)
       if not job then
         break
@@ -173,12 +266,12 @@ local function serve(node)
       if job.pin == '' then
         note_pace(job.requirement)
       end
+      charge(job)
       dequeue(job)
       assign(job, node)
       report(job, node)
       bring_turn(job, node)
       budget = budget - 1
-      served = served + 1
     end
   end
   place_node(node)

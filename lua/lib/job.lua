@@ -3,10 +3,7 @@
 
 local FINAL = { done = true, empty = true, failed = true, cancelled = true }
 
--- What the end of an assigned job needs to know.
-local function load_job_head(id)
-  local values = call('HMGET', prefix .. 'job:' .. id,
-    'state', 'attempt', 'node', 'owner', 'session', 'turn', 'language', 'index', 'cut', 'turned')
+local function head_from(id, values)
   if not values[1] then
     return nil
   end
@@ -25,23 +22,32 @@ local function load_job_head(id)
   }
 end
 
+-- What the end of an assigned job needs to know.
+local function load_job_head(id)
+  return head_from(id, call('HMGET', prefix .. 'job:' .. id,
+    'state', 'attempt', 'node', 'owner', 'session', 'turn', 'language', 'index', 'cut', 'turned'))
+end
+
 local function load_job(id)
-  local job = load_job_head(id)
+  local values = call('HMGET', prefix .. 'job:' .. id,
+    'state', 'attempt', 'node', 'owner', 'session', 'turn', 'language', 'index', 'cut', 'turned',
+    'due', 'deadline', 'job_ms', 'cost', 'requirement', 'preference', 'created_at', 'assigned_at',
+    'pin', 'excluded', 'barred')
+  local job = head_from(id, values)
   if not job then
     return nil
   end
-  local values = call('HMGET', prefix .. 'job:' .. id, 'due', 'deadline', 'job_ms', 'clock',
-    'requirement', 'preference', 'created_at', 'assigned_at', 'pin', 'excluded')
-  job.due = tonumber(values[1])
-  job.deadline = tonumber(values[2])
-  job.job_ms = tonumber(values[3])
-  job.clock = values[4]
-  job.requirement = values[5]
-  job.preference = values[6]
-  job.created_at = tonumber(values[7])
-  job.assigned_at = tonumber(values[8])
-  job.pin = values[9] or ''
-  job.excluded = values[10] or ''
+  job.due = tonumber(values[11])
+  job.deadline = tonumber(values[12])
+  job.job_ms = tonumber(values[13])
+  job.cost = tonumber(values[14])
+  job.requirement = values[15]
+  job.preference = values[16]
+  job.created_at = tonumber(values[17])
+  job.assigned_at = tonumber(values[18])
+  job.pin = values[19] or ''
+  job.excluded = values[20] or ''
+  job.barred = values[21] or ''
   return job
 end
 

@@ -68,22 +68,25 @@ local function can_serve(node, requirement)
 end
 
 -- Puts the node where its slots and marks say: into the free set of its group, or out of it.
--- `used` slots are counted unless the caller knows them.
+-- `used` slots are counted unless the caller knows them, who has just taken one: then the node can
+-- only have become worse, and its group with it.
 local function place_node(node, used)
   if node.group == '' then
     return
   end
   local free = prefix .. 'grp:' .. node.group .. ':free'
+  local worsens = used ~= nil
   used = used or used_slots(node)
   if used < node.max then
     local rank = math.floor(used * 1000 / node.max)
     if is_marked(node) then
       rank = rank + MARKED
     end
-    if call('ZADD', free, int(rank * RANK_UNIT + now), node.id) == 1 then
-      call('SADD', prefix .. 'groups:free', node.group)
+    local score = int(rank * RANK_UNIT + now)
+    if call('ZADD', free, score, node.id) == 1 or not worsens then
+      call('ZADD', prefix .. 'groups:free', 'LT', score, node.group)
     end
   elseif call('ZREM', free, node.id) == 1 and call('EXISTS', free) == 0 then
-    call('SREM', prefix .. 'groups:free', node.group)
+    call('ZREM', prefix .. 'groups:free', node.group)
   end
 end

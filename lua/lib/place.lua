@@ -22,8 +22,6 @@ local function find_place(new)
 end
 
 local function create_queued(new)
-  charge(new)
-  call('HSET', session_key, 'clock', new.clock)
   if new.turned then
     -- Segments that wait live as long as the latest segment of their turn.
     for id in string.gmatch(waiting_in_turn(new.slot), '%S+') do

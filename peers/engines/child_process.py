@@ -40,9 +40,8 @@ async def stop_child(child: Process) -> None:
     if output_pipe is None:
         return
     try:
-        async with asyncio.timeout(STOP_SECONDS):
-            await output_pipe.read()
-            await child.wait()
+        await asyncio.wait_for(output_pipe.read(), STOP_SECONDS)
+        await asyncio.wait_for(child.wait(), STOP_SECONDS)
     except TimeoutError:
         kill_child(child)
         await output_pipe.read()

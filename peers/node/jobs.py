@@ -1,7 +1,7 @@
 """The jobs a node has in hand: taken, started, answered, given up.
 
-Owns one task per job and how many run at once. What is done in a job is `pipeline`'s; how messages
-reach the scheduler is the caller's.
+Owns one task per job and how many run at once. What is done in a job is `node_pipeline`'s; how
+messages reach the scheduler is the caller's.
 """
 
 import asyncio
@@ -27,17 +27,14 @@ class NodeJobs:
     """At most `max_jobs` run; more than that wait in the order they came."""
 
     def __init__(
-        self, pipeline: JobPipeline, max_jobs: int, send: Callable[[WireMessage], None]
+        self, pipeline: JobPipeline, max_jobs: int, say: Callable[[WireMessage], None]
     ) -> None:
         self._pipeline = pipeline
-        self._send = send
+        self._say = say
         self._max_jobs = max_jobs
         self._free = asyncio.Semaphore(max_jobs)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._known: OrderedDict[str, None] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._tasks)
 
     def load(self) -> WorkLoad:
         """Return how much there is to do at this moment."""
@@ -52,7 +49,7 @@ class NodeJobs:
         self._known[job.job_id] = None
         if len(self._known) > MAX_KNOWN_JOBS:
             self._known.popitem(last=False)
-        self._send(
+        self._say(
             JobAck(
                 job_id=NodeJobId(job.job_id),
                 attempt_id=job.attempt_id,
@@ -65,16 +62,11 @@ class NodeJobs:
         task.add_done_callback(lambda _: self._tasks.pop(job.job_id, None))
 
     def cancel(self, job_id: str) -> None:
-        """Give a job up, if it is still in hand; nothing more is sent about it."""
+        """Give a job up, if it is still in hand; nothing more is said about it."""
         task = self._tasks.get(job_id)
         if task is not None:
             logger.info("job cancelled", job_id=job_id)
             task.cancel()
-
-    async def finish(self) -> None:
-        """Return when no job is in hand any more."""
-        while self._tasks:
-            await asyncio.wait(list(self._tasks.values()))
 
     async def stop(self) -> None:
         """Give all jobs up."""
@@ -86,7 +78,7 @@ class NodeJobs:
 
     async def _work(self, job: JobAssign) -> None:
         async with self._free:
-            self._send(
+            self._say(
                 JobStarted(
                     job_id=NodeJobId(job.job_id),
                     attempt_id=job.attempt_id,
@@ -101,22 +93,22 @@ class NodeJobs:
             success=result.success,
             total_ms=result.processing_time_ms,
         )
-        self._send(result)
+        self._say(result)
 
     def _partials_of(self, job: JobAssign) -> Callable[[str], None] | None:
-        """Return what sends the text so far, at most once per interval; None if nobody asked."""
+        """Return what tells the text so far, at most once per interval; None if nobody asked."""
         if not job.enable_streaming_asr:
             return None
         interval = (job.partial_update_interval_ms or 0) / 1000
-        sent_at = -interval
+        told_at = -interval
 
-        def send_partial(text: str) -> None:
-            nonlocal sent_at
+        def tell(text: str) -> None:
+            nonlocal told_at
             now = time.monotonic()
-            if now - sent_at < interval:
+            if now - told_at < interval:
                 return
-            sent_at = now
-            self._send(
+            told_at = now
+            self._say(
                 NodeAsrPartial(
                     job_id=NodeJobId(job.job_id),
                     session_id=job.session_id,
@@ -127,12 +119,12 @@ class NodeJobs:
                 )
             )
 
-        return send_partial
+        return tell
 
     def _refuse(self, job: JobAssign) -> None:
         """Answer an id that was used before, as the existing nodes do: once per node, for ever."""
         logger.warning("a job id came a second time", job_id=job.job_id)
-        self._send(
+        self._say(
             JobResult(
                 job_id=NodeJobId(job.job_id),
                 attempt_id=job.attempt_id,

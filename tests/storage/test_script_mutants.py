@@ -49,24 +49,35 @@ MUTANTS = {
         "lib/node.lua", "if used < node.max then", "if true then"
     ),
     "group without a free node stays known": Mutant(
-        "lib/node.lua", "call('SREM', prefix .. 'groups:free', node.group)", "local _"
+        "lib/node.lua", "call('ZREM', prefix .. 'groups:free', node.group)", "local _"
     ),
     "load ignored": Mutant("lib/node.lua", "math.floor(used * 1000 / node.max)", "0"),
     "marks ignored": Mutant("lib/node.lua", "rank = rank + MARKED", "rank = rank"),
     "preference ignored": Mutant("lib/choice.lua", "preference .. ' any'", "'any'"),
     "worst node chosen": Mutant("lib/choice.lua", "score < best_score", "score > best_score"),
-    "last queue first": Mutant(
-        "lib/handover.lua", "call('ZRANGE', prefix .. 'qs'", "call('ZREVRANGE', prefix .. 'qs'"
+    "last session first": Mutant(
+        "lib/handover.lua", "call('ZRANGE', key, 0, 0,", "call('ZRANGE', key, -1, -1,"
+    ),
+    "queues not compared": Mutant(
+        "lib/handover.lua", "best, best_time = job, earliest", "best = job"
     ),
     "queue head not updated": Mutant(
         "lib/queue.lua",
-        "    call('ZADD', prefix .. 'qs', head[2], requirement)",
-        "    call('ZADD', prefix .. 'qs', 'NX', head[2], requirement)",
+        "call('ZADD', parent, 'CH', head[2], child)",
+        "call('ZADD', parent, 'NX', head[2], child)",
     ),
     "waiting job not taken out": Mutant(
-        "lib/queue.lua", "  call('ZREM', waiting_key(job), job.id)", "  local _"
+        "lib/queue.lua",
+        "  call('ZREM', prefix .. 'session:' .. job.session .. ':queued', job.id)",
+        "  local _",
     ),
-    "virtual time stands still": Mutant("lib/create.lua", "+ math.max(1, cost_ms)", ""),
+    "virtual time stands still": Mutant("lib/handover.lua", "+ math.max(1, job.cost)", ""),
+    "who displaces nobody is charged": Mutant("lib/handover.lua", "others > 0", "others >= 0"),
+    "a better node is not seen": Mutant(
+        "lib/node.lua",
+        "      call('ZADD', prefix .. 'groups:free', 'LT', score, node.group)",
+        "      call('ZADD', prefix .. 'groups:free', 'NX', score, node.group)",
+    ),
     "pinned segments forgotten": Mutant(
         "complete_task.lua", "prefix .. 'qs', prefix .. 'pin:' .. freed.id", "prefix .. 'qs'"
     ),
@@ -75,7 +86,7 @@ MUTANTS = {
         "lib/choice.lua", "if not is_excluded(ranked[n], excluded) then", "if true then"
     ),
     "excluded node handed the job": Mutant(
-        "lib/handover.lua", "return not is_excluded(node.id, excluded)\n", "return true\n"
+        "lib/handover.lua", "return not is_excluded(node.id, excluded) or", "return true or"
     ),
     "attempts without end": Mutant("failover_job.lua", "moving.attempt >= max_attempts or ", ""),
     "attempt not raised": Mutant(

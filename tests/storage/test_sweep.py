@@ -3,7 +3,7 @@
 from protocol.ids import JobId
 from storage.job import JobState
 from storage.replies import DueJob, Swept
-from tests.support.storage_world import World
+from tests.support.storage_world import START_MS, World
 
 
 def test_nothing_open_means_nothing_due(world: World) -> None:
@@ -67,24 +67,21 @@ def test_only_ones_own_jobs_are_reported(world: World) -> None:
 def test_an_index_entry_without_a_record_is_dropped(world: World) -> None:
     world.dispatch("s", 1)
     world.forget_job("job-s-1-es")
-    world.command("ZREM", "jobs:queued", "job-s-1-es")
     world.command("SREM", "session:s:jobs", "job-s-1-es")
-    world.command("SREM", "session:s:queued", "job-s-1-es")
     world.wait(10_000)
     assert world.sweep().due == ()
-    assert world.command("EXISTS", "inst:i1:jobs", "qs") == 0
+    assert world.command("EXISTS", "inst:i1:jobs", "jobs:queued") == 0
+    assert world.node("n1").handovers == ()
+    assert world.command("EXISTS", "qs", "session:s:queued") == 0
 
 
 def test_a_lost_wake_up_is_repaired(world: World) -> None:
     """As after a hand-over that was bounded: a free slot and a waiting job exist side by side."""
     world.dispatch("s", 1)
-    queue = world.store.prefix + "q:a:en,s:es"
-    world.command("DEL", "q:a:en,s:es")
     world.command("DEL", "qs")
     world.node("n1")
-    clock = world.command("HGET", "job:job-s-1-es", "clock")
-    world.command("ZADD", queue.removeprefix(world.store.prefix), clock, "job-s-1-es")
-    world.command("ZADD", "qs", clock, "a:en,s:es")
+    world.command("ZADD", "qs", START_MS, "a:en")
+    world.command("EXPIRE", "qs", 3600)
     assert [job.job_id for job in world.sweep().handovers] == ["job-s-1-es"]
 
 

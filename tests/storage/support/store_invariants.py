@@ -25,6 +25,7 @@ def breaches(state: Snapshot, *, over_capacity: frozenset[str] = frozenset()) ->
         *_choice_agrees_with_nodes(state),
         *_groups_agree(state),
         *_queues_agree_with_jobs(state),
+        *_queues_are_found(state),
         *_indexes_agree_with_jobs(state),
         *_nobody_waits_beside_a_free_slot(state),
         *_keys_fit_the_schema(state),
@@ -44,10 +45,7 @@ def can_serve(state: Snapshot, node: str, requirement: str) -> bool:
 
 def excluded_from(state: Snapshot, job: Hash) -> set[str]:
     """Return the nodes that a waiting job must not get: empty if no other could ever serve."""
-    excluded = job.get("excluded", "")
-    if job.get("turned") == "1":
-        excluded = state.hash(f"turn:{slot_of(job)}").get("excluded", "")
-    named = set(excluded.split("\n")) - {""}
+    named = set(exclusion_of(state, job).split("\n")) - {""}
     others = [
         node
         for node, row in state.nodes.items()
@@ -55,6 +53,18 @@ def excluded_from(state: Snapshot, job: Hash) -> set[str]:
         if node not in named
     ]
     return named if others else set()
+
+
+def exclusion_of(state: Snapshot, job: Hash) -> str:
+    """Return what the job, or its turn, excludes: a node a line."""
+    if job.get("turned") == "1":
+        return str(state.hash(f"turn:{slot_of(job)}").get("excluded", ""))
+    return str(job.get("excluded", ""))
+
+
+def queue_of(job: Hash) -> str:
+    """Return the queue in which an unpinned job waits."""
+    return f"{job['requirement']}={job['owner']}={job.get('barred', '')}"
 
 
 def slot_of(job: Hash) -> str:
@@ -126,8 +136,12 @@ def _groups_agree(state: Snapshot) -> Iterator[str]:
     if set(state.hash("groups").values()) != members.keys():
         yield f"known groups {state.hash('groups')} are not those with nodes {set(members)}"
     with_free = set(state.ids("grp:*:free"))
-    if state.set("groups:free") != with_free:
-        yield f"groups:free is {state.set('groups:free')}, not {with_free}"
+    bounds = state.zset("groups:free")
+    if bounds.keys() != with_free:
+        yield f"groups:free is {bounds}, not {with_free}"
+    for group in with_free & bounds.keys():
+        if bounds[group] > min(state.zset(f"grp:{group}:free").values()):
+            yield f"{group} has a better node than {bounds[group]}"
     for identity, group in state.hash("groups").items():
         for atom in identity.split("|")[0].split():
             if group not in state.set(f"cap:{atom}"):
@@ -139,26 +153,24 @@ def _groups_agree(state: Snapshot) -> Iterator[str]:
 
 def _queues_agree_with_jobs(state: Snapshot) -> Iterator[str]:
     queued = {name: job for name, job in state.jobs.items() if job["state"] == "queued"}
-    placed: Counter[tuple[str, str]] = Counter()
-    for kind in ("q", "pin"):
-        for name in state.ids(f"{kind}:*"):
-            placed.update((f"{kind}:{name}", job) for job in state.zset(f"{kind}:{name}"))
-    wanted = Counter(
-        (f"pin:{job['pin']}" if job.get("pin") else f"q:{job['requirement']}", name)
-        for name, job in queued.items()
-    )
-    if set(placed) != set(wanted):
-        yield f"queues have {set(placed) - set(wanted)} too much, lack {set(wanted) - set(placed)}"
-    heads: dict[str, float] = {}
-    for name, job in queued.items():
-        clock = float(job["clock"])
-        queue = f"pin:{job['pin']}" if job.get("pin") else f"q:{job['requirement']}"
-        if state.zset(queue).get(name) != clock:
-            yield f"{name} waits at {state.zset(queue).get(name)}, not at {clock}"
-        if not job.get("pin"):
-            heads[job["requirement"]] = min(clock, heads.get(job["requirement"], clock))
-    if state.zset("qs") != heads:
-        yield f"heads are {state.zset('qs')}, not {heads}"
+    pinned = {
+        (node, job) for node in state.ids("pin:*") for job in state.zset(f"pin:{node}") if job
+    }
+    if pinned != {(job["pin"], name) for name, job in queued.items() if job.get("pin")}:
+        yield f"pinned are {pinned}"
+    free = {name: job for name, job in queued.items() if not job.get("pin")}
+    standing = {(queue, sid) for queue in state.ids("q:*") for sid in state.zset(f"q:{queue}")}
+    wanted = {(queue_of(job), job["session"]) for job in free.values()}
+    dead = {
+        (queue_of(job), job["session"])
+        for job in free.values()
+        if float(job["deadline"]) <= state.now_ms
+    }
+    if standing - wanted or wanted - standing - dead:
+        yield f"queues have {standing - wanted} too much, lack {wanted - standing - dead}"
+    for name, job in free.items():
+        if job.get("barred", "") != exclusion_of(state, job):
+            yield f"{name} waits as if it excluded {job.get('barred')!r}"
     waiting = {
         (turn, job)
         for turn in state.ids("turn:*")
@@ -169,16 +181,37 @@ def _queues_agree_with_jobs(state: Snapshot) -> Iterator[str]:
         yield f"turns wait for {waiting}, not {turned}"
 
 
+def _queues_are_found(state: Snapshot) -> Iterator[str]:
+    """Each queue is a leaf of the tree, and no entry above it is later than it is."""
+    entries: dict[str, dict[str, float]] = {}
+    for queue in state.ids("q:*"):
+        requirement, end, rest = queue.partition("=")
+        bound = min(state.zset(f"q:{queue}").values())
+        names = [(f"ql:{requirement}", end + rest), (f"qs:{requirement}", "=")]
+        path = requirement.split(",")
+        for depth in range(len(path), 0, -1):
+            above = ",".join(path[: depth - 1])
+            names.append((f"qs:{above}" if above else "qs", path[depth - 1]))
+        for key, child in names:
+            known = entries.setdefault(key, {})
+            known[child] = min(bound, known.get(child, bound))
+    stored = [key for kind in ("ql:*", "qs:*") for key in map(kind[:-1].__add__, state.ids(kind))]
+    for key in {*entries, *stored, "qs"}:
+        at, known = state.zset(key), entries.get(key, {})
+        if at.keys() != known.keys() or any(at[child] > known[child] for child in known):
+            yield f"{key} is {at}, not {known}"
+
+
 def _indexes_agree_with_jobs(state: Snapshot) -> Iterator[str]:
     active = {name: job for name, job in state.jobs.items() if job["state"] in ACTIVE}
     by_owner: dict[str, dict[str, float]] = {}
     by_session: dict[str, set[str]] = {}
-    queued: dict[str, set[str]] = {}
+    queued: dict[str, dict[str, float]] = {}
     for name, job in active.items():
         by_owner.setdefault(job["owner"], {})[name] = float(job["due"])
         by_session.setdefault(job["session"], set()).add(name)
         if job["state"] == "queued":
-            queued.setdefault(job["session"], set()).add(name)
+            queued.setdefault(job["session"], {})[name] = float(job["index"])
     stored = {owner: state.zset(f"inst:{owner}:jobs") for owner in state.ids("inst:*:jobs")}
     if stored != by_owner:
         yield f"instances own {stored}, not {by_owner}"
@@ -187,7 +220,7 @@ def _indexes_agree_with_jobs(state: Snapshot) -> Iterator[str]:
     }
     if sessions != by_session:
         yield f"sessions have {sessions}, not {by_session}"
-    waiting = {name: state.set(f"session:{name}:queued") for name in state.ids("session:*:queued")}
+    waiting = {name: state.zset(f"session:{name}:queued") for name in state.ids("session:*:queued")}
     if waiting != queued:
         yield f"sessions wait for {waiting}, not {queued}"
     for word in ("queued", "running", *FINAL):
