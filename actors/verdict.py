@@ -15,7 +15,7 @@ from protocol.node_inbound import JobResult
 from protocol.value import value
 from storage.job import JobSpec, JobState
 
-_RECORDED = (
+RECORDED = (
     "text_asr",
     "text_translated",
     "tts_format",
@@ -117,6 +117,9 @@ def recorded_outcome_of(
     if reason is not None:
         outcome["reason"] = reason.value
     elif result is not None:
-        outcome |= {name: said for name in _RECORDED if (said := getattr(result, name))}
+        values = {name: getattr(result, name) for name in RECORDED}
+        outcome |= {
+            name: value for name, value in values.items() if value is not None and value != ""
+        }
         outcome["spoken"] = bool(result.tts_audio)
     return to_json(outcome).decode()

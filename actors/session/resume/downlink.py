@@ -94,7 +94,7 @@ class DownlinkRestore:
         downlink = self._downlink
         outcome: Sayable
         if isinstance(known, KnownHeard):
-            key, outcome = known.key, MemberUtterance(_message(known.said or {}))
+            key, outcome = known.key, MemberUtterance(message_of(known.said or {}))
             if is_passed:
                 downlink.expect_late(key, number, None)
             else:
@@ -114,7 +114,8 @@ class DownlinkRestore:
         self._downlink.expect_late(spec.request_id, spec.cut, spec.turn_id)
 
 
-def _message(recorded: dict[str, Any]) -> WireOutcome:
+def message_of(recorded: dict[str, Any]) -> WireOutcome:
+    """Return what another member said, as the client was sent it."""
     kind = MissingResult if recorded.get("type") == "missing_result" else TranslationResult
     return kind.model_validate_json(to_json(recorded))
 
