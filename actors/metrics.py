@@ -26,6 +26,8 @@ class Gauge(StrEnum):
     """Sockets of clients with bytes that wait for their turn."""
     SOCKETS_RELAYED = "sockets_passed_through"
     """Sockets of clients here whose sessions are on other instances."""
+    BUFFERED_BYTES = "buffered_bytes"
+    """What all sockets together make us keep: outboxes, bytes read ahead, unfinished messages."""
     LINKS = "links"
     """Other instances that something was sent to."""
 
@@ -56,6 +58,9 @@ class Metrics(Protocol):
 
     def bad_message(self, socket: str) -> None:
         """A peer sent what could not be used, on the `session` or the `node` socket."""
+
+    def limit_reached(self, limit: str) -> None:
+        """A bound on what peers may do had to be enforced; the limit's name is its setting's."""
 
     def session_refused(self, reason: str) -> None:
         """A session was turned away."""
@@ -101,6 +106,9 @@ class NullMetrics:
         """Forget it."""
 
     def bad_message(self, socket: str) -> None:
+        """Forget it."""
+
+    def limit_reached(self, limit: str) -> None:
         """Forget it."""
 
     def session_refused(self, reason: str) -> None:

@@ -11,6 +11,7 @@ answered and forgotten.
   says; without a successor this socket registers again in the node's name.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeAlias
 
@@ -23,6 +24,8 @@ from actors.runtime.actor import is_alive, tell
 from gateway.edge.outbox import SocketOutbox
 from gateway.edge.read_pacer import Reader
 from gateway.edge.upgrade import Connection
+from gateway.edge.work import MESSAGE_COST
+from gateway.message_guard import MessageGuard
 from gateway.ports import Caller
 from gateway.socket_context import SocketContext
 from protocol.codec import parse_node_message
@@ -41,20 +44,61 @@ from protocol.node_outbound import NodeRegisterAck
 from protocol.session_outbound import error_message
 from protocol.shared import ErrorDetail
 
-_OUTBOX_MESSAGES = 4
+OUTBOX_MESSAGES = 4
 """Messages of the longest size that may wait for a node that does not read."""
+_LONG_FOR_S = 600.0
+"""A node that was given a job may send long messages for so long."""
+_JOB_MESSAGES = 8
+"""What a node may say about a job beyond its share of work."""
+_MOST_OWED = 100_000
+_JOB = b'{"type":"job_assign"'
 
 _Handler: TypeAlias = Callable[[Any, Any], None]
+
+
+class NodeOutbox(SocketOutbox):
+    """Knows when the node was last given a job: what it may send depends on that."""
+
+    __slots__ = ("_given_s", "_loop", "_owed_messages")
+
+    def __init__(
+        self, connection: Connection, max_bytes: int, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        super().__init__(connection, max_bytes)
+        self._loop = loop
+        self._given_s: float | None = None
+        self._owed_messages = 0
+        """What the node may still say about its jobs."""
+
+    @property
+    def is_at_work(self) -> bool:
+        """Tell whether the node was given a job in the last 10 minutes."""
+        return self._given_s is not None and self._loop.time() - self._given_s < _LONG_FOR_S
+
+    def send(self, message: Any) -> bool:
+        """Write a message, and note it if it is a job."""
+        if type(message) is bytes and message.startswith(_JOB):
+            self._given_s = self._loop.time()
+            self._owed_messages = min(self._owed_messages, _MOST_OWED) + _JOB_MESSAGES
+        return super().send(message)
+
+    def is_about_a_job(self) -> bool:
+        """Take a message about a job: True while the node's jobs account for it."""
+        if self._owed_messages <= 0:
+            return False
+        self._owed_messages -= 1
+        return True
 
 
 class NodeSocket:
     """Implements `SocketHandler`. Life: that of the connection."""
 
     __slots__ = (
-        "_bad_in_a_row",
         "_caller",
+        "_connection",
         "_context",
         "_early_beat",
+        "_guard",
         "_outbox",
         "_reader",
         "_ref",
@@ -65,14 +109,15 @@ class NodeSocket:
     def __init__(self, connection: Connection, context: SocketContext, caller: Caller) -> None:
         self._context = context
         self._caller = caller
-        max_bytes = _OUTBOX_MESSAGES * context.options.node_max_message_bytes
-        self._outbox = SocketOutbox(connection, max_bytes)
+        max_bytes = OUTBOX_MESSAGES * context.options.node_max_message_bytes
+        self._outbox = NodeOutbox(connection, max_bytes, context.loop)
+        self._connection = connection
         self._reader = Reader(connection, context.loop)
         self._ref: Mailbox | None = None
         self._registration: NodeRegister | None = None
         self._early_beat: NodeHeartbeat | None = None
         self._table = self._UNREGISTERED
-        self._bad_in_a_row = 0
+        self._guard = MessageGuard(connection, context, parse_node_message, "node")
 
     def __repr__(self) -> str:
         node_id = self._registration.node_id if self._registration else None
@@ -82,17 +127,28 @@ class NodeSocket:
 
     def text_received(self, data: bytes) -> None:
         """Take a JSON message."""
-        try:
-            message = parse_node_message(data)
-        except ProtocolError as error:
-            self._on_bad(error)
-            return
-        self._bad_in_a_row = 0
-        self._table[type(message)](self, message)
+        message = self._guard.read(data)
+        if message is not None:
+            self._table[type(message)](self, message)
 
     def binary_received(self, data: bytes) -> None:
         """Take a JSON message: a node may send it in a binary frame, too."""
         self.text_received(data)
+
+    def longest_message(self) -> int:
+        """Return how long a message may be: nobody needs long ones who was given no job."""
+        options, is_at_work = self._context.options, self._outbox.is_at_work
+        return options.node_max_message_bytes if is_at_work else options.idle_node_max_message_bytes
+
+    def message_not_taken(self, why: str) -> None:
+        """Refuse a message that was read past; a registered node is not closed for it."""
+        limit = "node_max_message_bytes"
+        self._context.metrics.limit_reached(limit)
+        if self._ref is None:
+            self._on_bad(ProtocolError(ErrorCode.INVALID_MESSAGE, why))
+        else:
+            self._context.metrics.bad_message("node")
+            self._outbox.send(error_message(ErrorCode.INVALID_MESSAGE, why))
 
     def connection_lost(self) -> None:
         """Tell the node's actor."""
@@ -150,7 +206,9 @@ class NodeSocket:
     def _on_beat(self, message: NodeHeartbeat) -> None:
         self._tell(NodeHeartbeatArrived(message))
 
-    def _on_said(self, message: Any) -> None:
+    def _on_job_message(self, message: Any) -> None:
+        if self._outbox.is_about_a_job():
+            self._connection.charge(-MESSAGE_COST)
         self._tell(NodeMessageArrived(message))
 
     def _tell(self, message: Any) -> None:
@@ -192,9 +250,7 @@ class NodeSocket:
         self._outbox.send(error_message(ErrorCode.INVALID_MESSAGE, text))
 
     def _on_bad(self, error: ProtocolError) -> None:
-        self._context.metrics.bad_message("node")
-        self._bad_in_a_row += 1
-        if self._bad_in_a_row > self._context.options.max_bad_messages:
+        if self._guard.is_too_much():
             self._outbox.close(CloseCode.POLICY_VIOLATION, "too many invalid messages")
         elif error.message_type == "node_register":
             self._refuse_registration(error.code, error.message)
@@ -205,9 +261,13 @@ class NodeSocket:
         NodeRegister: _on_register,
         NodeHeartbeat: _on_early_beat,
         **dict.fromkeys((JobResult, NodeAsrPartial, JobAck, JobStarted, NodeError), _on_homeless),
+        ProtocolError: _on_bad,
     }
     _REGISTERED: ClassVar[dict[type, _Handler]] = {
         NodeRegister: _on_register,
         NodeHeartbeat: _on_beat,
-        **dict.fromkeys((JobResult, NodeAsrPartial, JobAck, JobStarted, NodeError), _on_said),
+        **dict.fromkeys(
+            (JobResult, NodeAsrPartial, JobAck, JobStarted, NodeError), _on_job_message
+        ),
+        ProtocolError: _on_bad,
     }

@@ -23,6 +23,7 @@ from actors.overload import Overload, OverloadLevel
 from actors.room.options import RoomOptions
 from gateway.access.access import Access, Denied, Door
 from gateway.access.options import AccessOptions
+from gateway.edge.buffer_total import BufferTotal
 from gateway.edge.connection import EdgeConnection
 from gateway.edge.keepalive import Keepalive
 from gateway.edge.read_queue import ReadQueue
@@ -35,7 +36,7 @@ from gateway.http.answers import (
     path_of,
     refuse,
 )
-from gateway.node_socket import NodeSocket
+from gateway.node_socket import OUTBOX_MESSAGES, NodeSocket
 from gateway.options import GatewayOptions
 from gateway.passthrough.door import PassthroughServer
 from gateway.passthrough.registry import Passthroughs, PeerIdentity
@@ -118,11 +119,25 @@ class Gateway:
         """Of clients here whose sessions are on other instances."""
         self.guests: PassthroughServer
         """Of clients on other instances whose sessions are here."""
+        self.buffers = BufferTotal(options.max_buffered_bytes, inside.metrics)
         self._session_policy = SocketPolicy(
-            options.session_max_message_bytes, strict_text=True, keepalive=True, queues=True
+            options.session_max_message_bytes,
+            strict_text=True,
+            keepalive=True,
+            queues=True,
+            max_outbox_bytes=options.max_outbox_bytes,
+            read_ahead_bytes=options.read_ahead_bytes,
+            message_rate=options.message_rate,
+            message_burst=options.message_burst,
         )
         self._node_policy = SocketPolicy(
-            options.node_max_message_bytes, strict_text=False, keepalive=False
+            options.idle_node_max_message_bytes,
+            strict_text=False,
+            keepalive=False,
+            max_outbox_bytes=OUTBOX_MESSAGES * options.node_max_message_bytes,
+            message_rate=options.message_rate,
+            message_burst=options.message_burst,
+            is_spared=True,
         )
         self._open = {self._session_policy: 0, self._node_policy: 0}
 
@@ -259,9 +274,7 @@ class Gateway:
         """It is a WebSocket now."""
         self._connections[connection] = policy
         self._open[policy] += 1
-        if not policy.keepalive:
-            connection.probe()
-        elif self._keepalive is not None:
+        if policy.keepalive and self._keepalive is not None:
             self._keepalive.add(connection)
 
     def disconnected(self, connection: EdgeConnection) -> None:
@@ -273,6 +286,11 @@ class Gateway:
             self._keepalive.remove(connection)
         if self._gone is not None:
             self._gone.set()
+
+    def slowed(self, connection: EdgeConnection) -> None:
+        """It has spent more work than it may, and is not read for a while."""
+        del connection
+        self._inside.metrics.limit_reached("message_rate")
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run an answer that takes a while; cancelled when the server closes."""

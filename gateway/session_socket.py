@@ -20,7 +20,6 @@ The rules, as a table of state and message:
 """
 
 from collections.abc import Callable
-from math import ceil, inf
 from typing import Any, ClassVar, TypeAlias
 
 from loguru import logger
@@ -40,14 +39,24 @@ from actors.messages.takeover import ResumeAnswered
 from actors.ports import Mailbox
 from actors.reception import OpenedSession, Pending, Refused
 from actors.runtime.actor import is_alive, tell
+from gateway.audio_pace import AudioPace
 from gateway.edge.outbox import SocketOutbox
 from gateway.edge.read_pacer import Reader
 from gateway.edge.upgrade import Connection
-from gateway.ingest_meter import IngestMeter
+from gateway.edge.work import LOOKUP_COST
+from gateway.message_guard import SESSION, MessageGuard
 from gateway.passthrough.attaching import Attaching
 from gateway.passthrough.passthrough import Passthrough
 from gateway.ports import Caller
 from gateway.socket_context import SocketContext
+from protocol.audio import (
+    MOST_CHUNK_PACKETS,
+    MOST_UTTERANCE_PACKETS,
+    TOO_MANY_PACKETS,
+    AudioFormat,
+    framed_ticks,
+    misfit,
+)
 from protocol.codec import parse_session_message
 from protocol.errors import CloseCode, ErrorCode, ProtocolError
 from protocol.frames import AudioFrame, FinalFrame, parse_frame
@@ -62,12 +71,8 @@ from protocol.session_inbound import (
     TtsStarted,
     Utterance,
 )
-from protocol.session_outbound import Backpressure, error_message
+from protocol.session_outbound import error_message
 from protocol.webrtc import WebrtcAnswer, WebrtcIce, WebrtcOffer, WebrtcSignal
-
-_PAUSE_NOTICE_MS = 1000
-"""A client hears at most one `backpressure` in this time; it ignores those that come faster."""
-_SHORTEST_PAUSE_MS = 500
 
 _Handler: TypeAlias = Callable[[Any, Any], None]
 """What a socket does with a message of one type."""
@@ -81,17 +86,15 @@ class SessionSocket:
         "_attachable",
         "_attaching",
         "_attempts",
-        "_bad_in_a_row",
         "_caller",
         "_closing",
         "_connection",
         "_context",
         "_former",
+        "_guard",
         "_heard",
-        "_hears_pauses",
-        "_meter",
-        "_noticed_ms",
         "_outbox",
+        "_pace",
         "_reader",
         "_ref",
         "_relay",
@@ -105,25 +108,20 @@ class SessionSocket:
         self._caller = caller
         self._outbox = SocketOutbox(connection, context.options.max_outbox_bytes)
         self._reader = Reader(connection, context.loop)
-        self._meter: IngestMeter | None = None
+        self._pace = AudioPace(context, self._outbox, self._reader)
         self._ref: Mailbox | None = None
-        self._asked: SessionInit | None = None
-        """A resume that waits for the store."""
-        self._former: Mailbox | None = None
-        """The session that this socket spoke for when it asked for that."""
+        self._asked: SessionInit | None = None  # a resume that waits for the store
+        self._former: Mailbox | None = None  # spoken for when that was asked
         self._closing: Mailbox | None = None
         """The session that was closed here last: it may still have something to say."""
         self._session_id: SessionId | None = None
         self._table = self._WITHOUT_SESSION
         self._attachable = True
         self._attempts = JoinAttempts(context.rooms.room_joins_per_minute)
-        self._hears_pauses = False
-        self._noticed_ms = -inf
-        self._bad_in_a_row = 0
+        self._guard = MessageGuard(connection, context, parse_session_message, SESSION)
         self._heard = b""
-        """The text message that is being handled, as it came."""
+        """The text message that is being handled."""
         self._attaching: Attaching | None = None
-        """While the session that was named is looked for, and as long as it is elsewhere."""
         self._relay: Passthrough | None = None
         """The way to the other instance; it is taken in the place of all that stands here."""
 
@@ -137,29 +135,37 @@ class SessionSocket:
         if self._relay is not None:
             self._relay.text(data)
             return
-        try:
-            message = parse_session_message(data)
-        except ProtocolError as error:
-            self._on_bad(error)
-            return
-        self._bad_in_a_row = 0
-        self._heard = data
-        self._table[type(message)](self, message)
-        self._heard = b""
+        message = self._guard.read(data)
+        if message is not None:
+            self._heard = data
+            self._table[type(message)](self, message)
+            self._heard = b""
 
     def binary_received(self, data: bytes) -> None:
         """Take a binary frame: audio without JSON."""
         if self._relay is not None:
             self._relay.binary(data)
             return
+        if not data:
+            self._guard.keepalive()
+            return
         try:
             frame = parse_frame(data)
         except ProtocolError as error:
             self._on_bad(error)
             return
-        self._bad_in_a_row = 0
+        self._guard.passed()
         if isinstance(frame, AudioFrame | FinalFrame):
             self._on_frame(frame)
+
+    def longest_message(self) -> int:
+        """Return how long a message may be."""
+        return self._context.options.session_max_message_bytes
+
+    def message_not_taken(self, why: str) -> None:
+        """Refuse a message that was read past."""
+        self._context.metrics.limit_reached("session_max_message_bytes")
+        self._on_bad(ProtocolError(ErrorCode.INVALID_MESSAGE, why))
 
     def connection_lost(self) -> None:
         """Detach the session."""
@@ -214,10 +220,10 @@ class SessionSocket:
         self, message: SessionInit, opened: OpenedSession, former: Mailbox | None
     ) -> None:
         self._enter(opened)
-        self._meter = self._context.meter(
+        meter = self._context.meter(
             message.audio_format, message.sample_rate, is_replayed=opened.is_resumed
         )
-        self._hears_pauses = message.resume is True
+        self._pace.begin(meter, hears_pauses=message.resume is True)
         if former is not None and former is not opened.ref:
             tell(former, CloseRequested("another session_init", acknowledge=False))
 
@@ -236,6 +242,7 @@ class SessionSocket:
 
     def _seek(self, session_id: SessionId, first: bytes) -> None:
         attaching = Attaching(self, self._outbox, self._connection, self._caller)
+        self._connection.charge(LOOKUP_COST)
         if attaching.ask(session_id, first, self._context):
             self._attaching = attaching
             self._reader.hold()
@@ -244,7 +251,7 @@ class SessionSocket:
         """Speak for a session, beginning with the message that named it."""
         self._attaching = None
         self._enter(opened)
-        self._meter = self._context.meter(None, None)
+        self._pace.begin(self._context.meter(None, None))
         if first:
             self.text_received(first)
         self._reader.let_go()
@@ -276,28 +283,33 @@ class SessionSocket:
     def _on_chunk(self, message: AudioChunk) -> None:
         if self._names_own(message.session_id):
             audio, at_ms = message.payload, message.client_timestamp_ms
-            ticks = self._ticks(audio)
+            ticks = self._pace.chunk_ticks(audio)  # once: for its session, too
             self._take_chunk(ChunkArrived(audio, message.seq, message.is_final, at_ms, ticks))
 
     def _on_frame(self, frame: AudioFrame | FinalFrame) -> None:
         if self._names_own(frame.session_id):
             audio = frame.audio if isinstance(frame, AudioFrame) else b""
             is_final = isinstance(frame, FinalFrame) or frame.is_final
-            self._take_chunk(ChunkArrived(audio, frame.seq, is_final, None, self._ticks(audio)))
-
-    def _ticks(self, audio: bytes) -> int | None:
-        """Measure a chunk, once for its session and the meter."""
-        return self._meter.opus_ticks(audio) if audio and self._meter is not None else None
+            ticks = self._pace.chunk_ticks(audio)
+            self._take_chunk(ChunkArrived(audio, frame.seq, is_final, None, ticks))
 
     def _take_chunk(self, chunk: ChunkArrived) -> None:
+        if chunk.opus_ticks == TOO_MANY_PACKETS:
+            self._on_bad(misfit(f"audio_chunk has more than {MOST_CHUNK_PACKETS} opus packets"))
+            return
         self._tell(chunk)
         if chunk.audio:
-            self._count_audio(chunk.audio, chunk.opus_ticks)
+            self._pace.count(chunk.audio, chunk.opus_ticks)
 
     def _on_utterance(self, message: Utterance) -> None:
-        if self._names_own(message.session_id):
-            self._tell(UtteranceArrived(message))
-            self._count_audio(message.audio, self._ticks(message.audio))
+        if not self._names_own(message.session_id):
+            return
+        ticks = framed_ticks(message.audio) if message.audio_format is AudioFormat.OPUS else 0
+        if ticks == TOO_MANY_PACKETS:
+            self._on_bad(misfit(f"audio has more than {MOST_UTTERANCE_PACKETS} opus packets"))
+            return
+        self._tell(UtteranceArrived(message))
+        self._pace.count(message.audio, ticks)
 
     def _on_heartbeat(self, message: ClientHeartbeat) -> None:
         if self._names_own(message.session_id):
@@ -335,27 +347,13 @@ class SessionSocket:
             self._leave()
             self._refuse("the session has ended: send session_init")
 
-    def _count_audio(self, audio: bytes, opus_ticks: int | None) -> None:
-        """Read on only when the audio so far is paid for by time."""
-        if self._meter is None:
-            return
-        now_ms = self._context.now_ms()
-        wait_ms = self._meter.take(audio, opus_ticks, now_ms)
-        if wait_ms <= 0:
-            return
-        self._reader.rest(wait_ms)
-        if self._hears_pauses and now_ms - self._noticed_ms >= _PAUSE_NOTICE_MS:
-            self._noticed_ms = now_ms
-            after_ms = max(_SHORTEST_PAUSE_MS, ceil(wait_ms))
-            self._outbox.say(Backpressure(action="PAUSE", resume_after_ms=after_ms))
-
     # ---- refusals ---------------------------------------------------------------------------
 
     def _on_homeless(self, _named: Any) -> None:
         self._refuse("no session on this socket: send session_init first")
 
     def _on_asking(self, _message: Any) -> None:
-        self._refuse("the session to resume is being fetched: wait for the answer")
+        self._refuse("the session to resume is being fetched: wait")
 
     def _refuse(self, text: str) -> None:
         self._outbox.say(error_message(ErrorCode.INVALID_SESSION, text))
@@ -366,9 +364,7 @@ class SessionSocket:
             self._outbox.close(refused.close_code, refused.message)
 
     def _on_bad(self, error: ProtocolError) -> None:
-        self._context.metrics.bad_message("session")
-        self._bad_in_a_row += 1
-        if self._bad_in_a_row > self._context.options.max_bad_messages:
+        if self._guard.is_too_much():
             self._outbox.close(CloseCode.POLICY_VIOLATION, "too many invalid messages")
             return
         self._outbox.say(error_message(error.code, error.message))
@@ -385,8 +381,12 @@ class SessionSocket:
         ClientHeartbeat: _attach,
         **dict.fromkeys((AudioChunk, TtsStarted, TtsPlayEnded, SessionClose), _on_homeless),
         **dict.fromkeys(_ROOM_MESSAGES, _on_homeless),
+        ProtocolError: _on_bad,
     }
-    _ASKING: ClassVar[dict[type, _Handler]] = dict.fromkeys(_WITHOUT_SESSION, _on_asking)
+    _ASKING: ClassVar[dict[type, _Handler]] = {
+        **dict.fromkeys(_WITHOUT_SESSION, _on_asking),
+        ProtocolError: _on_bad,
+    }
     _WITH_SESSION: ClassVar[dict[type, _Handler]] = {
         SessionInit: _on_init,
         AudioChunk: _on_chunk,
@@ -396,4 +396,5 @@ class SessionSocket:
         TtsPlayEnded: _on_tts_ended,
         SessionClose: _on_close,
         **_ROOM_MESSAGES,
+        ProtocolError: _on_bad,
     }

@@ -54,7 +54,8 @@ class Parser(Generic[M]):
     """One direction of one socket: its union of messages, compiled once."""
 
     def __init__(self, adapter: TypeAdapter[M]) -> None:
-        self._validate = adapter.validator.validate_json
+        self.validate = adapter.validator.validate_json
+        """Raises `ValidationError`, of which `refusal` makes a `ProtocolError`."""
 
     def __call__(self, data: str | bytes) -> M:
         """Return the message.
@@ -63,13 +64,13 @@ class Parser(Generic[M]):
             ProtocolError: INVALID_MESSAGE, whatever is wrong with the data.
         """
         try:
-            message: M = self._validate(data)
+            message: M = self.validate(data)
         except ValidationError as error:
-            raise _refusal(error) from None
+            raise refusal(error) from None
         return message
 
 
-def _refusal(error: ValidationError) -> ProtocolError:
+def refusal(error: ValidationError) -> ProtocolError:
     """Say which field is wrong and how, in our own words."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     kind, where = first["type"], first["loc"]

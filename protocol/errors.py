@@ -63,6 +63,8 @@ class CloseCode(IntEnum):
     NORMAL = 1000
     GOING_AWAY = 1001
     """This instance shuts down (clients)."""
+    PROTOCOL_ERROR = 1002
+    """The peer broke a rule of WebSockets."""
     POLICY_VIOLATION = 1008
     """Too many invalid messages in a row."""
     MESSAGE_TOO_BIG = 1009

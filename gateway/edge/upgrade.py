@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from websockets.http11 import Request, Response
 
+from gateway.edge.buffer_total import BufferTotal
 from gateway.edge.read_queue import ReadQueue
 
 
@@ -38,11 +39,14 @@ class Connection(Protocol):
     def send_binary(self, data: bytes) -> bool:
         """Write one binary message; False when the socket is closing or gone."""
 
+    def charge(self, cost: float) -> None:
+        """Count work that this peer has caused, beyond its frames."""
+
     def close(self, code: int, reason: str) -> None:
         """Start the closing handshake after what was sent; what arrives from now on is ignored."""
 
     def pause(self) -> None:
-        """Stop reading; what was read already is kept until `resume`."""
+        """Hand over nothing more; what was read already is kept until `resume`."""
 
     def resume(self) -> None:
         """Hand over what was kept, then read on."""
@@ -57,6 +61,12 @@ class SocketHandler(Protocol):
     def binary_received(self, data: bytes) -> None:
         """Take a binary message."""
 
+    def longest_message(self) -> int:
+        """Return how long a message may be now; asked when one is longer than the policy says."""
+
+    def message_not_taken(self, why: str) -> None:
+        """Hear of a message that was read past."""
+
     def connection_lost(self) -> None:
         """The connection is gone; nothing can be sent any more."""
 
@@ -66,13 +76,23 @@ class SocketPolicy:
     """What a path allows its peers."""
 
     max_message_bytes: int
-    """A longer message closes the socket with 1009."""
+    """A longer message is read past, unless the handler says that it may be longer."""
     strict_text: bool
     """Text that is not UTF-8 closes the socket with 1007 (RFC 6455 section 8.1)."""
     keepalive: bool
     """The peer is pinged, and gone when it does not answer. Else only the kernel probes it."""
     queues: bool = False
     """The peer is read in turns when there is too much to do. Else what it sends comes first."""
+    max_outbox_bytes: int = 64 * 1024 * 1024
+    """A peer that has not taken so much is not answered any more: it is closed with 4008."""
+    read_ahead_bytes: int = 0
+    """Bytes of messages that are read while the handler cannot take them."""
+    message_rate: int = 0
+    """Messages in a second, or work that costs as much; 0: as many as it likes."""
+    message_burst: int = 0
+    """The same at once."""
+    is_spared: bool = False
+    """It is closed for want of memory only if nobody else takes much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +120,8 @@ class EdgeOwner(Protocol):
     """Where requests wait that may."""
     reading: ReadQueue
     """Where what an upgraded peer sends waits, if its policy says so."""
+    buffers: BufferTotal
+    """What is kept for all peers together."""
 
     def may_wait(self, start: bytes) -> bool:
         """Tell whether the request that begins so has to wait at the door."""
@@ -115,6 +137,9 @@ class EdgeOwner(Protocol):
 
     def disconnected(self, connection: Any) -> None:
         """It is gone."""
+
+    def slowed(self, connection: Any) -> None:
+        """It has spent more work than it may, and is not read for a while."""
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run an answer that takes a while; cancelled when the server closes."""

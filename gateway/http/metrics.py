@@ -31,6 +31,7 @@ _GAUGES = {
     Gauge.OVERLOAD_LEVEL: "0, 1: no further sessions, 2: sessions are read more slowly, too",
     Gauge.SOCKETS_WAITING: "Sockets of clients with bytes that wait for their turn",
     Gauge.SOCKETS_RELAYED: "Sockets of clients here whose sessions are on other instances",
+    Gauge.BUFFERED_BYTES: "Bytes kept for all sockets: outboxes, read ahead, unfinished messages",
     Gauge.LINKS: "Other instances that something was sent to",
 }
 
@@ -67,6 +68,7 @@ class PrometheusMetrics(Collector):
         self._cuts: Counter[str] = Counter()
         self._scripts: Counter[str] = Counter()
         self._bad_messages: Counter[str] = Counter(session=0, node=0)
+        self._limits: Counter[str] = Counter()
         self._refused_sessions: Counter[str] = Counter(overloaded=0)
         self._denied: Counter[tuple[str, str]] = Counter()
         self._link_frames: Counter[str] = Counter(sent=0, resent=0, received=0, repeated=0)
@@ -117,6 +119,10 @@ class PrometheusMetrics(Collector):
     def bad_message(self, socket: str) -> None:
         """A peer sent what could not be used, on the `session` or the `node` socket."""
         self._bad_messages[socket] += 1
+
+    def limit_reached(self, limit: str) -> None:
+        """A bound on what peers may do had to be enforced."""
+        self._limits[limit] += 1
 
     def session_refused(self, reason: str) -> None:
         """A session was turned away."""
@@ -171,6 +177,7 @@ class PrometheusMetrics(Collector):
         yield _labelled("lingua_cuts", "Utterances by why they were cut", "reason", self._cuts)
         yield _labelled("lingua_scripts", "Scripts run in the store", "script", self._scripts)
         yield _labelled("lingua_bad_messages", "Refused messages", "socket", self._bad_messages)
+        yield _labelled("lingua_limits_reached", "Bounds enforced", "limit", self._limits)
         refused = self._refused_sessions
         yield _labelled("lingua_sessions_refused", "Sessions turned away", "reason", refused)
         denied = CounterMetricFamily(

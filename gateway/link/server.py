@@ -18,6 +18,7 @@ from websockets.http11 import Request
 
 from actors.instance.links.window import IncomingLink, LinkBrokenError
 from actors.metrics import Metrics
+from gateway.edge.buffer_total import BufferTotal
 from gateway.edge.connection import EdgeConnection
 from gateway.edge.read_queue import ReadQueue
 from gateway.edge.upgrade import Answer, Connection, SocketHandler, SocketPolicy, Upgrade
@@ -44,6 +45,8 @@ from protocol.peer import (
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 """Well above the longest message of a node with its envelope."""
+_MOST_BUFFERED_BYTES = 1 << 40
+"""Other instances are trusted: each link has a bound of its own."""
 _LINKS_KEPT = 1000
 """Callers whose numbers are remembered; each start of an instance is another caller."""
 _BEARER = "Bearer "
@@ -106,6 +109,7 @@ class PeerServer:
         self._sockets: dict[InstanceId, Connection] = {}
         self.door: ReadQueue
         self.reading: ReadQueue
+        self.buffers = BufferTotal(_MOST_BUFFERED_BYTES, inside.metrics, is_shown=False)
         self._policy = SocketPolicy(MAX_FRAME_BYTES, strict_text=False, keepalive=False)
 
     def __repr__(self) -> str:
@@ -207,8 +211,6 @@ class PeerServer:
         if door is not None and policy is door.policy:
             self._guests.add(connection)
             door.watch(connection)
-        else:
-            connection.probe()
 
     def disconnected(self, connection: EdgeConnection) -> None:
         """It is gone."""
@@ -216,6 +218,9 @@ class PeerServer:
         if connection in self._guests and self._passed_clients is not None:
             self._guests.discard(connection)
             self._passed_clients.forget(connection)
+
+    def slowed(self, connection: EdgeConnection) -> None:
+        """Nobody here is."""
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """No answer here takes a while."""
@@ -304,6 +309,14 @@ class PeerSocket:
         if not self._ack_is_due:
             self._ack_is_due = True
             asyncio.get_running_loop().call_soon(self._acknowledge)
+
+    def longest_message(self) -> int:
+        """Return what no message of a link exceeds."""
+        return MAX_FRAME_BYTES
+
+    def message_not_taken(self, why: str) -> None:
+        """Close the link: nothing of it may be left out."""
+        self._connection.close(CloseCode.MESSAGE_TOO_BIG, why)
 
     def connection_lost(self) -> None:
         """Tell the server; the link itself may go on with another connection."""

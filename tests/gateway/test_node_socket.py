@@ -7,8 +7,10 @@ import pytest
 
 from actors.messages.node import NodeHeartbeatArrived, NodeMessageArrived, NodeSocketLost
 from gateway.options import GatewayOptions
+from protocol.encode import encode_job_assign
 from protocol.errors import ErrorCode
 from protocol.node_inbound import JobResult
+from tests.gateway.support.example_assignment import ASSIGNMENT
 from tests.gateway.support.raw_peer import BINARY
 from tests.gateway.support.running_gateway import LOOPS, House, refused, run_gateway
 
@@ -53,6 +55,8 @@ def test_json_in_a_binary_frame_is_taken() -> None:
 def test_a_result_of_several_megabytes_arrives() -> None:
     async def scenario(house: House) -> None:
         peer, actor = await house.node(node_id="n-1")
+        assert house.reception.outboxes["n-1"].send(encode_job_assign(ASSIGNMENT))
+        assert (await peer.hear())["type"] == "job_assign"
         peer.say({**RESULT, "tts_audio": "A" * 8_000_000})
         told = await actor.next()
         assert len(told.message.tts_audio) == 8_000_000

@@ -2,34 +2,34 @@
 
 import pytest
 
-from gateway.ingest_meter import IngestBucket
+from gateway.edge.token_bucket import TokenBucket
 
 
 def test_a_burst_is_free() -> None:
-    bucket = IngestBucket(rate=4, burst_ms=20_000, now_ms=0)
+    bucket = TokenBucket(rate=4, burst=20_000, now_ms=0)
     assert bucket.take(20_000, now_ms=0) == 0
 
 
 def test_audio_beyond_the_burst_is_taken_and_waited_for() -> None:
-    bucket = IngestBucket(rate=4, burst_ms=20_000, now_ms=0)
+    bucket = TokenBucket(rate=4, burst=20_000, now_ms=0)
     bucket.take(20_000, now_ms=0)
     assert bucket.take(1000, now_ms=0) == 250
     assert bucket.take(1000, now_ms=0) == 500
 
 
 def test_after_the_wait_the_debt_is_paid() -> None:
-    bucket = IngestBucket(rate=4, burst_ms=0, now_ms=0)
+    bucket = TokenBucket(rate=4, burst=0, now_ms=0)
     wait_ms = bucket.take(1000, now_ms=0)
     assert bucket.take(0, now_ms=wait_ms) == 0
 
 
 def test_real_time_never_waits() -> None:
-    bucket = IngestBucket(rate=1, burst_ms=256, now_ms=0)
+    bucket = TokenBucket(rate=1, burst=256, now_ms=0)
     assert all(bucket.take(256, now_ms=number * 256) == 0 for number in range(1000))
 
 
 def test_sustained_speed_is_the_rate() -> None:
-    bucket = IngestBucket(rate=4, burst_ms=20_000, now_ms=1000)
+    bucket = TokenBucket(rate=4, burst=20_000, now_ms=1000)
     now_ms = 1000.0
     for _ in range(1000):
         now_ms += bucket.take(256, now_ms)
@@ -37,13 +37,13 @@ def test_sustained_speed_is_the_rate() -> None:
 
 
 def test_a_long_silence_saves_no_more_than_the_burst() -> None:
-    bucket = IngestBucket(rate=4, burst_ms=1000, now_ms=0)
+    bucket = TokenBucket(rate=4, burst=1000, now_ms=0)
     assert bucket.take(1000, now_ms=1e9) == 0
     assert bucket.take(400, now_ms=1e9) == 100
 
 
 def test_a_clock_that_stands_or_steps_back_pays_nothing() -> None:
-    bucket = IngestBucket(rate=4, burst_ms=0, now_ms=100)
+    bucket = TokenBucket(rate=4, burst=0, now_ms=100)
     assert bucket.take(400, now_ms=50) == 100
     assert bucket.take(0, now_ms=50) == 100
 
@@ -51,8 +51,8 @@ def test_a_clock_that_stands_or_steps_back_pays_nothing() -> None:
 @pytest.mark.parametrize(("rate", "burst_ms"), [(0, 1), (-1, 1), (1, -1)])
 def test_a_rate_or_burst_that_lets_nothing_through_is_a_bug(rate: float, burst_ms: float) -> None:
     with pytest.raises(ValueError, match="rate"):
-        IngestBucket(rate, burst_ms, 0)
+        TokenBucket(rate, burst_ms, 0)
 
 
 def test_it_shows_its_state() -> None:
-    assert repr(IngestBucket(4, 20_000, 0)) == "<IngestBucket 20000 of 20000 ms>"
+    assert repr(TokenBucket(4, 20_000, 0)) == "<TokenBucket 20000 of 20000>"

@@ -1,0 +1,204 @@
+"""What came on one WebSocket and was not handed over yet.
+
+It owns the reading side behind the handshake: frames, messages that wait because their handler is
+paused, and the account of work. It must not know the transport: its connection stops and goes on.
+
+- Messages are handed over in order; while the handler is paused they wait here. Control frames do
+  not wait behind them.
+- Who has spent its share of work is not read until it has earned it again.
+- A read with very many frames is taken in several turns of the loop.
+"""
+
+import asyncio
+from collections import deque
+from typing import Protocol
+
+from loguru import logger
+
+from gateway.edge.frame_reader import CLOSE, FAILED, NOT_TAKEN, PING, TEXT, FrameReader, Received
+from gateway.edge.framing import INVALID_TEXT, is_utf8
+from gateway.edge.upgrade import SocketHandler, SocketPolicy
+from gateway.edge.work import MESSAGE_COST, Work
+from protocol.errors import CloseCode
+
+_ANSWERED_HERE = frozenset({PING, CLOSE, FAILED})
+"""These do not wait behind messages."""
+
+
+class Taker(Protocol):
+    """The connection, as its intake sees it."""
+
+    def answer_frame(self, received: Received) -> None:
+        """Answer what concerns the connection and not its messages."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Close in order."""
+
+    def fail(self, code: int, why: str) -> None:
+        """The peer broke the rules of WebSockets."""
+
+    def resume(self) -> None:
+        """Hand over what waits, then read on."""
+
+    def stop_reading(self) -> None:
+        """Read nothing more."""
+
+    def read_on(self) -> None:
+        """Read on, if nothing is against it."""
+
+    def slowed(self) -> None:
+        """It is not read because of the work that it makes."""
+
+
+class Intake:
+    """Life: from the upgrade to the end of the connection."""
+
+    __slots__ = (
+        "_held",
+        "_held_bytes",
+        "_is_resuming",
+        "_loop",
+        "_read_ahead_bytes",
+        "_reader",
+        "_strict_text",
+        "_taker",
+        "handler",
+        "is_paused",
+        "work",
+    )
+
+    def __init__(self, taker: Taker, policy: SocketPolicy, loop: asyncio.AbstractEventLoop) -> None:
+        self.handler: SocketHandler | None = None
+        """Who takes the messages; None: they are dropped."""
+        self.is_paused = False
+        """The handler takes no messages now."""
+        self.work = Work(policy.message_rate, policy.message_burst, loop.time() * 1000)
+        self._taker = taker
+        self._loop = loop
+        self._reader = FrameReader(policy.max_message_bytes, self._longest_message)
+        self._strict_text = policy.strict_text
+        self._read_ahead_bytes = policy.read_ahead_bytes
+        self._held: deque[Received] | None = None
+        self._held_bytes = 0
+        self._is_resuming = False
+
+    def __repr__(self) -> str:
+        return f"<Intake {self._held_bytes} bytes wait, {self._reader!r}, {self.work!r}>"
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of messages that wait, or are not whole."""
+        return self._held_bytes + self._reader.held_bytes
+
+    @property
+    def has_messages(self) -> bool:
+        """Tell whether messages wait."""
+        return bool(self._held)
+
+    @property
+    def may_read(self) -> bool:
+        """Tell whether more may come."""
+        is_far_ahead = self.is_paused and self._held_bytes >= self._read_ahead_bytes
+        return not (is_far_ahead or self.work.is_owed or self._reader.has_more)
+
+    def take(self, data: bytes) -> None:
+        """Hand over whole messages, answer control frames, count what it costs."""
+        reader, taker = self._reader, self._taker
+        for received in reader.feed(data):
+            if received.kind in _ANSWERED_HERE:
+                taker.answer_frame(received)
+            elif self.is_paused or self._held:
+                self._hold(received)
+            else:
+                self._hand_over(received)
+        if reader.has_more:
+            taker.stop_reading()
+            self._loop.call_soon(self._take_more)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Pay for the work so far; read nothing until it is paid for."""
+        work = self.work
+        if work.settle(self._reader.frames, self._loop.time() * 1000):
+            self._taker.stop_reading()
+            self._taker.slowed()
+            self._loop.call_later(work.wait_s, self._on_paid)
+
+    def _hand_over(self, received: Received) -> None:
+        handler, (kind, data) = self.handler, received
+        if handler is None:
+            return
+        self.work.cost += MESSAGE_COST
+        try:
+            if kind is NOT_TAKEN:
+                handler.message_not_taken(data.decode())
+            elif kind is not TEXT:
+                handler.binary_received(data)
+            elif self._strict_text and not is_utf8(data):
+                self._taker.fail(INVALID_TEXT, "text that is not UTF-8")
+            else:
+                handler.text_received(data)
+        except Exception:  # noqa: BLE001 - a bug met by one peer must not take the others along
+            logger.opt(exception=True).error("socket handler failed")
+            self._taker.close(CloseCode.INTERNAL_ERROR, "internal error")
+
+    def _longest_message(self) -> int:
+        return 0 if self.handler is None else self.handler.longest_message()
+
+    def take_all(self) -> None:
+        """The end has come: what is left of the last read does not wait."""
+        while self._reader.has_more:
+            self.take(b"")
+
+    def pause(self) -> None:
+        """Hand over nothing more until `resume`."""
+        self.is_paused = True
+        if self._held_bytes >= self._read_ahead_bytes:
+            self._taker.stop_reading()
+
+    def resume(self) -> bool:
+        """Hand over what waits; False where some of it has to wait on."""
+        self.is_paused = False
+        if self._is_resuming:  # called by the handler during the loop below, which goes on
+            return False
+        self._is_resuming = True
+        while self._held and not self.is_paused and not self.work.is_owed:
+            received = self._held.popleft()
+            self._held_bytes -= len(received.data) + 1
+            self._hand_over(received)
+            self._settle()
+        self._is_resuming = False
+        if self.is_paused or self._held:
+            return False
+        self._held = None
+        return True
+
+    def drop(self) -> None:
+        """Keep nothing, and take nothing any more."""
+        self._held = None
+        self._held_bytes = 0
+        self._reader.drop()
+
+    def _hold(self, received: Received) -> None:
+        if self._held is None:
+            self._held = deque()
+        self._held.append(received)
+        self._held_bytes += len(received.data) + 1
+        if self._held_bytes >= self._read_ahead_bytes:
+            self._taker.stop_reading()
+
+    def _take_more(self) -> None:
+        """Take what did not fit into one call."""
+        if self._reader.has_more and not self.work.is_owed:
+            self.take(b"")
+            self._taker.read_on()
+
+    def _on_paid(self) -> None:
+        if not self.work.is_paid(self._loop.time() * 1000):
+            self._loop.call_later(self.work.wait_s, self._on_paid)
+            return
+        if self.is_paused:
+            self._taker.read_on()
+        else:
+            self._take_more()
+            self._taker.resume()
