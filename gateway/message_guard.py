@@ -89,7 +89,7 @@ def is_keepalive(data: bytes) -> bool:
     """Tell whether a text is `ping`, `{"type":"ping"}` or nothing at all."""
     if len(data) > _LONGEST_KEEPALIVE:
         return False
-    if data.strip() in {b"", b"ping"}:
+    if data in {b"", b"ping"}:
         return True
     try:
         said: Any = from_json(data)

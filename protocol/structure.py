@@ -41,20 +41,19 @@ TOO_MANY_VALUES: Final = "has too many values"
 class Structure:
     """How one text is built."""
 
-    __slots__ = ("fault", "size_bytes")
+    __slots__ = ("cost", "fault")
 
-    def __init__(self, fault: str | None, size_bytes: int) -> None:
+    def __init__(self, fault: str | None, cost: float) -> None:
         self.fault = fault
         """What is wrong with it; None where nothing is."""
-        self.size_bytes = size_bytes
-        """What stands outside of strings; 0 where that was not worth looking at."""
-
-    @property
-    def cost(self) -> float:
-        """Work to read it, beyond a plain message: about 40 µs are 1."""
-        return self.size_bytes / 128
+        self.cost = cost
+        """Work to judge and read it, beyond a plain message: about 40 µs are 1."""
 
 
+_STRINGS_A_UNIT: Final = 160
+"""So many strings are passed over for a cost of 1."""
+_BYTES_A_UNIT: Final = 500
+"""So much outside of strings is judged and read."""
 _PLAIN: Final = Structure(None, 0)
 
 
@@ -70,14 +69,16 @@ def structure_of(data: bytes, max_list_items: int) -> Structure:
             return _PLAIN
     elif is_flat(data) or (len(data) <= _FLAT_BYTES and b"[" not in data and _opens_few(data)):
         return _PLAIN
-    outside = _outside_of_strings(data)
+    outside, strings = _outside_of_strings(data)
+    cost = strings / _STRINGS_A_UNIT
     if outside is None:
-        return Structure(TOO_MANY_VALUES, _MOST_OUTSIDE_BYTES)
+        return Structure(TOO_MANY_VALUES, cost)
+    cost += len(outside) / _BYTES_A_UNIT
     if _depth(outside) > MAX_DEPTH:
-        return Structure(TOO_DEEP, len(outside))
+        return Structure(TOO_DEEP, cost)
     if outside.count(b",") >= max_list_items and _has_long_list(outside, max_list_items):
-        return Structure(LIST_TOO_LONG, len(outside))
-    return Structure(None, len(outside))
+        return Structure(LIST_TOO_LONG, cost)
+    return Structure(None, cost)
 
 
 def _opens_few(data: bytes) -> bool:
@@ -93,26 +94,28 @@ def _opens_few(data: bytes) -> bool:
     return True
 
 
-def _outside_of_strings(data: bytes) -> bytes | None:
-    """Return the text without its strings; None where there is too much of it, or too many.
+def _outside_of_strings(data: bytes) -> tuple[bytes | None, int]:
+    """Return the text without its strings (None: there is too much) and how many those are.
 
     Looking for one byte goes at the speed of memory; `split`, or looking for two, at a hundredth.
     """
     parts: list[bytes] = []
     start = outside_bytes = 0
-    for _ in range(_MOST_STRINGS):
+    for strings in range(_MOST_STRINGS):
         begin = data.find(b'"', start)
-        end = len(data) if begin < 0 else begin
-        outside_bytes += end - start
+        part = data[start : len(data) if begin < 0 else begin]
+        if len(part) > _SMALL_BYTES:
+            part = part.translate(None, b" \t\r\n")
+        outside_bytes += len(part)
         if outside_bytes > _MOST_OUTSIDE_BYTES:
-            return None
-        parts.append(data[start:end])
+            return None, strings
+        parts.append(part)
         if begin < 0:
-            return b"".join(parts)
+            return b"".join(parts), strings
         start = _end_of_string(data, begin + 1)
         if start == 0:
-            return None
-    return None
+            break
+    return None, _MOST_STRINGS
 
 
 def _end_of_string(data: bytes, start: int) -> int:
