@@ -1,7 +1,8 @@
 """`python run.py node`: offer this machine's speech engines to a scheduler.
 
-Parses the command line, says what is offered and what is missing, and runs the node of `peers`
-until it is told to stop. Exit status: 0 stopped by SIGTERM, 130 by Ctrl-C, 1 no engines, 2 usage.
+Parses the command line, prints what is offered and what is missing, and runs the node of `peers`
+until it is told to stop. The first SIGTERM or Ctrl-C lets it finish the jobs in hand, a second one
+ends it at once. Exit status: 0 stopped in order, 130 or 143 at once, 1 no engines, 2 usage.
 """
 
 import argparse
@@ -13,12 +14,13 @@ from collections.abc import Sequence
 from pydantic import TypeAdapter, ValidationError
 
 from cli.logs import LogOptions, configure_logs
+from cli.output import say
 from cli.peer_token import add_token_flags, token_of
 from peers.engines.builtin import builtin_engines, default_workers
 from peers.engines.engine import EngineError, Engines
 from peers.node.node import ReferenceNode
 from peers.node.options import ReferenceNodeOptions
-from peers.socket_url import NODE_PATH, UrlError, socket_url
+from peers.socket_url import NODE_PATH, UrlError, shown_url, socket_url
 from protocol.audio import AudioFormat
 from protocol.ids import NodeId
 from protocol.node_inbound import NodeName
@@ -40,43 +42,56 @@ def main(argv: Sequence[str]) -> int:
         )
         configure_logs(LogOptions(log_level=arguments.log_level))
         engines = builtin_engines(workers=arguments.jobs)
-        sys.stdout.write(f"{summary(options, engines)}\n")
-        sys.stdout.flush()
-        asyncio.run(_until_terminated(options, engines))
+        say(summary(options, engines))
+        return asyncio.run(_until_stopped(options, engines))
     except UrlError as error:
         parser.error(str(error))
     except EngineError as error:
         sys.stderr.write(f"node: {error}\n")
         return 1
-    return 0
 
 
 def summary(options: ReferenceNodeOptions, engines: Engines) -> str:
     """Return what a node offers, as a few lines for people."""
     languages = engines.languages
     rows = [
-        ("scheduler", options.url),
+        ("scheduler", shown_url(options.url)),
         ("recognises", f"{', '.join(languages.asr)}  ({engines.names.get('asr', 'own')})"),
         ("translates", f"into {', '.join(languages.semantic)}  ({engines.names.get('nmt', '-')})"),
         ("speaks", f"{', '.join(languages.tts) or '-'}  ({engines.names.get('tts', '-')})"),
         ("at once", f"{options.max_jobs} {'job' if options.max_jobs == 1 else 'jobs'}"),
         *(("note", note) for note in engines.notes),
-        ("stop", "Ctrl-C"),
+        ("stop", "Ctrl-C: jobs in hand finish first; a second one ends at once"),
     ]
     return "\n".join(["lingua node", *(f"  {name:<11}{text}" for name, text in rows)])
 
 
-async def _until_terminated(options: ReferenceNodeOptions, engines: Engines) -> None:
-    """Run the node; SIGTERM ends it in order."""
-    node = asyncio.create_task(ReferenceNode(options, engines).run())
+async def _until_stopped(options: ReferenceNodeOptions, engines: Engines) -> int:
+    """Run the node until it has left; return the exit status."""
+    node = ReferenceNode(options, engines)
+    running = asyncio.create_task(node.run())
+    signals: list[int] = []
+
+    def on_signal(number: int) -> None:
+        signals.append(number)
+        if len(signals) == 1:
+            node.leave()
+        else:
+            running.cancel()
+
     if sys.platform != "win32":
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, node.cancel)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
+                asyncio.get_running_loop().add_signal_handler(number, on_signal, number)
     try:
-        await node
+        await running
     except asyncio.CancelledError:
-        current = asyncio.current_task()
-        if current is not None and current.cancelling():
+        if not running.cancelled():  # it is this task that was cancelled
+            running.cancel()
+            await asyncio.wait({running})
             raise
+        return 128 + signals[-1]
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -84,5 +84,9 @@ end)
 local upcoming = call('ZRANGE', index, #due, #due, 'WITHSCORES')
 local lapse_next = call('ZRANGE', prefix .. 'lapses', 0, 0, 'WITHSCORES')
 local soonest = math.min(tonumber(upcoming[2]) or math.huge, tonumber(lapse_next[2]) or math.huge)
+-- Where one was served others may wait beside free slots still: look again at once.
+if served > 0 then
+  soonest = now
+end
 local next_due_ms = soonest < math.huge and math.max(0, soonest - now) or -1
 return { 'OK', due, handed, next_due_ms }

@@ -1,7 +1,7 @@
-"""What a peer has to say, in order, also while its socket is away.
+"""What a peer has to send, in order, also while its socket is away.
 
-Owns messages from the moment they are told until a socket took them. What may be said again on the
-next socket and what is worth nothing there is the caller's to say, message by message.
+Owns messages from the moment they are handed over until a socket took them. Which of them may be
+sent on the next socket and which are worth nothing there is the caller's choice, per message.
 """
 
 import asyncio
@@ -28,17 +28,24 @@ class Outgoing:
     def __init__(self) -> None:
         self._waiting: deque[_Waiting] = deque()
         self._changed = asyncio.Event()
+        self._emptied = asyncio.Event()
+        self._emptied.set()
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def put(self, message: WireMessage, keep_ms: int = 0) -> None:
-        """Say this as soon as possible; on a further socket only within `keep_ms`."""
+        """Send this as soon as possible; on a further socket only within `keep_ms`."""
         self._waiting.append(_Waiting(message, time.monotonic() + keep_ms / 1000))
         self._changed.set()
+        self._emptied.clear()
+
+    async def wait_until_empty(self) -> None:
+        """Return when the socket has taken everything."""
+        await self._emptied.wait()
 
     def drop_stale(self) -> None:
-        """Forget what the next socket need not hear."""
+        """Drop what the next socket need not get."""
         now = time.monotonic()
         self._waiting = deque(waiting for waiting in self._waiting if waiting.keep_until > now)
 
@@ -52,4 +59,5 @@ class Outgoing:
                 await socket.send(encode(self._waiting[0].message))
                 self._waiting.popleft()
             self._changed.clear()
+            self._emptied.set()
             await self._changed.wait()

@@ -23,5 +23,11 @@ def socket_url(text: str, path: str) -> str:
     except ValueError:
         is_usable = False
     if not is_usable:
-        raise UrlError(f"{text!r} is no WebSocket address; say ws://host:port")
+        raise UrlError(f"{shown_url(text)!r} is no WebSocket address; say ws://host:port")
     return urlunsplit(parts._replace(path=parts.path if parts.path.strip("/") else path))
+
+
+def shown_url(text: str) -> str:
+    """Return an address as it may be printed: tokens may stand in the query or before the host."""
+    scheme, slashes, rest = text.partition("?")[0].rpartition("//")
+    return scheme + slashes + rest.rpartition("@")[2]

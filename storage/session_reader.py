@@ -22,7 +22,8 @@ from storage.session_replies import (
 
 def checked(raw: Raw) -> Checked:
     """Read `check_sessions`."""
-    return Checked(tuple(SessionId(session) for session in raw[1]))
+    lost, unkept = raw[1], raw[2]
+    return Checked(tuple(map(SessionId, lost)), tuple(map(SessionId, unkept)))
 
 
 def claimed(home: Cell, raw: Raw) -> Claimed | Moved | Gone | Fenced:

@@ -85,7 +85,9 @@ class Checked:
     """Sessions were compared with the store."""
 
     lost: tuple[SessionId, ...]
-    """Those that are not the caller's any more."""
+    """Those that another instance has."""
+    unkept: tuple[SessionId, ...] = ()
+    """Those whose record is gone or will be soon: to be claimed again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ several servers share the data, only what concerns the cells of one that is away
 What it has taken on stands in its ledger. When it fails, a successor gets that: see `succession`.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, TypeAlias, assert_never
 
@@ -49,12 +50,15 @@ from actors.messages.takeover import (
 )
 from actors.runtime.actor import LoopActor
 from protocol.ids import NodeId
-from storage.call import ScriptRunner
+from storage.call import Call, ScriptRunner
 from storage.store import StorageUnavailable
 
 _PIPELINE_CALLS = 256
 """Scripts in one round trip at most: about 12 ms of the store's time."""
 _RETRY_MS = 200
+_HUNG_SECONDS = 1.0
+"""A store that has not answered for so long may not answer at all."""
+_HUNG_LOOK_SECONDS = 0.1
 _SWEEP_MS = 1000
 """The store is asked for due jobs at their time, and at least this often: lost wake-ups heal."""
 _SWEEP_APART_MS = 5
@@ -108,6 +112,8 @@ class DispatcherActor(LoopActor):
         self._away: set[str] = set()
         """The prefixes of the cells whose server did not answer; empty from each retry on."""
         self._store_is_away = False
+        self._hung_timer: asyncio.TimerHandle | None = None
+        self._hung_error: Exception | None = None
         self._retry_at_ms: float | None = None
         self._later_at_ms: float | None = None
         self._sweep_at_ms = 0.0
@@ -189,7 +195,7 @@ class DispatcherActor(LoopActor):
         parts = self._parts
         match message:
             case UtteranceCut():
-                return parts.jobs.cut(message, now_ms)
+                return parts.jobs.cut(message)
             case ResultArrived():
                 return parts.jobs.result(message)
             case JobAccepted():
@@ -258,16 +264,34 @@ class DispatcherActor(LoopActor):
             ledger.enter()
             self._beats.clear()
         while running := ledger.begin(_PIPELINE_CALLS, self._away):
-            try:
-                replies = await self._store.run([owed.step.call for owed in running])
-            except StorageUnavailable as error:
-                replies = [error] * len(running)
+            replies = await self._ask_store([owed.step.call for owed in running])
             was_away = self._store_is_away
             self._conclude(replies)
             if was_away and not self._store_is_away:
                 ledger.owe(self._parts.jobs.restorer.look_for_waiting())
                 ledger.enter()
         self._arm()
+
+    async def _ask_store(self, calls: Sequence[Call[Any]]) -> Sequence[Any]:
+        """Run the calls; one that does not answer for long holds up nobody's deadline."""
+        loop = asyncio.get_running_loop()
+        self._hung_timer = loop.call_later(_HUNG_SECONDS, self._on_hung, loop)
+        try:
+            return await self._store.run(calls)
+        except StorageUnavailable as error:
+            return [error] * len(calls)
+        finally:
+            self._hung_timer.cancel()
+            if self._hung_error is not None:
+                raise self._hung_error
+
+    def _on_hung(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Give up what has waited too long, while the store has it."""
+        try:
+            self._ledger.expire(self.now_ms(), running=True)
+        except Exception as error:  # noqa: BLE001 - this actor fails of it, when it goes on
+            self._hung_error = error
+        self._hung_timer = loop.call_later(_HUNG_LOOK_SECONDS, self._on_hung, loop)
 
     def _conclude(self, replies: Sequence[Any]) -> None:
         """Draw the conclusions of what ran; keep what was not answered. What follows is next."""

@@ -7,6 +7,7 @@ from math import inf
 from actors.dispatcher.driver import Driver
 from actors.dispatcher.guest_sessions import GuestSessions, Then
 from actors.dispatcher.step import Deadline, Step
+from actors.messages.process import StoreEmptied
 from actors.messages.session import SessionClaimed, SessionEnded, SessionOpened
 from actors.messages.takeover import OwnershipConfirmed, SessionReleased
 from actors.runtime.actor import tell
@@ -231,6 +232,9 @@ class Claims:
                 if self._epochs.get(session_id) == epochs[session_id]:
                     self.lost(session_id)
             self._confirm(epochs, stalls)
+            for session_id in reply.unkept:
+                if opened := self._opened.get(session_id):
+                    tell(opened.session, StoreEmptied())  # what it has is put there again
             return ()
 
         return Step(self._sessions.check(epochs, home), apply)

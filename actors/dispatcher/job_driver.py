@@ -87,28 +87,26 @@ class JobDriver:
 
     # ---- from a cut to a node ---------------------------------------------------------------
 
-    def cut(self, message: UtteranceCut, now_ms: float) -> Sequence[Step]:
+    def cut(self, message: UtteranceCut) -> Sequence[Step]:
         """An utterance wants a node."""
         spec = message.spec
         if self.ends.has_ended(spec.job_id):
             return ()  # its session told it again before it heard
         if self.claims.is_claiming(spec.session_id):
-            return self._after_claim(message, now_ms)
-        return self._dispatch(message, now_ms, (self._jobs.cells.home(spec.session_id),))
+            return self._after_claim(message)
+        return self._dispatch(message, (self._jobs.cells.home(spec.session_id),))
 
-    def _dispatch(
-        self, message: UtteranceCut, now_ms: float, path: tuple[Cell, ...]
-    ) -> Sequence[Step]:
+    def _dispatch(self, message: UtteranceCut, path: tuple[Cell, ...]) -> Sequence[Step]:
         """Dispatch in the last cell of the path; the ones before said where the job has gone."""
         spec = self.claims.under_epoch(message.spec, path[-1])
-        done = partial(self._dispatched, message, now_ms, path)
-        expiry = self._expiry(message, now_ms)
+        done = partial(self._dispatched, message, path)
+        expiry = self._expiry(message)
         self.dispatching.add(spec.job_id)
         session_state = message.session_state if len(path) == 1 else ""
         call = self._jobs.dispatch(spec, session_state, path[-1])
         return (Step(call, done, expiry, spec.job_id),)
 
-    def _after_claim(self, message: UtteranceCut, now_ms: float) -> Sequence[Step]:
+    def _after_claim(self, message: UtteranceCut) -> Sequence[Step]:
         """Cuts of one session that wait for its claim stay in their order."""
         spec = message.spec
         claim: Sequence[Step] = ()
@@ -118,26 +116,25 @@ class JobDriver:
                 return ()
             opened = SessionOpened(message.session, spec.session_id, spec.tenant_id)
             claim = self.claims.opened(opened)
-        again = partial(self._cut_again, message, now_ms)
+        again = partial(self._cut_again, message)
         return (
             *claim,
-            *self.claims.claim(spec.session_id, again, self._expiry(message, now_ms)),
+            *self.claims.claim(spec.session_id, again, self._expiry(message)),
         )
 
-    def _cut_again(self, message: UtteranceCut, now_ms: float) -> Sequence[Step]:
+    def _cut_again(self, message: UtteranceCut) -> Sequence[Step]:
         if message.spec.session_id not in self.claims:  # it ended meanwhile
             self.ends.without_job(message, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
             return ()
-        return each((message.spec,), lambda _spec: self.cut(message, now_ms))
+        return each((message.spec,), lambda _spec: self.cut(message))
 
-    def _expiry(self, message: UtteranceCut, now_ms: float) -> Expiry:
-        at_ms = now_ms + self._options.pending_timeout_ms
+    def _expiry(self, message: UtteranceCut) -> Expiry:
+        at_ms = message.cut_at_ms + self._options.pending_timeout_ms
         return Expiry(at_ms, partial(self._store_was_away, message, at_ms + _UNSEEN_JOB_MS))
 
     def _dispatched(
         self,
         message: UtteranceCut,
-        now_ms: float,
         path: tuple[Cell, ...],
         reply: Assigned | Queued | Duplicate | Busy | Moved | Fenced | Lent,
     ) -> Sequence[Step]:
@@ -145,16 +142,16 @@ class JobDriver:
         cell = path[-1]
         match reply:
             case Assigned():
-                job = self._open(message, now_ms, cell, reply)
+                job = self._open(message, cell, reply)
                 if not message.audio:  # it was let go of when an earlier attempt was sent
                     return self.ends.end(job, JobState.FAILED, MissingReason.NODE_LOST)
                 return self.assigner.assign(job, message.audio)
             case Queued():
-                return self._wait(self._open(message, now_ms, cell, reply), reply)
+                return self._wait(self._open(message, cell, reply), reply)
             case Duplicate():
-                return self._dispatched_before(message, now_ms, cell, reply)
+                return self._dispatched_before(message, cell, reply)
             case Lent() if reply.cell not in path:
-                return self._dispatch(message, now_ms, (*path, reply.cell))
+                return self._dispatch(message, (*path, reply.cell))
             case Lent():  # it left the one and has not arrived in the other
                 job = OpenJob(message.session, message.spec, message.work, cell=cell)
                 return (self.restorer.bring(self.open_jobs.add(job)),)
@@ -162,22 +159,22 @@ class JobDriver:
                 self.ends.without_job(message, JobState.FAILED, MissingReason.QUEUE_FULL)
                 return ()
             case Moved() | Fenced() if len(path) > 1:  # whose it is, its home knows
-                again = partial(self._dispatch, message, now_ms, path)
-                expiry = self._expiry(message, now_ms)
+                again = partial(self._dispatch, message, path)
+                expiry = self._expiry(message)
                 return self.claims.enter_again(message.spec.session_id, cell, again, expiry)
             case Moved():
                 return self.claims.lost(message.spec.session_id)
             case Fenced():
-                return self._after_claim(message, now_ms)
+                return self._after_claim(message)
 
     def _dispatched_before(
-        self, message: UtteranceCut, now_ms: float, cell: Cell, reply: Duplicate
+        self, message: UtteranceCut, cell: Cell, reply: Duplicate
     ) -> Sequence[Step]:
         """The reply was lost the first time, or another dispatcher asked before this one."""
         if reply.state in FINAL_STATES:
             self.ends.without_job(message, reply.state, MissingReason.PROCESSING_ERROR)
             return ()
-        job = self._open(message, now_ms, cell, reply)
+        job = self._open(message, cell, reply)
         if job.node_id is None:
             return self.borrowing.seek(job)
         if not message.audio:
@@ -185,9 +182,9 @@ class JobDriver:
         return self.assigner.assign(job, message.audio)  # its node may have it already
 
     def _open(
-        self, message: UtteranceCut, now_ms: float, cell: Cell, at: Assigned | Queued | Duplicate
+        self, message: UtteranceCut, cell: Cell, at: Assigned | Queued | Duplicate
     ) -> OpenJob:
-        fresh = OpenJob(message.session, message.spec, message.work, since_ms=now_ms)
+        fresh = OpenJob(message.session, message.spec, message.work, since_ms=message.cut_at_ms)
         job = self.open_jobs.add(fresh)
         job.cell = cell
         self._place(job, at)
@@ -220,6 +217,10 @@ class JobDriver:
     def handed_over(self, handovers: Iterable[Assigned], cell: Cell = FIRST) -> Sequence[Step]:
         """Waiting jobs of a cell got a slot: their sessions send the audio again."""
         return each(handovers, partial(self._given, cell))
+
+    def look_at_once(self) -> None:
+        """Have the store look for jobs that wait beside free slots."""
+        self._driver.note_due(0)
 
     def cell_of(self, call: Call[Any]) -> Cell:
         """Return the cell in which a script runs."""

@@ -118,9 +118,17 @@ class Ledger:
         self.waiting.extend(self.later)
         self.later.clear()
 
-    def expire(self, now_ms: float) -> None:
-        """Give up what has waited too long; what stands in its place waits on."""
+    def expire(self, now_ms: float, *, running: bool = False) -> None:
+        """Give up what has waited too long; what stands in its place waits on.
+
+        Also of what the store has, with `running`: its replies will not count.
+        """
         kept: list[Owed] = []
+        for at, owed in enumerate(self.running if running else ()):
+            instead = self._instead(owed, now_ms)
+            if instead != [owed]:
+                kept.extend(instead)
+                self.running[at] = Owed(Step(owed.step.call, _ignore), owed.message)
         for owed in self.waiting:
             kept.extend(self._instead(owed, now_ms))
         self.waiting = kept
@@ -153,6 +161,10 @@ class Ledger:
         messages = [*(owed.message for owed in steps), *self.undecided]
         unique = {id(message): message for message in messages}
         return [one for one in unique.values() if one is not None and one is not without]
+
+
+def _ignore(_reply: Any) -> Sequence[Step]:
+    return ()
 
 
 def job_of(message: Any) -> JobId | None:

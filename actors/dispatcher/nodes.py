@@ -88,6 +88,7 @@ class Nodes:
                 tell(message.node, NodeSuperseded())
                 return ()
             self.epochs[message.node_id] = reply.epoch
+            self._jobs.look_at_once()  # it may have more slots than one script fills
             if not self._is_here(message.node_id):  # it left while this was under way
                 return self.lost(NodeLost(message.node_id, reply.epoch, cell))
             tell(message.node, NodeAccepted(reply.epoch))

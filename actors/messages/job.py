@@ -50,6 +50,8 @@ class UtteranceCut:
     spec: JobSpec
     work: Work
     audio: bytes
+    cut_at_ms: float
+    """Monotonic ms. From then on it waits for a store that is away."""
     session_state: str = ""  # for another instance, see `SessionRecord`
 
 

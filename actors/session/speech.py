@@ -137,7 +137,9 @@ class Speech:
         """Ask for a node."""
         state = "" if self._notes is None else self._notes.state_with(utterance)
         spec, work, audio = utterance.spec, utterance.work, utterance.audio or b""
-        self._parts.dispatcher.tell(UtteranceCut(self._parts.ref, spec, work, audio, state))
+        self._parts.dispatcher.tell(
+            UtteranceCut(self._parts.ref, spec, work, audio, utterance.cut_at_ms, state)
+        )
 
     def _supply(self, utterance: Utterance, attempt: int) -> None:
         """Give the audio that an attempt asks for."""

@@ -9,6 +9,7 @@ local MAX_ATOMS_ASKED = 256
 local LONGEST_PACE_MS = 10000 -- a longer pause between two hand-overs is no congestion
 
 local handed = {}
+local served = 0 -- waiting jobs that got a slot, of whichever instance
 
 local function note(owner, kind, job, node)
   post(owner, 'kind', kind, 'job', job.id, 'attempt', job.attempt, 'node', node.id,
@@ -272,6 +273,7 @@ local function serve(node)
       report(job, node)
       bring_turn(job, node)
       budget = budget - 1
+      served = served + 1
     end
   end
   place_node(node)

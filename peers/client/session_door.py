@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidURI
 
 from peers.client.options import ClientOptions
 from peers.connection import CONNECT_ERRORS, open_connection, reason
+from peers.socket_url import shown_url
 from protocol.audio import AudioFormat
 from protocol.codec import encode
 from protocol.session_inbound import SessionInit
@@ -109,4 +110,6 @@ class SessionDoor:
                     if isinstance(message, ErrorMessage):
                         raise SessionRefusedError(f"refused: {message.code}: {message.message}")
         except (TimeoutError, ConnectionClosed) as error:
-            raise CannotConnectError(f"{self._options.url}: no session: {reason(error)}") from None
+            raise CannotConnectError(
+                f"{shown_url(self._options.url)}: no session: {reason(error)}"
+            ) from None

@@ -40,8 +40,9 @@ async def stop_child(child: Process) -> None:
     if output_pipe is None:
         return
     try:
-        await asyncio.wait_for(output_pipe.read(), STOP_SECONDS)
-        await asyncio.wait_for(child.wait(), STOP_SECONDS)
+        async with asyncio.timeout(STOP_SECONDS):
+            await output_pipe.read()
+            await child.wait()
     except TimeoutError:
         kill_child(child)
         await output_pipe.read()

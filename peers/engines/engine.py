@@ -66,7 +66,10 @@ class Running(Protocol):
 
 
 class EngineError(Exception):
-    """An engine could not do what was asked; the text is for log and `job_result`."""
+    """An engine could not do what was asked.
+
+    The text is for log and `job_result`, so nothing that was spoken may be in it.
+    """
 
 
 class ModelMissingError(EngineError):
@@ -99,8 +102,17 @@ class Engines:
     """What is missing and how to get it, one line each."""
 
     async def start(self) -> None:
-        """Start what has to be started, all at the same time."""
-        await asyncio.gather(*(engine.start() for engine in self._running()))
+        """Start what has to be started, all at the same time.
+
+        Raises:
+            EngineError: one of them does not start; none is still starting then.
+        """
+        outcomes = await asyncio.gather(
+            *(engine.start() for engine in self._running()), return_exceptions=True
+        )
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     async def stop(self) -> None:
         """Stop it again."""

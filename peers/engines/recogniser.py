@@ -68,7 +68,8 @@ class RecogniserProcess:
         if self._child is None:
             self._child = await start_child([sys.executable, "-P", str(WORKER)])
             try:
-                await asyncio.wait_for(read_to(self._child, b"\n"), READY_SECONDS)
+                async with asyncio.timeout(READY_SECONDS):
+                    await read_to(self._child, b"\n")
             except (ChildDiedError, TimeoutError):
                 await self.kill()
                 raise EngineError("the recogniser process does not start") from None
@@ -80,10 +81,14 @@ class RecogniserProcess:
         if child is not None:
             await stop_child(child)
 
-    async def kill(self) -> None:
-        """End the process without waiting for what it does."""
+    def interrupt(self) -> None:
+        """End the process in the middle of its work; who waits for its answer sees it die."""
         if self._child is not None:
             kill_child(self._child)
+
+    async def kill(self) -> None:
+        """End the process without waiting for what it does. Nobody may wait for its answer."""
+        self.interrupt()
         await self.stop()
 
     async def recognise(
@@ -102,7 +107,8 @@ class RecogniserProcess:
         limit = BASE_SECONDS + SLOWEST * duration_ms(pcm) / 1000
         try:
             await send(child, json.dumps(order).encode() + b"\n" + pcm)
-            answer = await asyncio.wait_for(self._answer(child), limit)
+            async with asyncio.timeout(limit):
+                answer = await self._answer(child)
         except ChildDiedError:
             await self.kill()
             raise
@@ -142,6 +148,7 @@ class PocketsphinxRecogniser:
         self._idle: asyncio.Queue[RecogniserProcess] = asyncio.Queue()
         self._running: set[asyncio.Task[tuple[str, str]]] = set()
         self._means: OrderedDict[str, str] = OrderedDict()
+        self._is_stopped = False
 
     @property
     def worker_pids(self) -> list[int]:
@@ -150,15 +157,19 @@ class PocketsphinxRecogniser:
 
     async def start(self) -> None:
         """Start all workers; returns when each has loaded its model."""
+        self._is_stopped = False
         await asyncio.gather(*(worker.start() for worker in self._workers))
         for worker in self._workers:
             self._idle.put_nowait(worker)
 
     async def stop(self) -> None:
-        """End all workers, with what they do."""
-        await asyncio.gather(*(worker.kill() for worker in self._workers))
-        if self._running:
+        """End all workers, with what they do; what waits for one fails."""
+        self._is_stopped = True
+        for worker in self._workers:
+            worker.interrupt()
+        if self._running:  # they read what their workers answer, and only one may read
             await asyncio.wait(self._running)
+        await asyncio.gather(*(worker.kill() for worker in self._workers))
 
     async def __call__(self, pcm: bytes, language: str) -> str:
         """Recognise without a session."""
@@ -169,7 +180,7 @@ class PocketsphinxRecogniser:
 
         Raises:
             ModelMissingError: no such language here.
-            EngineError: the worker hangs, or dies of this utterance.
+            EngineError: the worker hangs, dies of this utterance, or is stopped.
         """
         if language not in {*LANGUAGES, "auto"}:
             raise ModelMissingError(f"pocketsphinx has no model for {language}")
@@ -177,7 +188,8 @@ class PocketsphinxRecogniser:
             try:
                 text, means = await self._on_free_worker(pcm, listening)
             except ChildDiedError:
-                logger.warning("a recogniser process died at work and is started again")
+                if not self._is_stopped:
+                    logger.warning("a recogniser process died at work and is started again")
                 continue
             self._remember(listening.session_id, means)
             return text
@@ -185,6 +197,9 @@ class PocketsphinxRecogniser:
 
     async def _on_free_worker(self, pcm: bytes, listening: Listening) -> tuple[str, str]:
         worker = await self._idle.get()
+        if self._is_stopped:
+            self._idle.put_nowait(worker)
+            raise EngineError("the recogniser is stopped")
         means = self._means.get(listening.session_id, "")
         task = asyncio.create_task(worker.recognise(pcm, means, listening.on_partial))
         self._running.add(task)

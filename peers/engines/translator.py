@@ -33,30 +33,38 @@ class ApertiumPipe:
         self._mode_path = mode_path
         self._child: Process | None = None
         self._turn = asyncio.Lock()
+        self._is_stopped = False
 
     async def start(self) -> None:
         """Start the pipeline and load its dictionaries."""
+        self._is_stopped = False
         await self.translate("hello")
 
     async def stop(self) -> None:
-        """End the pipeline."""
-        child, self._child = self._child, None
-        if child is not None:
-            await stop_child(child)
+        """End the pipeline; what is being translated or waits for it fails."""
+        self._is_stopped = True
+        if self._turn.locked() and self._child is not None:
+            kill_child(self._child)
+        async with self._turn:  # only one may read what the pipeline answers
+            await self._end()
 
     async def translate(self, text: str) -> str:
         """Return the translation.
 
         Raises:
-            EngineError: the pipeline died or hung, and so did a fresh one.
+            EngineError: the pipeline is stopped, or it died or hung, and so did a fresh one.
         """
         async with self._turn:
             for _ in range(2):
+                if self._is_stopped:
+                    raise EngineError("the translator is stopped")
                 try:
-                    return await asyncio.wait_for(self._through(text), ANSWER_SECONDS)
+                    async with asyncio.timeout(ANSWER_SECONDS):
+                        return await self._through(text)
                 except (ChildDiedError, TimeoutError):
-                    logger.warning("the Apertium pipeline died or hangs and is started again")
                     await self._kill()
+                    if not self._is_stopped:
+                        logger.warning("the Apertium pipeline died or hangs and is started again")
                 except asyncio.CancelledError:
                     # An answer that nobody waits for would be taken for that of the next sentence.
                     await self._kill()
@@ -73,7 +81,12 @@ class ApertiumPipe:
     async def _kill(self) -> None:
         if self._child is not None:
             kill_child(self._child)
-        await self.stop()
+        await self._end()
+
+    async def _end(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            await stop_child(child)
 
 
 class ApertiumTranslator:

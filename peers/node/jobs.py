@@ -1,7 +1,7 @@
 """The jobs a node has in hand: taken, started, answered, given up.
 
-Owns one task per job and how many run at once. What is done in a job is `node_pipeline`'s; how
-messages reach the scheduler is the caller's.
+Owns one task per job and how many run at once. What is done in a job is `pipeline`'s; how messages
+reach the scheduler is the caller's.
 """
 
 import asyncio
@@ -27,14 +27,17 @@ class NodeJobs:
     """At most `max_jobs` run; more than that wait in the order they came."""
 
     def __init__(
-        self, pipeline: JobPipeline, max_jobs: int, say: Callable[[WireMessage], None]
+        self, pipeline: JobPipeline, max_jobs: int, send: Callable[[WireMessage], None]
     ) -> None:
         self._pipeline = pipeline
-        self._say = say
+        self._send = send
         self._max_jobs = max_jobs
         self._free = asyncio.Semaphore(max_jobs)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._known: OrderedDict[str, None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
 
     def load(self) -> WorkLoad:
         """Return how much there is to do at this moment."""
@@ -49,7 +52,7 @@ class NodeJobs:
         self._known[job.job_id] = None
         if len(self._known) > MAX_KNOWN_JOBS:
             self._known.popitem(last=False)
-        self._say(
+        self._send(
             JobAck(
                 job_id=NodeJobId(job.job_id),
                 attempt_id=job.attempt_id,
@@ -62,11 +65,16 @@ class NodeJobs:
         task.add_done_callback(lambda _: self._tasks.pop(job.job_id, None))
 
     def cancel(self, job_id: str) -> None:
-        """Give a job up, if it is still in hand; nothing more is said about it."""
+        """Give a job up, if it is still in hand; nothing more is sent about it."""
         task = self._tasks.get(job_id)
         if task is not None:
             logger.info("job cancelled", job_id=job_id)
             task.cancel()
+
+    async def finish(self) -> None:
+        """Return when no job is in hand any more."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks.values()))
 
     async def stop(self) -> None:
         """Give all jobs up."""
@@ -78,7 +86,7 @@ class NodeJobs:
 
     async def _work(self, job: JobAssign) -> None:
         async with self._free:
-            self._say(
+            self._send(
                 JobStarted(
                     job_id=NodeJobId(job.job_id),
                     attempt_id=job.attempt_id,
@@ -93,22 +101,22 @@ class NodeJobs:
             success=result.success,
             total_ms=result.processing_time_ms,
         )
-        self._say(result)
+        self._send(result)
 
     def _partials_of(self, job: JobAssign) -> Callable[[str], None] | None:
-        """Return what tells the text so far, at most once per interval; None if nobody asked."""
+        """Return what sends the text so far, at most once per interval; None if nobody asked."""
         if not job.enable_streaming_asr:
             return None
         interval = (job.partial_update_interval_ms or 0) / 1000
-        told_at = -interval
+        sent_at = -interval
 
-        def tell(text: str) -> None:
-            nonlocal told_at
+        def send_partial(text: str) -> None:
+            nonlocal sent_at
             now = time.monotonic()
-            if now - told_at < interval:
+            if now - sent_at < interval:
                 return
-            told_at = now
-            self._say(
+            sent_at = now
+            self._send(
                 NodeAsrPartial(
                     job_id=NodeJobId(job.job_id),
                     session_id=job.session_id,
@@ -119,12 +127,12 @@ class NodeJobs:
                 )
             )
 
-        return tell
+        return send_partial
 
     def _refuse(self, job: JobAssign) -> None:
         """Answer an id that was used before, as the existing nodes do: once per node, for ever."""
         logger.warning("a job id came a second time", job_id=job.job_id)
-        self._say(
+        self._send(
             JobResult(
                 job_id=NodeJobId(job.job_id),
                 attempt_id=job.attempt_id,

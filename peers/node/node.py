@@ -1,7 +1,7 @@
 """A node: it offers its engines to a scheduler and works on the jobs it is given.
 
-Owns the connection: registration, heartbeats, coming back after every loss. What is done in a job
-is `node_pipeline`'s, which jobs are in hand `node_jobs`'s. A node of one's own is
+Owns the connection: registration, heartbeats, coming back after every loss, leaving in order. What
+is done in a job is `pipeline`'s, which jobs are in hand `jobs`'s. A node of one's own is
 `ReferenceNode(options, engines)` with engines of one's own, see `engines/engine.py`.
 """
 
@@ -21,11 +21,12 @@ from peers.node.options import ReferenceNodeOptions
 from peers.node.pipeline import JobPipeline
 from peers.node.profile import NodeProfile
 from peers.outgoing import Outgoing
+from peers.socket_url import shown_url
 from protocol.audio import AudioFormat
 from protocol.codec import encode, parse_node_command
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.ids import NodeId
-from protocol.node_inbound import JobResult
+from protocol.node_inbound import JobResult, NodeHeartbeat
 from protocol.node_outbound import (
     JobAssign,
     JobCancel,
@@ -48,9 +49,9 @@ class RegistrationRefusedError(Exception):
 class ReferenceNode:
     """One node, for as long as `run` is awaited.
 
-    Invariants: nothing but `node_register` is said on a socket before the scheduler has answered
+    Invariants: nothing but `node_register` is sent on a socket before the scheduler has answered
     it; every job taken is answered once, on whatever socket there is by then, unless it was
-    cancelled; a lost scheduler ends no job.
+    cancelled or the node leaves; a lost scheduler ends no job.
     """
 
     def __init__(self, options: ReferenceNodeOptions, engines: Engines) -> None:
@@ -60,10 +61,11 @@ class ReferenceNode:
         self._profile = NodeProfile(engines, options.max_jobs)
         self._outgoing = Outgoing()
         pipeline = JobPipeline(engines, self._speech_format)
-        self._jobs = NodeJobs(pipeline, options.max_jobs, self._say)
+        self._jobs = NodeJobs(pipeline, options.max_jobs, self._send)
         self._node_id = NodeId(options.node_id) if options.node_id else None
         self.registered = asyncio.Event()
         """Set while the scheduler knows this node."""
+        self._leaving = asyncio.Event()
 
     def __repr__(self) -> str:
         return f"<ReferenceNode {self._node_id} {self._jobs.load()}>"
@@ -73,19 +75,49 @@ class ReferenceNode:
         """The id the scheduler knows this node by; None before the first registration."""
         return self._node_id
 
+    def leave(self) -> None:
+        """Take nothing more; `run` returns when the jobs in hand are answered, or after `leave_ms`.
+
+        What is not answered by then the scheduler gives to another node, as it does when a node's
+        socket closes.
+        """
+        self._leaving.set()
+
     async def run(self) -> None:
-        """Work until cancelled; engines are started first and stopped last.
+        """Work until `leave` or until cancelled; engines are started first and stopped last.
 
         Raises:
             EngineError: an engine does not start.
             InvalidURI: the options' URL is none.
         """
+        tasks = {asyncio.create_task(part) for part in (self._work(), self._leave_when_asked())}
         try:
-            await self._engines.start()
-            await self._stay_connected()
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
         finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
             await self._jobs.stop()
             await self._engines.stop()
+
+    async def _work(self) -> None:
+        await self._engines.start()
+        await self._stay_connected()
+
+    async def _leave_when_asked(self) -> None:
+        await self._leaving.wait()
+        if self._node_id is None or not self.registered.is_set():
+            return
+        logger.info("leaving; the jobs in hand are finished first", jobs=len(self._jobs))
+        self._outgoing.put(self._heartbeat(self._node_id))
+        try:
+            async with asyncio.timeout(self._options.leave_ms / 1000):
+                await self._jobs.finish()
+                await self._outgoing.wait_until_empty()
+        except TimeoutError:
+            logger.warning("jobs are left to other nodes", jobs=len(self._jobs))
 
     async def _stay_connected(self) -> None:
         wait_ms = self._options.reconnect_first_ms
@@ -116,15 +148,15 @@ class ReferenceNode:
     async def _register(self, socket: ClientConnection) -> None:
         registration = self._profile.registration(self._node_id)
         await socket.send(encode(registration))
-        ack = await asyncio.wait_for(
-            self._acknowledgement(socket), self._options.register_timeout_ms / 1000
-        )
+        # Not `wait_for`: until Python 3.12 it swallows a cancel that meets the answer.
+        async with asyncio.timeout(self._options.register_timeout_ms / 1000):
+            ack = await self._acknowledgement(socket)
         if ack.error is not None:
             raise RegistrationRefusedError(ack.error.code, ack.error.message)
         if not ack.node_id:
             raise RegistrationRefusedError(ErrorCode.INVALID_MESSAGE, "no id in the answer")
         self._node_id = ack.node_id
-        logger.info("registered", node_id=ack.node_id, url=self._options.url)
+        logger.info("registered", node_id=ack.node_id, url=shown_url(self._options.url))
         self.registered.set()
 
     async def _acknowledgement(self, socket: ClientConnection) -> NodeRegisterAck:
@@ -145,20 +177,25 @@ class ReferenceNode:
         try:
             with contextlib.suppress(ConnectionClosed):
                 async for data in socket:
-                    self._obey(data)
+                    self._take(data)
         finally:
             for helper in helpers:
                 helper.cancel()
-            for helper in helpers:
-                with contextlib.suppress(asyncio.CancelledError, ConnectionClosed):
-                    await helper
+            await asyncio.wait(helpers)  # awaiting one would swallow a cancel of our own
+        for helper in helpers:
+            if not helper.cancelled() and not isinstance(helper.exception(), ConnectionClosed):
+                helper.result()
 
     async def _send_heartbeats(self) -> None:
         while self._node_id is not None:
-            self._outgoing.put(self._profile.heartbeat(self._node_id, self._jobs.load()))
+            self._outgoing.put(self._heartbeat(self._node_id))
             await asyncio.sleep(self._options.heartbeat_ms / 1000)
 
-    def _obey(self, data: str | bytes) -> None:
+    def _heartbeat(self, node_id: NodeId) -> NodeHeartbeat:
+        is_leaving = self._leaving.is_set()
+        return self._profile.heartbeat(node_id, self._jobs.load(), is_leaving=is_leaving)
+
+    def _take(self, data: str | bytes) -> None:
         command = _parsed(data)
         match command:
             case None:
@@ -170,13 +207,13 @@ class ReferenceNode:
             case NodeRegisterAck():
                 self._node_id = command.node_id or self._node_id
             case NodeControl():
-                logger.info("the scheduler says: {}", command.command)
+                logger.info("told by the scheduler", command=command.command)
             case ErrorMessage():
                 logger.warning("the scheduler refused a message: {}", command.code)
             case _:
                 assert_never(command)
 
-    def _say(self, message: WireMessage) -> None:
+    def _send(self, message: WireMessage) -> None:
         """Give a message its sender and hand it to the writer; results outlive a lost socket."""
         signed = message.model_copy(update={"node_id": self._node_id})
         is_result = isinstance(message, JobResult)

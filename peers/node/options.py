@@ -29,3 +29,5 @@ class ReferenceNodeOptions:
     """Without an answer to `node_register` for so long, the node connects anew."""
     unsent_ms: int = 30_000
     """How long a finished result waits for a lost scheduler; after that its job is over there."""
+    leave_ms: int = 30_000
+    """How long a node that is to stop goes on with the jobs in hand; then they go elsewhere."""

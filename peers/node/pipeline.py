@@ -11,9 +11,11 @@ translation or a voice that fails costs only itself: the result is a success wit
 import asyncio
 import base64
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from loguru import logger
 
@@ -37,7 +39,7 @@ from protocol.node_outbound import JobAssign
 from protocol.wire import JsonObject
 
 ASR_EMPTY = "ASR_EMPTY"
-"""`extra.reason` of a result without words."""
+"""`extra.reason` of a result without texts."""
 NMT_FAILED = "NMT_FAILED"
 TTS_FAILED = "TTS_FAILED"
 AUTO = "auto"
@@ -83,36 +85,38 @@ class JobPipeline:
     async def run(self, job: JobAssign, on_partial: Callable[[str], None] | None) -> JobResult:
         """Return the result, whatever happens; only being cancelled raises."""
         started = time.monotonic()
-        words = JobTexts()
+        texts = JobTexts()
         error: JobError | None = None
         try:
-            await self._stages(job, words, on_partial)
+            await self._stages(job, texts, on_partial)
         except JobFailedError as failure:
             error = failure.error
-        except Exception as bug:  # noqa: BLE001 - engines raise anything, the job must end
-            logger.exception("a job failed in a way that was not foreseen", job_id=job.job_id)
-            error = _failure(f"{type(bug).__name__} in an engine")
+        except Exception as fault:  # noqa: BLE001 - engines raise anything, the job must end
+            # Not its message, which may repeat what was spoken, nor a traceback with values.
+            cause = _cause(fault)
+            logger.error("an engine failed", job_id=job.job_id, cause=cause)
+            error = _failure(f"{type(fault).__name__} in an engine")
         total_ms = _since(started)
-        return self._result(job, words, error, total_ms)
+        return self._result(job, texts, error, total_ms)
 
     async def _stages(
-        self, job: JobAssign, words: JobTexts, on_partial: Callable[[str], None] | None
+        self, job: JobAssign, texts: JobTexts, on_partial: Callable[[str], None] | None
     ) -> None:
         pcm = await asyncio.to_thread(_decoded, job)
         source = self._source_language(job)
-        with words.timed("asr_ms"):
+        with texts.timed("asr_ms"):
             listening = Listening(job.session_id, on_partial)
-            words.text_asr = await self._recognise(pcm, source, listening)
-        if not words.text_asr:
+            texts.text_asr = await self._recognise(pcm, source, listening)
+        if not texts.text_asr:
             return
-        spoken, language = words.text_asr, source
+        spoken, language = texts.text_asr, source
         if job.pipeline.use_nmt:
-            with words.timed("nmt_ms"):
-                await self._translate(job, source, words)
-            spoken, language = words.text_translated, job.tgt_lang
+            with texts.timed("nmt_ms"):
+                await self._translate(job, source, texts)
+            spoken, language = texts.text_translated, job.tgt_lang
         if job.pipeline.use_tts and spoken:
-            with words.timed("tts_ms"):
-                await self._speak(spoken, language, words)
+            with texts.timed("tts_ms"):
+                await self._speak(spoken, language, texts)
 
     def _source_language(self, job: JobAssign) -> str:
         """Return what the recogniser is told: with "auto", what only one language can mean."""
@@ -135,25 +139,25 @@ class JobPipeline:
             raise JobFailedError(_failure(str(failure))) from None
         return text.strip()
 
-    async def _translate(self, job: JobAssign, source: str, words: JobTexts) -> None:
+    async def _translate(self, job: JobAssign, source: str, texts: JobTexts) -> None:
         try:
-            words.text_translated = await call_engine(
-                self._engines.translate, words.text_asr, source, job.tgt_lang
+            texts.text_translated = await call_engine(
+                self._engines.translate, texts.text_asr, source, job.tgt_lang
             )
         except ModelMissingError as missing:
             raise JobFailedError(self._missing("nmt", missing)) from None
         except EngineError as failure:
-            logger.warning("no translation: {}", failure, job_id=job.job_id)
-            words.reason_codes.append(NMT_FAILED)
+            logger.warning("no translation", job_id=job.job_id, cause=_told(failure, texts))
+            texts.reason_codes.append(NMT_FAILED)
 
-    async def _speak(self, text: str, language: str, words: JobTexts) -> None:
+    async def _speak(self, text: str, language: str, texts: JobTexts) -> None:
         try:
             speech = Speech(*await call_engine(self._engines.speak, text, language))
         except EngineError as failure:
-            logger.warning("no speech: {}", failure)
-            words.reason_codes.append(TTS_FAILED)
+            logger.warning("no speech", cause=_told(failure, texts))
+            texts.reason_codes.append(TTS_FAILED)
             return
-        words.tts_audio = await asyncio.to_thread(_encoded, speech, self._speech_format)
+        texts.tts_audio = await asyncio.to_thread(_encoded, speech, self._speech_format)
 
     def _missing(self, kind: str, missing: ModelMissingError) -> JobError:
         service, _, version = self._engines.names.get(kind, kind).partition(" ")
@@ -164,10 +168,10 @@ class JobPipeline:
         )
 
     def _result(
-        self, job: JobAssign, words: JobTexts, error: JobError | None, total_ms: float
+        self, job: JobAssign, texts: JobTexts, error: JobError | None, total_ms: float
     ) -> JobResult:
-        extra: JsonObject = {"service_timings": words.timings_ms | {"total_ms": total_ms}}
-        if error is None and not words.text_asr:
+        extra: JsonObject = {"service_timings": texts.timings_ms | {"total_ms": total_ms}}
+        if error is None and not texts.text_asr:
             extra["reason"] = ASR_EMPTY
         return JobResult(
             job_id=NodeJobId(job.job_id),
@@ -176,14 +180,14 @@ class JobPipeline:
             utterance_index=job.utterance_index,
             success=error is None,
             error=error,
-            text_asr=words.text_asr,
-            text_translated=words.text_translated,
-            tts_audio=base64.b64encode(words.tts_audio).decode(),
+            text_asr=texts.text_asr,
+            text_translated=texts.text_translated,
+            tts_audio=base64.b64encode(texts.tts_audio).decode(),
             tts_format=self._speech_format,
             extra=extra,
             processing_time_ms=total_ms,
             trace_id=job.trace_id,
-            reason_codes=tuple(words.reason_codes) or None,
+            reason_codes=tuple(texts.reason_codes) or None,
             group_id=job.group_id,
             part_index=job.part_index,
             node_completed_at_ms=int(time.time() * 1000),
@@ -234,6 +238,21 @@ def _encoded(speech: Speech, speech_format: AudioFormat) -> bytes:
 
 def _failure(message: str) -> JobError:
     return JobError(code=ErrorCode.PROCESSING_ERROR, message=message)
+
+
+def _told(failure: EngineError, texts: JobTexts) -> str:
+    """Return what an engine says of its failure; its class alone if it repeats what was spoken."""
+    text = str(failure)
+    spoken = [one for one in (texts.text_asr, texts.text_translated) if one]
+    return type(failure).__name__ if any(one in text for one in spoken) else text
+
+
+def _cause(fault: Exception) -> str:
+    """Return what failed and where, on one line, without any value."""
+    frames = traceback.extract_tb(fault.__traceback__)
+    at = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    before = f", caused by {type(fault.__cause__).__name__}" if fault.__cause__ else ""
+    return f"{type(fault).__name__}{at}{before}"
 
 
 def _since(started: float) -> float:

@@ -32,6 +32,9 @@ _NO_FEATURES = Features(
     speaker_identification=False,
     persona_adaptation=False,
 )
+_NO_LANGUAGES = LanguageCapabilities(
+    asr_languages=(), semantic_languages=(), tts_languages=(), semantic_core_ready=False
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +71,10 @@ class NodeProfile:
             max_concurrent_jobs=self._max_jobs,
         )
 
-    def heartbeat(self, node_id: NodeId, work: WorkLoad) -> NodeHeartbeat:
-        """Return a sign of life with the load of this moment."""
+    def heartbeat(
+        self, node_id: NodeId, work: WorkLoad, *, is_leaving: bool = False
+    ) -> NodeHeartbeat:
+        """Return a sign of life with the load of this moment; who leaves offers no language."""
         return NodeHeartbeat(
             node_id=node_id,
             timestamp=int(time.time() * 1000),
@@ -82,7 +87,7 @@ class NodeProfile:
             ),
             installed_services=self._services(),
             capability_by_type=self._capabilities(),
-            language_capabilities=self._languages(),
+            language_capabilities=_NO_LANGUAGES if is_leaving else self._languages(),
         )
 
     def _services(self) -> list[JsonObject]:

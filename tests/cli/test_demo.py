@@ -17,7 +17,7 @@ from peers.engines.apertium import installed_modes
 from peers.pcm import loudness
 from peers.recordings import carried_recordings
 from peers.wav import read_wav
-from tests.cli.support.marked_processes import Mark
+from tests.cli.support.marked_processes import Mark, take_ctrl_c
 from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.takes(25)
@@ -57,6 +57,7 @@ def test_ctrl_c_in_the_middle_stops_everything(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        preexec_fn=take_ctrl_c,  # noqa: PLW1509 - no other thread here
     ) as demo:
         assert demo.stdout is not None
         for line in demo.stdout:

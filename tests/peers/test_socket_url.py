@@ -2,7 +2,7 @@
 
 import pytest
 
-from peers.socket_url import SESSION_PATH, UrlError, socket_url
+from peers.socket_url import SESSION_PATH, UrlError, shown_url, socket_url
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,16 @@ def test_the_path_is_added_where_it_is_missing(text: str, url: str) -> None:
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(UrlError, match="no WebSocket address"):
         socket_url(text, SESSION_PATH)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("ws://host:1/ws/node?token=sesame", "ws://host:1/ws/node"),
+        ("ws://user:ses@me@host:1/ws/node", "ws://host:1/ws/node"),
+        ("host:5010", "host:5010"),
+        ("me:sesame@host", "host"),
+    ],
+)
+def test_an_address_is_shown_without_its_secrets(url: str, shown: str) -> None:
+    assert shown_url(url) == shown

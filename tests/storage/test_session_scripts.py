@@ -244,8 +244,23 @@ def test_an_instance_learns_which_sessions_it_has_lost(world: World) -> None:
     epochs = {SessionId(name): world.resumable(name) for name in ("kept", "taken", "over")}
     world.take_over("taken", "i2")
     world.do(world.member().sessions.close(SessionId("over"), epochs[SessionId("over")]))
-    check = world.member().sessions.check(epochs)
-    assert world.do(check).lost == (SessionId("taken"), SessionId("over"))
+    checked = world.do(world.member().sessions.check(epochs))
+    assert checked.lost == (SessionId("taken"),)
+    assert checked.unkept == (SessionId("over"),)
+
+
+def test_an_instance_that_was_taken_for_dead_learns_which_sessions_nobody_keeps(
+    world: World,
+) -> None:
+    world.beat("i2")
+    epochs = {SessionId(name): world.resumable(name, owner="i2") for name in ("one", "two")}
+    world.wait(LEASE_MS)
+    world.command("ZADD", "insts", world.now_ms + LEASE_MS, "i1")
+    world.reap("i2")
+    world.beat("i2")
+    checked = world.do(world.member("i2").sessions.check(epochs))
+    assert checked.lost == ()
+    assert checked.unkept == (SessionId("one"), SessionId("two"))
 
 
 # ---- where a session is -------------------------------------------------------------------------

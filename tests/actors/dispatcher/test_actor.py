@@ -275,3 +275,17 @@ def test_outcomes_of_a_session_that_nobody_can_resume_are_not_recorded(
         bench.tell(cut)
         bench.tell(bench.result(cut))
     assert len(bench.world.stream("out:s")) == 1
+
+
+def test_a_node_with_many_slots_gets_all_that_waits_in_a_moment(bench: DispatchBench) -> None:
+    """One script hands over a bounded number; a node with 1,000 slots got that much a second."""
+    names = [f"s{number}" for number in range(20)]
+    for name in names:
+        bench.session(name)
+    bench.tell(*(bench.cut(name, index) for name in names for index in range(15)))
+    bench.node(slots=1000)
+    bench.pass_time(100)
+    assert len(bench.assigned()) == 20 * 15
+    sweeps = bench.store.count("sweep")
+    bench.pass_time(500)
+    assert bench.store.count("sweep") <= sweeps + 1, "it asks only while there is something"

@@ -1,7 +1,10 @@
 """While the store is away, or its answers are lost, words wait and nothing happens twice."""
 
+import asyncio
+
 import pytest
 
+from actors.dispatcher import actor as dispatcher_actor
 from actors.messages.job import AssignJob, EndJob, JobAccepted, JobEnded, JobQueued
 from actors.messages.node import NodeAccepted, NodeBeat, NodeLost
 from actors.messages.process import DispatcherRestarted, StoreEmptied
@@ -11,6 +14,7 @@ from protocol.ids import NodeId, SessionId
 from storage.job import JobState
 from tests.actors.conftest import OpenBench
 from tests.actors.support.dispatch_bench import DispatchBench
+from tests.support.waiting import until
 
 DONE, FAILED = JobState.DONE, JobState.FAILED
 JOB = "job-s-0-es"
@@ -395,9 +399,56 @@ def test_audio_that_was_let_go_of_is_not_sent_as_nothing(bench: DispatchBench) -
     session, node = bench.session(), bench.node(slots=2)
     gone, known = bench.cut(index=0), bench.cut(index=1)
     bench.tell(known)
-    mute = [type(gone)(session, cut.spec, cut.work, b"") for cut in (gone, known)]
+    mute = [type(gone)(session, cut.spec, cut.work, b"", 0.0) for cut in (gone, known)]
     restart(bench, *mute)
     assert bench.ends_of() == [(0, FAILED, "node_lost")]
     assert [told.audio for told in node.of(AssignJob)] == [known.audio]
     bench.tell(bench.result(known))
     assert bench.ends_of()[-1] == (1, DONE, None)
+
+
+# ---- a store that takes calls and does not answer -------------------------------------------
+
+
+def test_a_store_that_hangs_holds_up_no_deadline(
+    bench: DispatchBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its client gives it 5 s at a time, in which the dispatcher did not look at its clock."""
+    monkeypatch.setattr(dispatcher_actor, "_HUNG_SECONDS", 0.01)
+    monkeypatch.setattr(dispatcher_actor, "_HUNG_LOOK_SECONDS", 0.01)
+    bench.session()
+    bench.node()
+    cut = bench.cut()
+
+    async def scenario() -> None:
+        bench.store.hangs = asyncio.Event()
+        batch = asyncio.create_task(bench.dispatcher.on_receive_batch([cut]))
+        bench.clock.now_ms += 9_990
+        await asyncio.sleep(0.05)
+        assert bench.ends_of() == []
+        bench.clock.now_ms += 20
+        await until(bench.ends_of)
+        bench.store.hangs.set()
+        bench.store.hangs = None
+        await batch
+
+    bench.world.run(scenario())
+    assert bench.ends_of() == [(0, FAILED, "store_unavailable")]
+    assert bench.assigned() == [], "what it answers in the end does not count"
+    bench.pass_time(1_000)
+    assert bench.world.slots("n") == {}
+
+
+def test_words_that_wait_behind_a_store_that_hangs_wait_from_their_cut(
+    bench: DispatchBench,
+) -> None:
+    bench.session()
+    bench.node()
+    cut = bench.cut()
+    bench.clock.now_ms += 9_000  # in the mailbox, while the dispatcher waited for the store
+    bench.store.is_away = True
+    bench.tell(cut)
+    bench.pass_time(900)
+    assert bench.ends_of() == []
+    bench.pass_time(300)
+    assert bench.ends_of() == [(0, FAILED, "store_unavailable")]

@@ -7,6 +7,7 @@ import fakeredis
 import pytest
 
 from actors.messages.job import EndJob, JobEnded, UtteranceWanted
+from actors.messages.process import StoreEmptied
 from actors.messages.takeover import (
     OwnershipConfirmed,
     OwnershipUnclear,
@@ -91,6 +92,15 @@ def test_after_a_doubt_each_session_learns_whose_it_is(bench: DispatchBench) -> 
     assert kept.of(OwnershipConfirmed) == [OwnershipConfirmed(1)]
     assert taken.of(OwnershipConfirmed) == []
     assert taken.of(SessionReleased) == [SessionReleased()]
+
+
+def test_a_session_whose_record_is_gone_is_its_own_and_is_kept_again(bench: DispatchBench) -> None:
+    session = bench.session("s")
+    bench.world.command("DEL", "session:s")
+    bench.tell(OwnershipUnclear(1))
+    assert session.of(SessionReleased) == []
+    assert session.of(OwnershipConfirmed) == [OwnershipConfirmed(1)]
+    assert session.of(StoreEmptied) == [StoreEmptied()]
 
 
 def test_a_session_that_left_stays_in_the_store(bench: DispatchBench) -> None:

@@ -4,6 +4,7 @@ Sessions and nodes are recorders. A session answers `UtteranceWanted` with its a
 one does, unless told not to; everything else they heard is read from them.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -65,6 +66,8 @@ class ShakyStore:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.is_away = False
+        self.hangs: asyncio.Event | None = None
+        """It takes calls, and answers when this is set."""
         self.loses_replies = 0
         """How many round trips run without an answer."""
         self.round_trips: list[list[str]] = []
@@ -76,6 +79,8 @@ class ShakyStore:
         if self.is_away:
             raise StorageUnavailable("away")
         self.round_trips.append([call.script.name for call in calls])
+        if self.hangs is not None:
+            await self.hangs.wait()
         replies = await self._store.run(calls)
         if self.loses_replies:
             self.loses_replies -= 1
@@ -253,7 +258,7 @@ class DispatchBench:
             turn_id=TurnId(spec.turn_id),
         )
         ref = self.sessions[session]
-        cut = UtteranceCut(ref, spec, work, spec.job_id.encode())
+        cut = UtteranceCut(ref, spec, work, spec.job_id.encode(), self.clock.now_ms)
         ref.cuts[spec.job_id] = cut
         return cut
 

@@ -7,6 +7,7 @@ from pykka.messages import _ActorStop  # how an actor asks itself to stop
 
 from actors.admission import HeldAudio
 from actors.directory import Directory
+from actors.lease import StallWatch
 from actors.messages.job import JobEnded, UtteranceCut
 from actors.messages.session import ChunkArrived, CloseRequested, SocketLost, UtteranceArrived
 from actors.metrics import NullMetrics
@@ -48,6 +49,7 @@ class SessionBench:
         max_held_bytes: int = 1 << 30,
         keep_audio: bool = True,
         start: bool = True,
+        stall_watch: StallWatch | None = None,
         **profile: Any,
     ) -> None:
         self.clock = HandClock(1000.0)
@@ -74,6 +76,7 @@ class SessionBench:
             close_flush_ms=FLUSH_MS,
             keep_audio_after_sending=keep_audio,
             wall_ms=lambda: WALL_MS + int(self.clock.now_ms),
+            stall_watch=stall_watch or StallWatch(),
         )
         words = {"platform": "web", "source": "en", "target": "es", "tenant_id": "t"} | profile
         self.profile = SessionProfile(session_id=SID, trace_id=TraceId("trace"), **words)

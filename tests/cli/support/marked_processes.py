@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,3 +45,8 @@ class Mark:
         while (left := self.processes()) and time.monotonic() < deadline:
             time.sleep(0.05)
         return left
+
+
+def take_ctrl_c() -> None:
+    """Let a child hear SIGINT, also where the parent was told to ignore it: nohup, a script's &."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

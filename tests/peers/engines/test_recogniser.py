@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from peers.engines import Listening, ModelMissingError
+from peers.engines import EngineError, Listening, ModelMissingError
 from peers.engines.recogniser import PocketsphinxRecogniser
 from peers.pcm import silence
 from peers.recordings import carried_recordings, word_error_rate, word_errors
@@ -116,3 +116,18 @@ def test_a_cancelled_utterance_is_given_up_and_the_process_goes_on() -> None:
         assert recogniser.worker_pids == pids
 
     with_recogniser(main)
+
+
+def test_a_recogniser_that_is_stopped_at_work_ends_without_a_fault() -> None:
+    async def main() -> None:
+        recogniser = PocketsphinxRecogniser()
+        await recogniser.start()
+        pcm = read_wav(LONG.path)
+        at_work = [asyncio.create_task(recogniser(pcm, "en")) for _ in range(2)]
+        await asyncio.sleep(0.1)  # the first is at work, the second waits for it
+        await recogniser.stop()
+        outcomes = await asyncio.gather(*at_work, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [EngineError, EngineError]
+        assert recogniser.worker_pids == []
+
+    asyncio.run(main())

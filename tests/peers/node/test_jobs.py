@@ -1,6 +1,8 @@
 """What a node does with jobs, seen on the wire; engines are canned."""
 
 import base64
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -265,3 +267,37 @@ def test_a_job_id_that_comes_twice_is_refused() -> None:
         assert refused[0].error.message.startswith("DUPLICATE_JOB_ID")
 
     with_node(script)
+
+
+def test_a_fault_in_an_engine_is_one_line_without_what_was_spoken(
+    log_records: list[dict[str, Any]],
+) -> None:
+    def raise_with_the_text(text: str, source: str, target: str) -> str:
+        raise KeyError(text)
+
+    def refuse_with_the_text(text: str, language: str) -> tuple[bytes, int]:
+        raise EngineError(f"no voice for {text!r}")
+
+    async def failing(peer: ScriptedPeer) -> None:
+        await registered(peer)
+        await peer.say(job())
+        result = await peer.hear(JobResult)
+        assert not result.success
+        assert result.error is not None
+        assert result.error.message == "KeyError in an engine"
+
+    async def mute(peer: ScriptedPeer) -> None:
+        await registered(peer)
+        await peer.say(job())
+        assert (await peer.hear(JobResult)).success
+
+    engines = canned_engines()
+    with_node(failing, replace(engines, translate=raise_with_the_text))
+    with_node(mute, replace(engines, speak=refuse_with_the_text))
+    faults = [one for one in log_records if one["level"].name in {"ERROR", "WARNING"}]
+    assert [one["message"] for one in faults[:1]] == ["an engine failed"]
+    assert faults[0]["extra"]["cause"].startswith("KeyError at test_jobs.py:")
+    assert "no speech" in [one["message"] for one in faults]
+    for record in log_records:
+        assert record["exception"] is None
+        assert "good morning" not in f"{record['message']} {record['extra']}"

@@ -3,9 +3,15 @@
 import asyncio
 import socket
 
+import pytest
+
+from peers.engines import EngineError
+from peers.node.node import ReferenceNode
+from peers.node.options import ReferenceNodeOptions
 from protocol.node_inbound import (
     JobResult,
     JobStarted,
+    LanguageCapabilities,
     NodeHeartbeat,
     NodeRegister,
 )
@@ -15,6 +21,10 @@ from tests.peers.support.canned_engines import CannedRecogniser, canned_engines
 from tests.peers.support.node_under_test import ACK, job, registered, running, with_node
 from tests.support.peers.scripted_server import ScriptedPeer, ScriptedServer, scripted_server
 from tests.support.waiting import PATIENCE_S
+
+NOTHING_OFFERED = LanguageCapabilities(
+    asr_languages=(), semantic_languages=(), tts_languages=(), semantic_core_ready=False
+)
 
 
 def test_the_first_message_tells_everything_a_scheduler_wants_to_know() -> None:
@@ -149,3 +159,91 @@ def test_the_token_goes_along_as_a_bearer_header() -> None:
         assert peer.socket.request.headers["Authorization"] == "Bearer secret"
 
     with_node(script, token="secret")
+
+
+async def left(node: ReferenceNode, run: "asyncio.Task[None]") -> None:
+    node.leave()
+    await asyncio.wait_for(run, 10)
+
+
+def test_a_node_that_leaves_answers_what_it_has_in_hand_and_offers_nothing_more() -> None:
+    recogniser = CannedRecogniser()
+    recogniser.may_answer.clear()
+
+    async def script(peer: ScriptedPeer) -> None:
+        await registered(peer)
+        assert (await peer.hear(NodeHeartbeat)).language_capabilities != NOTHING_OFFERED
+        await peer.say(job())
+        await peer.hear(JobStarted)
+        started.set()
+        while (await peer.hear(NodeHeartbeat)).language_capabilities != NOTHING_OFFERED:
+            pass
+        recogniser.may_answer.set()
+        assert (await peer.hear(JobResult)).text_asr == "good morning"
+        answered.set()
+        await peer.gone()
+
+    async def main() -> None:
+        async with scripted_server(script) as server, asyncio.timeout(10):
+            options = ReferenceNodeOptions(url=server.node_url)
+            node = ReferenceNode(options, canned_engines(recogniser))
+            run = asyncio.create_task(node.run())
+            await started.wait()
+            await left(node, run)
+            assert answered.is_set()
+
+    started, answered = asyncio.Event(), asyncio.Event()
+    asyncio.run(main())
+
+
+def test_what_a_leaving_node_does_not_finish_in_time_is_left_to_others() -> None:
+    recogniser = CannedRecogniser()
+    recogniser.may_answer.clear()
+    started = asyncio.Event()
+
+    async def script(peer: ScriptedPeer) -> None:
+        await registered(peer)
+        await peer.say(job())
+        await peer.hear(JobStarted)
+        started.set()
+        await peer.gone()
+        assert peer.of(JobResult) == []
+
+    async def main() -> None:
+        async with scripted_server(script) as server, asyncio.timeout(10):
+            options = ReferenceNodeOptions(url=server.node_url, leave_ms=50)
+            node = ReferenceNode(options, canned_engines(recogniser))
+            run = asyncio.create_task(node.run())
+            await started.wait()
+            await left(node, run)
+            assert recogniser.cancelled == 1
+
+    asyncio.run(main())
+
+
+def test_a_node_without_its_scheduler_leaves_at_once() -> None:
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        options = ReferenceNodeOptions(url=f"ws://127.0.0.1:{port}/ws/node")
+        node = ReferenceNode(options, canned_engines())
+        run = asyncio.create_task(node.run())
+        await asyncio.sleep(0.05)
+        await left(node, run)
+
+    asyncio.run(main())
+
+
+def test_an_engine_that_does_not_start_ends_the_node_with_its_reason() -> None:
+    class Broken(CannedRecogniser):
+        async def start(self) -> None:
+            raise EngineError("no model")
+
+        async def stop(self) -> None:
+            pass
+
+    async def main() -> None:
+        with pytest.raises(EngineError, match="no model"):
+            await ReferenceNode(ReferenceNodeOptions(), canned_engines(Broken())).run()
+
+    asyncio.run(main())
