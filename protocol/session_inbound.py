@@ -7,7 +7,7 @@ from pydantic import Field
 from protocol.audio import AudioFormat
 from protocol.ids import SessionId, TraceId
 from protocol.rooms import RoomCreate, RoomJoin, RoomLeave, RoomRawVoicePreference
-from protocol.shared import Features, Pipeline, SessionMode
+from protocol.shared import EndpointingMode, Features, Pipeline, SessionMode
 from protocol.webrtc import WebrtcAnswer, WebrtcIce, WebrtcOffer
 from protocol.wire import (
     AudioBytes,
@@ -60,6 +60,8 @@ class SessionInit(WireMessage):
     room_tts_format: AudioFormat | None = None
     """How speech of other members of a room shall come. Absent: to platform `web` as `pcm16`, which
     is all that the existing page plays in a room, to others as the node sent it."""
+    endpointing: EndpointingMode | None = None
+    """Who ends utterances; absent: `auto`."""
     resume: bool | None = None
     """Keep what is needed to go on after a lost socket."""
     session_id: SessionId | None = None

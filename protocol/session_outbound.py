@@ -28,6 +28,8 @@ class SessionInitAck(WireMessage):
     negotiated_sample_rate: int = 16_000
     """Hertz."""
     negotiated_channel_count: int = 1
+    endpointing: str | None = None
+    """Extension: who ends the session's utterances."""
     resume_token: str | None = Field(default=None, repr=False)
     """Extension, only where `resume` was asked for: shows that the session is yours."""
     resumed: bool | None = None

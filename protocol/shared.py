@@ -16,6 +16,17 @@ class SessionMode(StrEnum):
     """Two speakers: whichever of the pair is heard is translated into the other."""
 
 
+class EndpointingMode(StrEnum):
+    """Who ends utterances."""
+
+    AUTO = "auto"
+    """The server, as long as the client has ended none itself."""
+    SERVER = "server"
+    """The server; the client may, too."""
+    CLIENT = "client"
+    """The client alone."""
+
+
 class Pipeline(WireModel):
     """The stages that a job runs through."""
 

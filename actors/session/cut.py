@@ -23,6 +23,8 @@ class CutReason(StrEnum):
     """Its turn reached `max_turn_ms`."""
     MAX_DURATION = "max_duration"
     """It reached `max_duration_ms`; the only reason that does not end the turn."""
+    ENDPOINT = "endpoint"
+    """Enough silence followed speech, with endpointing on the server."""
     PAUSE = "pause"
     """No audio came for `pause_ms`."""
     SESSION_CLOSE = "session_close"
@@ -39,7 +41,9 @@ class CutReason(StrEnum):
         return self in _TIMEOUT
 
 
-_MANUAL = frozenset({CutReason.UTTERANCE, CutReason.MANUAL, CutReason.SESSION_CLOSE})
+_MANUAL = frozenset(
+    {CutReason.UTTERANCE, CutReason.MANUAL, CutReason.ENDPOINT, CutReason.SESSION_CLOSE}
+)
 _TIMEOUT = frozenset({CutReason.PAUSE, CutReason.MAX_LENGTH, CutReason.MAX_TURN})
 
 

@@ -48,6 +48,12 @@ class SegmenterOptions:
     """Milliseconds of silence a recogniser adds to what was cut by the clock or a close."""
     max_utterance_bytes: Annotated[int, Gt(0)] = 512_000
     """Bytes of audio at which an utterance is cut."""
+    endpoint_silence_ms: Annotated[int, Gt(0)] = 700
+    """Milliseconds of silence after speech that end an utterance, with endpointing `server`."""
+    endpoint_auto_silence_ms: Annotated[int, Gt(0)] = 1_200
+    """Milliseconds of silence after speech that end an utterance, with endpointing `auto`."""
+    lead_in_ms: Annotated[int, Ge(0)] = 300
+    """Milliseconds of silence before speech that go to nodes, at least, with endpointing."""
     silence_rms: Annotated[float, Ge(0)] = 0.003
     """Loudness (RMS of 20 ms) below which PCM is silent, as a share of full scale."""
     silence_opus_bytes: Annotated[float, Ge(0)] = 12
@@ -58,7 +64,7 @@ class SegmenterOptions:
         match reason:
             case CutReason.MANUAL:
                 return self.hangover_manual_ms
-            case CutReason.MAX_TURN | CutReason.MAX_DURATION:
+            case CutReason.MAX_TURN | CutReason.MAX_DURATION | CutReason.ENDPOINT:
                 return self.hangover_auto_ms
             case _:
                 return 0

@@ -10,7 +10,7 @@ from protocol.audio import AudioFormat
 from protocol.ids import SessionId, TraceId
 from protocol.session_inbound import SessionInit, Utterance
 from protocol.session_outbound import SessionInitAck
-from protocol.shared import FULL_PIPELINE, Features, Pipeline
+from protocol.shared import FULL_PIPELINE, EndpointingMode, Features, Pipeline
 from protocol.value import value
 
 ANONYMOUS = ""
@@ -19,6 +19,8 @@ _ANONYMOUS_TENANT = "default"
 _GATEWAY = "api-gateway"
 _BROWSER = "web"
 _AUTO = "auto"
+_STOCK_PAGE = "web-client-v1.0"
+"""It ends its utterances itself, 3.25 s after the last word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class SessionProfile:
     audio_format: AudioFormat | None = None
     """None: told apart by framing."""
     sample_rate_hz: int = 16_000
+    endpointing: EndpointingMode = EndpointingMode.CLIENT
+    """Who ends utterances."""
     use_binary_frame: bool = False
     credential: str = ANONYMOUS
     """Tenant of the client's credential; a client's own word for its tenant does not count."""
@@ -83,6 +87,7 @@ class SessionProfile:
             auto_langs=tuple(init.auto_langs) if init.auto_langs else None,
             audio_format=init.audio_format,
             sample_rate_hz=init.sample_rate or 16_000,
+            endpointing=_endpointing(init),
             use_binary_frame=bool(init.use_binary_frame),
             credential=tenant_id or ANONYMOUS,
             is_resumable=init.resume is True,
@@ -99,6 +104,8 @@ class SessionProfile:
         said = _known(cls, text)
         if said.get("audio_format") is not None:
             said["audio_format"] = AudioFormat(said["audio_format"])
+        if said.get("endpointing") is not None:
+            said["endpointing"] = EndpointingMode(said["endpointing"])
         return cls(**said)
 
     def acknowledgement(self) -> SessionInitAck:
@@ -111,7 +118,15 @@ class SessionProfile:
             negotiated_codec=codec,
             negotiated_audio_format=codec,
             negotiated_sample_rate=self.sample_rate_hz,
+            endpointing=self.endpointing,
         )
+
+
+def _endpointing(init: SessionInit) -> EndpointingMode:
+    """Return what applies: `auto` is of no use to those who are known to end utterances."""
+    mode = init.endpointing or EndpointingMode.AUTO
+    knows_ends = init.platform == _GATEWAY or init.client_version == _STOCK_PAGE
+    return EndpointingMode.CLIENT if mode is EndpointingMode.AUTO and knows_ends else mode
 
 
 def _wants_pcm16(init: SessionInit) -> bool:

@@ -134,7 +134,12 @@ OPTIONAL: dict[str, Shape] = {
 """Message type → the fields it may have."""
 
 EXTENSIONS: dict[str, Shape] = {
-    "session_init_ack": {"resume_token": str, "resumed": bool, "next_seq": int},
+    "session_init_ack": {
+        "endpointing": str,
+        "resume_token": str,
+        "resumed": bool,
+        "next_seq": int,
+    },
     "translation_result": {
         "late": bool,
         "tts_lost": bool,

@@ -111,6 +111,8 @@ class SessionRecord:
     """Indexes the client brought: runs as start, end, start, end, …"""
     audio_format: AudioFormat | None = None
     sample_rate_hz: int = 16_000
+    client_cuts: bool = False
+    """The client ends utterances itself."""
     turn: TurnRecord | None = None
     passed: tuple[int, ...] = ()
     """Cuts that later ones were delivered before, and that were not delivered since."""

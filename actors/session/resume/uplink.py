@@ -60,6 +60,8 @@ class UplinkRestore:
         self._records.go_on(moved.count, saved.said_number)
         if saved.audio_format is not None:
             uplink.segmenter.declare_format(saved.audio_format, saved.sample_rate_hz)
+        if saved.client_cuts:
+            uplink.segmenter.client_cuts()
         opened, next_seq = self._reopen_own(now_ms)
         next_seq = min(next_seq, self._expect_members())
         self._restore_heard(opened, now_ms)

@@ -6,7 +6,8 @@ Must not: know sockets, nodes, jobs or the clock.
 The rules, strongest reason first when several hold at once:
 
 - manual: the client said so; max_length: `max_utterance_bytes`; max_turn: `max_turn_ms` of the
-  whole turn; max_duration: `max_duration_ms`; pause: no audio for `pause_ms`.
+  whole turn; max_duration: `max_duration_ms`; endpoint: speech, then silence, where the server
+  listens (`endpointing`); pause: no audio for `pause_ms`.
 - A chunk is never split: the one that reaches a limit belongs to the segment.
 - After manual, max_turn and max_duration a hangover passes before the cut: what comes within it
   (also a chunk overtaken by its own final) joins the segment. The other reasons have waited
@@ -23,6 +24,7 @@ from typing import Final
 from actors.session.cut import Cut, CutReason
 from actors.session.options import SegmenterOptions
 from actors.session.uplink.audio_framing import AudioFraming
+from actors.session.uplink.endpointing import Endpointing, LeadChunk
 from actors.session.uplink.pause_clock import PauseClock
 from actors.session.uplink.segment import Segment, Turn
 from protocol.audio import (
@@ -36,6 +38,7 @@ from protocol.audio import (
 )
 from protocol.ids import TurnId, new_turn_id
 from protocol.loudness import is_silent
+from protocol.shared import EndpointingMode
 
 CLOSING_SILENCE_MS: Final = 200
 """What an utterance consists of that only ends its turn: nodes refuse jobs without audio."""
@@ -54,6 +57,7 @@ class Segmenter:
     __slots__ = (
         "_clock",
         "_due_ms",
+        "_endpointing",
         "_framing",
         "_heard_ticks",
         "_max_bytes",
@@ -72,6 +76,7 @@ class Segmenter:
         *,
         audio_format: AudioFormat | None = None,
         sample_rate_hz: int = 16_000,
+        endpointing: EndpointingMode = EndpointingMode.CLIENT,
         new_turn_id: Callable[[], TurnId] = new_turn_id,
     ) -> None:
         self._options = options
@@ -79,6 +84,7 @@ class Segmenter:
         self._max_ticks = options.max_duration_ms * TICKS_PER_MS
         self._framing = AudioFraming(audio_format, sample_rate_hz)
         self._clock = PauseClock(options.pause_ms)
+        self._endpointing = Endpointing(options, endpointing)
         self._new_turn_id = new_turn_id
         self._heard_ticks = 0
         self._segment = Segment()
@@ -101,7 +107,7 @@ class Segmenter:
     @property
     def held_bytes(self) -> int:
         """Bytes of audio not yet cut."""
-        return self._segment.held_bytes
+        return self._segment.held_bytes + self._endpointing.held_bytes
 
     def is_in_hangover(self, now_ms: float) -> bool:
         """Return whether a cut is decided, and what comes now still joins it."""
@@ -115,7 +121,10 @@ class Segmenter:
     @property
     def first_seq(self) -> int | None:
         """Lowest `seq` that is not cut yet; None without one."""
-        return self._segment.first_seq
+        in_segment, before = self._segment.first_seq, self._endpointing.first_seq
+        if in_segment is None or before is None:
+            return before if in_segment is None else in_segment
+        return min(in_segment, before)
 
     @property
     def turn(self) -> Turn | None:
@@ -166,7 +175,7 @@ class Segmenter:
         cuts = self.poll(now_ms) if now_ms > self._due_ms else []
         segment = self._segment
         if audio:
-            segment.add(audio, ticks, seq, now_ms)
+            self._add(LeadChunk(audio, ticks, seq, now_ms))
             self._heard_ticks += ticks
             pause_due_ms = self._clock.heard(now_ms)
             if self._pending is None:
@@ -174,6 +183,8 @@ class Segmenter:
         else:
             segment.note_seq(seq)
         if is_final:
+            self._endpointing.client_cuts()
+            self._take_lead()
             return cuts + self._end(CutReason.MANUAL, now_ms)
         if segment.held_bytes >= self._max_bytes:
             return cuts + self._end(CutReason.MAX_LENGTH, now_ms)
@@ -181,7 +192,19 @@ class Segmenter:
             return cuts + self._end(CutReason.MAX_TURN, now_ms)
         if segment.ticks >= self._max_ticks:
             return cuts + self._end(CutReason.MAX_DURATION, now_ms)
+        turn = self._turn
+        if self._endpointing.is_over(is_turn_open=turn is not None and turn.open_parts > 0):
+            return cuts + self._end(CutReason.ENDPOINT, now_ms)
         return cuts
+
+    @property
+    def has_client_cut(self) -> bool:
+        """Whether the client has ended an utterance itself."""
+        return self._endpointing.has_client_cut
+
+    def client_cuts(self) -> None:
+        """The client has ended an utterance itself, by other means than a final."""
+        self._endpointing.client_cuts()
 
     def whole(
         self, audio: bytes, audio_format: AudioFormat, sample_rate_hz: int, now_ms: float
@@ -272,6 +295,24 @@ class Segmenter:
                 segment.drop_audio()  # taken for PCM, it was an opus chunk with broken framing
         return framing.measure(audio, opus_ticks)
 
+    def _add(self, chunk: LeadChunk) -> None:
+        """Take a chunk into the segment, or keep it aside as silence before speech."""
+        endpointing, framing = self._endpointing, self._framing
+        audio_format = framing.audio_format
+        if endpointing.is_on and framing.is_settled and audio_format is not None:
+            audio, ticks, _, _ = chunk
+            is_lead = endpointing.hear(audio, ticks, audio_format, framing.sample_rate_hz)
+            if is_lead and self._turn is None and self._pending is None:
+                endpointing.lead(chunk)
+                return
+            if endpointing.held_bytes:
+                self._take_lead()
+        self._segment.add(*chunk)
+
+    def _take_lead(self) -> None:
+        for chunk in self._endpointing.take_lead():
+            self._segment.add(*chunk)
+
     def _rearm(self, now_ms: float) -> None:
         """Let the pause clock say what is due next, unless a cut waits or is due already."""
         if self._pending is None and self._due_ms > now_ms:
@@ -310,6 +351,7 @@ class Segmenter:
         self._turn = turn
         self._turn_ticks_left = self._options.max_turn_ms * TICKS_PER_MS - ticks_before
         self._segment = Segment()
+        self._endpointing.begin()
         self._pending = None
         self._due_ms = inf
         self._clock.restart(now_ms)

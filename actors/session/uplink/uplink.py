@@ -85,6 +85,7 @@ class Uplink:
             options.segmenter,
             audio_format=profile.audio_format,
             sample_rate_hz=profile.sample_rate_hz,
+            endpointing=profile.endpointing,
         )
         self._listeners = parts.listeners
         self._recorder = parts.recorder
@@ -148,6 +149,8 @@ class Uplink:
                 sid = self._profile.session_id
                 return Repeated(request_id(sid, spoken.utterance_index, spoken.tgt_lang))
             case IndexUse.FRESH:
+                if spoken.manual_cut:
+                    self.segmenter.client_cuts()
                 return self._opened(cut, spoken.utterance_index, spoken, now_ms)
 
     def _chunk(

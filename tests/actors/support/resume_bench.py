@@ -29,6 +29,7 @@ from protocol.ids import NodeJobId, SessionId, TraceId
 from protocol.node_inbound import JobResult
 from protocol.session_inbound import SessionInit
 from protocol.session_outbound import AudioAck, MissingResult, SessionInitAck, TranslationResult
+from protocol.shared import EndpointingMode
 from storage.job import JobState
 from tests.support.recording import HandClock, RecordingOutbox, RecordingRef
 
@@ -46,6 +47,7 @@ def init(**fields: Any) -> SessionInit:
         "src_lang": "en",
         "tgt_lang": "es",
         "resume": True,
+        "endpointing": EndpointingMode.CLIENT,
     }
     return SessionInit.model_validate({**usual, **fields})
 

@@ -7,6 +7,7 @@ from actors.session.options import SegmenterOptions
 from actors.session.uplink.segmenter import Segmenter
 from protocol.audio import AudioFormat, join_packets
 from protocol.ids import TurnId
+from protocol.shared import EndpointingMode
 
 TOC_20_MS = 0x48
 
@@ -29,11 +30,17 @@ SPEECH = opus()
 class Speaker:
     """Feeds a segmenter, counting `seq`."""
 
-    def __init__(self, audio_format: AudioFormat | None = None, **options: float) -> None:
+    def __init__(
+        self,
+        audio_format: AudioFormat | None = None,
+        endpointing: EndpointingMode = EndpointingMode.CLIENT,
+        **options: float,
+    ) -> None:
         names = count()
         self.segmenter = Segmenter(
             SegmenterOptions(**options),  # type: ignore[arg-type]  # tests name any option
             audio_format=audio_format,
+            endpointing=endpointing,
             new_turn_id=lambda: TurnId(f"turn-{next(names)}"),
         )
         self._seqs = count()

@@ -16,7 +16,7 @@ from actors.session.resume.audio_replay import AudioReplay, Restored
 from actors.session.resumption import TokenMint, TokenNumber, new_token_key
 from protocol.audio import AudioFormat
 from protocol.ids import JobId, SessionId, TraceId, TurnId
-from protocol.shared import Features, Pipeline
+from protocol.shared import EndpointingMode, Features, Pipeline
 
 CUT = CutRecord(
     number=3,
@@ -37,6 +37,7 @@ SAVED = SessionRecord(
     next_index=3,
     client_indexes=(0, 2),
     audio_format=AudioFormat.OPUS,
+    client_cuts=True,
     turn=TurnRecord(TurnId("turn-1"), 1, 480_000),
     passed=(1,),
     late=((2, 5),),
@@ -71,6 +72,7 @@ def test_a_profile_reads_back_as_it_was_written() -> None:
         pipeline=Pipeline(use_asr=True, use_nmt=True, use_tts=False),
         auto_langs=("en", "es"),
         audio_format=AudioFormat.PCM16,
+        endpointing=EndpointingMode.AUTO,
         is_resumable=True,
     )
     assert SessionProfile.restored(profile.text()) == profile

@@ -221,5 +221,10 @@ class TestFigures:
     def test_flags_for_nodes_follow_the_reason(self) -> None:
         manual = {reason for reason in CutReason if reason.is_manual}
         timeout = {reason for reason in CutReason if reason.is_timeout}
-        assert manual == {CutReason.MANUAL, CutReason.SESSION_CLOSE, CutReason.UTTERANCE}
+        assert manual == {
+            CutReason.MANUAL,
+            CutReason.ENDPOINT,
+            CutReason.SESSION_CLOSE,
+            CutReason.UTTERANCE,
+        }
         assert timeout == {CutReason.PAUSE, CutReason.MAX_LENGTH, CutReason.MAX_TURN}
