@@ -1,6 +1,6 @@
 """Logging, set up in one place: loguru to stderr, with the standard library's loggers routed in.
 
-It must not be imported by other rooms: they use loguru's `logger` as it is.
+It must not be imported by other packages: they use loguru's `logger` as it is.
 """
 
 import logging

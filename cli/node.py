@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pydantic import TypeAdapter, ValidationError
 
 from cli.logs import LogOptions, configure_logs
-from cli.output import say
+from cli.output import print_text
 from cli.peer_token import add_token_flags, token_of
 from peers.engines.builtin import builtin_engines, default_workers
 from peers.engines.engine import EngineError, Engines
@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
         )
         configure_logs(LogOptions(log_level=arguments.log_level))
         engines = builtin_engines(workers=arguments.jobs)
-        say(summary(options, engines))
+        print_text(summary(options, engines))
         return asyncio.run(_until_stopped(options, engines))
     except UrlError as error:
         parser.error(str(error))

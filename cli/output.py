@@ -37,7 +37,7 @@ def check_streams() -> None:
         raise SettingsError(_CLOSED)
 
 
-def say(text: str) -> None:
+def print_text(text: str) -> None:
     """Print lines for whoever started the program, at once.
 
     Raises:

@@ -21,8 +21,8 @@ from typing import Any, Final
 from rich.console import Console
 
 from cli.bench.table import tables_of
+from peers.bench.load_pattern import Pace
 from peers.bench.plan import BenchOptions, Row, Scenario
-from peers.bench.rhythm import Pace
 from peers.bench.scenarios import run_scenario
 from peers.bench.server import BenchError
 from peers.event_loop import run
@@ -32,7 +32,7 @@ QUICK: Final = BenchOptions(
     active=200,
     idle=200,
     burst=200,
-    crowd=200,
+    overload_sessions=200,
     overload_seconds=2.0,
     least_goodput_kept=0.0,
     rounds=1,
@@ -82,7 +82,7 @@ def options_from(arguments: argparse.Namespace) -> BenchOptions:
     names = (
         *("sessions", "nodes", "node_capacity", "node_delay_ms", "result_bytes"),
         *("active", "idle", "burst"),
-        *("crowd", "saturation", "overload_factor", "overload_seconds"),
+        *("overload_sessions", "saturation", "overload_factor", "overload_seconds"),
         *("workers", "worker_load", "rounds"),
         *("seconds", "warm_up_seconds", "redis_url"),
     )
@@ -169,7 +169,7 @@ def json_document(
         "options": sizes
         | {
             "burst": options.burst,
-            "crowd": options.crowd,
+            "overload_sessions": options.overload_sessions,
             "overload_factor": options.overload_factor,
             "overload_seconds": options.overload_seconds,
             "workers": options.workers,
@@ -218,7 +218,7 @@ def parser() -> argparse.ArgumentParser:
     add("--chunks-per-second", type=float, help="chunks per second of each of them (10)")
     add("--idle", type=_positive, help="sessions that send nothing (1000)")
     add("--burst", type=_positive, help="utterances finalised at once on one node (200)")
-    add("--crowd", type=_positive, help="sessions of the overload (2000)")
+    add("--overload-sessions", type=_positive, help="sessions of the overload (2000)")
     add("--saturation", type=float, help="utterances/s known to be the peak: do not look for it")
     add("--overload-factor", type=float, help="what is offered, as a multiple of the peak (1.3)")
     add("--overload-seconds", type=float, help="how long (30)")

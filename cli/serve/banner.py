@@ -1,4 +1,4 @@
-"""What the operator reads when the scheduler is up. Must not know the rooms, only what to say."""
+"""What the operator reads when the scheduler is up. Must not know the parts, only what to print."""
 
 import ipaddress
 import time

@@ -16,7 +16,7 @@ from loguru import logger
 from actors.runtime.actor import ActorFailed
 from cli.commands import summary
 from cli.logs import configure_logs
-from cli.output import OutputClosedError, say
+from cli.output import OutputClosedError, print_text
 from cli.serve.banner import banner_of
 from cli.serve.live_access import LiveAccess, has_files
 from cli.serve.open_files import allow_open_files, report_full
@@ -88,7 +88,7 @@ async def _alone(settings: Settings, store: RunningStore) -> int:
 
     def announce() -> None:
         banner = banner_of(settings, instance_id, scheduler.gateway.port, store)
-        say(str(banner))
+        print_text(str(banner))
 
     return await run_scheduler(scheduler, settings, stop, announce)
 
@@ -96,12 +96,12 @@ async def _alone(settings: Settings, store: RunningStore) -> int:
 async def run_scheduler(
     scheduler: Scheduler, settings: Settings, stop: "StopSignals", announce: Callable[[], None]
 ) -> int:
-    """Start the rooms, say so, wait for a signal, drain, stop them; return the exit status."""
+    """Start it, print where it is, wait for a signal, drain, stop; return the exit status."""
     report_full(asyncio.get_running_loop())
     if has_files(settings):
         stop.on_hangup(scheduler.access.reload)
     try:
-        await _open_the_door(scheduler, settings)
+        await _open(scheduler, settings)
         gc.collect()
         gc.freeze()  # what lives as long as the process is not looked at again
         gc.set_threshold(*_GC_THRESHOLDS)
@@ -116,7 +116,7 @@ async def run_scheduler(
     return 1 if stop.failed else 0
 
 
-async def _open_the_door(scheduler: Scheduler, settings: Settings) -> None:
+async def _open(scheduler: Scheduler, settings: Settings) -> None:
     try:
         await scheduler.start()
     except StoreUnusable as error:

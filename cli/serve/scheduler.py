@@ -1,6 +1,6 @@
-"""Scheduler: all rooms of one process, put together.
+"""Scheduler: all parts of one process, put together.
 
-The composition root of the server: what depends on what stands here and nowhere else. Rooms stop
+The composition root of the server: what depends on what stands here and nowhere else. Parts stop
 in the reverse order of their start.
 """
 
@@ -310,7 +310,7 @@ class Scheduler:
         self._actors = [ref for ref in self._actors if ref is not failure.ref]
         return self._start_instance(failure.handover)
 
-    # ---- what the rooms are given -----------------------------------------------------------
+    # ---- what the packages are given --------------------------------------------------------
 
     def _make_gateway(self, placement: NodePlacement, overload: Overload) -> Gateway:
         settings, repositories = self._settings, self._repositories

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from cli.output import OutputClosedError, say
+from cli.output import OutputClosedError, print_text
 from cli.serve.banner import banner_of
 from cli.serve.live_access import has_files
 from cli.serve.worker_messages import (
@@ -123,7 +123,7 @@ class _Workers:
         await self._all_ready.wait()
         banner = banner_of(self._settings, self._name, self._port, self._store)
         try:
-            say(str(replace(banner, workers=self._wanted)))
+            print_text(str(replace(banner, workers=self._wanted)))
         except OutputClosedError as error:
             self._start_fault = SettingsError(str(error))
             self._stop()

@@ -84,11 +84,11 @@ def _parser(commands: str) -> argparse.ArgumentParser:
         metavar="FILE",
         help=f"TOML file with settings ({CONFIG_VARIABLE} in the environment)",
     )
-    for room in fields(Settings):
-        purpose = (type(getattr(Settings(), room.name)).__doc__ or "").partition("\n")[0]
-        group = parser.add_argument_group(room.name, purpose)
+    for package in fields(Settings):
+        purpose = (type(getattr(Settings(), package.name)).__doc__ or "").partition("\n")[0]
+        group = parser.add_argument_group(package.name, purpose)
         for setting in known_settings().values():
-            if setting.room == room.name:
+            if setting.package == package.name:
                 _add_flag(group, setting)
     return parser
 

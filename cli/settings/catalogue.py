@@ -1,4 +1,4 @@
-"""What settings there are: read from the rooms' options dataclasses, never written down twice.
+"""What settings there are: read from the packages' options dataclasses, never written down twice.
 
 Owns names, types, ranges, defaults and help texts as one table. It must not read any value.
 """
@@ -26,11 +26,11 @@ _PLACEHOLDERS = {
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting: a field of one room's options."""
+    """One setting: a field of one package's options."""
 
     name: str
-    room: str
-    """Field of `Settings` that holds the room's options."""
+    package: str
+    """Field of `Settings` that holds the package's options."""
     kind: Any
     """Plain type: int, float, bool, str or a `Literal`."""
     optional: bool
@@ -102,19 +102,21 @@ class Setting:
         return "TEXT" if self.kind is str else "N"
 
 
-def catalogue(rooms: type) -> dict[str, Setting]:
-    """Return the settings of a dataclass whose fields are the rooms' options, by name."""
+def catalogue(packages: type) -> dict[str, Setting]:
+    """Return the settings of a dataclass whose fields are the packages' options, by name."""
     found: dict[str, Setting] = {}
-    for room, options in get_type_hints(rooms).items():
-        for setting in _settings_of(room, options):
+    for package, options in get_type_hints(packages).items():
+        for setting in _settings_of(package, options):
             if setting.name in found:
-                message = f"{setting.name} is a setting of {found[setting.name].room} and of {room}"
+                message = (
+                    f"{setting.name} is a setting of {found[setting.name].package} and of {package}"
+                )
                 raise TypeError(message)
             found[setting.name] = setting
     return found
 
 
-def _settings_of(room: str, options: type) -> list[Setting]:
+def _settings_of(package: str, options: type) -> list[Setting]:
     hints = get_type_hints(options, include_extras=True)
     texts = _field_docstrings(options)
     settings = []
@@ -126,7 +128,7 @@ def _settings_of(room: str, options: type) -> list[Setting]:
         if kind in (int, float) and not any(isinstance(bound, Ge | Gt) for bound in bounds):
             bounds = (Ge(0), *bounds)
         text = texts.get(field.name, "")
-        settings.append(Setting(field.name, room, kind, optional, bounds, field.default, text))
+        settings.append(Setting(field.name, package, kind, optional, bounds, field.default, text))
     return settings
 
 

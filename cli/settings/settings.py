@@ -1,7 +1,7 @@
 """All settings of the scheduler, from flags, environment, TOML file and defaults, in this order.
 
-Owns reading and judging them. It must not decide what a setting means: the rooms do. A setting that
-is wrong or unknown is a `SettingsError` with one line for the operator; secrets are never in it.
+Owns reading and judging them. It must not decide what a setting means: the packages do. A setting
+that is wrong or unknown is a `SettingsError` with one line for the operator, without any secret.
 """
 
 import os
@@ -46,7 +46,7 @@ _ANY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - they are what is refused
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The options of every room. A field here is all it takes to make them settable."""
+    """The options of every package. A field here is all it takes to make them settable."""
 
     gateway: GatewayOptions = field(default_factory=GatewayOptions)
     store: StoreOptions = field(default_factory=StoreOptions)
@@ -79,12 +79,12 @@ class Settings:
         except ValidationError as error:
             name = str(error.errors()[0]["loc"][0])
             raise SettingsError(sources.complaint(name)) from None
-        hints = {room.name: type(getattr(cls(), room.name)) for room in fields(cls)}
-        rooms = {
-            room: options(**{part.name: values[part.name] for part in fields(options)})
-            for room, options in hints.items()
+        hints = {package.name: type(getattr(cls(), package.name)) for package in fields(cls)}
+        packages = {
+            package: options(**{part.name: values[part.name] for part in fields(options)})
+            for package, options in hints.items()
         }
-        settings = cls(**rooms)
+        settings = cls(**packages)
         for name, must_be in _contradictions(settings):
             raise SettingsError(sources.complaint(name, must_be))
         return settings

@@ -1,7 +1,7 @@
 """The load generator's clients: many simulated sessions in one process.
 
 A client says stamped chunks (see stamped_chunk) and checks every outcome: the expected utterance,
-once, in order, with the stamp it sent. When which client speaks is decided by a rhythm. Messages
+once, in order, with the stamp it sent. When which client speaks is decided by a pattern. Messages
 are built from byte templates, because a generator that shares the machine with the server it
 measures must cost little; the tests validate them against the protocol's models.
 """
@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from pydantic_core import from_json, to_json
 
+from peers.bench.counts import Counts
 from peers.bench.raw_socket import Address, RawSocket, open_socket
 from peers.bench.stamped_chunk import chunk, chunk_base64, now_ns
-from peers.bench.tally import Tally
 
 ACK_TIMEOUT_SECONDS: Final = 20.0
 CONNECT_AT_ONCE: Final = 64
@@ -39,12 +39,12 @@ class SimulatedClient:
     Cuts are ordered, and so are outcomes, but for those that a slow scheduler marks `late`.
     """
 
-    def __init__(self, shape: ClientShape, tally: Tally) -> None:
+    def __init__(self, shape: ClientShape, counts: Counts) -> None:
         self.session_id = ""
         self.is_closed_loop = False
         """Say the next one-chunk utterance as soon as the outcome of the last one is there."""
         self._shape = shape
-        self._tally = tally
+        self._counts = counts
         self._seq = 0
         self._said = 0
         """Utterances said, and so the index of the next."""
@@ -85,7 +85,7 @@ class SimulatedClient:
             async with asyncio.timeout(ACK_TIMEOUT_SECONDS):
                 await self._ack
         except TimeoutError:
-            self._tally.problem(f"session {self.session_id} got no session_close_ack")
+            self._counts.problem(f"session {self.session_id} got no session_close_ack")
         except ConnectionError:
             return  # noted as a problem when it was lost
         self._socket.closed.remove_done_callback(self._on_closed)
@@ -137,7 +137,7 @@ class SimulatedClient:
             )
         )
 
-    def say(self, *, is_final: bool) -> None:
+    def send_chunk(self, *, is_final: bool) -> None:
         """Send one chunk stamped with the present moment; a final ends the utterance."""
         if self._socket is None:
             return
@@ -150,7 +150,7 @@ class SimulatedClient:
         else:
             self._socket.send_text(self.chunk_text(stamp_ns, is_final=is_final))
         self._seq += 1
-        self._tally.chunk_sent(is_final=is_final)
+        self._counts.chunk_sent(is_final=is_final)
 
     def _on_message(self, data: bytes) -> None:
         received_ns = now_ns()
@@ -175,32 +175,32 @@ class SimulatedClient:
         stamp_ns = self._waiting.pop(index, None)
         if stamp_ns is None or is_late is not (message.get("late") is True):
             due = next(iter(self._waiting), self._said)
-            self._tally.problem(
+            self._counts.problem(
                 f"session {self.session_id} got an outcome for utterance {index}"
                 f" while {due} was the next one ({len(self._waiting)} open)"
             )
         if stamp_ns is None:
             return
         self._newest = max(self._newest, index)
-        self._tally.late += is_late
+        self._counts.late += is_late
         if received_ns is None:
-            self._tally.outcome_received(None, message["reason"])
+            self._counts.outcome_received(None, message["reason"])
         else:
             if message["text_asr"] != str(stamp_ns):
-                self._tally.problem(f"session {self.session_id} got another utterance's result")
-            self._tally.outcome_received(received_ns - stamp_ns)
+                self._counts.problem(f"session {self.session_id} got another utterance's result")
+            self._counts.outcome_received(received_ns - stamp_ns)
         if self.is_closed_loop:
-            self.say(is_final=True)
+            self.send_chunk(is_final=True)
 
     def _refused(self, sentence: str) -> None:
         """Note an `error`; before there is a session it means that there will be none."""
-        self._tally.problem(f"session {self.session_id or '(none yet)'}: {sentence}")
+        self._counts.problem(f"session {self.session_id or '(none yet)'}: {sentence}")
         if not self.session_id:
             self._give_up(sentence)
 
     def _on_closed(self, closed: "asyncio.Future[str]") -> None:
         sentence = f"connection lost: {closed.result()}"
-        self._tally.problem(f"session {self.session_id or '(none yet)'}: {sentence}")
+        self._counts.problem(f"session {self.session_id or '(none yet)'}: {sentence}")
         self._give_up(sentence)
 
     def _give_up(self, sentence: str) -> None:
@@ -209,10 +209,10 @@ class SimulatedClient:
 
 
 async def open_clients(
-    count: int, address: tuple[str, int], shape: ClientShape, tally: Tally
+    count: int, address: tuple[str, int], shape: ClientShape, counts: Counts
 ) -> list[SimulatedClient]:
     """Return `count` clients with a session each, a limited number connecting at once."""
-    clients = [SimulatedClient(shape, tally) for _ in range(count)]
+    clients = [SimulatedClient(shape, counts) for _ in range(count)]
     for begin in range(0, count, CONNECT_AT_ONCE):
         batch = clients[begin : begin + CONNECT_AT_ONCE]
         await asyncio.gather(*(client.open(*address) for client in batch))

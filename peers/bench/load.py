@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from peers.bench import process_usage
+from peers.bench.counts import Counts
 from peers.bench.load_process import WorkerSpec
 from peers.bench.server import BenchError
-from peers.bench.tally import Tally
 
 LINE_LIMIT_BYTES: Final = 64 * 1024 * 1024
 """A report carries every latency sample of a window."""
@@ -80,18 +80,18 @@ class Load:
         """Send one command to all workers and return their answers."""
         return await asyncio.gather(*(worker.ask(command, **values) for worker in self._workers))
 
-    async def stop(self) -> Tally:
+    async def stop(self) -> Counts:
         """End the measured window, wait for open outcomes, return the sum of all counts."""
         return await self._report("stop")
 
-    async def finish(self) -> Tally:
+    async def finish(self) -> Counts:
         """Wait for open outcomes, then end the window; return the sum of all counts."""
         return await self._report("finish")
 
-    async def _report(self, command: str) -> Tally:
-        total = Tally()
+    async def _report(self, command: str) -> Counts:
+        total = Counts()
         for answer in await self.ask(command):
-            total.add(Tally.from_json(answer["tally"]))
+            total.add(Counts.from_json(answer["counts"]))
         return total
 
     async def close(self) -> list[str]:

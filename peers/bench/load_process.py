@@ -23,16 +23,16 @@ from enum import StrEnum
 from typing import Any, Final
 
 from peers.bench.clients import ClientShape, SimulatedClient, close_clients, open_clients
-from peers.bench.rhythm import Burst, ClosedLoop, Pace, Paced, Rhythm
+from peers.bench.counts import Counts
+from peers.bench.load_pattern import Burst, ClosedLoop, LoadPattern, Pace, Paced
 from peers.bench.simulated_node import NodeShape, SimulatedNode
-from peers.bench.tally import Tally
 from peers.event_loop import run
 
 SETTLE_POLL_SECONDS: Final = 0.02
 
 
-class RhythmName(StrEnum):
-    """Which rhythm the clients of a worker follow."""
+class PatternName(StrEnum):
+    """Which pattern the clients of a worker follow."""
 
     IDLE = "idle"
     CLOSED_LOOP = "closed_loop"
@@ -54,7 +54,7 @@ class WorkerSpec:
     node: NodeShape = field(default_factory=NodeShape)
     clients: int = 0
     client: ClientShape = field(default_factory=ClientShape)
-    rhythm: RhythmName = RhythmName.IDLE
+    pattern: PatternName = PatternName.IDLE
     pace: Pace = field(default_factory=Pace)
     settle_seconds: float = 15.0
     """How long open utterances may still take after the stop."""
@@ -72,7 +72,7 @@ class WorkerSpec:
             | {
                 "node": NodeShape(**node),
                 "client": ClientShape(**values["client"]),
-                "rhythm": RhythmName(values["rhythm"]),
+                "pattern": PatternName(values["pattern"]),
                 "pace": Pace(**values["pace"]),
             }
         )
@@ -82,11 +82,11 @@ class Worker:
     """The simulated peers of one process and the commands that lead them."""
 
     def __init__(self) -> None:
-        self._tally = Tally()
+        self._counts = Counts()
         self._spec: WorkerSpec | None = None
         self._nodes: list[SimulatedNode] = []
         self._clients: list[SimulatedClient] = []
-        self._rhythm: Rhythm | None = None
+        self._pattern: LoadPattern | None = None
 
     async def obey(self, message: dict[str, Any]) -> dict[str, Any]:
         """Carry out one command and return the answer to it."""
@@ -95,62 +95,62 @@ class Worker:
                 await self._open(WorkerSpec.from_json(message))
                 return {"event": "ready"}
             case "start":
-                if self._rhythm is not None:
-                    self._rhythm.start()
+                if self._pattern is not None:
+                    self._pattern.start()
                 return {"event": "started"}
             case "pace":
-                if isinstance(self._rhythm, Paced):
-                    self._rhythm.pace(message["chunks_per_second"])
+                if isinstance(self._pattern, Paced):
+                    self._pattern.pace(message["chunks_per_second"])
                 return {"event": "paced"}
             case "mark":
-                self._tally.mark()
+                self._counts.mark()
                 return {"event": "marked"}
             case "stop":
-                self._tally.freeze()
+                self._counts.freeze()
                 await self._settle()
-                return {"event": "report", "tally": self._tally.as_json()}
+                return {"event": "report", "counts": self._counts.as_json()}
             case "finish":
                 await self._settle()
-                self._tally.freeze()
-                return {"event": "report", "tally": self._tally.as_json()}
+                self._counts.freeze()
+                return {"event": "report", "counts": self._counts.as_json()}
             case "close":
                 await close_clients(self._clients)
                 for node in self._nodes:
                     node.close()
-                return {"event": "closed", "problems": self._tally.problems}
+                return {"event": "closed", "problems": self._counts.problems}
             case unknown:
                 raise ValueError(f"unknown command {unknown!r}")
 
     async def _open(self, spec: WorkerSpec) -> None:
         self._spec = spec
         for number in range(spec.nodes):
-            node = SimulatedNode(f"{spec.name}-{number}", spec.node, self._tally)
+            node = SimulatedNode(f"{spec.name}-{number}", spec.node, self._counts)
             await node.open(spec.host, spec.node_port or spec.port)
             self._nodes.append(node)
         address = (spec.host, spec.port)
-        self._clients = await open_clients(spec.clients, address, spec.client, self._tally)
-        self._rhythm = self._make_rhythm(spec)
+        self._clients = await open_clients(spec.clients, address, spec.client, self._counts)
+        self._pattern = self._make_pattern(spec)
 
-    def _make_rhythm(self, spec: WorkerSpec) -> Rhythm | None:
+    def _make_pattern(self, spec: WorkerSpec) -> LoadPattern | None:
         if not self._clients:
             return None
-        match spec.rhythm:
-            case RhythmName.CLOSED_LOOP:
+        match spec.pattern:
+            case PatternName.CLOSED_LOOP:
                 return ClosedLoop(self._clients)
-            case RhythmName.PACED:
-                return Paced(self._clients, spec.pace, self._tally)
-            case RhythmName.BURST:
+            case PatternName.PACED:
+                return Paced(self._clients, spec.pace, self._counts)
+            case PatternName.BURST:
                 return Burst(self._clients)
-            case RhythmName.IDLE:
+            case PatternName.IDLE:
                 return None
 
     async def _settle(self) -> None:
         """Fall silent, then wait for the outcomes of what was said (bounded)."""
-        if self._rhythm is not None:
-            self._rhythm.stop()
+        if self._pattern is not None:
+            self._pattern.stop()
         settle_seconds = self._spec.settle_seconds if self._spec is not None else 0.0
         for _ in range(int(settle_seconds / SETTLE_POLL_SECONDS)):
-            if not self._tally.open_utterances:
+            if not self._counts.open_utterances:
                 break
             await asyncio.sleep(SETTLE_POLL_SECONDS)
 

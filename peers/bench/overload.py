@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from peers.bench import process_usage
+from peers.bench.counts import Counts
 from peers.bench.figures import (
     Reading,
     audio_problems,
@@ -31,7 +32,6 @@ from peers.bench.plan import (
     worker_specs,
 )
 from peers.bench.server import ServerUnderTest, Usage, running_server
-from peers.bench.tally import Tally
 
 FIRST_CHUNKS_PER_SECOND: Final = 4000.0
 """Of all sessions together; what the server's core is busy with then tells where to go on."""
@@ -54,7 +54,7 @@ class Offer:
     """Utterances per second."""
     goodput: float
     """Utterances with a translation per second."""
-    tally: Tally
+    counts: Counts
     reading: Reading
 
 
@@ -70,15 +70,15 @@ class Overload:
         """Begin from silence, warm up, measure, and wait until all that was said is answered."""
         options, load, server = self._options, self.load, self.server
         chunks_per_second = utterances_per_second * options.pace.utterance_chunks
-        await load.ask("pace", chunks_per_second=chunks_per_second / options.crowd)
+        await load.ask("pace", chunks_per_second=chunks_per_second / options.overload_sessions)
         metrics_before = await server.metrics()
         await load.ask("start")
         await asyncio.sleep(options.warm_up_seconds)
         before, after, spent = await self.measure(seconds)
-        tally = await load.stop()
+        counts = await load.stop()
         reading = Reading(before, after, spent, metrics_before, await metrics_when_freed(server))
-        goodput = tally.window_results * 1e9 / tally.window_ns if tally.window_ns else 0.0
-        return Offer(utterances_per_second, goodput, tally, reading)
+        goodput = counts.window_results * 1e9 / counts.window_ns if counts.window_ns else 0.0
+        return Offer(utterances_per_second, goodput, counts, reading)
 
     async def measure(self, seconds: float) -> tuple[Usage, Usage, float | None]:
         """Be the window: return the server's cost before and after it, and what the load spent."""
@@ -116,17 +116,17 @@ async def run_overload(options: BenchOptions) -> Row:
     async with _running(options) as bench:
         peak = await bench.peak()
         offer = await bench.offer(options.overload_factor * peak, options.overload_seconds)
-        tally, metrics = offer.tally, offer.reading.metrics_after
-        row.figures = steady_figures(tally, offer.reading) | {
+        counts, metrics = offer.counts, offer.reading.metrics_after
+        row.figures = steady_figures(counts, offer.reading) | {
             "peak_per_second": peak,
             "offered_per_second": offer.offered,
             "goodput_per_second": offer.goodput,
             "goodput_kept_percent": 100 * offer.goodput / peak if peak else None,
-            "refused": float(tally.window_outcomes - tally.window_results),
+            "refused": float(counts.window_outcomes - counts.window_results),
         }
-        row.figures |= latency_figures(tally)
-        if tally.open_utterances:
-            row.problems.append(f"{tally.open_utterances} utterances got no outcome")
+        row.figures |= latency_figures(counts)
+        if counts.open_utterances:
+            row.problems.append(f"{counts.open_utterances} utterances got no outcome")
         if offer.goodput < options.least_goodput_kept * peak:
             row.problems.append(
                 f"{offer.goodput:.0f} of {peak:.0f} utterances/s were left when"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from peers.bench.counts import Counts
 from peers.bench.figures import (
     Reading,
     audio_problems,
@@ -20,10 +21,9 @@ from peers.bench.figures import (
     steady_figures,
 )
 from peers.bench.load import running_load
-from peers.bench.load_process import RhythmName, WorkerSpec
+from peers.bench.load_process import PatternName, WorkerSpec
 from peers.bench.server import HOST, BenchError, Metrics, ServerUnderTest, Usage, running_server
 from peers.bench.simulated_node import NodeShape
-from peers.bench.tally import Tally
 
 PAIR_SESSIONS: Final = 4
 
@@ -62,7 +62,7 @@ async def measure_pair(plan: PairPlan) -> tuple[dict[str, float | None], list[st
             node=plan.node,
             node_port=other.port if plan.is_crossing else home.port,
             clients=PAIR_SESSIONS,
-            rhythm=RhythmName.CLOSED_LOOP,
+            pattern=PatternName.CLOSED_LOOP,
             settle_seconds=plan.settle_seconds,
         )
         async with running_load([spec], plan.cores[1]) as load:
@@ -72,21 +72,21 @@ async def measure_pair(plan: PairPlan) -> tuple[dict[str, float | None], list[st
             before, load_before = _usage(pair), load.cpu_seconds()
             await asyncio.sleep(plan.seconds)
             after, load_after = _usage(pair), load.cpu_seconds()
-            tally = await load.stop()
+            counts = await load.stop()
             metrics = await metrics_when_freed(home)
             spent = None if load_before is None else (load_after or 0.0) - load_before
-            figures = steady_figures(tally, Reading(before, after, spent, Metrics(""), metrics))
-            problems = outcome_problems(tally) + await load.close()
-        problems += audio_problems(metrics) + _way_problems(plan, tally, metrics)
+            figures = steady_figures(counts, Reading(before, after, spent, Metrics(""), metrics))
+            problems = outcome_problems(counts) + await load.close()
+        problems += audio_problems(metrics) + _way_problems(plan, counts, metrics)
     return figures | {"scripts_per_utterance": None, "round_trips_per_utterance": None}, problems
 
 
-def _way_problems(plan: PairPlan, tally: Tally, metrics: Metrics) -> list[str]:
+def _way_problems(plan: PairPlan, counts: Counts, metrics: Metrics) -> list[str]:
     """Say whether the jobs took another way than the one to be measured."""
     frames = metrics.total("lingua_link_frames_total") or 0.0
-    crossed = frames >= 2 * tally.utterances
+    crossed = frames >= 2 * counts.utterances
     if plan.is_crossing and not crossed:
-        return [f"{frames:.0f} frames for {tally.utterances} utterances: not all of them crossed"]
+        return [f"{frames:.0f} frames for {counts.utterances} utterances: not all of them crossed"]
     return ["jobs crossed that need not"] if frames and not plan.is_crossing else []
 
 

@@ -12,8 +12,8 @@ from typing import Final
 
 from peers.bench.clients import ClientShape
 from peers.bench.load import ROOT
-from peers.bench.load_process import RhythmName, WorkerSpec
-from peers.bench.rhythm import Pace
+from peers.bench.load_pattern import Pace
+from peers.bench.load_process import PatternName, WorkerSpec
 from peers.bench.server import HOST
 from peers.bench.simulated_node import NodeShape
 
@@ -69,7 +69,7 @@ class BenchOptions:
     """Sessions that send nothing, to see what one costs in memory."""
     burst: int = 200
     """Utterances finalised at the same instant."""
-    crowd: int = 2000
+    overload_sessions: int = 2000
     """Sessions that speak in the overload scenario, at whatever rate makes up what is offered."""
     saturation: float | None = None
     """Utterances per second known to be all that the scheduler can do; None: look for it."""
@@ -146,17 +146,17 @@ def worker_specs(
     nodes come first, in a process of their own, and the clients are spread over several.
     """
     node = NodeShape(options.node_capacity, options.node_delay_ms, options.result_bytes)
-    is_crowd = scenario in (Scenario.OVERLOAD, Scenario.WORKERS)
-    is_paced = is_crowd or scenario in (Scenario.INGEST_JSON, Scenario.INGEST_BINARY)
+    is_open_loop = scenario in (Scenario.OVERLOAD, Scenario.WORKERS)
+    is_paced = is_open_loop or scenario in (Scenario.INGEST_JSON, Scenario.INGEST_BINARY)
     sessions = options.active if is_paced else options.sessions
-    if is_crowd:
-        sessions = options.crowd
+    if is_open_loop:
+        sessions = options.overload_sessions
     spec = WorkerSpec(
         host=HOST,
         port=port,
         name="bench",
         client=ClientShape(is_binary=scenario is Scenario.INGEST_BINARY),
-        rhythm=RhythmName.PACED if is_paced else RhythmName.CLOSED_LOOP,
+        pattern=PatternName.PACED if is_paced else PatternName.CLOSED_LOOP,
         pace=options.pace,
         settle_seconds=options.settle_seconds,
     )

@@ -20,7 +20,7 @@ from peers.bench.figures import (
     steady_figures,
 )
 from peers.bench.load import ROOT, running_load
-from peers.bench.load_process import RhythmName, WorkerSpec
+from peers.bench.load_process import PatternName, WorkerSpec
 from peers.bench.overload import run_overload
 from peers.bench.pair import PairPlan, measure_pair
 from peers.bench.plan import (
@@ -81,16 +81,16 @@ async def _run_steady(scenario: Scenario, options: BenchOptions) -> Row:
             before, load_before = server.usage(), load.cpu_seconds()
             await asyncio.sleep(options.seconds)
             after, load_after = server.usage(), load.cpu_seconds()
-            tally = await load.stop()
+            counts = await load.stop()
             metrics_after = Metrics("") if is_relay else await metrics_when_freed(server)
             spent = None if load_before is None else (load_after or 0.0) - load_before
             reading = Reading(before, after, spent, metrics_before, metrics_after)
-            row.figures = steady_figures(tally, reading)
-            row.scripts = scripts_per_utterance(tally, reading)
-            row.problems = outcome_problems(tally) + await load.close()
+            row.figures = steady_figures(counts, reading)
+            row.scripts = scripts_per_utterance(counts, reading)
+            row.problems = outcome_problems(counts) + await load.close()
             if not is_relay:
                 row.problems += audio_problems(metrics_after)
-    if not tally.window_outcomes:
+    if not counts.window_outcomes:
         row.problems.append("no outcome arrived in the measured window")
     return row
 
@@ -157,23 +157,23 @@ async def _run_burst(options: BenchOptions) -> Row:
             nodes=1,
             node=node,
             clients=options.burst,
-            rhythm=RhythmName.BURST,
+            pattern=PatternName.BURST,
             settle_seconds=options.settle_seconds,
         )
         async with running_load([spec], other_cores) as load:
             await load.ask("mark")
             await load.ask("start")
-            tally = await load.finish()
-            row.problems = outcome_problems(tally) + await load.close()
+            counts = await load.finish()
+            row.problems = outcome_problems(counts) + await load.close()
             metrics = await metrics_when_freed(server)
     row.problems += audio_problems(metrics)
-    row.figures = latency_figures(tally) | {
-        "outcomes": tally.results + sum(tally.refusals.values()),
+    row.figures = latency_figures(counts) | {
+        "outcomes": counts.results + sum(counts.refusals.values()),
         "audio_bytes_held_after": metrics.total("lingua_audio_bytes_held"),
-        "most_open_at_a_node": tally.most_open_at_a_node,
+        "most_open_at_a_node": counts.most_open_at_a_node,
     }
-    if tally.most_open_at_a_node > BURST_NODE_CAPACITY:
+    if counts.most_open_at_a_node > BURST_NODE_CAPACITY:
         row.problems.append(
-            f"a node of capacity {BURST_NODE_CAPACITY} had {tally.most_open_at_a_node} jobs open"
+            f"a node of capacity {BURST_NODE_CAPACITY} had {counts.most_open_at_a_node} jobs open"
         )
     return row

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from pydantic_core import from_json, to_json
 
+from peers.bench.counts import Counts
 from peers.bench.raw_socket import Address, RawSocket, open_socket
 from peers.bench.stamped_chunk import now_ns, read_stamp
-from peers.bench.tally import Tally
 
 HEARTBEAT_SECONDS: Final = 15.0
 REGISTER_TIMEOUT_SECONDS: Final = 10.0
@@ -38,13 +38,13 @@ class NodeShape:
 class SimulatedNode:
     """One node on one socket; never reconnects."""
 
-    def __init__(self, name: str, shape: NodeShape, tally: Tally) -> None:
+    def __init__(self, name: str, shape: NodeShape, counts: Counts) -> None:
         self.node_id = name
         """What it asks to be called; the scheduler's acknowledgement may change it."""
         self.open_jobs: set[str] = set()
         self.jobs_answered = 0
         self._shape = shape
-        self._tally = tally
+        self._counts = counts
         self._socket: RawSocket | None = None
         self._registered: asyncio.Future[None] | None = None
         self._heartbeat: asyncio.TimerHandle | None = None
@@ -172,13 +172,13 @@ class SimulatedNode:
     def _assigned(self, job: dict[str, Any], received_ns: int) -> None:
         job_id = job["job_id"]
         if job_id in self.open_jobs:
-            self._tally.problem(f"node {self.node_id} got {job_id} while it was still open")
+            self._counts.problem(f"node {self.node_id} got {job_id} while it was still open")
         self.open_jobs.add(job_id)
         stamp_ns = read_stamp(job["audio"])
         if stamp_ns is None:
-            self._tally.problem(f"the audio of {job_id} does not end in a stamped chunk")
+            self._counts.problem(f"the audio of {job_id} does not end in a stamped chunk")
             stamp_ns = received_ns
-        self._tally.job_received(received_ns - stamp_ns, len(self.open_jobs))
+        self._counts.job_received(received_ns - stamp_ns, len(self.open_jobs))
         answer = self.result_message(job, str(stamp_ns))
         if self._shape.delay_ms:
             delay_seconds = self._shape.delay_ms / 1000
@@ -196,6 +196,6 @@ class SimulatedNode:
     def _on_closed(self, closed: "asyncio.Future[str]") -> None:
         if self._heartbeat is not None:
             self._heartbeat.cancel()
-        self._tally.problem(f"node {self.node_id} lost its connection: {closed.result()}")
+        self._counts.problem(f"node {self.node_id} lost its connection: {closed.result()}")
         if self._registered is not None and not self._registered.done():
             self._registered.set_exception(ConnectionError(closed.result()))

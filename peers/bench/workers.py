@@ -18,6 +18,7 @@ from typing import Final
 from peers.bench import process_usage
 from peers.bench.figures import audio_problems
 from peers.bench.load import Load, running_load
+from peers.bench.load_pattern import Pace
 from peers.bench.overload import Offer, Overload
 from peers.bench.plan import (
     BenchOptions,
@@ -27,7 +28,6 @@ from peers.bench.plan import (
     scheduler_command,
     worker_specs,
 )
-from peers.bench.rhythm import Pace
 from peers.bench.server import BenchError, Metrics, ServerUnderTest, Usage, running_server
 from peers.bench.workers_figures import (
     Comparison,
@@ -102,8 +102,10 @@ async def run_workers(options: BenchOptions) -> Row:
     """
     row = Row(Scenario.WORKERS)
     first = FIRST_SHARE * options.utterances_per_second
-    utterance_load = replace(options, crowd=options.sessions, pace=Pace(utterance_chunks=1))
-    ingest_load = replace(options, crowd=options.active)
+    utterance_load = replace(
+        options, overload_sessions=options.sessions, pace=Pace(utterance_chunks=1)
+    )
+    ingest_load = replace(options, overload_sessions=options.active)
     async with running_sides(options) as sides:
         utterances = await _compare(sides, utterance_load, first, row)
         ingest = await _compare(sides, ingest_load, first, row)
@@ -152,7 +154,7 @@ async def _offered(side: Side, options: BenchOptions, first: float, row: Row) ->
         offered = offered_for(options.worker_load, step.offered, step.reading)
         if offered is None:
             raise BenchError("this machine does not tell the processor time of processes")
-        if follows(first, step.tally):
+        if follows(first, step.counts):
             return offered
     raise BenchError(f"one worker did not keep up with {first:.0f} utterances/s: others are busy")
 
@@ -167,7 +169,7 @@ async def _window(side: Side, options: BenchOptions, name: str, offered: float, 
     in_window = replace(
         offer.reading, metrics_before=bench.metrics[0], metrics_after=bench.metrics[1]
     )
-    return window_of(offered, offer.tally, in_window, instances)
+    return window_of(offered, offer.counts, in_window, instances)
 
 
 async def _saturated_ratio(sides: Sides, options: BenchOptions, row: Row) -> float | None:
@@ -184,7 +186,7 @@ async def _saturated_ratio(sides: Sides, options: BenchOptions, row: Row) -> flo
 
 async def _problems(bench: Overload, offer: Offer) -> list[str]:
     """Close the sessions; return what went wrong until then."""
-    left = offer.tally.open_utterances
+    left = offer.counts.open_utterances
     problems = [f"{left} utterances got no outcome"] if left else []
     problems += await bench.load.close()
     return problems + audio_problems(offer.reading.metrics_after)

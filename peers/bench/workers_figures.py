@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Final
 
+from peers.bench.counts import Counts
 from peers.bench.figures import ROUND_TRIPS, Reading, steady_figures
 from peers.bench.server import Instance
-from peers.bench.tally import Tally
 
 JOBS: Final = "lingua_jobs_total"
 LINK_FRAMES: Final = "lingua_link_frames_total"
@@ -145,14 +145,14 @@ def trips(window: Window) -> float | None:
 
 
 def window_of(
-    offered: float, tally: Tally, reading: Reading, instances: Sequence[Instance]
+    offered: float, counts: Counts, reading: Reading, instances: Sequence[Instance]
 ) -> Window:
     """Return what a window says; the reading's metrics are those of its beginning and end."""
-    figures = steady_figures(tally, reading)
+    figures = steady_figures(counts, reading)
     waiting_percent = figures["server_kept_waiting_percent"]
     return Window(
         offered=offered,
-        follows=follows(offered, tally),
+        follows=follows(offered, counts),
         chunks=figures["chunks_per_second"] or 0.0,
         utterance_us=figures["server_cpu_us_per_utterance"],
         chunk_us=figures["server_cpu_us_per_chunk"],
@@ -168,10 +168,10 @@ def window_of(
     )
 
 
-def follows(offered: float, tally: Tally) -> bool:
+def follows(offered: float, counts: Counts) -> bool:
     """Return whether so many utterances per second had their results within the window."""
-    due = offered * tally.window_ns / _NANOSECONDS
-    return tally.window_results + UNDER_WAY >= FOLLOWS * due
+    due = offered * counts.window_ns / _NANOSECONDS
+    return counts.window_results + UNDER_WAY >= FOLLOWS * due
 
 
 def busiest_share(before: Mapping[int, float], after: Mapping[int, float]) -> float | None:

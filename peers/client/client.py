@@ -21,10 +21,10 @@ from loguru import logger
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
+from peers.client.connector import CannotConnectError, Opened, SessionConnector, SessionRefusedError
 from peers.client.microphone import SilenceCutter
 from peers.client.options import ClientOptions
 from peers.client.sent_audio import Piece, SentAudio
-from peers.client.session_door import CannotConnectError, Opened, SessionDoor, SessionRefusedError
 from peers.client.speech import ChunkEncoder, best_format
 from peers.client.timeline import Timeline
 from peers.connection import reason
@@ -86,7 +86,7 @@ class SpeechClient:
         self.audio_format = options.audio_format or best_format()
         self.timeline = Timeline()
         self.history: list[ClientEvent] = []
-        self._door = SessionDoor(options, self.audio_format, self._heard)
+        self._connector = SessionConnector(options, self.audio_format, self._heard)
         self._socket: ClientConnection | None = None
         """None while the line is down."""
         self._ack: SessionInitAck | None = None
@@ -118,7 +118,7 @@ class SpeechClient:
         return self._ack
 
     async def __aenter__(self) -> Self:
-        self._enter(await self._door.open())
+        self._enter(await self._connector.open())
         self._helpers = [
             asyncio.create_task(self._live()),
             asyncio.create_task(self._send_heartbeats()),
@@ -170,13 +170,13 @@ class SpeechClient:
         if not payload:
             return
         await self._wait_for_room()
-        self._audio.say(payload, _clock_ms())
+        self._audio.add(payload, _clock_ms())
         await self._send_audio()
         self.timeline.audio_sent(self.now_ms(), label)
 
     async def send_final(self, label: str = "") -> None:
         """End the utterance."""
-        self._audio.say(b"", _clock_ms(), is_final=True)
+        self._audio.add(b"", _clock_ms(), is_final=True)
         await self._send_audio()
         self.timeline.final_sent(self.now_ms(), label)
 
@@ -305,7 +305,7 @@ class SpeechClient:
             await asyncio.sleep(wait_ms / 1000)
             wait_ms = min(2 * wait_ms, options.resume_longest_ms)
             try:
-                self._enter(await self._door.reopen(self.ack, self._last_delivery_seq))
+                self._enter(await self._connector.reopen(self.ack, self._last_delivery_seq))
             except SessionRefusedError as error:
                 why = str(error)
                 break

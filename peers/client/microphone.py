@@ -1,4 +1,4 @@
-"""Sources of speech: pieces of PCM16 16 kHz mono, in the rhythm in which somebody speaks.
+"""Sources of speech: pieces of PCM16 16 kHz mono, at the pace of somebody who speaks.
 
 Owns time and silence on the speaker's side. A source is any async iterator of bytes; what becomes
 of the pieces is the client's business.
@@ -23,24 +23,24 @@ async def recorded(pcm: bytes, chunk_ms: int, speed: float = 1.0) -> AsyncIterat
     `speed` 2.0 speaks twice as fast. Late pieces are caught up with, so that a slow reader does not
     stretch the speech.
     """
-    rhythm = _Rhythm(speed)
+    pace = _Pace(speed)
     size = chunk_ms * BYTES_PER_MS
     for start in range(0, len(pcm), size):
         piece = pcm[start : start + size]
-        await rhythm.spoken(piece)
+        await pace.spoken(piece)
         yield piece
 
 
 async def standard_input(chunk_ms: int, speed: float = 1.0) -> AsyncIterator[bytes]:
     """Yield raw PCM16 16 kHz mono from standard input, never faster than it is spoken."""
-    rhythm = _Rhythm(speed)
+    pace = _Pace(speed)
     size = chunk_ms * BYTES_PER_MS
     while piece := await asyncio.to_thread(sys.stdin.buffer.read, size):
-        await rhythm.spoken(piece)
+        await pace.spoken(piece)
         yield piece
 
 
-class _Rhythm:
+class _Pace:
     """Keeps time from the moment it is made: nothing can be heard before it has been said."""
 
     def __init__(self, speed: float) -> None:

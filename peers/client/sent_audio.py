@@ -33,7 +33,7 @@ class SentAudio:
         """Return how many pieces are kept."""
         return len(self._kept)
 
-    def say(self, payload: bytes, said_at_ms: int, *, is_final: bool = False) -> None:
+    def add(self, payload: bytes, said_at_ms: int, *, is_final: bool = False) -> None:
         """Take a piece; it is sent after all before it."""
         seq = self._first_seq + len(self._kept)
         self._kept.append(Piece(seq, payload, is_final, said_at_ms))

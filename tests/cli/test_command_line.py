@@ -99,7 +99,7 @@ def test_help_names_every_command_and_setting_by_room() -> None:
         assert f"\n  {name} " in result.stdout
     for setting in known_settings().values():
         assert f"  {setting.flag} " in result.stdout
-        assert f"\n{setting.room}:\n" in result.stdout
+        assert f"\n{setting.package}:\n" in result.stdout
     assert max(len(line) for line in result.stdout.splitlines()) <= 100
 
 

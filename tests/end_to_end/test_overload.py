@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from peers.bench.clients import ClientShape, close_clients, open_clients
-from peers.bench.rhythm import Pace, Paced
+from peers.bench.counts import Counts
+from peers.bench.load_pattern import Pace, Paced
 from peers.bench.simulated_node import NodeShape, SimulatedNode
-from peers.bench.tally import Tally
 from tests.support.peers.raw_client import RawClient, raw_client, session_init
 from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
@@ -42,25 +42,25 @@ def scheduler() -> Iterator[SchedulerProcess]:
 
 
 @asynccontextmanager
-async def flooded(scheduler: SchedulerProcess, pair: Pair, level: int) -> AsyncIterator[Tally]:
+async def flooded(scheduler: SchedulerProcess, pair: Pair, level: int) -> AsyncIterator[Counts]:
     """Offer too much until this level is reached, through the block; then wait for all answers."""
     await asyncio.to_thread(scheduler.wait_for, {"lingua_overload_level": 0.0})
-    tally, address = Tally(), ("127.0.0.1", scheduler.port)
-    node = SimulatedNode(f"node-{pair[0]}", NodeShape(capacity=SPEAKERS, languages=pair), tally)
+    counts, address = Counts(), ("127.0.0.1", scheduler.port)
+    node = SimulatedNode(f"node-{pair[0]}", NodeShape(capacity=SPEAKERS, languages=pair), counts)
     await node.open(*address)
-    clients = await open_clients(SPEAKERS, address, ClientShape(*pair), tally)
-    speech = Paced(clients, PACE, tally)
+    clients = await open_clients(SPEAKERS, address, ClientShape(*pair), counts)
+    speech = Paced(clients, PACE, counts)
     speech.start()
     async with asyncio.timeout(PATIENCE_S):
         while (await figures(scheduler))["lingua_overload_level"] < level:
             await asyncio.sleep(0.02)
-        yield tally
+        yield counts
         speech.stop()
-        while tally.open_utterances:
+        while counts.open_utterances:
             await asyncio.sleep(0.02)
         await close_clients(clients)
     node.close()
-    assert (tally.problems, tally.refusals) == ([], {})
+    assert (counts.problems, counts.refusals) == ([], {})
 
 
 async def figures(scheduler: SchedulerProcess) -> dict[str, float]:
@@ -96,9 +96,9 @@ async def test_what_is_said_in_an_overload_is_answered_and_nothing_stays_behind(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     """Every utterance has its own translation, and no socket that is read slowly is given up."""
-    async with flooded(scheduler, pair, level=2) as tally:
+    async with flooded(scheduler, pair, level=2) as counts:
         assert (await figures(scheduler))["lingua_sockets_waiting"] > 0
-    assert tally.results == tally.utterances > SPEAKERS
+    assert counts.results == counts.utterances > SPEAKERS
     calm = {"lingua_overload_level": 0.0, "lingua_sockets_waiting": 0.0}
     idle = {"lingua_audio_bytes_held": 0.0, "lingua_open_slots": 0.0}
     await asyncio.to_thread(scheduler.wait_for, calm | idle, 10)

@@ -35,7 +35,7 @@ def settings() -> dict[str, Setting]:
 
 def test_names_come_from_fields(settings: dict[str, Setting]) -> None:
     heat = settings["heat_ms"]
-    assert (heat.room, heat.flag, heat.variable) == ("oven", "--heat-ms", "LINGUA_HEAT_MS")
+    assert (heat.package, heat.flag, heat.variable) == ("oven", "--heat-ms", "LINGUA_HEAT_MS")
     assert heat.help == "How long, in two lines."
     assert heat.default == 5
 

@@ -54,14 +54,14 @@ def test_every_setting_can_be_given_as_flag_variable_and_key(
 ) -> None:
     for setting in known_settings().values():
         value = other_value(setting.name)
-        expected = getattr(getattr(load(f"{setting.flag}={value}"), setting.room), setting.name)
+        expected = getattr(getattr(load(f"{setting.flag}={value}"), setting.package), setting.name)
         assert expected != setting.default
         assert str(expected).lower() == value.lower()
         with monkeypatch.context() as environment:
             environment.setenv(setting.variable, value)
-            assert getattr(getattr(load(), setting.room), setting.name) == expected
+            assert getattr(getattr(load(), setting.package), setting.name) == expected
         path = toml(f"{setting.name} = {value!r}")
-        assert getattr(getattr(load("--config", path), setting.room), setting.name) == expected
+        assert getattr(getattr(load("--config", path), setting.package), setting.name) == expected
 
 
 def other_value(name: str) -> str:

@@ -7,10 +7,10 @@ from pydantic_core import to_json
 
 from peers.bench.bare_relay import HOST, serve_relay
 from peers.bench.clients import ClientShape, SimulatedClient
+from peers.bench.counts import Counts
 from peers.bench.raw_socket import Address, open_socket
 from peers.bench.simulated_node import NodeShape, SimulatedNode
 from peers.bench.stamped_chunk import chunk
-from peers.bench.tally import Tally
 from protocol.codec import parse_node_command, parse_session_reply
 from protocol.node_outbound import JobAssign, NodeRegisterAck
 from protocol.session_outbound import SessionCloseAck, SessionInitAck, TranslationResult
@@ -22,8 +22,8 @@ async def conversation() -> tuple[list[Any], list[Any]]:
     at_client: asyncio.Queue[bytes] = asyncio.Queue()
     to_node: list[Any] = []
     to_client: list[Any] = []
-    node = SimulatedNode("node-1", NodeShape(), Tally())
-    client = SimulatedClient(ClientShape(), Tally())
+    node = SimulatedNode("node-1", NodeShape(), Counts())
+    client = SimulatedClient(ClientShape(), Counts())
     async with serve_relay() as port:
         node_socket = await open_socket(Address(HOST, port, "/ws/node"), at_node.put_nowait)
         node_socket.send_text(to_json(node.register_message()))

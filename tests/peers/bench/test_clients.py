@@ -11,10 +11,10 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from peers.bench.bare_relay import HOST, serve_relay
 from peers.bench.clients import ClientShape, SimulatedClient, close_clients, open_clients
-from peers.bench.rhythm import Burst, ClosedLoop, Pace, Paced
+from peers.bench.counts import Counts, percentile_ms
+from peers.bench.load_pattern import Burst, ClosedLoop, Pace, Paced
 from peers.bench.simulated_node import NodeShape, SimulatedNode
 from peers.bench.stamped_chunk import chunk, read_stamp
-from peers.bench.tally import Tally, percentile_ms
 from protocol.codec import parse_session_message
 from protocol.frames import AudioFrame, parse_frame
 from protocol.session_inbound import AudioChunk, SessionInit
@@ -24,7 +24,7 @@ STAMP_NS = 123_456_789_012_345
 
 
 def talking_client(shape: ClientShape | None = None) -> SimulatedClient:
-    client = SimulatedClient(shape or ClientShape(), Tally())
+    client = SimulatedClient(shape or ClientShape(), Counts())
     client.adopt("s-0123456789abcdef")
     return client
 
@@ -68,73 +68,73 @@ def test_session_init_is_valid() -> None:
 
 
 async def relayed(
-    shape: ClientShape, work: Callable[[list[SimulatedClient], Tally], Awaitable[None]]
-) -> Tally:
+    shape: ClientShape, work: Callable[[list[SimulatedClient], Counts], Awaitable[None]]
+) -> Counts:
     """Run `work` with four clients and two nodes at a relay; return what was counted."""
-    tally = Tally()
+    counts = Counts()
     async with serve_relay() as port:
-        nodes = [SimulatedNode(f"node-{n}", NodeShape(), tally) for n in range(2)]
+        nodes = [SimulatedNode(f"node-{n}", NodeShape(), counts) for n in range(2)]
         for node in nodes:
             await node.open(HOST, port)
-        clients = await open_clients(4, (HOST, port), shape, tally)
-        await work(clients, tally)
-        await until(lambda: not tally.open_utterances)
+        clients = await open_clients(4, (HOST, port), shape, counts)
+        await work(clients, counts)
+        await until(lambda: not counts.open_utterances)
         await close_clients(clients)
         for node in nodes:
             node.close()
-        assert sum(node.jobs_answered for node in nodes) == tally.utterances
-    return tally
+        assert sum(node.jobs_answered for node in nodes) == counts.utterances
+    return counts
 
 
 @pytest.mark.parametrize("is_binary", [True, False])
 def test_a_closed_loop_gets_the_right_result_for_every_utterance(*, is_binary: bool) -> None:
-    async def work(clients: list[SimulatedClient], tally: Tally) -> None:
+    async def work(clients: list[SimulatedClient], counts: Counts) -> None:
         loop = ClosedLoop(clients)
-        tally.mark()
+        counts.mark()
         loop.start()
-        await until(lambda: tally.results >= 40)
+        await until(lambda: counts.results >= 40)
         loop.stop()
-        tally.freeze()
+        counts.freeze()
 
-    tally = asyncio.run(relayed(ClientShape(is_binary=is_binary), work))
-    assert tally.problems == []
-    assert tally.results == tally.utterances == tally.chunks == tally.jobs
-    assert tally.window_outcomes >= 40
-    assert tally.window_ns > 0
-    assigned, answered = percentile_ms(tally.assign_us, 50), percentile_ms(tally.result_us, 50)
+    counts = asyncio.run(relayed(ClientShape(is_binary=is_binary), work))
+    assert counts.problems == []
+    assert counts.results == counts.utterances == counts.chunks == counts.jobs
+    assert counts.window_outcomes >= 40
+    assert counts.window_ns > 0
+    assigned, answered = percentile_ms(counts.assign_us, 50), percentile_ms(counts.result_us, 50)
     assert assigned is not None
     assert answered is not None
     assert 0 < assigned < answered
 
 
 def test_paced_clients_end_every_utterance_they_began() -> None:
-    async def work(clients: list[SimulatedClient], tally: Tally) -> None:
-        paced = Paced(clients, Pace(chunks_per_second=100, utterance_chunks=5), tally)
+    async def work(clients: list[SimulatedClient], counts: Counts) -> None:
+        paced = Paced(clients, Pace(chunks_per_second=100, utterance_chunks=5), counts)
         paced.start()
-        await until(lambda: tally.chunks >= 50)
+        await until(lambda: counts.chunks >= 50)
         paced.stop()
 
-    tally = asyncio.run(relayed(ClientShape(), work))
-    assert tally.problems == []
-    assert tally.results == tally.utterances
-    assert 50 / 5 <= tally.utterances <= 50 / 5 + 8
+    counts = asyncio.run(relayed(ClientShape(), work))
+    assert counts.problems == []
+    assert counts.results == counts.utterances
+    assert 50 / 5 <= counts.utterances <= 50 / 5 + 8
 
 
 def test_a_burst_is_one_utterance_of_each_client() -> None:
-    async def work(clients: list[SimulatedClient], tally: Tally) -> None:
+    async def work(clients: list[SimulatedClient], counts: Counts) -> None:
         Burst(clients).start()
 
-    tally = asyncio.run(relayed(ClientShape(), work))
-    assert (tally.results, tally.problems) == (4, [])
+    counts = asyncio.run(relayed(ClientShape(), work))
+    assert (counts.results, counts.problems) == (4, [])
 
 
 def outcome(index: int, text: str) -> bytes:
     return to_json({"type": "translation_result", "utterance_index": index, "text_asr": text})
 
 
-def heard_by_a_client(answers: Callable[[int], list[bytes]]) -> Tally:
+def heard_by_a_client(answers: Callable[[int], list[bytes]]) -> Counts:
     """Return what a client counts that says one utterance; `answers` gets the stamp it sent."""
-    tally = Tally()
+    counts = Counts()
 
     def respond(message: dict[str, Any]) -> list[bytes]:
         match message["type"]:
@@ -149,40 +149,40 @@ def heard_by_a_client(answers: Callable[[int], list[bytes]]) -> Tally:
 
     async def scenario() -> None:
         async with answering(respond) as port:
-            clients = await open_clients(1, (HOST, port), ClientShape(), tally)
+            clients = await open_clients(1, (HOST, port), ClientShape(), counts)
             Burst(clients).start()
             await close_clients(clients)
 
     asyncio.run(scenario())
-    return tally
+    return counts
 
 
 def test_a_missing_result_is_an_outcome_with_a_reason() -> None:
     missing = {"type": "missing_result", "utterance_index": 0, "reason": "queue_full"}
-    tally = heard_by_a_client(lambda _: [to_json(missing)])
-    assert (tally.open_utterances, tally.results) == (0, 0)
-    assert tally.refusals == {"queue_full": 1}
-    assert tally.problems == []
+    counts = heard_by_a_client(lambda _: [to_json(missing)])
+    assert (counts.open_utterances, counts.results) == (0, 0)
+    assert counts.refusals == {"queue_full": 1}
+    assert counts.problems == []
 
 
 def test_a_second_outcome_for_an_utterance_is_a_problem() -> None:
-    tally = heard_by_a_client(lambda stamp: [outcome(0, str(stamp))] * 2)
-    assert tally.results == 1
-    assert "outcome for utterance 0 while 1 was the next" in tally.problems[0]
+    counts = heard_by_a_client(lambda stamp: [outcome(0, str(stamp))] * 2)
+    assert counts.results == 1
+    assert "outcome for utterance 0 while 1 was the next" in counts.problems[0]
 
 
 def test_an_outcome_out_of_order_is_a_problem() -> None:
-    tally = heard_by_a_client(lambda stamp: [outcome(1, str(stamp))])
-    assert tally.open_utterances == 1
-    assert "outcome for utterance 1 while 0 was the next" in tally.problems[0]
+    counts = heard_by_a_client(lambda stamp: [outcome(1, str(stamp))])
+    assert counts.open_utterances == 1
+    assert "outcome for utterance 1 while 0 was the next" in counts.problems[0]
 
 
 def test_the_result_of_another_utterance_is_a_problem() -> None:
-    tally = heard_by_a_client(lambda stamp: [outcome(0, str(stamp + 1))])
-    assert "another utterance's result" in tally.problems[0]
+    counts = heard_by_a_client(lambda stamp: [outcome(0, str(stamp + 1))])
+    assert "another utterance's result" in counts.problems[0]
 
 
 def test_an_error_message_is_a_problem() -> None:
     error = {"type": "error", "code": "INVALID_MESSAGE", "message": "seq is missing"}
-    tally = heard_by_a_client(lambda _: [to_json(error)])
-    assert tally.problems == ["session s-1: INVALID_MESSAGE: seq is missing"]
+    counts = heard_by_a_client(lambda _: [to_json(error)])
+    assert counts.problems == ["session s-1: INVALID_MESSAGE: seq is missing"]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from peers.bench.counts import Counts
 from peers.bench.figures import (
     Reading,
     audio_problems,
@@ -9,10 +10,9 @@ from peers.bench.figures import (
     scripts_per_utterance,
     steady_figures,
 )
-from peers.bench.load_process import RhythmName, WorkerSpec
+from peers.bench.load_process import PatternName, WorkerSpec
 from peers.bench.plan import BenchOptions, Scenario, scheduler_command, split_cores, worker_specs
 from peers.bench.server import Metrics, Usage
-from peers.bench.tally import Tally
 
 BEFORE = """\
 # HELP lingua_scripts_total Script runs.
@@ -30,9 +30,9 @@ lingua_audio_bytes_held 0.0
 """
 
 
-def tally_of_a_second() -> Tally:
+def counts_of_a_second() -> Counts:
     """100 utterances in all, 50 of them within a window of half a second."""
-    return Tally(
+    return Counts(
         utterances=100,
         results=100,
         window_ns=500_000_000,
@@ -60,7 +60,7 @@ def test_metrics_are_read_by_name_and_by_label() -> None:
 
 
 def test_rates_and_costs_are_each_divided_by_their_own_window() -> None:
-    figures = steady_figures(tally_of_a_second(), reading())
+    figures = steady_figures(counts_of_a_second(), reading())
     assert figures["utterances_per_second"] == 100.0
     assert figures["chunks_per_second"] == 200.0
     assert figures["server_busy_percent"] == 50.0
@@ -74,10 +74,10 @@ def test_rates_and_costs_are_each_divided_by_their_own_window() -> None:
 
 
 def test_scripts_and_round_trips_count_over_the_whole_run() -> None:
-    figures = steady_figures(tally_of_a_second(), reading())
+    figures = steady_figures(counts_of_a_second(), reading())
     assert figures["scripts_per_utterance"] == 2.0
     assert figures["round_trips_per_utterance"] == 0.5
-    assert scripts_per_utterance(tally_of_a_second(), reading()) == {
+    assert scripts_per_utterance(counts_of_a_second(), reading()) == {
         "complete_task": 1.0,
         "dispatch_task": 1.0,
     }
@@ -85,7 +85,7 @@ def test_scripts_and_round_trips_count_over_the_whole_run() -> None:
 
 def test_what_the_machine_or_the_server_does_not_tell_is_none() -> None:
     unknown = Usage(10.0, None, None, None), Usage(12.0, None, None, None)
-    figures = steady_figures(Tally(), Reading(*unknown, None, Metrics(""), Metrics("")))
+    figures = steady_figures(Counts(), Reading(*unknown, None, Metrics(""), Metrics("")))
     assert figures["server_busy_percent"] is None
     assert figures["server_cpu_us_per_utterance"] is None
     assert figures["scripts_per_utterance"] is None
@@ -94,10 +94,10 @@ def test_what_the_machine_or_the_server_does_not_tell_is_none() -> None:
 
 
 def test_every_outcome_but_a_result_is_a_problem() -> None:
-    assert outcome_problems(tally_of_a_second()) == []
-    tally = Tally(utterances=9, results=5, open_utterances=1)
-    tally.refusals.update({"queue_full": 3})
-    assert outcome_problems(tally) == [
+    assert outcome_problems(counts_of_a_second()) == []
+    counts = Counts(utterances=9, results=5, open_utterances=1)
+    counts.refusals.update({"queue_full": 3})
+    assert outcome_problems(counts) == [
         "1 of 9 utterances got no outcome",
         "3 of 9 utterances ended as queue_full",
     ]
@@ -126,7 +126,7 @@ def test_all_sessions_and_nodes_are_shared_out_and_nodes_connect_first(cores: in
     paced = worker_specs(Scenario.INGEST_BINARY, options, 5010, cores)
     assert sum(spec.clients for spec in paced) == 7
     assert all(spec.clients for spec in paced[1:])
-    assert {spec.rhythm for spec in paced} == {RhythmName.PACED}
+    assert {spec.pattern for spec in paced} == {PatternName.PACED}
     assert all(spec.client.is_binary for spec in paced)
     assert [WorkerSpec.from_json(spec.as_json()) for spec in specs] == specs
 

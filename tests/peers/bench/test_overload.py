@@ -6,13 +6,13 @@ from typing import Any, cast
 
 import pytest
 
+from peers.bench.counts import Counts
 from peers.bench.figures import Reading
 from peers.bench.load import Load
+from peers.bench.load_pattern import Pace, Paced
 from peers.bench.overload import Offer, Overload, run_overload
 from peers.bench.plan import BenchOptions
-from peers.bench.rhythm import Pace, Paced
 from peers.bench.server import Metrics, ServerUnderTest, Usage
-from peers.bench.tally import Tally
 from tests.support.waiting import until
 
 NOBODY = cast("Any", None)
@@ -35,7 +35,7 @@ class Scripted(Overload):
         after = Usage(seconds, cpu, None, None)
         reading = Reading(before, after, None, Metrics(""), Metrics(""))
         goodput = self._goodput(utterances_per_second)
-        return Offer(utterances_per_second, goodput, Tally(), reading)
+        return Offer(utterances_per_second, goodput, Counts(), reading)
 
 
 def test_the_peak_is_the_best_goodput_on_the_way_to_where_it_no_longer_follows() -> None:
@@ -69,12 +69,12 @@ def test_a_pace_holds_from_the_next_start_on() -> None:
     class Client:
         said = 0
 
-        def say(self, *, is_final: bool) -> None:
+        def send_chunk(self, *, is_final: bool) -> None:
             self.said += not is_final
 
     async def main() -> None:
-        client, tally = Client(), Tally()
-        paced = Paced([cast("Any", client)], Pace(chunks_per_second=1e-6), tally)
+        client, counts = Client(), Counts()
+        paced = Paced([cast("Any", client)], Pace(chunks_per_second=1e-6), counts)
         paced.start()
         paced.stop()
         assert client.said == 0
@@ -90,7 +90,7 @@ def test_a_small_overload_is_survived() -> None:
     """Sizes of a test: what matters is that every utterance has its outcome."""
     options = BenchOptions(
         nodes=2,
-        crowd=20,
+        overload_sessions=20,
         saturation=40.0,
         seconds=0.5,
         warm_up_seconds=0.2,

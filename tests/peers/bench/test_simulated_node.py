@@ -4,9 +4,9 @@ import asyncio
 
 from pydantic_core import to_json
 
+from peers.bench.counts import Counts
 from peers.bench.simulated_node import NodeShape, SimulatedNode
 from peers.bench.stamped_chunk import chunk_base64
-from peers.bench.tally import Tally
 from protocol.codec import parse_node_message
 from protocol.node_inbound import JobResult, NodeHeartbeat, NodeRegister
 
@@ -23,7 +23,7 @@ JOB = {
 
 
 def test_what_a_node_says_of_itself_is_valid() -> None:
-    node = SimulatedNode("node-1", NodeShape(capacity=3), Tally())
+    node = SimulatedNode("node-1", NodeShape(capacity=3), Counts())
     register = parse_node_message(to_json(node.register_message()))
     assert isinstance(register, NodeRegister)
     assert register.max_concurrent_jobs == 3
@@ -31,7 +31,7 @@ def test_what_a_node_says_of_itself_is_valid() -> None:
 
 
 def test_a_result_is_valid_and_of_the_size_asked_for() -> None:
-    node = SimulatedNode("node-1", NodeShape(result_bytes=11_000), Tally())
+    node = SimulatedNode("node-1", NodeShape(result_bytes=11_000), Counts())
     data = node.result_message(JOB, str(STAMP_NS))
     result = parse_node_message(data)
     assert isinstance(result, JobResult)
@@ -40,23 +40,23 @@ def test_a_result_is_valid_and_of_the_size_asked_for() -> None:
 
 
 def test_a_node_tells_of_audio_that_is_not_what_was_sent() -> None:
-    tally = Tally()
-    node = SimulatedNode("node-1", NodeShape(), tally)
+    counts = Counts()
+    node = SimulatedNode("node-1", NodeShape(), counts)
     node._on_message(to_json(JOB | {"audio": "AAAA"}))
-    assert tally.problems == ["the audio of job-1 does not end in a stamped chunk"]
+    assert counts.problems == ["the audio of job-1 does not end in a stamped chunk"]
 
 
 def test_a_slow_node_counts_what_is_open_and_forgets_cancelled_jobs() -> None:
-    async def scenario() -> tuple[Tally, SimulatedNode]:
-        tally = Tally()
-        node = SimulatedNode("node-1", NodeShape(delay_ms=10_000), tally)
+    async def scenario() -> tuple[Counts, SimulatedNode]:
+        counts = Counts()
+        node = SimulatedNode("node-1", NodeShape(delay_ms=10_000), counts)
         for number in range(3):
             node._on_message(to_json(JOB | {"job_id": f"job-{number}"}))
         node._on_message(to_json({"type": "job_cancel", "job_id": "job-1"}))
         node._on_message(to_json(JOB | {"job_id": "job-2"}))
-        return tally, node
+        return counts, node
 
-    tally, node = asyncio.run(scenario())
-    assert tally.most_open_at_a_node == 3
+    counts, node = asyncio.run(scenario())
+    assert counts.most_open_at_a_node == 3
     assert node.open_jobs == {"job-0", "job-2"}
-    assert tally.problems == ["node node-1 got job-2 while it was still open"]
+    assert counts.problems == ["node node-1 got job-2 while it was still open"]

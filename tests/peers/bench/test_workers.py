@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from peers.bench import process_usage
+from peers.bench.counts import Counts
 from peers.bench.figures import Reading
 from peers.bench.plan import BenchOptions, cores_for_workers
 from peers.bench.server import Instance, Metrics, Usage
-from peers.bench.tally import Tally
 from peers.bench.workers import run_workers, running_sides
 from peers.bench.workers_figures import (
     Comparison,
@@ -150,10 +150,12 @@ def test_the_offered_rate_follows_from_what_a_lower_one_costs() -> None:
 def test_a_window_takes_its_costs_from_all_processes_of_the_server() -> None:
     before = Usage(10.0, 1.0, 0.5, None, process_cpu_seconds={1: 0.0, 2: 0.6, 3: 0.4})
     after = Usage(12.0, 2.0, 0.6, None, process_cpu_seconds={1: 0.0, 2: 1.2, 3: 0.8})
-    tally = Tally(utterances=200, window_ns=2_000_000_000, window_chunks=2000, window_outcomes=200)
-    tally.window_results = 190
+    counts = Counts(
+        utterances=200, window_ns=2_000_000_000, window_chunks=2000, window_outcomes=200
+    )
+    counts.window_results = 190
     instances = [Instance(2, 5, 1), Instance(3, 3, 2)]
-    seen = window_of(100.0, tally, reading(before, after, (0.0, 100.0)), instances)
+    seen = window_of(100.0, counts, reading(before, after, (0.0, 100.0)), instances)
     assert seen.follows
     assert seen.utterance_us == pytest.approx(5000.0)
     assert seen.chunk_us == pytest.approx(500.0)
@@ -177,10 +179,10 @@ def test_rounds_in_which_somebody_did_not_keep_up_do_not_count() -> None:
 
 def test_a_side_keeps_up_when_few_results_are_missing_in_the_window() -> None:
     second = 1_000_000_000
-    assert follows(1000.0, Tally(window_ns=second, window_results=895))
-    assert not follows(1000.0, Tally(window_ns=second, window_results=894))
-    assert follows(5.0, Tally(window_ns=second // 2, window_results=0))
-    assert follows(0.0, Tally())
+    assert follows(1000.0, Counts(window_ns=second, window_results=895))
+    assert not follows(1000.0, Counts(window_ns=second, window_results=894))
+    assert follows(5.0, Counts(window_ns=second // 2, window_results=0))
+    assert follows(0.0, Counts())
 
 
 def test_too_few_cores_are_said_and_what_comes_instead_is_called_a_projection() -> None:

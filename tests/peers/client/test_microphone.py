@@ -1,4 +1,4 @@
-"""Speech in the rhythm in which it is spoken."""
+"""Speech in the pattern in which it is spoken."""
 
 import asyncio
 import io

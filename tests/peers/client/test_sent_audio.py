@@ -6,7 +6,7 @@ from peers.client.sent_audio import Piece, SentAudio
 def said(*payloads: bytes) -> SentAudio:
     audio = SentAudio()
     for payload in payloads:
-        audio.say(payload, 1)
+        audio.add(payload, 1)
     return audio
 
 
@@ -22,7 +22,7 @@ def test_pieces_are_numbered_and_sent_once() -> None:
     audio = said(b"a", b"b")
     assert audio.next() == Piece(0, b"a", is_final=False, said_at_ms=1)
     assert send_all(audio) == [0, 1]
-    audio.say(b"", 2, is_final=True)
+    audio.add(b"", 2, is_final=True)
     assert audio.next() == Piece(2, b"", is_final=True, said_at_ms=2)
 
 
@@ -41,7 +41,7 @@ def test_what_may_be_forgotten_is() -> None:
     audio.send_from(0)
     assert send_all(audio) == [2]
     audio.forget_before(9)
-    audio.say(b"d", 1)
+    audio.add(b"d", 1)
     assert send_all(audio) == [3]
 
 

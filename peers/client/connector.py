@@ -38,7 +38,7 @@ class Opened:
     ack: SessionInitAck
 
 
-class SessionDoor:
+class SessionConnector:
     """Asks for one session, in the words of its options."""
 
     def __init__(

@@ -1,21 +1,21 @@
 """Counts of several processes."""
 
-from peers.bench.tally import Tally, percentile_ms
+from peers.bench.counts import Counts, percentile_ms
 
 
 def test_tallies_of_several_processes_add_up() -> None:
-    one, two = Tally(), Tally()
-    for tally, latency_ns in ((one, 1_000_000), (two, 3_000_000)):
-        tally.mark()
-        tally.chunk_sent(is_final=True)
-        tally.job_received(latency_ns, open_jobs=latency_ns // 1_000_000)
-        tally.outcome_received(latency_ns)
-        tally.freeze()
+    one, two = Counts(), Counts()
+    for counts, latency_ns in ((one, 1_000_000), (two, 3_000_000)):
+        counts.mark()
+        counts.chunk_sent(is_final=True)
+        counts.job_received(latency_ns, open_jobs=latency_ns // 1_000_000)
+        counts.outcome_received(latency_ns)
+        counts.freeze()
     two.chunk_sent(is_final=True)
     two.outcome_received(None, "queue_full")
-    total = Tally()
-    total.add(Tally.from_json(one.as_json()))
-    total.add(Tally.from_json(two.as_json()))
+    total = Counts()
+    total.add(Counts.from_json(one.as_json()))
+    total.add(Counts.from_json(two.as_json()))
     assert (total.utterances, total.results, total.window_outcomes) == (3, 2, 2)
     assert total.refusals == {"queue_full": 1}
     assert total.most_open_at_a_node == 3

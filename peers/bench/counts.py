@@ -14,7 +14,7 @@ MAX_SAMPLES: Final = 1_000_000
 
 
 @dataclass(slots=True)
-class Tally:
+class Counts:
     """Counts of a run, and latencies since the last `mark`."""
 
     chunks: int = 0
@@ -122,7 +122,7 @@ class Tally:
         """Return the record that `as_json` wrote."""
         return cls(**values | {"refusals": Counter(values["refusals"])})
 
-    def add(self, other: "Tally") -> None:
+    def add(self, other: "Counts") -> None:
         """Add what another process counted."""
         for name in ("chunks", "utterances", "results", "late", "open_utterances", "window_chunks"):
             setattr(self, name, getattr(self, name) + getattr(other, name))

@@ -1,6 +1,6 @@
-"""The rhythms in which simulated clients speak: who says a chunk when.
+"""The patterns of load: which simulated client sends a chunk when.
 
-A rhythm owns no socket and reads no message; it only calls `say` on clients of load.
+A pattern owns no socket and reads no message; it only calls `send_chunk` on clients.
 """
 
 import asyncio
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from peers.bench.clients import SimulatedClient
+from peers.bench.counts import Counts
 from peers.bench.stamped_chunk import now_ns
-from peers.bench.tally import Tally
 
 TICK_SECONDS: Final = 0.002
 
 
-class Rhythm(Protocol):
+class LoadPattern(Protocol):
     """When clients speak. `stop` only ends new utterances: open ones still get their outcome."""
 
     def start(self) -> None:
@@ -32,10 +32,10 @@ class ClosedLoop:
         self._clients = clients
 
     def start(self) -> None:
-        """Let each client say its first utterance."""
+        """Let each client send its first utterance."""
         for client in self._clients:
             client.is_closed_loop = True
-            client.say(is_final=True)
+            client.send_chunk(is_final=True)
 
     def stop(self) -> None:
         """Let each client fall silent after the outcome it waits for."""
@@ -52,7 +52,7 @@ class Burst:
     def start(self) -> None:
         """Say all of them."""
         for client in self._clients:
-            client.say(is_final=True)
+            client.send_chunk(is_final=True)
 
     def stop(self) -> None:
         """Nothing to end."""
@@ -74,11 +74,11 @@ class Paced:
     all: at each tick it sends what is due by the plan, so a late tick never lowers the rate.
     """
 
-    def __init__(self, clients: Sequence[SimulatedClient], pace: Pace, tally: Tally) -> None:
+    def __init__(self, clients: Sequence[SimulatedClient], pace: Pace, counts: Counts) -> None:
         self._clients = clients
         self._rate = pace.chunks_per_second * len(clients)
         self._utterance_chunks = pace.utterance_chunks
-        self._tally = tally
+        self._counts = counts
         self._sent = 0
         self._begin_ns = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -100,16 +100,16 @@ class Paced:
         size = len(self._clients)
         for number in range(self._sent, self._sent + size):
             if not self._is_first(number):
-                self._clients[number % size].say(is_final=True)
+                self._clients[number % size].send_chunk(is_final=True)
 
     def _tick(self) -> None:
         elapsed_ns = now_ns() - self._begin_ns
         due = int(elapsed_ns * self._rate / 1_000_000_000)
         late_ms = int(elapsed_ns / 1_000_000 - self._sent * 1000 / self._rate)
-        self._tally.behind_ms = max(self._tally.behind_ms, late_ms)
+        self._counts.behind_ms = max(self._counts.behind_ms, late_ms)
         size = len(self._clients)
         for number in range(self._sent, due):
-            self._clients[number % size].say(is_final=self._is_first(number + size))
+            self._clients[number % size].send_chunk(is_final=self._is_first(number + size))
         self._sent = max(due, self._sent)
         self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
 
