@@ -4,8 +4,10 @@ It must not be imported by other packages: they use loguru's `logger` as it is.
 """
 
 import logging
+import re
 import sys
 from dataclasses import dataclass
+from traceback import format_exception
 from types import FrameType
 from typing import TYPE_CHECKING, Literal
 
@@ -68,14 +70,46 @@ class _IntoLoguru(logging.Handler):
         )
 
 
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Control characters, line ends and marks that turn the direction of writing."""
+
+
+def _escape(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
+
+
+def escaped(text: str) -> str:
+    """Return a text as it may stand in a log line: whatever it says, it stays one line of its own.
+
+    What peers send comes into logs as names, platforms, codes and reasons. With line ends or
+    escape sequences in it, it could look like a line of ours.
+    """
+    return _UNSEEN.sub(_escape, text)
+
+
+def _traceback(record: "Record") -> str:
+    """Return the exception's traceback; its message may be a peer's, too."""
+    found = record["exception"]
+    if found is None:
+        return ""
+    lines = "".join(format_exception(*found)).rstrip().split("\n")
+    return "\n".join(map(escaped, lines))
+
+
 def _text_format(record: "Record") -> str:
-    fields = "".join(f" {name}={value}" for name, value in record["extra"].items())
-    # The result is a template: what is not meant as markup must be escaped.
-    fields = fields.replace("{", "{{").replace("}", "}}").replace("<", r"\<")
+    fields = "".join(f" {name}={escaped(str(value))}" for name, value in record["extra"].items())
+    message, trace = escaped(record["message"]), _traceback(record)
+    if trace:
+        trace = "\n".join(f"  {line}" for line in trace.split("\n")) + "\n"
     return (
-        "<dim>{time:HH:mm:ss.SSS}</dim> <level>{level: <8}</level> {message}"
-        f"<dim>{fields}</dim>\n{{exception}}"
+        "<dim>{time:HH:mm:ss.SSS}</dim> <level>{level: <8}</level> "
+        f"{_literal(message)}<dim>{_literal(fields)}</dim>\n{_literal(trace)}"
     )
+
+
+def _literal(text: str) -> str:
+    """Return what the template shows as this text: nothing in it is markup or a field."""
+    return text.replace("{", "{{").replace("}", "}}").replace("<", r"\<")
 
 
 def _write_json(message: "Message") -> None:
@@ -88,5 +122,11 @@ def _write_json(message: "Message") -> None:
         **record["extra"],
     }
     if record["exception"] is not None:
-        line["exception"] = str(message).partition("\n")[2].strip()
-    sys.stderr.write(to_json(line, fallback=str).decode() + "\n")
+        line["exception"] = _traceback(record)
+    text = to_json(line, fallback=str).decode()
+    sys.stderr.write(_UNSEEN.sub(_escape_in_json, text) + "\n")
+
+
+def _escape_in_json(found: re.Match[str]) -> str:
+    """Escape what JSON lets stand; it means the same."""
+    return f"\\u{ord(found[0]):04x}"

@@ -86,3 +86,59 @@ def test_warnings_are_logged(capsys: pytest.CaptureFixture[str]) -> None:
         logging.captureWarnings(capture=True)
         warnings.warn("old thing", DeprecationWarning, stacklevel=1)
     assert "old thing" in capsys.readouterr().err
+
+
+HOSTILE = [
+    "x\n12:00:00.000 CRITICAL all is lost",
+    "x\r12:00:00.000 CRITICAL all is lost",
+    "x\x1b[2K\x1b[1A12:00:00.000 CRITICAL",
+    "x\x9b2K",
+    "x\x00y\x7f",
+    "x\u2028CRITICAL",
+    "x\u202eLACITIRC",
+    "x\x85y",
+]
+UNSEEN = set(map(chr, [*range(32), *range(0x7F, 0xA0), 0x2028, 0x2029, 0x202E])) - {"\n"}
+
+
+class Odd:
+    """A value that shows itself as somebody wants."""
+
+    def __init__(self, shown: str) -> None:
+        self.shown = shown
+
+    def __str__(self) -> str:
+        return self.shown
+
+
+@pytest.mark.parametrize("log_json", [True, False])
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_comes_from_outside_stays_within_its_line(
+    capsys: pytest.CaptureFixture[str], text: str, *, log_json: bool
+) -> None:
+    configure_logs(LogOptions(log_json=log_json))
+    logger.info("node registered", node_id=text, why=ValueError(text), odd=Odd(text))
+    logger.warning(text)
+    logging.getLogger("library").warning("%s", text)
+    written = capsys.readouterr().err
+    assert not UNSEEN & set(written)
+    assert written.count("\n") == 3
+    if log_json:
+        assert json.loads(written.splitlines()[0])["node_id"] == text
+
+
+@pytest.mark.parametrize("log_json", [True, False])
+@pytest.mark.parametrize("text", HOSTILE)
+def test_the_message_of_an_exception_makes_no_line_that_looks_like_ours(
+    capsys: pytest.CaptureFixture[str], text: str, *, log_json: bool
+) -> None:
+    configure_logs(LogOptions(log_json=log_json))
+    logger.opt(exception=ValueError(text)).error("broken")
+    written = capsys.readouterr().err
+    assert not UNSEEN & set(written)
+    if log_json:
+        assert written.count("\n") == 1
+    else:
+        first, *rest = written.rstrip("\n").split("\n")
+        assert first.endswith("broken")
+        assert all(line.startswith("  ") for line in rest)
