@@ -22,6 +22,9 @@ from storage.client.transport import open_executor
 __all__ = ["ScriptError", "StorageUnavailable", "Store", "open_executor", "open_store"]
 
 
+_PROBE_MS = 60_000
+
+
 class ScriptError(Exception):
     """A script answered with an error: a bug in it or in its call."""
 
@@ -129,13 +132,16 @@ class Store:
                 raise ScriptError(message, number)
         return replies
 
-    async def ping(self) -> None:
-        """Return when the server answers.
+    async def probe(self) -> None:
+        """Return when the server takes a write.
 
         Raises:
             StorageUnavailable: It does not.
         """
-        await self._execute([("PING",)])
+        written = [
+            ("SET", f"{prefix}probe", "1", "PX", _PROBE_MS) for prefix in self.cells.prefixes
+        ]
+        await self._execute(written)
 
     async def close(self) -> None:
         """Close the connections; idempotent."""

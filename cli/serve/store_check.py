@@ -33,6 +33,10 @@ _REFUSALS = (
     ("without any password configured", "has no password: leave it out of redis_url"),
     ("NOPERM", "does not let this user do what it must: allow it +@all on lingua:* (ACL SETUSER)"),
     ("can't run this command", "does not let this user do what it must: allow it +@all (ACL)"),
+    (
+        "ACL failure",
+        "does not let this user do what it must: allow it +@all on lingua:* (ACL SETUSER)",
+    ),
     ("OOM", "is full: raise its maxmemory, or remove what fills it"),
     ("READONLY", "is a replica that cannot be written: name its master in redis_url"),
     ("is no master", "is a replica that cannot be written: name its master in redis_url"),

@@ -47,7 +47,7 @@ class StoreReports:
         draining = self._from.reception.draining
         store = "ok"
         try:
-            await self._from.store.ping()
+            await self._from.store.probe()
         except StorageUnavailable as error:
             store = f"unavailable: {error}"
         ready = store == "ok" and not draining

@@ -20,7 +20,7 @@ from typing import Any
 from loguru import logger
 
 from storage.client.cluster_master import ClusterMaster
-from storage.client.executor import NOT_READY, Command, CommandRefused, StorageUnavailable
+from storage.client.executor import Command, CommandRefused, StorageUnavailable, is_our_fault
 from storage.client.hash_slots import key_slot
 from storage.client.slot_map import Address, Redirection, SlotMap, redirection
 from storage.client.wire import WireExecutor
@@ -34,7 +34,6 @@ _MAX_REDIRECTIONS = 5
 _HEAL_SECONDS = 0.1
 _ASK_SECONDS = 1.0
 """How long one node may take to tell the map."""
-_REFUSED = (*NOT_READY, "TRYAGAIN")
 
 Replies = list[Any]
 
@@ -211,7 +210,7 @@ class ClusterExecutor:
         text = str(reply)
         redirected = redirection(text, master.address)
         if redirected is None:
-            if not text.startswith(_REFUSED):
+            if is_our_fault(text):
                 return reply
             self._is_stale = True
             return StorageUnavailable(f"{master}: {text}")

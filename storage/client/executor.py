@@ -3,6 +3,7 @@
 Owns connections and their errors. It must not know keys, scripts or outcomes.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -40,14 +41,36 @@ class Executor(Protocol):
         """Close the connections; idempotent."""
 
 
-NOT_READY = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "BUSY", "NOREPLICAS", "MISCONF")
-"""Error replies that say that the server, not the command, is the problem."""
+_CODE = re.compile(r"[A-Z]+(?= |$)")
+_OUR_CODES = ("WRONGTYPE", "NOSCRIPT")
+_OUR_FAULT = re.compile(
+    r".*user_script|.*from script|Script attempted|Error (compiling|running) script"
+    r"|[Ww]rong number of arg|syntax error|value is not"
+)
+"""`ERR` and these words, of which some clients leave `ERR` out: one of our commands is wrong."""
+_PASSED_ON = re.compile(
+    r".*user_script: ?\d+: -?(?!ERR|WRONGTYPE)[A-Z]+ |.*ACL failure|.*The user executing the script"
+)
+"""What a server said to a command within a script, in the words of some servers."""
+
+
+def is_our_fault(text: str) -> bool:
+    """Return whether an error reply says that this program is wrong, or its script is not loaded.
+
+    Whatever else a server may say, now or in a later version, is about its own state: it is full,
+    read-only, busy, lets nobody else in.
+    """
+    code = _CODE.match(text)
+    if code and code[0] != "ERR":
+        return code[0] in _OUR_CODES
+    words = text.removeprefix("ERR ")
+    return bool(_OUR_FAULT.match(words)) and not _PASSED_ON.match(words)
 
 
 def refuse_if_not_ready(replies: Sequence[Any]) -> None:
-    """Raise `StorageUnavailable` if an error reply says that the server is not ready."""
+    """Raise `StorageUnavailable` if an error reply is not about what was asked."""
     for reply in replies:
-        if isinstance(reply, CommandRefused) and str(reply).startswith(NOT_READY):
+        if isinstance(reply, CommandRefused) and not is_our_fault(str(reply)):
             raise StorageUnavailable(str(reply))
 
 
@@ -90,10 +113,8 @@ class RedisExecutor:
 def _value(reply: Any) -> Any:
     if isinstance(reply, redis.exceptions.NoScriptError):
         return CommandRefused(f"NOSCRIPT {reply}")
-    if isinstance(reply, (redis.exceptions.BusyLoadingError, redis.exceptions.ReadOnlyError)):
-        return CommandRefused(f"LOADING {reply}")
-    if isinstance(reply, redis.exceptions.ResponseError):
+    if type(reply) is redis.exceptions.ResponseError:
         return CommandRefused(str(reply))
-    if isinstance(reply, redis.exceptions.RedisError):
-        raise StorageUnavailable(str(reply)) from reply
+    if isinstance(reply, redis.exceptions.RedisError):  # a kind of its own: the server's state
+        raise StorageUnavailable(f"{type(reply).__name__}: {reply}") from reply
     return reply

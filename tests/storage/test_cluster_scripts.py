@@ -120,7 +120,7 @@ def test_what_one_master_does_not_answer_is_missing_in_its_place_only() -> None:
             assert isinstance(second, StorageUnavailable)
             assert isinstance(first, Alive)
             assert isinstance(third, Alive)
-            await store.ping()
+            await store.probe()
             with pytest.raises(StorageUnavailable):
                 await store.run([beats[1]])
             with pytest.raises(StorageUnavailable):

@@ -1,7 +1,7 @@
 """Store: one round trip for many calls, scripts loaded where they lack, trouble told as it is."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
 
 import pytest
@@ -15,6 +15,7 @@ from storage.instances import InstanceRepository
 from storage.replies import Alive, Assigned, Queued
 from storage.scripts import parse_script
 from storage.store import ScriptError, Store, open_executor, open_store
+from tests.support.processes.redis_server import real_server
 from tests.support.storage_world import World
 
 T = TypeVar("T")
@@ -114,11 +115,97 @@ def test_a_refused_read_is_a_bug(world: World) -> None:
         world.command("GET", "session:s")
 
 
-@pytest.mark.parametrize("word", ["LOADING", "READONLY", "MASTERDOWN", "BUSY", "MISCONF"])
-def test_a_server_that_is_not_ready_is_unavailable(word: str) -> None:
-    store = Store(Scripted(["sha", CommandRefused(f"{word} not now")]))
-    with pytest.raises(StorageUnavailable, match=word):
+REFUSALS = (
+    "LOADING Redis is loading the dataset in memory",
+    "READONLY You can't write against a read only replica. script: 1f, on @user_script:9.",
+    "MASTERDOWN Link with MASTER is down",
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist",
+    "OOM command not allowed when used memory > 'maxmemory'. script: 1f, on @user_script:9.",
+    "NOPERM User x has no permissions to run the 'evalsha' command",
+    "NOPERM ACL failure in script: x has no permissions. script: 1f, on @user_script:9.",
+    "NOAUTH Authentication required.",
+    "UNBLOCKED client unblocked via CLIENT UNBLOCK",
+    "ERR max number of clients reached",
+    "NOREPLICAS Not enough good replicas to write.",
+    "ERR Error running script (call to f_1f): @user_script:9: @user_script: 9: -OOM not allowed",
+    "ERR Error running script (call to f_1): @user_script: 9: The user executing the script can't",
+    "SOMETHING that no server says today",
+)
+
+
+@pytest.mark.parametrize("words", REFUSALS)
+def test_whatever_a_server_refuses_is_no_fault_of_ours(words: str) -> None:
+    store = Store(Scripted(["sha", CommandRefused(words)], [CommandRefused(words)]))
+    with pytest.raises(StorageUnavailable) as raised:
         run(store.run([beat(store)]))
+    assert str(raised.value) == words
+    with pytest.raises(StorageUnavailable):
+        run(store.read([("GET", "x")]))
+
+
+FAULTS = (
+    "ERR user_script:12: attempt to index local 'x' (a nil value) script: 1f, on @user_script:12.",
+    "ERR Error running script (call to f_1f): @user_script:12: user_script:12: attempt to index",
+    "ERR Error compiling script (new function): user_script:1: '=' expected near 'x'",
+    "WRONGTYPE Operation against a key holding the wrong kind of value script: 1f, on @user_script",
+    "ERR Wrong number of args calling Redis command from script script: 1f, on @user_script:2.",
+    "ERR Script attempted to access a non local key in a cluster node",
+    "ERR wrong number of arguments for 'get' command",
+)
+
+
+@pytest.mark.parametrize("words", FAULTS)
+def test_a_fault_of_our_own_scripts_is_a_bug(words: str) -> None:
+    store = Store(Scripted(["sha", CommandRefused(words)]))
+    with pytest.raises(ScriptError):
+        run(store.run([beat(store)]))
+
+
+@pytest.fixture
+def server_url() -> Iterator[str]:
+    """A server that the test may make refuse."""
+    with real_server("redis") as url:
+        yield url
+
+
+@pytest.mark.parametrize(
+    ("refusing", "words"),
+    [
+        (("CONFIG", "SET", "maxmemory", "1"), "OOM"),
+        (("REPLICAOF", "127.0.0.1", "1"), "READONLY|MASTERDOWN"),
+        (("ACL", "SETUSER", "default", "-set", "-hset"), "NOPERM|ACL|The user executing"),
+        (("CONFIG", "SET", "min-replicas-to-write", "3"), "NOREPLICAS"),
+    ],
+)
+def test_a_server_that_refuses_writes_is_unavailable_and_the_probe_says_so(
+    server_url: str, refusing: Command, words: str
+) -> None:
+    async def scenario() -> None:
+        store = open_store(server_url)
+        await store.run([beat(store)])
+        await store.probe()
+        await store.executor.execute([refusing])
+        with pytest.raises(StorageUnavailable, match=words):
+            await store.run([beat(store)])
+        with pytest.raises(StorageUnavailable, match=words):
+            await store.probe()
+        await store.close()
+
+    run(scenario())
+
+
+def test_a_server_without_a_place_for_us_is_unavailable(server_url: str) -> None:
+    async def scenario() -> None:
+        first, second = open_store(server_url), open_store(server_url)
+        await first.probe()
+        await first.executor.execute([("CONFIG", "SET", "maxclients", "1")])
+        with pytest.raises(StorageUnavailable):
+            await second.probe()
+        await first.close()
+        await second.close()
+
+    run(scenario())
 
 
 def test_measurements_are_told() -> None:
@@ -143,10 +230,10 @@ def test_a_url_decides_the_client() -> None:
         open_store("http://example.org")
 
 
-def test_ping_needs_a_server() -> None:
+def test_the_probe_needs_a_server() -> None:
     store = open_store("unix:///nowhere/store.sock")
     with pytest.raises(StorageUnavailable):
-        run(store.ping())
+        run(store.probe())
 
 
 def test_a_script_error_reaches_the_caller_from_any_server(world: World) -> None:
