@@ -111,16 +111,14 @@ class SessionSocket:
         self._pace = AudioPace(context, self._outbox, self._reader)
         self._ref: Mailbox | None = None
         self._asked: SessionInit | None = None  # a resume that waits for the store
-        self._former: Mailbox | None = None  # spoken for when that was asked
-        self._closing: Mailbox | None = None
-        """The session that was closed here last: it may still have something to say."""
+        self._former: tuple[Mailbox, SessionId] | None = None  # what it has until that is answered
+        self._closing: Mailbox | None = None  # was closed here last, may still say something
         self._session_id: SessionId | None = None
         self._table = self._WITHOUT_SESSION
         self._attachable = True
         self._attempts = JoinAttempts(context.rooms.room_joins_per_minute)
         self._guard = MessageGuard(connection, context, parse_session_message, SESSION)
-        self._heard = b""
-        """The text message that is being handled."""
+        self._heard = b""  # the text message that is being handled
         self._attaching: Attaching | None = None
         self._relay: Passthrough | None = None
         """The way to the other instance; it is taken in the place of all that stands here."""
@@ -173,7 +171,7 @@ class SessionSocket:
             self._attaching.cancel()
         self._reader.close()
         self._asked = None
-        for session in (self._ref, self._former):
+        for session in (self._ref, self._former and self._former[0]):
             if session is not None:
                 tell(session, SocketLost(self._outbox))
         self._former = None
@@ -192,8 +190,9 @@ class SessionSocket:
         )
         if isinstance(opened, Pending):
             self._asked = message
-            self._former, self._ref = self._ref, None
-            self._session_id, self._table = None, self._ASKING
+            if self._ref is not None and self._session_id is not None:
+                self._former = self._ref, self._session_id
+            self._ref, self._session_id, self._table = None, None, self._ASKING
         elif isinstance(opened, Refused):
             self._outbox.expect_none()
             self._on_refused(opened)
@@ -208,13 +207,14 @@ class SessionSocket:
             if answer.session is not None:
                 tell(answer.session, SocketLost(self._outbox))
         elif answer.session is None:
-            self._table = self._WITHOUT_SESSION
+            self._ref, self._session_id = former or (None, None)
+            self._table = self._WITH_SESSION if former else self._WITHOUT_SESSION
             self._outbox.expect_none()
             self._on_refused(Refused(answer.code, answer.message, answer.close_code))
         else:
             session_id, is_binary = answer.session_id, answer.use_binary_frame
             opened = OpenedSession(session_id, answer.session, is_binary, is_resumed=True)
-            self._on_opened(asked, opened, former)
+            self._on_opened(asked, opened, None if former is None else former[0])
 
     def _on_opened(
         self, message: SessionInit, opened: OpenedSession, former: Mailbox | None

@@ -58,9 +58,10 @@ class AudienceRecord:
     @classmethod
     def of(cls, data: dict[str, Any]) -> Self:
         """Read what `said` wrote."""
+        known = {name: data[name] for name in cls.__dataclass_fields__}
         return cls(
             **{
-                **data,
+                **known,
                 "listeners": tuple(_listener(*one) for one in data["listeners"]),
                 "readers": tuple(_listener(*one) for one in data["readers"]),
             }

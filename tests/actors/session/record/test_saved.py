@@ -12,6 +12,7 @@ from actors.session.record.saved import (
     SessionRecord,
     TurnRecord,
 )
+from actors.session.record.saved_room import AudienceRecord
 from actors.session.resume.audio_replay import AudioReplay, Restored
 from actors.session.resumption import TokenMint, TokenNumber, new_token_key
 from protocol.audio import AudioFormat
@@ -58,6 +59,8 @@ def test_what_a_later_version_added_is_passed_over() -> None:
     cut = CUT.text().replace(b"{", b'{"colour":"red",', 1)
     text = SAVED.text([cut]).replace("{", '{"mood":"good",', 1)
     assert SessionRecord.of(text) == SAVED
+    heard_by = {**AudienceRecord((), (), True, True, None, 5).said(), "mood": "good"}
+    assert AudienceRecord.of(heard_by) == AudienceRecord((), (), True, True, None, 5)
 
 
 def test_a_profile_reads_back_as_it_was_written() -> None:
