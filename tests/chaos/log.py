@@ -78,6 +78,13 @@ class ResumeRefused(SessionEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TurnedAway(Event):
+    """The server told a client to come back in a moment: it has too much to do, or no store."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionAbandoned(SessionEvent):
     """The client lost its socket for good: what it said may be cut anywhere, nothing is owed."""
 

@@ -23,14 +23,19 @@ class MachineWatch:
     """
 
     def __init__(self, world: World, tick_seconds: float) -> None:
-        self.slow_seconds = 0.0
-        """For how long in all nothing was expected."""
+        self._slow_before = 0.0
         self._world = world
         self._tick_seconds = tick_seconds
         self._looked_at = time.monotonic()
         self._waited: dict[int, float] = {}
         self._slow_since: float | None = None
         self._slow_until = 0.0
+
+    @property
+    def slow_seconds(self) -> float:
+        """For how long in all nothing was expected."""
+        lasts = 0.0 if self._slow_since is None else self._looked_at - self._slow_since
+        return self._slow_before + lasts
 
     def look(self) -> None:
         """Compare what should have been with what was."""
@@ -42,10 +47,12 @@ class MachineWatch:
             self._slow_until = now + _CALM_SECONDS
         if self._slow_since is None and now < self._slow_until:
             self._slow_since = now
+            self._world.is_slow = True
             self._world.log(Disturbed, subject=EVERYBODY)
         elif self._slow_since is not None and now >= self._slow_until:
-            self.slow_seconds += now - self._slow_since
+            self._slow_before += now - self._slow_since
             self._slow_since = None
+            self._world.is_slow = False
             self._world.log(Undisturbed, subject=EVERYBODY)
 
     def _waited_more(self, pid: int) -> float:

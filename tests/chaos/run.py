@@ -236,7 +236,7 @@ class ChaosRun:
         talk = [asyncio.create_task(client.run()) for client in self._clients]
         faults = asyncio.create_task(self._inject(world))
         try:
-            done, late = await asyncio.wait(talk, timeout=self._options.seconds * 2 + 120)
+            done, late = await asyncio.wait(talk, timeout=self._options.seconds * 5 + 120)
             for task in done:
                 task.result()
             for client, task in zip(self._clients, talk, strict=True):

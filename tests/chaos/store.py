@@ -4,7 +4,8 @@ import asyncio
 import shutil
 import subprocess
 import tempfile
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,18 @@ class ChaosStore:
         client = redis.asyncio.Redis(unix_socket_path=str(self._socket), decode_responses=True)
         try:
             return await client.execute_command(*words)  # type: ignore[no-untyped-call]  # redis-py
+        finally:
+            await client.aclose()
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Callable[..., Awaitable[Any]]]:
+        """Yield what runs commands on one connection, past the proxy, open before and after."""
+        client = redis.asyncio.Redis(
+            unix_socket_path=str(self._socket), decode_responses=True, single_connection_client=True
+        )
+        await client.initialize()
+        try:
+            yield client.execute_command
         finally:
             await client.aclose()
 

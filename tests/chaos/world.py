@@ -41,6 +41,8 @@ class World:
     started: float = field(default_factory=time.monotonic)
     numbers: Iterator[int] = field(default_factory=itertools.count)
     """For what must be unique in a run."""
+    is_slow: bool = False
+    """The machine does not keep up: nothing is expected in time, and less is said."""
     recent_jobs: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=50))
     """Node and job id of the latest assignments: what a node may mistake for its own."""
 

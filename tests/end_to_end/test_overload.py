@@ -28,17 +28,17 @@ FLAGS = {
     "ingest-rate": 1_000_000,
     "hangover-manual-ms": 0,
     "ping-interval-ms": 300,
-    "ping-timeout-ms": 300,
+    "ping-timeout-ms": 5000,  # who floods shares a loop with those who must answer
     "pending-timeout-ms": 60_000,
 }
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 @pytest.fixture(scope="module")
 def scheduler() -> Iterator[SchedulerProcess]:
     with running_scheduler(*(f"--{name}={value}" for name, value in FLAGS.items())) as process:
         yield process
-        process.wait_until_idle(seconds=10)
+        process.wait_until_idle()
 
 
 @asynccontextmanager
@@ -101,6 +101,6 @@ async def test_what_is_said_in_an_overload_is_answered_and_nothing_stays_behind(
     assert counts.results == counts.utterances > SPEAKERS
     calm = {"lingua_overload_level": 0.0, "lingua_sockets_waiting": 0.0}
     idle = {"lingua_audio_bytes_held": 0.0, "lingua_open_slots": 0.0}
-    await asyncio.to_thread(scheduler.wait_for, calm | idle, 10)
+    await asyncio.to_thread(scheduler.wait_for, calm | idle)
     async with raw_client(scheduler.session_url, *pair):
         pass  # newcomers are welcome again

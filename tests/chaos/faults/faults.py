@@ -7,8 +7,13 @@ that nothing is read or said while the connections stand: that is what is done t
 import asyncio
 import os
 import signal
+from contextlib import suppress
+
+from redis.exceptions import RedisError
 
 from tests.chaos.faults.fault import Fault, Targets, slow_down, stalled
+from tests.chaos.faults.hostile import DeepHeartbeat, DeepMessage, HostileRegistrations
+from tests.chaos.faults.refusals import StoreCrowded, StoreForbids, StoreFull, StoreReadOnly
 from tests.chaos.faults.store import (
     StoreClockJump,
     StoreFlushAll,
@@ -22,7 +27,7 @@ from tests.chaos.faults.store import (
     StoreScriptFlush,
     StoreSlow,
 )
-from tests.chaos.log import EVERYBODY
+from tests.chaos.log import EVERYBODY, DataLost
 
 # ---- clients ----------------------------------------------------------------------------------
 
@@ -212,6 +217,37 @@ class SchedulerStop(Fault):
                 os.kill(pid, signal.SIGCONT)
 
 
+class SchedulerStandstill(Fault):
+    """It stands still for longer than its lease, as a laptop that sleeps; the store may be wiped.
+
+    Everybody else has given it up meanwhile, and it has to find out what is still its own.
+    """
+
+    weight = 0.3
+    is_on = False
+    why_off = "sessions that cannot be resumed are left without timers"
+
+    async def strike(self, targets: Targets) -> None:
+        """See `Fault.strike`."""
+        seconds, loses_data = self.rng.uniform(3.5, 5.0), self.rng.random() < 0.25
+        world = targets.world
+        with world.disturbance(EVERYBODY):
+            os.kill(world.scheduler_pid, signal.SIGSTOP)
+            try:
+                await asyncio.sleep(seconds)
+                if loses_data:
+                    with suppress(RedisError):  # it may be away, too
+                        await world.store.command("FLUSHALL")
+                        world.log(DataLost)
+            finally:
+                os.kill(world.scheduler_pid, signal.SIGCONT)
+            await asyncio.sleep(_NOTICED_SECONDS)
+
+
+_NOTICED_SECONDS = 2.0
+"""An instance beats once a second and finds out that its lease has run out."""
+
+
 class WallClockJump(Fault):
     """The scheduler's wall clock is set to another time, for good: nothing may depend on it."""
 
@@ -247,8 +283,16 @@ FAULTS: tuple[type[Fault], ...] = (
     StoreRestartEmpty,
     StoreFlushAll,
     StoreClockJump,
+    StoreFull,
+    StoreReadOnly,
+    StoreForbids,
+    StoreCrowded,
     SchedulerStop,
+    SchedulerStandstill,
     WallClockJump,
+    HostileRegistrations,
+    DeepMessage,
+    DeepHeartbeat,
 )
 """Every fault there is."""
 

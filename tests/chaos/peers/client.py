@@ -25,6 +25,7 @@ from tests.chaos.log import (
     SessionResumed,
     SpeechBegan,
     SpeechEnded,
+    TurnedAway,
     Undisturbed,
 )
 from tests.chaos.peers.audio import Speech
@@ -40,6 +41,10 @@ _SESSION_UTTERANCES = 25
 """After so many a client closes its session, and begins another if it has more to say."""
 _HASTY_UTTERANCES = 8
 """After so many a hasty client closes, while it speaks."""
+_LATER = ("NODE_OVERLOADED", "SCHEDULER_DEPENDENCY_DOWN")
+"""What the server says to who may come back in a moment."""
+_SLOWLY = 3.0
+"""So much longer a client waits between utterances on a machine that does not keep up."""
 _READ_PAUSE = (60, 2.0)
 """After so many messages a slow reader does not read for so many seconds."""
 
@@ -255,7 +260,8 @@ class ChaosClient:
     async def _send(self, frame: _Frame) -> None:
         if frame.wait_seconds:
             assert self._reader is not None
-            await asyncio.wait({self._reader}, timeout=frame.wait_seconds)
+            slowly = _SLOWLY if self._world.is_slow else 1.0
+            await asyncio.wait({self._reader}, timeout=frame.wait_seconds * slowly)
             frame.wait_seconds = 0.0
             if self._reader.done():
                 raise Lost
@@ -401,6 +407,9 @@ class ChaosClient:
             self._waiting.discard(message["utterance_index"])
 
     def _error(self, message: Message) -> None:
+        if message["code"] in _LATER:
+            self._world.log(TurnedAway, text=f"{self.session} hears {message}")
+            return
         if self._away_since is None or message["code"] != "INVALID_SESSION":
             self._world.log(Complaint, text=f"{self.session} hears {message}")
             return

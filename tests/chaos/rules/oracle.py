@@ -20,6 +20,7 @@ from tests.chaos.log import (
     SessionAbandoned,
     SessionEvent,
     Tick,
+    TurnedAway,
 )
 from tests.chaos.rules.calm import Calm
 from tests.chaos.rules.merge import MergeRule
@@ -88,11 +89,16 @@ class ComplaintRule:
         match event:
             case Complaint():
                 yield event.text
+            case TurnedAway() if self._is_calm(event.at):
+                yield event.text
             case ResumeRefused() if event.away_seconds < self._limits.grace_seconds:
-                calm_since = self._calm.since(EVERYBODY)
-                if calm_since is None or calm_since > event.at - _NOTICED_SECONDS:
-                    return  # who is slow may have noticed the loss long after the server
-                yield f"{event.session} was away {event.away_seconds:.1f} s and is not known"
+                if self._is_calm(event.at):  # else it may have noticed the loss long after us
+                    yield f"{event.session} was away {event.away_seconds:.1f} s and is not known"
+
+    def _is_calm(self, now: float) -> bool:
+        """Tell whether nothing has gone wrong for everybody, now and just before."""
+        calm_since = self._calm.since(EVERYBODY)
+        return calm_since is not None and calm_since <= now - _NOTICED_SECONDS
 
     def forget(self, session: str) -> None:
         """See `Rule.forget`."""
