@@ -20,7 +20,7 @@ from typing import Final, TypeVar
 from peers.bench import process_usage
 
 HOST: Final = "127.0.0.1"
-START_TIMEOUT_SECONDS: Final = 15.0
+START_TIMEOUT_SECONDS: Final = 60.0
 STOP_TIMEOUT_SECONDS: Final = 10.0
 REQUEST_TIMEOUT_SECONDS: Final = 5.0
 POLL_SECONDS: Final = 0.05

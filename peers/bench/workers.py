@@ -49,7 +49,7 @@ FIRST_ATTEMPTS: Final = 5
 PATIENCE: Final = ("--overload-lag-ms", "60000")
 """A core that others use, too, is not mistaken for an overload: sessions are opened every round."""
 SATURATION_ROUNDS: Final = 2
-ALL_READY_SECONDS: Final = 15.0
+ALL_READY_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.1
 
 

@@ -127,6 +127,7 @@ def test_the_document_says_what_is_needed_to_compare_runs() -> None:
     assert document["machine"]["cores"]
 
 
+@pytest.mark.timeout(600)  # a minute when nobody else is at work
 def test_every_scenario_runs_against_the_scheduler_and_holds(tmp_path: Path) -> None:
     document = tmp_path / "bench.json"
     small = ["--quick", "--sessions", "8", "--active", "40", "--idle", "50"]
