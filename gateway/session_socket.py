@@ -20,6 +20,7 @@ The rules, as a table of state and message:
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, TypeAlias
 
 from loguru import logger
@@ -38,8 +39,9 @@ from actors.messages.session import (
 from actors.messages.takeover import ResumeAnswered
 from actors.ports import Mailbox
 from actors.reception import OpenedSession, Pending, Refused
-from actors.runtime.actor import is_alive, tell
+from actors.runtime.actor import tell
 from gateway.audio_pace import AudioPace
+from gateway.closing_sessions import ClosingSessions
 from gateway.edge.outbox import SocketOutbox
 from gateway.edge.read_pacer import Reader
 from gateway.edge.upgrade import Connection
@@ -112,7 +114,7 @@ class SessionSocket:
         self._ref: Mailbox | None = None
         self._asked: SessionInit | None = None  # a resume that waits for the store
         self._former: tuple[Mailbox, SessionId] | None = None  # what it has until that is answered
-        self._closing: Mailbox | None = None  # was closed here last, may still say something
+        self._closing = ClosingSessions(self._reader, context)
         self._session_id: SessionId | None = None
         self._table = self._WITHOUT_SESSION
         self._attachable = True
@@ -175,14 +177,15 @@ class SessionSocket:
             if session is not None:
                 tell(session, SocketLost(self._outbox))
         self._former = None
-        if self._closing is not None and is_alive(self._closing):
-            tell(self._closing, SocketLost(self._outbox))
-        self._closing = None
+        self._closing.socket_lost(self._outbox)
         self._leave()
 
     # ---- beginning and end of a session -----------------------------------------------------
 
     def _on_init(self, message: SessionInit) -> None:
+        self._closing.make_room(self._ref, partial(self._open, message))
+
+    def _open(self, message: SessionInit) -> None:
         self._attachable = False
         self._outbox.expect_first()
         opened = self._context.reception.open_session(
@@ -220,17 +223,17 @@ class SessionSocket:
         self, message: SessionInit, opened: OpenedSession, former: Mailbox | None
     ) -> None:
         self._enter(opened)
-        meter = self._context.meter(
-            message.audio_format, message.sample_rate, is_replayed=opened.is_resumed
-        )
+        audio_format, rate_hz = message.audio_format, message.sample_rate
+        meter = self._context.meter(audio_format, rate_hz, is_replayed=opened.is_resumed)
         self._pace.begin(meter, hears_pauses=message.resume is True)
         if former is not None and former is not opened.ref:
             tell(former, CloseRequested("another session_init", acknowledge=False))
+            self._closing.add(former, was_asked=False)
 
     def _on_close(self, message: SessionClose) -> None:
         if self._names_own(message.session_id):
             self._tell(CloseRequested(message.reason, acknowledge=True))
-            self._closing = self._ref
+            self._closing.add(self._ref, was_asked=True)
             self._leave()
 
     def _attach(self, message: Utterance | ClientHeartbeat) -> None:
@@ -315,12 +318,12 @@ class SessionSocket:
         if self._names_own(message.session_id):
             self._tell(ClientBeat(message.timestamp, message.last_delivery_seq))
 
-    def _on_tts_started(self, message: TtsStarted) -> None:
-        if self._names_own(message.session_id):
+    def _on_playback(self, message: TtsStarted | TtsPlayEnded) -> None:
+        if not self._names_own(message.session_id):
+            return
+        if isinstance(message, TtsStarted):
             self._tell(PlaybackStarted(message.group_id))
-
-    def _on_tts_ended(self, message: TtsPlayEnded) -> None:
-        if self._names_own(message.session_id):
+        else:
             self._tell(PlaybackEnded(message.group_id, message.ts_end_ms))
 
     def _on_room(self, message: RoomRequest) -> None:
@@ -383,17 +386,14 @@ class SessionSocket:
         **dict.fromkeys(_ROOM_MESSAGES, _on_homeless),
         ProtocolError: _on_bad,
     }
-    _ASKING: ClassVar[dict[type, _Handler]] = {
-        **dict.fromkeys(_WITHOUT_SESSION, _on_asking),
-        ProtocolError: _on_bad,
-    }
+    _ASKING: ClassVar[dict[type, _Handler]] = dict.fromkeys(_WITHOUT_SESSION, _on_asking)
+    _ASKING[ProtocolError] = _on_bad
     _WITH_SESSION: ClassVar[dict[type, _Handler]] = {
         SessionInit: _on_init,
         AudioChunk: _on_chunk,
         Utterance: _on_utterance,
         ClientHeartbeat: _on_heartbeat,
-        TtsStarted: _on_tts_started,
-        TtsPlayEnded: _on_tts_ended,
+        **dict.fromkeys((TtsStarted, TtsPlayEnded), _on_playback),
         SessionClose: _on_close,
         **_ROOM_MESSAGES,
         ProtocolError: _on_bad,

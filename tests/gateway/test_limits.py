@@ -355,3 +355,42 @@ def test_what_is_kept_for_a_socket_is_counted_until_it_is_gone() -> None:
         assert house.gateway.buffers.total_bytes == 0
 
     run_gateway(scenario)
+
+
+# ---- sessions -------------------------------------------------------------------------------
+
+
+def test_a_socket_has_at_most_two_sessions_that_are_closing() -> None:
+    async def scenario(house: House) -> None:
+        peer = await house.connect("/ws/session")
+        for _ in range(6):
+            peer.say(session_init())
+        opened = [(await peer.hear())["session_id"] for _ in range(3)]
+        assert opened == ["s-1", "s-2", "s-3"]
+        await asyncio.sleep(0.2)
+        assert len(house.reception.inits) == 3
+        assert reached(house, "closing_sessions")
+        for number in (1, 2, 3):
+            await house.reception.refs[f"s-{number}"].stop(block=False)
+            assert (await peer.hear())["session_id"] == f"s-{number + 3}"
+        actor = house.reception.actors["s-6"]
+        peer.say(chunk("s-6", 9))
+        assert await actor.next() == ChunkArrived(b"", 9, is_final=False)
+
+    run_gateway(scenario)
+
+
+def test_a_session_that_is_closed_counts_until_it_has_ended() -> None:
+    async def scenario(house: House) -> None:
+        peer = await house.connect("/ws/session")
+        for number in (1, 2, 3):
+            peer.say(session_init())
+            await peer.hear()
+            peer.say({"type": "session_close", "session_id": f"s-{number}", "reason": ""})
+        peer.say(session_init())
+        await asyncio.sleep(0.2)
+        assert len(house.reception.inits) == 3
+        peer.abort()
+        assert isinstance((await house.reception.actors["s-3"].count(2))[-1], SocketLost)
+
+    run_gateway(scenario)
