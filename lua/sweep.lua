@@ -17,7 +17,8 @@
 local MAX_LAPSES = 16
 local MAX_GROUPS = 16
 local MAX_RECORDS = 16
-local MAX_NODES = 4 -- of each: those that a job must not get may stand first
+local MAX_SLOTS = 16
+local MAX_NODES = 4 -- of a group: those that a job must not get may stand first
 
 local function cause(state, pin, deadline)
   if deadline <= now then
@@ -53,10 +54,36 @@ if call('EXISTS', prefix .. 'qs') == 1 then
   end
 end
 
--- What waits longest may be what has lost its record.
-for _, id in ipairs(call('ZRANGE', prefix .. 'jobs:queued', 0, MAX_RECORDS - 1)) do
-  if call('EXISTS', prefix .. 'job:' .. id) == 0 then
-    call('ZREM', prefix .. 'jobs:queued', id)
+-- What is oldest in an index may be what has lost its record.
+for _, state in ipairs({ 'queued', 'running' }) do
+  for _, id in ipairs(call('ZRANGE', prefix .. 'jobs:' .. state, 0, MAX_RECORDS - 1)) do
+    if call('EXISTS', prefix .. 'job:' .. id) == 0 then
+      call('ZREM', prefix .. 'jobs:' .. state, id)
+    end
+  end
+end
+
+-- A slot is taken by jobs that are at its node; what else stands there has lost its record. Some slots
+-- of some of the caller's nodes are held against the records each time.
+local function is_at(id, node)
+  local at = call('HMGET', prefix .. 'job:' .. id, 'state', 'node')
+  return (at[1] == 'assigned' or at[1] == 'running') and at[2] == node.id
+end
+
+for _, name in ipairs(call('SRANDMEMBER', prefix .. 'inst:' .. instance .. ':nodes', MAX_NODES)) do
+  local node = load_node(name)
+  local slots = node and call('HRANDFIELD', node.slots, MAX_SLOTS, 'WITHVALUES') or {}
+  for n = 1, #slots, 2 do
+    local kept = slots[n + 1]
+    for id in string.gmatch(slots[n + 1], '%S+') do
+      kept = is_at(id, node) and kept or without(kept, id)
+    end
+    if kept == '' then
+      call('HDEL', node.slots, slots[n])
+      serve(node)
+    elseif kept ~= slots[n + 1] then
+      call('HSET', node.slots, slots[n], kept)
+    end
   end
 end
 

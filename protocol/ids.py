@@ -45,7 +45,7 @@ def new_job_id(session_id: SessionId) -> JobId:
 
 def place_of_session(session_id: SessionId) -> int:
     """Return 16 bits that decide where the store keeps the session; evenly spread."""
-    return binascii.crc_hqx(session_id.encode(), 0)
+    return binascii.crc_hqx(session_id.encode(errors="surrogatepass"), 0)
 
 
 def place_of_job(job_id: JobId) -> int:

@@ -23,7 +23,7 @@ from protocol.wire import (
     WireModel,
 )
 
-NodeName = Annotated[NodeId, Field(pattern=r"^[^\s{}]{1,128}$")]
+NodeName = Annotated[NodeId, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 """A node's id; without what would split a key of the store."""
 
 _NO_TEXT_REASONS = frozenset({"ASR_EMPTY", "NO_TEXT_ASSIGNED"})

@@ -56,11 +56,11 @@ class Cells:
 
     def referee(self, node_id: NodeId) -> Cell:
         """Return the cell that decides where a node registers that no cell knows."""
-        return Cell(binascii.crc_hqx(node_id.encode(), 0) % self.count)
+        return Cell(binascii.crc_hqx(node_id.encode(errors="surrogatepass"), 0) % self.count)
 
     def of_room(self, code: str) -> Cell:
         """Return the cell of a room; its members' sessions have their own."""
-        return Cell(binascii.crc_hqx(code.encode(), 0) % self.count)
+        return Cell(binascii.crc_hqx(code.encode(errors="surrogatepass"), 0) % self.count)
 
     def named(self, prefix: str) -> Cell:
         """Return the cell whose keys begin like this."""

@@ -14,7 +14,7 @@ from storage import reader
 from storage.call import Call
 from storage.cells import FIRST, Cell, Cells
 from storage.client.executor import Command
-from storage.keys import SCHEMA
+from storage.keys import SCHEMA, key_text
 from storage.replies import Alive, Fenced, Incompatible, Reaped, Revived, Updated
 from storage.scripts import load_script
 from storage.store import Store
@@ -117,8 +117,8 @@ class InstanceRepository:
         prefix = self._store.prefix
         lease, row, time = await self._store.read(
             [
-                ("ZSCORE", f"{prefix}insts", instance_id),
-                ("HGETALL", f"{prefix}inst:{instance_id}"),
+                ("ZSCORE", f"{prefix}insts", key_text(instance_id)),
+                ("HGETALL", f"{prefix}inst:{key_text(instance_id)}"),
                 ("TIME",),
             ]
         )

@@ -7,6 +7,7 @@ from protocol.ids import InstanceId, JobId, SessionId
 from storage.cells import Cell
 from storage.job import FINAL_STATES, JobRecord, JobState
 from storage.job_record import job_record
+from storage.keys import key_text
 from storage.reader import mapping
 from storage.store import Store
 
@@ -29,7 +30,7 @@ class JobReads:
         cell: Cell | None = None
         for _ in self._store.cells.all:
             [prefix] = self._keys(job_id, cell)
-            [row] = await self._store.read([("HGETALL", f"{prefix}job:{job_id}")])
+            [row] = await self._store.read([("HGETALL", f"{prefix}job:{key_text(job_id)}")])
             if not row:
                 return None
             record = mapping(row)
@@ -79,7 +80,7 @@ class JobReads:
 
     async def jobs_of_session(self, session_id: SessionId) -> list[JobRecord]:
         """Return a session's jobs that are not final, in order of utterance and language."""
-        records = await self._indexed("SMEMBERS", f"session:{session_id}:jobs")
+        records = await self._indexed("SMEMBERS", f"session:{key_text(session_id)}:jobs")
         return sorted(records, key=lambda record: (record.utterance_index, record.language))
 
     async def due_jobs(self, limit: int = 100) -> list[JobRecord]:

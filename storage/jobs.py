@@ -14,6 +14,7 @@ from storage.call import Call
 from storage.cells import FIRST, Cell, Cells
 from storage.job import JobSpec, JobState, JobStep
 from storage.job_reads import JobReads
+from storage.keys import key_text
 from storage.replies import (
     Assigned,
     Busy,
@@ -233,7 +234,7 @@ class JobRepository(JobReads):
 
     def locate(self, job_id: JobId, cell: Cell | None = None) -> Call[Located | Lent | Gone]:
         """Say who drives a job, and where it stands."""
-        args = _LOCATE.arguments(instance=self._instance_id, job=job_id)
+        args = _LOCATE.arguments(instance=self._instance_id, job=key_text(job_id))
         return Call(_LOCATE, self._keys(job_id, cell), args, reader.located)
 
     def restore(

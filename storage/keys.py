@@ -6,6 +6,8 @@ with the prefix (`lingua:v1:`), which is left out here. `*` stands for an id.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
+from urllib.parse import quote
 
 SCHEMA = "2"
 """Of the table below. It changes with what an older or newer program would misunderstand: two
@@ -81,6 +83,16 @@ KEYS = (
     Key("cells", "string", Life.FOREVER, "how many cells the data set has; without a hash tag"),
     Key("seq", "string", Life.FOREVER, "numbers uses of nodes, and groups"),
 )
+
+
+@lru_cache(maxsize=4096)
+def key_text(text: str) -> str:
+    """Return text from outside as it may be part of a key; plain ids stay as they are.
+
+    Two texts never become one, and none contains what separates the parts of a key, a slot, a queue
+    or a list: so it names a thing of its kind or nothing, never another key.
+    """
+    return quote(text, safe="", errors="surrogatepass")
 
 
 def key_of(name: str) -> Key | None:

@@ -13,6 +13,7 @@ from storage import reader
 from storage.call import Call
 from storage.cells import FIRST, Cell, Cells
 from storage.client.executor import Command
+from storage.keys import key_text
 from storage.replies import (
     Beaten,
     Counted,
@@ -189,7 +190,7 @@ class NodeRepository:
         """Return a node's record, or None when the store does not know it."""
         commands: list[tuple[str | int, ...]] = []
         for prefix in self.cells.prefixes:
-            key = f"{prefix}node:{node_id}"
+            key = f"{prefix}node:{key_text(node_id)}"
             commands += [("HGETALL", key), ("HLEN", f"{key}:slots")]
         replies = await self._store.read(commands)
         records = [

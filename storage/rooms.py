@@ -6,6 +6,7 @@ A room is `room:{code}` and its seats; both live until it had no speech for too 
 from protocol.ids import InstanceId, SessionId
 from storage import room_reader
 from storage.call import Call
+from storage.keys import key_text
 from storage.replies import RoomExpired, RoomFull, RoomGone, RoomState, RoomTaken
 from storage.room import Seat
 from storage.scripts import load_script
@@ -31,7 +32,7 @@ class RoomRepository:
         args = _CREATE.arguments(
             now=self._store.clock_ms(),
             instance=self._instance_id,
-            code=code,
+            code=key_text(code),
             room=room_id,
             expiry_ms=expiry_ms,
             session=seat.session_id,
@@ -54,7 +55,7 @@ class RoomRepository:
         args = _JOIN.arguments(
             now=self._store.clock_ms(),
             instance=self._instance_id,
-            code=code,
+            code=key_text(code),
             room=room_id,
             expiry_ms=expiry_ms,
             max_members=max_members,
@@ -68,7 +69,7 @@ class RoomRepository:
         args = _LEAVE.arguments(
             now=self._store.clock_ms(),
             instance=self._instance_id,
-            code=code,
+            code=key_text(code),
             session=session_id,
         )
         return Call(_LEAVE, self._keys(code), args, room_reader.left)
@@ -80,7 +81,7 @@ class RoomRepository:
         args = _LOOK.arguments(
             now=self._store.clock_ms(),
             instance=self._instance_id,
-            code=code,
+            code=key_text(code),
             spoke_ago_ms=-1 if spoke_ago_ms is None else spoke_ago_ms,
             grace_ms=grace_ms,
         )

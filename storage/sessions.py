@@ -11,6 +11,7 @@ from protocol.ids import InstanceId, RequestId, SessionId
 from storage import session_reader as reader
 from storage.call import Call
 from storage.cells import FIRST, Cell, Cells
+from storage.keys import key_text
 from storage.replies import Fenced, Gone, Moved, Updated
 from storage.scripts import load_script
 from storage.session_replies import (
@@ -111,12 +112,12 @@ class SessionRepository:
 
     def find(self, session_id: SessionId) -> Call[FoundSession | UnknownSession]:
         """Return what it takes to judge who wants to resume the session."""
-        args = _FIND.arguments(instance=self._instance_id, session=session_id)
+        args = _FIND.arguments(instance=self._instance_id, session=key_text(session_id))
         return Call(_FIND, self._keys(session_id), args, reader.found)
 
     def locate(self, session_id: SessionId) -> Call[LocatedSession | LostSession]:
         """Return which instance has the session, and where that is reached."""
-        args = _LOCATE.arguments(instance=self._instance_id, session=session_id)
+        args = _LOCATE.arguments(instance=self._instance_id, session=key_text(session_id))
         return Call(_LOCATE, self._keys(session_id), args, reader.located)
 
     def check(self, epochs: Mapping[SessionId, int], cell: Cell = FIRST) -> Call[Checked]:

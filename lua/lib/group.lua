@@ -1,5 +1,16 @@
 -- Groups: who joins and leaves them. Needs lib/clock.lua, lib/node.lua.
 
+-- What a group was made of, after its own key was lost.
+local function lost_identity(node)
+  local known = call('HGETALL', prefix .. 'groups')
+  for n = 1, #known, 2 do
+    if known[n + 1] == node.group then
+      return known[n]
+    end
+  end
+  return call('HGET', prefix .. 'node:' .. node.id, 'atoms') or node.atoms
+end
+
 local function leave_group(node)
   local gid = node.group
   if gid == '' then
@@ -12,7 +23,7 @@ local function leave_group(node)
     call('ZREM', prefix .. 'groups:free', gid)
   end
   if call('EXISTS', group .. ':nodes') == 0 then
-    local identity = call('GET', group .. ':identity')
+    local identity = call('GET', group .. ':identity') or lost_identity(node)
     for atom in string.gmatch(string.match(identity, '^[^|]*'), '%S+') do
       call('SREM', prefix .. 'cap:' .. atom, gid)
     end

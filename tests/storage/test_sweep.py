@@ -1,8 +1,10 @@
 """sweep: what is due for one instance, and wake-ups that were lost."""
 
+import pytest
+
 from protocol.ids import JobId
 from storage.job import JobState
-from storage.replies import DueJob, Swept
+from storage.replies import DueJob, Queued, Swept
 from tests.support.storage_world import START_MS, World
 
 
@@ -105,3 +107,36 @@ def test_it_says_when_the_next_mark_or_penalty_lapses(world: World) -> None:
     assert [job.job_id for job in world.sweep().handovers] == ["job-s-1-es"]
     world.heartbeat("n1", overloaded=True, hold_ms=500)
     assert world.sweep().next_due_in_ms == 500
+
+
+def test_a_slot_whose_job_has_lost_its_record_is_given_back(world: World) -> None:
+    world.node("n1", slots=2)
+    world.dispatch("s", 1)
+    world.segment("t", 0, 0)
+    world.segment("t", 1, 1)
+    world.dispatch("waits", 1)
+    for job, session in (("job-s-1-es", "s"), ("job-t-0-es", "t")):
+        world.forget_job(job)
+        world.command("ZREM", "inst:i1:jobs", job)
+        world.command("SREM", f"session:{session}:jobs", job)
+    assert [job.job_id for job in world.sweep().handovers] == ["job-waits-1-es"]
+    assert world.slots("n1") == {
+        "t|turn-long|es": "job-t-1-es",
+        "waits|turn-1|es": "job-waits-1-es",
+    }
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_group_that_has_lost_its_identity_is_left_all_the_same(
+    world: World, *, is_known: bool
+) -> None:
+    world.node("n1", slots=2)
+    world.command("DEL", f"grp:{world.command('HGET', 'node:n1', 'group')}:identity")
+    if not is_known:
+        world.command("DEL", "groups")
+    world.update("n1", atoms=("a:de", "s:fr"))
+    world.dispatch("s", 1, requirement="a:de,s:fr", preference="")
+    assert isinstance(world.dispatch("s", 2), Queued)
+    world.update("n1", atoms=("a:en", "s:es"))
+    world.offline("n1")
+    assert world.command("EXISTS", "cap:a:en", "cap:s:fr", "groups") == 0
