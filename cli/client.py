@@ -18,6 +18,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from cli.output import Terminal
+from cli.parser import OneLineParser, positive, speed
 from cli.peer_token import add_token_flags, token_of
 from cli.utterance_view import utterance_view
 from peers.client.client import CannotConnectError, ClientEvent, SessionLostError, SpeechClient
@@ -46,7 +48,6 @@ NO_SESSION: Final = 3
 PAUSE_BETWEEN_FILES_MS: Final = 700
 PAUSE_BETWEEN_ANSWERS_MS: Final = 300
 LAST_RESULTS_MS: Final = 60_000
-MAX_SPEED: Final = 100.0
 MICROPHONE: Final = "-"
 
 
@@ -63,7 +64,7 @@ def main(argv: Sequence[str]) -> int:
     """Say the files, show what comes back."""
     parser = _parser()
     arguments = parser.parse_args(argv)
-    console = Console(markup=False, highlight=False)
+    console = Terminal(markup=False, highlight=False)
     try:
         options = options_from(arguments)
         speeches = [_loaded(name) for name in arguments.files]
@@ -205,8 +206,8 @@ def _failed(message: str, status: int) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="run.py client",
+    parser = OneLineParser(
+        "client",
         description="Send recordings to a scheduler in real time, hear them translated.",
         epilog="A microphone: arecord -f S16_LE -r 16000 -t raw | python run.py client - --to es",
     )
@@ -246,10 +247,10 @@ def _parser() -> argparse.ArgumentParser:
         default=True,
         help="go on after a lost line (default: yes)",
     )
-    add("--speed", type=_speed, default=1.0, help="times real time (%(default)s)")
+    add("--speed", type=speed, default=1.0, help="times real time (%(default)s)")
     add(
         "--cut-silence-ms",
-        type=_positive,
+        type=positive,
         metavar="MS",
         help="end an utterance after so much silence (else at the end of each file)",
     )
@@ -262,17 +263,3 @@ def _language(text: str) -> str:
         return _LANGUAGE.validate_python(text)
     except ValidationError:
         raise argparse.ArgumentTypeError("a code such as en or zh-CN, or auto") from None
-
-
-def _speed(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= MAX_SPEED:
-        raise argparse.ArgumentTypeError(f"must be above 0 and at most {MAX_SPEED:.0f}")
-    return value
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from datetime import timedelta
 
+from cli.parser import OneLineParser
 from cli.settings.error import SettingsError
 from cli.settings.settings import CONFIG_VARIABLE, Settings
 from gateway.access.credentials import CredentialsError, signing_secret
@@ -30,11 +31,10 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python run.py token",
+    parser = OneLineParser(
+        "token",
         description="Print a JWT with which a tenant's page may open sessions for a while. "
         "The secret is LINGUA_JWT_SECRET or stands in LINGUA_JWT_SECRET_FILE.",
-        allow_abbrev=False,
     )
     parser.add_argument("--tenant", required=True, metavar="NAME", help="whose sessions these are")
     parser.add_argument(

@@ -22,6 +22,8 @@ from rich.console import Console
 
 from cli.client import joined_speech
 from cli.logs import LogOptions, configure_logs
+from cli.output import Terminal
+from cli.parser import OneLineParser, speed
 from cli.utterance_view import utterance_view
 from peers.bench.server import BenchError, running_server
 from peers.client.client import CannotConnectError, SessionLostError, SpeechClient
@@ -66,7 +68,7 @@ def main(argv: Sequence[str]) -> int:
     arguments = _parser().parse_args(argv)
     options = DemoOptions(arguments.speed, arguments.out, not arguments.no_install)
     configure_logs(LogOptions(log_level="WARNING"))
-    console = Console(markup=False, highlight=False)
+    console = Terminal(markup=False, highlight=False)
     try:
         return asyncio.run(_interruptible(options, console))
     except (DemoError, BenchError, EngineError, CannotConnectError, SessionLostError) as error:
@@ -192,12 +194,12 @@ def _failed(message: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="run.py demo",
+    parser = OneLineParser(
+        "demo",
         description="Scheduler, node and client on recorded speech, all in one command.",
     )
     add = parser.add_argument
-    add("--speed", type=float, default=1.0, help="times real time (%(default)s)")
+    add("--speed", type=speed, default=1.0, help="times real time (%(default)s)")
     add("--out", type=Path, default=Path(OUT_DIR), help="directory for speech (%(default)s)")
     add("--no-install", action="store_true", help="do not try to install a translator")
     return parser

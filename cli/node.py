@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cli.logs import LogOptions, configure_logs
 from cli.output import print_text
+from cli.parser import OneLineParser, positive
 from cli.peer_token import add_token_flags, token_of
 from peers.engines.builtin import builtin_engines, default_workers
 from peers.engines.engine import EngineError, Engines
@@ -95,14 +96,14 @@ async def _until_stopped(options: ReferenceNodeOptions, engines: Engines) -> int
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="run.py node",
+    parser = OneLineParser(
+        "node",
         description="Offer this machine's speech engines to a scheduler.",
         epilog="A node with engines of your own: see peers/engines/engine.py.",
     )
     add = parser.add_argument
     add("--url", default=ReferenceNodeOptions().url, help="the scheduler (%(default)s)")
-    add("--jobs", type=_positive, default=default_workers(), help="jobs at once (%(default)s)")
+    add("--jobs", type=positive, default=default_workers(), help="jobs at once (%(default)s)")
     add("--name", type=_name, help="id of the node (the scheduler gives one)")
     add_token_flags(parser)
     add(
@@ -125,10 +126,3 @@ def _name(text: str) -> str:
         return _NAME.validate_python(text)
     except ValidationError:
         raise argparse.ArgumentTypeError("1 to 128 characters, no blanks, no braces") from None
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value

@@ -1,5 +1,7 @@
 """A peer's WebSocket to a scheduler: how it is opened, and in words why it could not be."""
 
+import os
+
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
@@ -51,6 +53,8 @@ def reason(error: Exception) -> str:
         case TimeoutError():
             return "no answer in time"
         case OSError():
+            if error.errno is not None and error.errno > 0:  # asyncio's own text names the address
+                return os.strerror(error.errno)
             return error.strerror or str(error) or type(error).__name__
         case _:
             return str(error) or type(error).__name__

@@ -15,12 +15,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
 
 from cli.bench.table import tables_of
+from cli.output import Terminal
+from cli.parser import OneLineParser, output_file, positive, seconds
 from peers.bench.load_pattern import Pace
 from peers.bench.plan import BenchOptions, Row, Scenario
 from peers.bench.scenarios import run_scenario
@@ -52,7 +53,7 @@ waiting: ready, but others had the core: rates and latencies then mean little
 def main(argv: Sequence[str]) -> int:
     """Run the bench; 0 when everything measured also held, else 1."""
     arguments = parser().parse_args(argv)
-    console = Console()
+    console = Terminal()
     try:
         rows = run(_interruptible(arguments, console))
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -204,29 +205,29 @@ async def _interruptible(arguments: argparse.Namespace, console: Console) -> lis
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    arguments = argparse.ArgumentParser(prog="run.py bench", description=__doc__)
+    arguments = OneLineParser("bench", description=__doc__)
     add = arguments.add_argument
     add("--scenario", action="append", type=Scenario, choices=list(Scenario), help="only these")
     add("--quick", action="store_true", help="small sizes, short windows: under a minute in all")
-    add("--json", type=Path, metavar="FILE", help="also write everything measured to FILE")
-    add("--sessions", type=_positive, help="sessions of the closed loops (32)")
-    add("--nodes", type=_positive, help="simulated nodes (10)")
-    add("--node-capacity", type=_positive, help="jobs at once per node (4)")
+    add("--json", type=output_file, metavar="FILE", help="also write everything measured to FILE")
+    add("--sessions", type=positive, help="sessions of the closed loops (32)")
+    add("--nodes", type=positive, help="simulated nodes (10)")
+    add("--node-capacity", type=positive, help="jobs at once per node (4)")
     add("--node-delay-ms", type=int, help="how long a node takes for a job (0)")
-    add("--result-bytes", type=_positive, help="size of a node's result (11000)")
-    add("--active", type=_positive, help="sessions that send chunks (1000)")
+    add("--result-bytes", type=positive, help="size of a node's result (11000)")
+    add("--active", type=positive, help="sessions that send chunks (1000)")
     add("--chunks-per-second", type=float, help="chunks per second of each of them (10)")
-    add("--idle", type=_positive, help="sessions that send nothing (1000)")
-    add("--burst", type=_positive, help="utterances finalised at once on one node (200)")
-    add("--overload-sessions", type=_positive, help="sessions of the overload (2000)")
+    add("--idle", type=positive, help="sessions that send nothing (1000)")
+    add("--burst", type=positive, help="utterances finalised at once on one node (200)")
+    add("--overload-sessions", type=positive, help="sessions of the overload (2000)")
     add("--saturation", type=float, help="utterances/s known to be the peak: do not look for it")
     add("--overload-factor", type=float, help="what is offered, as a multiple of the peak (1.3)")
-    add("--overload-seconds", type=float, help="how long (30)")
-    add("--workers", type=_positive, help="workers that are compared with one (2)")
+    add("--overload-seconds", type=seconds, help="how long (30)")
+    add("--workers", type=positive, help="workers that are compared with one (2)")
     add("--worker-load", type=float, help="how busy one is under what both are offered (0.5)")
-    add("--rounds", type=_positive, help="how often one and several take turns (5)")
-    add("--seconds", type=float, help="length of a measured window (5)")
-    add("--warm-up-seconds", type=float, help="load before a window (2)")
+    add("--rounds", type=positive, help="how often one and several take turns (5)")
+    add("--seconds", type=seconds, help="length of a measured window (5)")
+    add("--warm-up-seconds", type=seconds, help="load before a window (2)")
     add("--redis-url", help="a Redis to use instead of the scheduler's embedded store")
     add(
         "--server-arg",
@@ -236,10 +237,3 @@ def parser() -> argparse.ArgumentParser:
         help="a further flag for the scheduler, written --server-arg=--name=value",
     )
     return arguments
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value

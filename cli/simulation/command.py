@@ -10,13 +10,13 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
+from cli.output import Terminal
+from cli.parser import OneLineParser, output_file, positive, seconds
 from cli.simulation.central_queue import serve_centrally
 from cli.simulation.demand import Scale, World
 from cli.simulation.figures import Figures, mean, quantile
@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
         bursting=arguments.bursting,
         seed=arguments.seed,
     )
-    console = Console()
+    console = Terminal()
     results = []
     for size in sizes(scale):
         console.print(f"[dim]{size.nodes:,} nodes, {size.sessions:,} sessions …[/dim]")
@@ -146,24 +146,17 @@ def table_of(results: list[Figures]) -> Table:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="run.py simulate", description=__doc__)
+    parser = OneLineParser("simulate", description=__doc__)
     add = parser.add_argument
-    add("--nodes", type=_positive, default=1_000, help="GPU nodes (1000)")
-    add("--sessions", type=_positive, default=10_000, help="sessions that speak (10000)")
-    add("--seconds", type=float, default=20.0, help="virtual seconds of speech (20)")
+    add("--nodes", type=positive, default=1_000, help="GPU nodes (1000)")
+    add("--sessions", type=positive, default=10_000, help="sessions that speak (10000)")
+    add("--seconds", type=seconds, default=20.0, help="virtual seconds of speech (20)")
     add("--load", type=_share, default=0.9, help="share of all slots that is busy (0.9)")
-    add("--capacity", type=_positive, default=4, help="slots per node (4)")
+    add("--capacity", type=positive, default=4, help="slots per node (4)")
     add("--bursting", type=_share, default=0.01, help="share of sessions that burst (0.01)")
     add("--seed", type=int, default=1, help="of the made-up world (1)")
-    add("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
+    add("--json", type=output_file, metavar="FILE", help="also write the figures to FILE")
     return parser
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
 
 
 def _share(text: str) -> float:
