@@ -139,18 +139,25 @@ class JobRepository(JobReads):
         return self._store.cells
 
     def dispatch(
-        self, spec: JobSpec, session_state: str = "", cell: Cell | None = None
+        self,
+        spec: JobSpec,
+        session_state: str = "",
+        cell: Cell | None = None,
+        epoch: int | None = None,
     ) -> Call[Assigned | Queued | Duplicate | Busy | Moved | Fenced | Lent]:
         """Bind the request to one job, and give it a slot or a place in the queue.
 
         `session_state` is kept with the session in the same step: with it another instance could
-        go on. Empty: it stays as it is.
+        go on. Empty: it stays as it is. `epoch` counts instead of the specification's.
         """
         limits = self._limits
+        spec_arguments = _spec_arguments(spec)
+        if epoch is not None:
+            spec_arguments["session_epoch"] = epoch
         args = _DISPATCH.arguments(
             now=self._store.clock_ms(),
             instance=self._instance_id,
-            **_spec_arguments(spec),
+            **spec_arguments,
             session_state=session_state,
             pending_ms=limits.pending_timeout_ms,
             job_ms=limits.job_timeout_ms,

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias, assert_never
 
 from loguru import logger
 
+from actors.dispatcher.job_driver import SWEEP_MS
 from actors.dispatcher.ledger import Ledger
 from actors.dispatcher.parts import Parts
 from actors.dispatcher.step import Step
@@ -50,7 +51,7 @@ from actors.messages.takeover import (
 )
 from actors.runtime.actor import LoopActor
 from protocol.ids import NodeId
-from storage.call import Call, ScriptRunner
+from storage.call import ScriptRunner
 from storage.store import StorageUnavailable
 
 _PIPELINE_CALLS = 256
@@ -59,10 +60,9 @@ _RETRY_MS = 200
 _HUNG_SECONDS = 1.0
 """A store that has not answered for so long may not answer at all."""
 _HUNG_LOOK_SECONDS = 0.1
-_SWEEP_MS = 1000
-"""The store is asked for due jobs at their time, and at least this often: lost wake-ups heal."""
 _SWEEP_APART_MS = 5
-"""It is never asked more often than this, whatever it says is due."""
+"""The store is asked for due jobs at their time, and at least every `SWEEP_MS`: lost wake-ups heal.
+It is never asked more often than this, whatever it says is due."""
 
 
 DispatcherMessage: TypeAlias = (
@@ -124,7 +124,7 @@ class DispatcherActor(LoopActor):
 
     def on_start(self) -> None:
         """Begin to look for due jobs."""
-        self._sweep_at_ms = self.now_ms() + _SWEEP_MS
+        self._sweep_at_ms = self.now_ms() + SWEEP_MS
         self.wake_at(self._sweep_at_ms)
 
     async def on_receive_batch(self, messages: list[DispatcherMessage]) -> None:
@@ -133,23 +133,23 @@ class DispatcherActor(LoopActor):
         The first cut of a session may be in the same batch as its opening: it is dispatched
         under the epoch that its claim brings.
         """
-        unclaimed = [message for message in messages if self._is_unclaimed(message)]
-        first = messages
+        ledger, now_ms = self._ledger, self.now_ms()
+        epochs = self._parts.claims.epochs
+        unclaimed = [
+            message
+            for message in messages
+            if isinstance(message, UtteranceCut) and message.spec.session_id not in epochs
+        ]
+        ledger.undecided.extend(messages)
         if unclaimed:
-            first = [message for message in messages if not self._is_unclaimed(message)]
-        self._ledger.undecided.extend(first)
-        self._ledger.undecided.extend(unclaimed)
-        if first:
-            self._decide(len(first))
+            behind = set(map(id, unclaimed))
+            first = [message for message in messages if id(message) not in behind]
+            ledger.undecided.clear()
+            ledger.undecided.extend((*first, *unclaimed))
+            self._decide(len(first), now_ms)
             await self._run_due()
-        if unclaimed:
-            self._decide(len(unclaimed))
-            await self._run_due()
-
-    def _is_unclaimed(self, message: DispatcherMessage) -> bool:
-        return isinstance(message, UtteranceCut) and not self._parts.claims.epoch(
-            message.spec.session_id
-        )
+        self._decide(len(ledger.undecided), now_ms)
+        await self._run_due()
 
     async def on_wake(self, now_ms: float) -> None:
         """Due jobs, steps that were put off, or another try after the store was away."""
@@ -162,7 +162,7 @@ class DispatcherActor(LoopActor):
             ledger.take_later()
             ledger.expire(now_ms)
         if now_ms >= self._sweep_at_ms:
-            self._sweep_at_ms = now_ms + _SWEEP_MS
+            self._sweep_at_ms = now_ms + SWEEP_MS
             self._no_sweep_before_ms = now_ms + _SWEEP_APART_MS
             ledger.owe(self._parts.jobs.deadlines.sweep(now_ms))
             ledger.enter()
@@ -173,21 +173,19 @@ class DispatcherActor(LoopActor):
         fault = self._ledger.fault(error)
         return DispatcherHandover(self._parts, fault, tuple(self._ledger.unfinished(fault.message)))
 
-    def _decide(self, count: int) -> None:
+    def _decide(self, count: int, now_ms: float) -> None:
         """Find the steps that follow from the next messages."""
-        ledger, now_ms = self._ledger, self.now_ms()
+        ledger = self._ledger
         ledger.is_deciding = True
         for _ in range(count):
             message = ledger.undecided[0]
-            ledger.owe(self._plan(message, now_ms), message)
+            steps = self._plan(message, now_ms)
+            if steps:
+                ledger.owe(steps, message)
             ledger.undecided.popleft()
         ledger.is_deciding = False
-        self._enter()
-
-    def _enter(self, *, first: bool = False) -> None:
-        """Put what was decided on in its place."""
-        if self._ledger.enter(first=first) and self._later_at_ms is None:
-            self._later_at_ms = self.now_ms() + _RETRY_MS
+        if ledger.decided:
+            ledger.enter()
 
     def _plan(  # noqa: C901, PLR0912 - one line per message
         self, message: DispatcherMessage, now_ms: float
@@ -263,8 +261,17 @@ class DispatcherActor(LoopActor):
             ledger.owe(self._parts.nodes.beats(self._beats.values(), self.now_ms()))
             ledger.enter()
             self._beats.clear()
+        loop = asyncio.get_running_loop()
         while running := ledger.begin(_PIPELINE_CALLS, self._away):
-            replies = await self._ask_store([owed.step.call for owed in running])
+            self._hung_timer = loop.call_later(_HUNG_SECONDS, self._on_hung, loop)
+            try:
+                replies = await self._store.run([owed.step.call for owed in running])
+            except StorageUnavailable as error:
+                replies = [error] * len(running)
+            finally:
+                self._hung_timer.cancel()
+            if self._hung_error is not None:
+                raise self._hung_error
             was_away = self._store_is_away
             self._conclude(replies)
             if was_away and not self._store_is_away:
@@ -272,21 +279,8 @@ class DispatcherActor(LoopActor):
                 ledger.enter()
         self._arm()
 
-    async def _ask_store(self, calls: Sequence[Call[Any]]) -> Sequence[Any]:
-        """Run the calls; one that does not answer for long holds up nobody's deadline."""
-        loop = asyncio.get_running_loop()
-        self._hung_timer = loop.call_later(_HUNG_SECONDS, self._on_hung, loop)
-        try:
-            return await self._store.run(calls)
-        except StorageUnavailable as error:
-            return [error] * len(calls)
-        finally:
-            self._hung_timer.cancel()
-            if self._hung_error is not None:
-                raise self._hung_error
-
     def _on_hung(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Give up what has waited too long, while the store has it."""
+        """The store has not answered for long: give up what has waited too long meanwhile."""
         try:
             self._ledger.expire(self.now_ms(), running=True)
         except Exception as error:  # noqa: BLE001 - this actor fails of it, when it goes on
@@ -294,29 +288,31 @@ class DispatcherActor(LoopActor):
         self._hung_timer = loop.call_later(_HUNG_LOOK_SECONDS, self._on_hung, loop)
 
     def _conclude(self, replies: Sequence[Any]) -> None:
-        """Draw the conclusions of what ran; keep what was not answered. What follows is next."""
+        """Draw the conclusions of what ran; keep what was not answered. What follows is next.
+
+        Whatever a script was, waiting jobs may have got slots by it.
+        """
         ledger = self._ledger
-        faults = [reply for reply in replies if isinstance(reply, StorageUnavailable)]
-        if faults:
+        fault: str | None = None
+        if StorageUnavailable in map(type, replies):
+            fault = next(str(one) for one in replies if isinstance(one, StorageUnavailable))
             replies = ledger.miss(replies)
         for reply in replies:
             ledger.at = owed = ledger.running.popleft()
-            ledger.owe(self._apply(owed.step, reply), owed.message)
+            steps = owed.step.apply(reply)
+            if steps:
+                ledger.owe(steps, owed.message)
+            if handovers := getattr(reply, "handovers", ()):
+                jobs = self._parts.jobs
+                cell = jobs.cell_of(owed.step.call)
+                ledger.owe(jobs.handed_over(handovers, cell), owed.message)
         ledger.at = None
-        self._enter(first=True)
-        if faults:
-            self._keep(str(faults[0]))
-        elif not self._away:
+        if ledger.decided:
+            ledger.enter(first=True)
+        if fault is not None:
+            self._keep(fault)
+        elif self._store_is_away and not self._away:
             self._note_store(None)
-
-    def _apply(self, step: Step, reply: Any) -> Sequence[Step]:
-        """Draw the conclusions; whatever the script was, waiting jobs may have got slots by it."""
-        follow = step.apply(reply)
-        handovers = getattr(reply, "handovers", ())
-        if not handovers:
-            return follow
-        jobs = self._parts.jobs
-        return (*follow, *jobs.handed_over(handovers, jobs.cell_of(step.call)))
 
     def _note_store(self, fault: str | None) -> None:
         """Log when the store goes away and when it is back, once each."""
@@ -337,13 +333,17 @@ class DispatcherActor(LoopActor):
 
     def _arm(self) -> None:
         """Wake at the earliest of: due jobs, steps put off, the next try at the store."""
-        due_in_ms, self._parts.due_in_ms = self._parts.due_in_ms, None
+        due_in_ms = self._parts.due_in_ms
         if due_in_ms is not None:
+            self._parts.due_in_ms = None
             at_ms = max(self.now_ms() + due_in_ms + 1, self._no_sweep_before_ms)
             self._sweep_at_ms = min(self._sweep_at_ms, at_ms)
+        if self._ledger.later and self._later_at_ms is None:
+            self._later_at_ms = self.now_ms() + _RETRY_MS
         at_ms = self._sweep_at_ms
         if self._retry_at_ms is not None and self._retry_at_ms < at_ms:
             at_ms = self._retry_at_ms
         if self._later_at_ms is not None and self._later_at_ms < at_ms:
             at_ms = self._later_at_ms
-        self.wake_at(at_ms)
+        if self._alarm is None or self._alarm.deadline_ms != at_ms:
+            self.wake_at(at_ms)

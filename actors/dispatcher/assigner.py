@@ -60,12 +60,15 @@ class Assigner:
         """Write the job to its node, or ask for the audio again when others must come first."""
         if self._open.overtakes(job):
             return self.request_audio(job)
-        if job.is_sent or self._open.is_behind(job):
+        if job.sent_on:
             return ()
-        # With no attempt left, a segment under a name of its own is better than none.
-        may_move = job.is_of_turn and job.attempt < self._max_attempts
-        if may_move and (self._is_overtaken(job) or self._is_torn(job)):
-            return self._driver.move(job, OVERTAKEN)
+        if job.is_of_turn:
+            if self._open.is_behind(job):
+                return ()
+            # With no attempt left, a segment under a name of its own is better than none.
+            may_move = job.attempt < self._max_attempts
+            if may_move and (self._is_overtaken(job) or self._is_torn(job)):
+                return self._driver.move(job, OVERTAKEN)
         return self._write(job, audio)
 
     def request_audio(self, job: OpenJob) -> Sequence[Step]:
@@ -104,23 +107,14 @@ class Assigner:
         name = (job.node_id, job.attempt, job.work.further_language)
         return written.get(name, -1) > job.spec.utterance_index
 
-    def _name(self, job: OpenJob) -> int:
-        """Return the number of the name that the session has at the node, for this job."""
-        if job.node_id is None or not self._is_overtaken(job):
-            return job.attempt
-        spare = self.spare.get(job.spec.session_id, {})
-        name, highest = spare.get(
-            (job.node_id, job.work.further_language), (FIRST_SPARE_NAME - 1, inf)
-        )
-        return name if job.spec.utterance_index > highest else name + 1
-
-    def _note_written(self, job: OpenJob, node_id: NodeId, name: int) -> None:
-        session_id, index = job.spec.session_id, job.spec.utterance_index
-        language = job.work.further_language
-        if name == job.attempt:
-            self.written.setdefault(session_id, {})[node_id, name, language] = index
-        else:
-            self.spare.setdefault(session_id, {})[node_id, language] = (name, index)
+    def _spare_name(self, job: OpenJob, node_id: NodeId) -> int:
+        """Return the number of a further name that the session has at the node; it is used now."""
+        spare = self.spare.setdefault(job.spec.session_id, {})
+        place = (node_id, job.work.further_language)
+        name, highest = spare.get(place, (FIRST_SPARE_NAME - 1, inf))
+        name = name if job.spec.utterance_index > highest else name + 1
+        spare[place] = (name, job.spec.utterance_index)
+        return name
 
     def _is_torn(self, job: OpenJob) -> bool:
         """Tell whether the turn's beginning went out on a socket that its node has replaced."""
@@ -128,15 +122,22 @@ class Assigner:
         return any(earlier.sent_on != now for earlier in self._open.earlier_in_turn(job))
 
     def _write(self, job: OpenJob, audio: bytes) -> Sequence[Step]:
-        node, name = self._ends.node_of(job), self._name(job)
-        here = self._directory.instance_id
-        assignment = AssignJob(job.session, job.spec, job.work, job.attempt, audio, name, here)
-        if node is None or job.node_id is None or not tell(node, assignment):
-            gone = () if job.node_id is None else self._driver.node_gone(job.node_id)
+        node_id, spec, here = job.node_id, job.spec, self._directory.instance_id
+        if node_id is None:
+            return self._driver.move(job, "undeliverable")
+        node = self._directory.node_at(job.node_instance, node_id)
+        written = self.written.setdefault(spec.session_id, {})
+        name, place = job.attempt, (node_id, job.attempt, job.work.further_language)
+        if written.get(place, -1) > spec.utterance_index:
+            name = self._spare_name(job, node_id)
+        else:
+            written[place] = spec.utterance_index
+        assignment = AssignJob(job.session, spec, job.work, job.attempt, audio, name, here)
+        if node is None or not tell(node, assignment):
+            gone = self._driver.node_gone(node_id)
             return (*gone, *self._driver.move(job, "undeliverable"))
-        job.sent_on = self.connections.get(job.node_id, 1)
-        self._note_written(job, job.node_id, name)
-        if not tell(job.session, JobDispatched(job.spec.job_id, job.attempt, job.node_id)):
+        job.sent_on = self.connections.get(node_id, 1)
+        if not tell(job.session, JobDispatched(spec.job_id, job.attempt, node_id)):
             return self._ends.end(job, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
         return self._call_later_segments(job) if job.is_of_turn else ()
 
@@ -148,13 +149,13 @@ class Assigner:
                 continue
             if (later.node_id, later.attempt) != (job.node_id, job.attempt):
                 steps.append(self._driver.fail_over(later, OVERTAKEN))
-            elif not later.is_sent and not later.awaits_audio:
+            elif not later.sent_on and not later.awaits_audio:
                 steps.extend(self.request_audio(later))
         return steps
 
     def segment_ended(self, job: OpenJob) -> None:
         """A segment has its outcome: what waited for it here is not behind it any more."""
         for later in self._open.later_in_turn(job):
-            if later.node_id and not (later.is_sent or later.awaits_audio or later.is_moving):
+            if later.node_id and not (later.sent_on or later.awaits_audio or later.is_moving):
                 self._open.await_audio(later)
                 tell(later.session, UtteranceWanted(later.spec.job_id, later.attempt))

@@ -76,8 +76,10 @@ class Claims:
         self._sessions = sessions
         self._driver = driver
         self._opened: dict[SessionId, SessionOpened] = {}
-        self._epochs: dict[SessionId, int] = {}
-        self._claims: dict[SessionId, _Claim] = {}
+        self.epochs: dict[SessionId, int] = {}
+        """Those that the store knows as ours, and under which epoch."""
+        self.under_way: dict[SessionId, _Claim] = {}
+        """Claims that have no answer: who needs the epoch waits for it with `claim`."""
         self.guests = GuestSessions(sessions)
 
     def __len__(self) -> int:
@@ -88,16 +90,12 @@ class Claims:
 
     def epoch(self, session_id: SessionId) -> int:
         """Return the epoch under which the store knows the session; 0 while it does not."""
-        return self._epochs.get(session_id, 0)
-
-    def is_claiming(self, session_id: SessionId) -> bool:
-        """Return whether a claim is under way: who needs its epoch waits for it with `claim`."""
-        return session_id in self._claims
+        return self.epochs.get(session_id, 0)
 
     def handover(self) -> ClaimsHandover:
         """Return what a successor goes on with."""
-        ended = tuple(SessionEnded(sid) for sid in self._claims if sid not in self._opened)
-        return ClaimsHandover(self._opened, self._epochs, ended, self.guests)
+        ended = tuple(SessionEnded(sid) for sid in self.under_way if sid not in self._opened)
+        return ClaimsHandover(self._opened, self.epochs, ended, self.guests)
 
     def adopt(self, handover: ClaimsHandover) -> Sequence[SessionEnded]:
         """Go on where another one stopped; return what it was told and had still to do.
@@ -105,16 +103,19 @@ class Claims:
         Claims under way are not taken over: living sessions are told of the change and open again.
         """
         self._opened.update(handover.opened)
-        self._epochs.update(handover.epochs)
+        self.epochs.update(handover.epochs)
         self.guests.adopt(handover.guests)
         return handover.ended
 
+    def epoch_in(self, session_id: SessionId, cell: Cell) -> int:
+        """Return the epoch under which a cell knows the session: at home, or as a guest."""
+        if self._is_home(session_id, cell):
+            return self.epochs.get(session_id, 0)
+        return self.guests.epoch(session_id, cell)
+
     def under_epoch(self, spec: JobSpec, cell: Cell) -> JobSpec:
-        """Return the job as its session stands in this cell: at home, or as a guest."""
-        epoch = self.epoch(spec.session_id)
-        if not self._is_home(spec.session_id, cell):
-            epoch = self.guests.epoch(spec.session_id, cell)
-        return spec if spec.session_epoch == epoch else replace(spec, session_epoch=epoch)
+        """Return the job as its session stands in this cell."""
+        return replace(spec, session_epoch=self.epoch_in(spec.session_id, cell))
 
     def enter(
         self, session_id: SessionId, cell: Cell, then: Then, otherwise: Then
@@ -158,11 +159,11 @@ class Claims:
         that is over.
         """
         opened = self._opened.get(session_id)
-        claim = self._claims.get(session_id)
+        claim = self.under_way.get(session_id)
         if opened is None and claim is None:
             return ()
         is_under_way = claim is not None
-        claim = claim or self._claims.setdefault(session_id, _Claim())
+        claim = claim or self.under_way.setdefault(session_id, _Claim())
         if then is not None:
             claim.waiting.append(_Waiting(then, expiry))
         if is_under_way or opened is None:
@@ -184,15 +185,15 @@ class Claims:
         self, session_id: SessionId, claim: _Claim, reply: Claimed | Moved | Gone | Fenced
     ) -> Sequence[Step]:
         opened = self._opened.get(session_id)
-        if self._claims.get(session_id) is not claim:
+        if self.under_way.get(session_id) is not claim:
             return ()  # it was lost, and may have come back, while this was under way
         if isinstance(reply, Moved | Gone):
             return self.lost(session_id)
         if isinstance(reply, Fenced) and opened is not None and claim.step is not None:
             return (claim.step.later(),)  # this instance has no lease yet, or no longer
-        del self._claims[session_id]
+        del self.under_way[session_id]
         if isinstance(reply, Claimed):
-            self._epochs[session_id] = reply.epoch
+            self.epochs[session_id] = reply.epoch
             if opened is not None:
                 tell(opened.session, SessionClaimed(reply.epoch))
         steps = list(self._claimed_as_guest(session_id, reply))
@@ -208,7 +209,7 @@ class Claims:
     def taken_over(self, opened: SessionOpened, claimed: Claimed) -> None:
         """A session that began elsewhere lives here now, claimed wherever it has jobs."""
         self._opened[opened.session_id] = opened
-        self._epochs[opened.session_id] = claimed.epoch
+        self.epochs[opened.session_id] = claimed.epoch
         self.guests.taken_over(opened.session_id, claimed.epoch, claimed.guest_of)
 
     def check(self, stalls: int) -> Sequence[Step]:
@@ -229,7 +230,7 @@ class Claims:
     def _check(self, home: Cell, epochs: dict[SessionId, int], stalls: int) -> Step:
         def apply(reply: Checked) -> Sequence[Step]:
             for session_id in reply.lost:
-                if self._epochs.get(session_id) == epochs[session_id]:
+                if self.epochs.get(session_id) == epochs[session_id]:
                     self.lost(session_id)
             self._confirm(epochs, stalls)
             for session_id in reply.unkept:
@@ -255,8 +256,8 @@ class Claims:
     def forget(self, session_id: SessionId) -> None:
         """Let go of a session without a word; what waits for its claim is none of ours any more."""
         self._opened.pop(session_id, None)
-        self._epochs.pop(session_id, None)
-        self._claims.pop(session_id, None)
+        self.epochs.pop(session_id, None)
+        self.under_way.pop(session_id, None)
         self.guests.forget(session_id)
         self._driver.session_lost(session_id)
 
@@ -264,12 +265,12 @@ class Claims:
         """The session is over; the store may forget it, once it is known under which epoch."""
         session_id = message.session_id
         self._opened.pop(session_id, None)
-        if self.is_claiming(session_id):
+        if session_id in self.under_way:
             return self.claim(session_id, lambda: self._close(session_id))
         return self._close(session_id)
 
     def _close(self, session_id: SessionId) -> Sequence[Step]:
-        epoch = self._epochs.pop(session_id, 0)
+        epoch = self.epochs.pop(session_id, 0)
 
         def apply(_reply: Updated | Fenced) -> Sequence[Step]:
             return ()

@@ -35,8 +35,8 @@ class Driver(Protocol):
     def note_due(self, due_in_ms: int) -> None:
         """Note in how many ms a job's next deadline is."""
 
-    def job_ended(self, job: OpenJob) -> None:
-        """Take note of a job that has its outcome, after it was removed."""
+    def segment_ended(self, job: OpenJob) -> None:
+        """Take note of a turn's segment that has its outcome, after it was removed."""
 
     def slot_freed(self, cell: Cell, requirement: str) -> Sequence[Step]:
         """Use a node's slot that nobody in its cell waits for."""

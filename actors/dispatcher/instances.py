@@ -69,7 +69,7 @@ class Instances:
     def _follow(self, job: OpenJob, at: Assigned) -> None:
         """Its node came to another instance: what is said to it goes there, and it may answer."""
         job.node_instance = at.node_instance
-        if job.is_sent:
+        if job.sent_on:
             job.sent_on = _ANOTHER_SOCKET
         node = self._directory.node_at(at.node_instance, at.node_id)
         if node is not None and not job.awaits_audio:

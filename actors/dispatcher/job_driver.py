@@ -57,6 +57,8 @@ from storage.replies import (
 from storage.replies import OpenJob as StoredJob
 from storage.session_replies import FollowingJob
 
+SWEEP_MS = 1000
+"""The store is asked for due jobs this often anyway: what is due later need not be noted."""
 _PROGRESS_KEPT_MS = 1000
 """Progress is shown at once or not at all."""
 _UNSEEN_JOB_MS = 60_000
@@ -82,6 +84,7 @@ class JobDriver:
         self.borrowing = Borrowing(ends, claims, driver)
         self.deadlines = JobDeadlines(ends, self.borrowing, driver)
         self._jobs = ends.jobs
+        self._is_one_cell = ends.jobs.cells.count == 1
         self._driver = driver
         self._options = options
 
@@ -90,21 +93,25 @@ class JobDriver:
     def cut(self, message: UtteranceCut) -> Sequence[Step]:
         """An utterance wants a node."""
         spec = message.spec
-        if self.ends.has_ended(spec.job_id):
+        if self.ends.adopted and self.ends.has_ended(spec.job_id):
             return ()  # its session told it again before it heard
-        if self.claims.is_claiming(spec.session_id):
+        if spec.session_id in self.claims.under_way:
             return self._after_claim(message)
-        return self._dispatch(message, (self._jobs.cells.home(spec.session_id),))
+        home = FIRST if self._is_one_cell else self._jobs.cells.home(spec.session_id)
+        return self._dispatch(message, (home,))
 
     def _dispatch(self, message: UtteranceCut, path: tuple[Cell, ...]) -> Sequence[Step]:
         """Dispatch in the last cell of the path; the ones before said where the job has gone."""
-        spec = self.claims.under_epoch(message.spec, path[-1])
-        done = partial(self._dispatched, message, path)
-        expiry = self._expiry(message)
+        spec, cell, claims = message.spec, path[-1], self.claims
+        if self._is_one_cell:
+            epoch = claims.epochs.get(spec.session_id, 0)
+        else:
+            epoch = claims.epoch_in(spec.session_id, cell)
         self.dispatching.add(spec.job_id)
         session_state = message.session_state if len(path) == 1 else ""
-        call = self._jobs.dispatch(spec, session_state, path[-1])
-        return (Step(call, done, expiry, spec.job_id),)
+        call = self._jobs.dispatch(spec, session_state, cell, epoch)
+        done = partial(self._dispatched, message, path)
+        return (Step(call, done, self._expiry(message), spec.job_id),)
 
     def _after_claim(self, message: UtteranceCut) -> Sequence[Step]:
         """Cuts of one session that wait for its claim stay in their order."""
@@ -184,7 +191,14 @@ class JobDriver:
     def _open(
         self, message: UtteranceCut, cell: Cell, at: Assigned | Queued | Duplicate
     ) -> OpenJob:
-        fresh = OpenJob(message.session, message.spec, message.work, since_ms=message.cut_at_ms)
+        fresh = OpenJob(
+            message.session,
+            message.spec,
+            message.work,
+            at.attempt,
+            cell=cell,
+            since_ms=message.cut_at_ms,
+        )
         job = self.open_jobs.add(fresh)
         job.cell = cell
         self._place(job, at)
@@ -195,7 +209,8 @@ class JobDriver:
             job.place(at.attempt, None)
         else:
             job.place(at.attempt, at.node_id, at.node_instance)
-        self._driver.note_due(at.due_in_ms)
+        if at.due_in_ms < SWEEP_MS:
+            self._driver.note_due(at.due_in_ms)
 
     def _wait(self, job: OpenJob, reply: Queued) -> Sequence[Step]:
         """It waits here, unless another cell has a node for it."""
@@ -272,8 +287,13 @@ class JobDriver:
 
     def result(self, message: ResultArrived) -> Sequence[Step]:
         """A node answered. Answers of attempts that were given up reach nobody."""
-        job = self._current(message)
-        if job is None:
+        job = self.open_jobs.get(message.job_id)
+        if (
+            job is None
+            or job.is_moving
+            or job.attempt != message.attempt
+            or job.node_id != message.node_id
+        ):
             return self.ends.late(message)
         verdict = judge(message.result, job.spec, job.work)
         if verdict.follow is Follow.KEEP_OPEN:
@@ -289,6 +309,8 @@ class JobDriver:
         ended = self.ends.complete(job, verdict.state, verdict.reason, message)
         if verdict.reason is MissingReason.MERGED or verdict.state is JobState.FAILED:
             return (ended,)
+        if not job.spec.turn_part:
+            return (ended,)
         merged = [
             self.ends.merge(earlier)
             for earlier in self.open_jobs.earlier_in_turn(job)
@@ -296,7 +318,7 @@ class JobDriver:
         ]
         return (*merged, ended)
 
-    def _current(self, message: JobAccepted | JobUndelivered | ResultArrived) -> OpenJob | None:
+    def _current(self, message: JobAccepted | JobUndelivered) -> OpenJob | None:
         job = self.open_jobs.get(message.job_id)
         if job is None or job.is_moving:
             return None

@@ -64,8 +64,10 @@ class JobEnds:
         self.open_jobs = OpenJobs()
         self.recent_empty = RecentEmpty()
         self._driver = driver
+        self._may_borrow = jobs.cells.count > 1
         self.record_outcomes = record_outcomes
-        self._adopted: frozenset[JobId] = frozenset()
+        self.adopted: frozenset[JobId] = frozenset()
+        """Jobs that a predecessor had open."""
 
     def end(self, job: OpenJob, state: JobState, reason: MissingReason) -> Sequence[Step]:
         """End a job without a result; its node, if it has one, need not go on."""
@@ -119,7 +121,8 @@ class JobEnds:
             logger.warning("the store lost a job; its outcome is delivered", job_id=ended.job_id)
         if job is not None:
             self._tell(ended)
-            if isinstance(reply, Completed) and not reply.handovers and job.node_id is not None:
+            has_spare = isinstance(reply, Completed) and not reply.handovers
+            if has_spare and job.node_id is not None and self._may_borrow:
                 return self._driver.slot_freed(cell, job.spec.requirement)
         else:  # it ended by another answer in the same batch
             self.replace_empty(ended.job_id, ended.attempt, ended.node_id, ended.result)
@@ -167,7 +170,8 @@ class JobEnds:
         self.metrics.job_ended(ended.reason.value if ended.reason else "completed")
         if not tell(job.session, ended):
             log_missing(ended, job.spec, "its session is over")
-        self._driver.job_ended(job)
+        if job.is_of_turn:
+            self._driver.segment_ended(job)
 
     def without_job(self, message: UtteranceCut, state: JobState, reason: MissingReason) -> None:
         """Tell a session that its utterance ends before it became a job here."""
@@ -197,12 +201,12 @@ class JobEnds:
     def adopt(self, handover: "JobEnds") -> None:
         """Go on where another one stopped."""
         self.open_jobs.adopt(handover.open_jobs)
-        self._adopted = frozenset(job.job_id for job in self.open_jobs)
+        self.adopted = frozenset(job.job_id for job in self.open_jobs)
         self.recent_empty = handover.recent_empty
 
     def has_ended(self, job_id: JobId) -> bool:
         """Return whether it is one of a predecessor's jobs, whose outcome was told since."""
-        return job_id in self._adopted and job_id not in self.open_jobs
+        return job_id in self.adopted and job_id not in self.open_jobs
 
     def abandoned(self, message: JobAbandoned) -> Sequence[Step]:
         """A job's outcome was told without the store: its slot is to be free."""

@@ -66,28 +66,27 @@ class Ledger:
         return len(self.waiting) + len(self.running) + len(self.missed) + len(self.later)
 
     def owe(self, steps: Iterable[Step], message: Any = None) -> None:
-        """Note steps that were decided on because of this message."""
+        """Note steps that were decided on because of this message; `enter` puts them in place."""
         for step in steps:
-            self.decided.append(Owed(step, message))
+            (self.later if step.postponed else self.decided).append(Owed(step, message))
 
-    def enter(self, *, first: bool = False) -> bool:
-        """Put what was decided on in its place; return whether something is for later."""
-        decided, self.decided = self.decided, []
-        later = [owed for owed in decided if owed.step.postponed]
-        if later:
-            self.later.extend(later)
-            decided = [owed for owed in decided if not owed.step.postponed]
+    def enter(self, *, first: bool = False) -> None:
+        """Put what was decided on in its place."""
         if first:
-            self.waiting[:0] = decided
+            self.waiting[:0] = self.decided
         else:
-            self.waiting.extend(decided)
-        return bool(later)
+            self.waiting.extend(self.decided)
+        self.decided.clear()
 
     def begin(self, most: int, away: AbstractSet[str] = frozenset()) -> deque[Owed]:
         """Take the first steps, to run them; not those of cells that are away, by their prefix."""
         if not away:
-            self.running.extend(self.waiting[:most])
-            del self.waiting[:most]
+            if len(self.waiting) <= most:
+                self.running.extend(self.waiting)
+                self.waiting.clear()
+            else:
+                self.running.extend(self.waiting[:most])
+                del self.waiting[:most]
             return self.running
         here = [owed for owed in self.waiting if owed.step.call.keys[0] not in away]
         rest = here[most:]

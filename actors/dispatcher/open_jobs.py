@@ -47,11 +47,6 @@ class OpenJob:
             self.awaits_audio, self.sent_on = False, 0
 
     @property
-    def is_sent(self) -> bool:
-        """Whether its node was given it in this attempt."""
-        return self.sent_on > 0
-
-    @property
     def is_of_turn(self) -> bool:
         """Whether it is one of several segments of a turn."""
         return self.spec.turn_continues or self.spec.turn_part > 0
@@ -97,13 +92,11 @@ class OpenJobs:
 
     def add(self, job: OpenJob) -> OpenJob:
         """Remember the job; one that is known already keeps its entry."""
-        job_id = job.spec.job_id
-        known = self._by_id.get(job_id)
-        if known is not None:
-            return known
-        self._by_id[job_id] = job
-        self._by_slot.setdefault(job.spec.slot, []).append(job_id)
-        return job
+        spec = job.spec
+        known = self._by_id.setdefault(spec.job_id, job)
+        if known is job:
+            self._by_slot.setdefault(spec.slot, []).append(spec.job_id)
+        return known
 
     def adopt(self, jobs: "OpenJobs") -> None:
         """Take over where jobs stand from who drove them before, nothing that was under way."""
@@ -114,12 +107,14 @@ class OpenJobs:
         """Forget the job; None when it was not open."""
         job = self._by_id.pop(job_id, None)
         if job is not None:
-            in_slot = self._by_slot[job.spec.slot]
+            slot = job.spec.slot
+            in_slot = self._by_slot[slot]
             in_slot.remove(job_id)
             if not in_slot:
-                del self._by_slot[job.spec.slot]
-            job.awaits_audio = False
-            self._tidy(job.spec.session_id)
+                del self._by_slot[slot]
+            if job.awaits_audio:
+                job.awaits_audio = False
+                self._tidy(job.spec.session_id)
         return job
 
     def forget_session(self, session_id: SessionId) -> None:
@@ -153,15 +148,13 @@ class OpenJobs:
 
         A node that hears a segment before its predecessor cannot put them together any more.
         """
-        return job.is_of_turn and not all(
-            self.are_together(earlier, job) for earlier in self.earlier_in_turn(job)
-        )
+        return not all(self.are_together(earlier, job) for earlier in self.earlier_in_turn(job))
 
     @staticmethod
     def are_together(sent: OpenJob, other: OpenJob) -> bool:
         """Return whether the other's node has this one, under the same name of their turn."""
         same = (sent.node_id, sent.attempt) == (other.node_id, other.attempt)
-        return same and sent.is_sent and not sent.is_moving
+        return same and sent.sent_on > 0 and not sent.is_moving
 
     def _tidy(self, session_id: SessionId) -> None:
         """Drop what does not await its audio any more."""

@@ -110,10 +110,9 @@ class Parts:
         if self.due_in_ms is None or due_in_ms < self.due_in_ms:
             self.due_in_ms = due_in_ms
 
-    def job_ended(self, job: OpenJob) -> None:
-        """Let what waited for a segment of a turn go on."""
-        if job.is_of_turn:
-            self.jobs.assigner.segment_ended(job)
+    def segment_ended(self, job: OpenJob) -> None:
+        """Let what waited for it go on."""
+        self.jobs.assigner.segment_ended(job)
 
     def slot_freed(self, cell: Cell, requirement: str) -> Sequence[Step]:
         """Let a job of another cell have it."""

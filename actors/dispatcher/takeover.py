@@ -206,7 +206,7 @@ class Takeover:
     def record(self, message: RecordSession) -> Sequence[Step]:
         """Keep what another instance would need."""
         session_id = message.session_id
-        if self._claims.is_claiming(session_id):
+        if session_id in self._claims.under_way:
             return self._claims.claim(session_id, lambda: self.record(message))
         epoch = self._claims.epoch(session_id)
 

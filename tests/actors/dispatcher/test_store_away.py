@@ -163,7 +163,7 @@ def test_sessions_that_come_and_go_meanwhile_leave_nothing(bench: DispatchBench)
     bench.store.is_away = False
     bench.pass_time(250)
     assert bench.world.command("EXISTS", "session:s") == 0
-    assert bench.claims.is_claiming(SessionId("s")) is False
+    assert SessionId("s") not in bench.claims.under_way
 
 
 def test_it_asks_at_a_bounded_pace(bench: DispatchBench) -> None:
