@@ -353,11 +353,13 @@ class NodeActor(LoopActor):
 
     def _on_node_message(self, message: NodeMessageArrived) -> None:
         self._assignments.node_message(message.message)
-        self._drain.ended(self._epoch, len(self._assignments))
+        if self._drain.is_begun:
+            self._drain.ended(self._epoch, len(self._assignments))
 
     def _on_withdraw(self, message: WithdrawJob) -> None:
         self._assignments.withdraw(message)
-        self._drain.ended(self._epoch, len(self._assignments))
+        if self._drain.is_begun:
+            self._drain.ended(self._epoch, len(self._assignments))
 
     def _on_keep(self, message: KeepJob) -> None:
         if self._phase is not _Phase.SILENT:

@@ -76,11 +76,11 @@ class Assignments:
         attempt is needed, because nobody knows what became of the answer. False: the socket takes
         nothing any more, and the job is still to be answered.
         """
-        known_as = _known_as(message)
-        if known_as in self._held:
-            self._held.follow(known_as, message.session, message.owner)
-            return True
-        if self._held.is_used_up(known_as):
+        known_as = node_job_id(message.spec.job_id, message.attempt, message.work.further_language)
+        held = self._held
+        if known_as in held.open:
+            held.follow(known_as, message.session, message.owner)
+        elif known_as in held.past:
             self.undelivered(message)
         elif self._waiting or not self._has_slot_for(message):
             self._wait_for_slot(message)
@@ -95,8 +95,8 @@ class Assignments:
 
     def keep(self, message: KeepJob) -> None:
         """The node came with this job from another instance; it may have answered already."""
-        known_as = _known_as(message)
-        if known_as not in self._held and not self._held.is_used_up(known_as):
+        known_as = node_job_id(message.spec.job_id, message.attempt, message.work.further_language)
+        if known_as not in self._held.open and known_as not in self._held.past:
             session = self._directory.session_at(message.owner, message.spec.session_id)
             self._held.hold(known_as, _held(message, session))
 
@@ -151,7 +151,7 @@ class Assignments:
             self.undelivered(message)
 
     def _give(self, message: AssignJob, known_as: NodeJobId) -> bool:
-        if not self._send(job_assign(message, self.languages)):
+        if not self._send(job_assign(message, known_as, self.languages)):
             return False
         self._held.hold(known_as, _held(message, message.session))
         return True
@@ -163,7 +163,9 @@ class Assignments:
 
     def _tell_owner(self, owner: InstanceId, message: Any) -> None:
         """Tell whoever drives the job; what it loses by this it finds out by its deadlines."""
-        dispatcher = self._directory.dispatcher_at(owner or self._directory.instance_id)
+        directory = self._directory
+        is_here = not owner or owner == directory.instance_id
+        dispatcher = directory.dispatcher if is_here else directory.dispatcher_at(owner)
         if dispatcher is not None:
             tell(dispatcher, message)
         elif isinstance(message, ResultArrived):
@@ -177,7 +179,7 @@ class Assignments:
             case JobResult():
                 self._on_result(message)
             case NodeAsrPartial():
-                held = self._held.get(NodeJobId(message.job_id))
+                held = self._held.open.get(NodeJobId(message.job_id))
                 if held is not None and held.session is not None:
                     text, is_final = message.text, message.is_final
                     tell(held.session, PartialArrived(held.job_id, held.attempt, text, is_final))
@@ -188,7 +190,7 @@ class Assignments:
 
     def _on_progress(self, known_as: NodeJobId, started: bool) -> None:  # noqa: FBT001 - one caller
         """Tell it once: each further time would cost a script, and say nothing."""
-        held = self._held.get(known_as)
+        held = self._held.open.get(known_as)
         if held is not None and self._held.is_news(known_as, started=started):
             accepted = JobAccepted(held.job_id, held.attempt, self._node_id, started=started)
             self._tell_owner(held.owner, accepted)
@@ -196,26 +198,27 @@ class Assignments:
     def _on_result(self, result: JobResult) -> None:
         """Match by the job id this node was given, never by what else it echoes."""
         known_as = NodeJobId(result.job_id)
-        held = self._held.get(known_as)
+        held = self._held.open.get(known_as)
         if held is None:
             self._on_known_result(known_as, result)
             return
         if not (held.may_go_on and goes_on(result)):
             self._held.end(known_as, is_answered=True)
-        arrived = ResultArrived(held.job_id, held.attempt, self._node_id, result)
-        self._tell_owner(held.owner, arrived)
+        self._tell_owner(
+            held.owner, ResultArrived(held.job_id, held.attempt, self._node_id, result)
+        )
         if self._waiting:
             self._assign_waiting()
 
     def _on_known_result(self, known_as: NodeJobId, result: JobResult) -> None:
         """Take an answer to what is not open here."""
-        if answered := self._held.answered(known_as):
+        if answered := self._held.past.get(known_as):
             if not is_full(result):
                 return  # only a full answer may follow another one, and once
             self._held.use_up(known_as, None)
             again = ResultArrived(answered.job_id, answered.attempt, self._node_id, result)
             self._tell_owner(answered.owner, again)
-        elif self._held.is_used_up(known_as) or self._directory.elsewhere is None:
+        elif known_as in self._held.past or self._directory.elsewhere is None:
             self._log.debug("result for a job this node does not have")
         else:  # it may have got the job from another instance: the store knows whose it is
             self._held.use_up(known_as, None)
@@ -226,8 +229,8 @@ class Assignments:
     # ---- capacity ---------------------------------------------------------------------------
 
     def _has_slot_for(self, message: AssignJob) -> bool:
-        held = self._held
-        return held.slots < self.max_jobs or not held.takes_a_slot(message.spec.slot)
+        slots = self._held.slots
+        return len(slots) < self.max_jobs or message.spec.slot in slots
 
     def _wait_for_slot(self, message: AssignJob) -> None:
         """The slot is free in the store, so something here was given up: the store says what."""
@@ -238,8 +241,9 @@ class Assignments:
     def _assign_waiting(self) -> None:
         while self._waiting and self._has_slot_for(self._waiting[0]):
             message = self._waiting.popleft()
-            known_as = _known_as(message)
-            if known_as in self._held:
+            further = message.work.further_language
+            known_as = node_job_id(message.spec.job_id, message.attempt, further)
+            if known_as in self._held.open:
                 self._held.follow(known_as, message.session, message.owner)
             elif not self._give(message, known_as):
                 self.undelivered(message)
@@ -254,10 +258,6 @@ class Assignments:
         waiting, self._waiting = self._waiting, deque()
         for left in waiting:
             self.undelivered(left)
-
-
-def _known_as(message: AssignJob | KeepJob) -> NodeJobId:
-    return node_job_id(message.spec.job_id, message.attempt, message.work.further_language)
 
 
 def _held(message: AssignJob | KeepJob, session: Mailbox | None) -> Held:

@@ -20,18 +20,18 @@ class NodeDrain:
         self._node_id = node_id
         self._directory = directory
         self._release = release
-        self._is_begun = False
+        self.is_begun = False
         self._flushing = 0
         """Links that have not said yet that all answers arrived."""
 
     def begin(self, epoch: int) -> None:
         """Have the store give the node nothing new; epoch 0: when it is registered."""
-        self._is_begun = True
+        self.is_begun = True
         self.registered(epoch)
 
     def registered(self, epoch: int) -> None:
         """The store knows the node under this epoch, maybe anew."""
-        if self._is_begun and epoch:
+        if self.is_begun and epoch:
             self._directory.dispatcher.tell(NodeDraining(self._node_id, epoch))
 
     def ended(self, epoch: int, open_jobs: int) -> None:
@@ -41,7 +41,7 @@ class NodeDrain:
 
     def drained(self, node: Mailbox, open_jobs: int) -> None:
         """The store gives it nothing, and the dispatcher has sent on all answers up to here."""
-        if self._is_begun and not open_jobs and not self._flushing:
+        if self.is_begun and not open_jobs and not self._flushing:
             elsewhere = self._directory.elsewhere
             self._flushing = 0 if elsewhere is None else elsewhere.flush(node)
             self._go_if_done(open_jobs)
@@ -53,5 +53,5 @@ class NodeDrain:
 
     def _go_if_done(self, open_jobs: int) -> None:
         if not self._flushing and not open_jobs:
-            self._is_begun = False
+            self.is_begun = False
             self._release()

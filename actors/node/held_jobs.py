@@ -36,47 +36,25 @@ class HeldJobs:
     """Open assignments and used-up ids. An id is in at most one of the two."""
 
     def __init__(self) -> None:
-        self._open: dict[NodeJobId, Held] = {}
-        self._slots: dict[Slot, int] = {}
+        self.open: dict[NodeJobId, Held] = {}
+        """Read by who holds them; changed here."""
+        self.slots: dict[Slot, int] = {}
+        """How many open ones take each slot."""
         self._progress: dict[NodeJobId, int] = {}
         """What the node has said of open ones: 1, it took it; 2, it began."""
-        self._past: OrderedDict[NodeJobId, Held | None] = OrderedDict()
-        """Ids that it has used up; with their job where they were answered."""
+        self.past: OrderedDict[NodeJobId, Held | None] = OrderedDict()
+        """Ids that it has used up lately; with their job where they were answered."""
 
     def __len__(self) -> int:
-        return len(self._open)
-
-    def __contains__(self, known_as: NodeJobId) -> bool:
-        return known_as in self._open
+        return len(self.open)
 
     def __iter__(self) -> Iterator[tuple[NodeJobId, Held]]:
-        return iter(tuple(self._open.items()))
-
-    @property
-    def slots(self) -> int:
-        """How many slots are taken."""
-        return len(self._slots)
+        return iter(tuple(self.open.items()))
 
     @property
     def used_ids(self) -> tuple[NodeJobId, ...]:
         """Ids that the node has seen lately, open ones included."""
-        return (*self._past, *self._open)
-
-    def takes_a_slot(self, slot: Slot) -> bool:
-        """Return whether a job with this slot would take one more."""
-        return slot not in self._slots
-
-    def get(self, known_as: NodeJobId) -> Held | None:
-        """Return the open assignment of this id."""
-        return self._open.get(known_as)
-
-    def is_used_up(self, known_as: NodeJobId) -> bool:
-        """Return whether it was answered or withdrawn, lately."""
-        return known_as in self._past
-
-    def answered(self, known_as: NodeJobId) -> Held | None:
-        """Return what was answered under this id before; None if it was not, or was withdrawn."""
-        return self._past.get(known_as)
+        return (*self.past, *self.open)
 
     def is_news(self, known_as: NodeJobId, *, started: bool) -> bool:
         """Note that the node took the job, or began it; return whether it says so first now."""
@@ -86,40 +64,40 @@ class HeldJobs:
 
     def hold(self, known_as: NodeJobId, held: Held) -> None:
         """Note that the node has it."""
-        self._open[known_as] = held
-        self._slots[held.slot] = self._slots.get(held.slot, 0) + 1
+        self.open[known_as] = held
+        self.slots[held.slot] = self.slots.get(held.slot, 0) + 1
 
     def follow(self, known_as: NodeJobId, session: Mailbox | None, owner: InstanceId) -> None:
         """Note who drives it now; it must be open."""
-        self._open[known_as] = replace(self._open[known_as], session=session, owner=owner)
+        self.open[known_as] = replace(self.open[known_as], session=session, owner=owner)
 
     def end(self, known_as: NodeJobId, *, is_answered: bool) -> None:
         """Note that it is over; it must be open."""
-        held = self._open.pop(known_as)
+        held = self.open.pop(known_as)
         self._progress.pop(known_as, None)
-        left = self._slots[held.slot] - 1
+        left = self.slots[held.slot] - 1
         if left:
-            self._slots[held.slot] = left
+            self.slots[held.slot] = left
         else:
-            del self._slots[held.slot]
+            del self.slots[held.slot]
         self.use_up(known_as, held if is_answered else None)
 
     def use_up(self, known_as: NodeJobId, answered: Held | None) -> None:
         """Note that an id was seen by the node, whatever became of it."""
-        self._past[known_as] = answered
-        if len(self._past) > _PAST_KEPT:
-            self._past.popitem(last=False)
+        self.past[known_as] = answered
+        if len(self.past) > _PAST_KEPT:
+            self.past.popitem(last=False)
 
     def attempt_of(self, job_id: JobId, attempt: int) -> NodeJobId | None:
         """Return under which id the node knows this attempt, while it is open."""
-        for known_as, held in self._open.items():
+        for known_as, held in self.open.items():
             if held.job_id == job_id and held.attempt == attempt:
                 return known_as
         return None
 
     def clear(self) -> None:
         """Forget everything: the node is lost."""
-        self._open.clear()
-        self._slots.clear()
+        self.open.clear()
+        self.slots.clear()
         self._progress.clear()
-        self._past.clear()
+        self.past.clear()

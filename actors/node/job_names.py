@@ -23,6 +23,8 @@ def node_suffix(attempt: int, further_language: str | None) -> str:
 
 def node_job_id(job_id: JobId, attempt: int, further_language: str | None = None) -> NodeJobId:
     """Return the id under which a node knows this attempt of the job."""
+    if attempt == 1 and further_language is None:
+        return NodeJobId(job_id)
     return NodeJobId(f"{job_id}{node_suffix(attempt, further_language)}")
 
 
@@ -33,21 +35,23 @@ def job_of(known_as: NodeJobId) -> tuple[JobId, int]:
     return JobId(name.partition("#")[0]), int(attempt) if is_later else 1
 
 
-def job_assign(assignment: AssignJob, languages: Languages) -> bytes:
+def job_assign(assignment: AssignJob, known_as: NodeJobId, languages: Languages) -> bytes:
     """Return the message that hands the job to its node; flags are sent only when true.
 
     Languages go out as the node registered them.
     """
     spec, work = assignment.spec, assignment.work
     written = languages.semantic if work.pipeline.use_nmt else languages.asr
-    further = work.further_language
-    suffix = node_suffix(assignment.attempt, further)
-    retry = node_suffix(assignment.attempt, None)
+    further, name = work.further_language, assignment.session_name
+    session_id: str = spec.session_id
+    if name > 1 or further is not None:
+        session_id = f"{session_id}{node_suffix(name, further)}"
+    retry = f"~{assignment.attempt}" if assignment.attempt > 1 else ""
     return encode_job_assign(
         Assignment(
-            job_id=f"{spec.job_id}{suffix}",
+            job_id=known_as,
             attempt_id=assignment.attempt,
-            session_id=f"{spec.session_id}{node_suffix(assignment.session_name, further)}",
+            session_id=session_id,
             utterance_index=spec.utterance_index,
             src_lang=_as_registered(work.source, languages.asr),
             tgt_lang=_as_registered(work.target, written),
@@ -79,4 +83,6 @@ def job_assign(assignment: AssignJob, languages: Languages) -> bytes:
 
 def _as_registered(wanted: str, registered: tuple[str, ...]) -> str:
     """Return the node's tag for a language; the client's own where the node named none."""
+    if wanted in registered:
+        return wanted
     return closest(wanted, registered) or wanted
