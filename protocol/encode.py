@@ -96,17 +96,22 @@ class Assignment:
 def encode_job_assign(job: Assignment) -> bytes:
     """Return `job_assign`, with the audio as base64; what is None or false is left out."""
     pipeline = _FULL_PIPELINE if job.pipeline is FULL_PIPELINE else _model(job.pipeline)
+    asked = group = ""
+    if job.dialect is not None or job.features is not None:
+        asked = _optional("dialect", job.dialect) + _optional("features", job.features)
+    if (job.group_id, job.part_index, job.context_text) != (None, None, None):
+        group = _place_in_group(job)
+    trace = "" if job.trace_id is None else f',"trace_id":{quoted(job.trace_id)}'
+    padding = "" if job.padding_ms is None else f',"padding_ms":{job.padding_ms}'
     head = (
         f'{{"type":"job_assign","job_id":{quoted(job.job_id)},"attempt_id":{job.attempt_id}'
         f',"session_id":{quoted(job.session_id)},"utterance_index":{job.utterance_index}'
         f',"src_lang":{quoted(job.src_lang)},"tgt_lang":{quoted(job.tgt_lang)}'
-        f"{_optional('dialect', job.dialect)}{_optional('features', job.features)}"
-        f',"pipeline":{pipeline},"audio":"'
+        f'{asked},"pipeline":{pipeline},"audio":"'
     )
     tail = (
         f'","audio_format":"{job.audio_format.value}","sample_rate":{job.sample_rate}'
-        f"{_chosen(job)}{_optional('trace_id', job.trace_id)}{_place_in_group(job)}"
-        f"{_optional('padding_ms', job.padding_ms)}"
+        f"{_chosen(job)}{trace}{group}{padding}"
         f"{_IS_MANUAL if job.is_manual_cut else ''}"
         f"{_IS_TIMEOUT if job.is_timeout_triggered else ''}"
         f"{_IS_MAX_DURATION if job.is_max_duration_triggered else ''}"
@@ -121,18 +126,18 @@ _IS_MAX_DURATION: Final = ',"is_max_duration_triggered":true'
 
 
 def _chosen(job: Assignment) -> str:
-    """Return what few clients choose."""
-    said = (job.mode, job.lang_a, job.lang_b, job.auto_langs, job.enable_streaming_asr)
-    if said == _NOTHING and job.partial_update_interval_ms is None:
-        return ""
-    return "".join(map(_optional, _CHOICES, (*said, job.partial_update_interval_ms)))
+    """Return the language mode, which few clients choose, and how partial texts are to come."""
+    mode = (job.mode, job.lang_a, job.lang_b, job.auto_langs)
+    chosen = "" if mode == _NO_MODE else "".join(map(_optional, _MODE, mode))
+    if job.enable_streaming_asr is not None:
+        chosen += f',"enable_streaming_asr":{"true" if job.enable_streaming_asr else "false"}'
+    if job.partial_update_interval_ms is not None:
+        chosen += f',"partial_update_interval_ms":{job.partial_update_interval_ms}'
+    return chosen
 
 
-_CHOICES: Final = (
-    *("mode", "lang_a", "lang_b", "auto_langs", "enable_streaming_asr"),
-    "partial_update_interval_ms",
-)
-_NOTHING: Final = (None,) * 5
+_MODE: Final = ("mode", "lang_a", "lang_b", "auto_langs")
+_NO_MODE: Final = (None,) * 4
 
 
 def _place_in_group(job: Assignment) -> str:
