@@ -11,8 +11,8 @@ from actors.dispatcher.claims import Claims
 from actors.dispatcher.job_driver import JobDriver
 from actors.dispatcher.job_ends import JobEnds
 from actors.instance.actor import InstanceActor
-from actors.node.actor import NodeActor
 from actors.node.assignments import Assignments
+from actors.node.registration import Registration
 from actors.session.speech import Speech
 from actors.verdict import judge
 from tests.end_to_end.support.processes.scheduler_in_process import scheduler_here
@@ -118,7 +118,7 @@ async def test_a_result_that_kills_the_dispatcher_costs_its_own_words_alone(
 async def test_words_that_kill_the_dispatcher_do_so_once(monkeypatch: Patch) -> None:
     """Their session tells a successor what is open: these words are not any more."""
     raised = break_it(
-        monkeypatch, JobDriver, "cut", lambda message, _now: message.spec.utterance_index == 1
+        monkeypatch, JobDriver, "cut", lambda message: message.spec.utterance_index == 1
     )
     async with (
         scheduler_here() as here,
@@ -256,7 +256,7 @@ async def test_the_socket_of_a_failed_node_actor_ends_its_successor(monkeypatch:
 
 @over_sockets
 async def test_a_registration_that_fails_is_answered(monkeypatch: Patch) -> None:
-    break_it(monkeypatch, NodeActor, "_arrive", lambda register: register.version == POISON)
+    break_it(monkeypatch, Registration, "registered", lambda said: said.version == POISON)
     async with scheduler_here() as here:
         async with RawNode(here.node_url, Ability(more={"version": POISON})) as node:
             ack = await node.register()
