@@ -26,6 +26,9 @@ class Driver(Protocol):
     def placed(self, reply: Assigned | Duplicate | Queued) -> Sequence[Step]:
         """Go on with a job whose place the store has just said."""
 
+    def queued(self, job: OpenJob, reply: Queued) -> Sequence[Step]:
+        """Go on with a job that waits for a node by now."""
+
     def bring(self, job: OpenJob) -> Step:
         """Put a job that has left another cell into the one that it now names."""
 

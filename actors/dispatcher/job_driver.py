@@ -10,12 +10,13 @@ from typing import Any
 
 from loguru import logger
 
-from actors.dispatcher.assigner import OVERTAKEN, Assigner
+from actors.dispatcher.assigner import Assigner
 from actors.dispatcher.borrowing import Borrowing
 from actors.dispatcher.claims import Claims
 from actors.dispatcher.driver import Driver
+from actors.dispatcher.failover import FailOver
 from actors.dispatcher.job_deadlines import JobDeadlines
-from actors.dispatcher.job_ends import GIVEN_UP, JobEnds
+from actors.dispatcher.job_ends import JobEnds
 from actors.dispatcher.job_restorer import JobRestorer
 from actors.dispatcher.open_jobs import OpenJob
 from actors.dispatcher.options import DispatchOptions
@@ -36,17 +37,15 @@ from actors.ports import Mailbox
 from actors.runtime.actor import tell
 from actors.verdict import Follow, judge
 from protocol.errors import MissingReason
-from protocol.ids import NO_INSTANCE, JobId, SessionId
+from protocol.ids import JobId, SessionId
 from storage.call import Call
 from storage.cells import FIRST, Cell
 from storage.job import FINAL_STATES, JobSpec, JobState, JobStep
-from storage.jobs import Failover
 from storage.replies import (
     Assigned,
     Busy,
     Duplicate,
     Fenced,
-    GivenUp,
     Gone,
     Lent,
     Moved,
@@ -82,6 +81,7 @@ class JobDriver:
         self.assigner = Assigner(ends, driver, options.max_attempts)
         self.restorer = JobRestorer(ends, claims, driver)
         self.borrowing = Borrowing(ends, claims, driver)
+        self.failover = FailOver(ends, self.restorer, driver, options)
         self.deadlines = JobDeadlines(ends, self.borrowing, driver)
         self._jobs = ends.jobs
         self._is_one_cell = ends.jobs.cells.count == 1
@@ -212,6 +212,11 @@ class JobDriver:
         if at.due_in_ms < SWEEP_MS:
             self._driver.note_due(at.due_in_ms)
 
+    def queued(self, job: OpenJob, reply: Queued) -> Sequence[Step]:
+        """A job that had to move waits for a node."""
+        self._place(job, reply)
+        return self._wait(job, reply)
+
     def _wait(self, job: OpenJob, reply: Queued) -> Sequence[Step]:
         """It waits here, unless another cell has a node for it."""
         return self.borrowing.seek(job, partial(self._reported_queued, job, reply))
@@ -305,7 +310,7 @@ class JobDriver:
             return ()
         job.verdict = verdict
         if verdict.follow is Follow.MOVE:
-            return self.move(job, "model_not_available")
+            return self.failover.move(job, "model_not_available")
         ended = self.ends.complete(job, verdict.state, verdict.reason, message)
         if verdict.reason is MissingReason.MERGED or verdict.state is JobState.FAILED:
             return (ended,)
@@ -327,7 +332,7 @@ class JobDriver:
     def undelivered(self, message: JobUndelivered) -> Sequence[Step]:
         """A node's socket did not take its job."""
         job = self._current(message)
-        return () if job is None else self.move(job, "undeliverable")
+        return () if job is None else self.failover.move(job, "undeliverable")
 
     def node_lost(self, jobs: Iterable[StoredJob | Assigned], cell: Cell = FIRST) -> Sequence[Step]:
         """Drive the lost node's jobs on, in the order of their sessions' words."""
@@ -335,7 +340,9 @@ class JobDriver:
 
     def _lost_its_node(self, cell: Cell, stored: StoredJob | Assigned) -> Sequence[Step]:
         job = self.open_jobs.get(stored.job_id)
-        return () if job is None or job.cell != cell else (self.fail_over(job, "node_lost"),)
+        return (
+            () if job is None or job.cell != cell else (self.failover.fail_over(job, "node_lost"),)
+        )
 
     def adopt_job(
         self, session: Mailbox, spec: JobSpec, work: Work, place: FollowingJob, now_ms: float
@@ -349,9 +356,9 @@ class JobDriver:
             return self.borrowing.seek(job)
         if place.node_stays:  # it may or may not have the audio
             return self.assigner.request_audio(job)
-        return self.move(job, "node_lost")
+        return self.failover.move(job, "node_lost")
 
-    # ---- ends by the owner, and fail-over ---------------------------------------------------
+    # ---- the owner ---------------------------------------------------------------------------
 
     def end(self, message: EndJob) -> Sequence[Step]:
         """The owner ends a job without a result."""
@@ -361,59 +368,3 @@ class JobDriver:
     def session_ended(self, session_id: SessionId) -> None:
         """Forget what nodes have heard of it."""
         self.assigner.forget(session_id)
-
-    def move(self, job: OpenJob, reason: str) -> Sequence[Step]:
-        """Give the job to another node, and with it what is open of its turn there, in order."""
-        return tuple(self.fail_over(other, reason) for other in self.open_jobs.with_turn(job))
-
-    def fail_over(self, job: OpenJob, reason: str) -> Step:
-        """Give one job to another node, or let it wait for one."""
-        self.ends.withdraw(job, reason)
-        job.is_moving = True
-        failover = Failover(
-            job_id=job.spec.job_id,
-            attempt=job.attempt,
-            node_id=job.node_id,
-            reason=reason,
-            exclude_node=reason not in ("turn_wait", OVERTAKEN),
-            avoid=self.ends.out_of_reach(job) if reason == "undeliverable" else NO_INSTANCE,
-            penalty_ms=self._options.model_penalty_ms if reason == "model_not_available" else 0,
-            outcome=self.ends.recorded(job.spec, GIVEN_UP[reason]),
-            cell=job.cell,
-        )
-        done = partial(self._failed_over, job, reason)
-        return Step(self._jobs.failover(failover), done, job_id=job.spec.job_id)
-
-    def _failed_over(
-        self,
-        job: OpenJob,
-        reason: str,
-        reply: Assigned | Queued | GivenUp | Duplicate | Stale | Gone,
-    ) -> Sequence[Step]:
-        job.is_moving = False
-        match reply:
-            case Assigned():
-                return self._assigned(reply)
-            case Queued():
-                self._place(job, reply)
-                return self._wait(job, reply)
-            case GivenUp():
-                self.ends.give_up(job, GIVEN_UP[reason])
-                return ()
-            case Duplicate() if reply.state not in FINAL_STATES:
-                return self._assigned(reply)
-            case Gone() if job.spec.job_id in self.open_jobs:
-                return self._dispatch_again(job, reason)
-            case Duplicate() if job.spec.job_id in self.open_jobs:
-                # Its end is on the way, or the store ended it without us: look again.
-                return (self.restorer.restore(job, GIVEN_UP[reason]).later(),)
-            case Duplicate() | Gone() | Stale():
-                return ()
-
-    def _dispatch_again(self, job: OpenJob, reason: str) -> Sequence[Step]:
-        """The store has lost a job that had to move."""
-        logger.warning("the store lost a job that had to move", job_id=job.spec.job_id)
-        if job.attempt >= self._options.max_attempts:
-            self.ends.give_up(job, GIVEN_UP[reason])
-            return ()
-        return (self.restorer.dispatch_again(job),)

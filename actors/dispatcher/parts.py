@@ -87,15 +87,19 @@ class Parts:
 
     def move(self, job: OpenJob, reason: str) -> Sequence[Step]:
         """Give the job to another node, and with it what is open of its turn there."""
-        return self.jobs.move(job, reason)
+        return self.jobs.failover.move(job, reason)
 
     def fail_over(self, job: OpenJob, reason: str) -> Step:
         """Give one job to another node, or let it wait for one."""
-        return self.jobs.fail_over(job, reason)
+        return self.jobs.failover.fail_over(job, reason)
 
     def placed(self, reply: Assigned | Duplicate | Queued) -> Sequence[Step]:
         """Go on with a job whose place the store has just said."""
         return self.jobs.placed(reply)
+
+    def queued(self, job: OpenJob, reply: Queued) -> Sequence[Step]:
+        """Go on with a job that waits for a node by now."""
+        return self.jobs.queued(job, reply)
 
     def bring(self, job: OpenJob) -> Step:
         """Put a job that has left another cell into the one that it now names."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from actors.dispatcher.claims import Claims
+from actors.dispatcher.failover import FailOver
 from actors.dispatcher.job_driver import JobDriver
 from actors.dispatcher.job_ends import JobEnds
 from actors.instance.actor import InstanceActor
@@ -160,7 +161,7 @@ async def test_a_loss_whose_handling_fails_of_one_job_still_moves_the_others(
 ) -> None:
     break_it(
         monkeypatch,
-        JobDriver,
+        FailOver,
         "fail_over",
         lambda job, _reason: job.spec.utterance_index == 1,
     )

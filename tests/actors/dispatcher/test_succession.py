@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from actors.dispatcher.claims import Claims
+from actors.dispatcher.failover import FailOver
 from actors.dispatcher.job_driver import JobDriver
 from actors.dispatcher.job_ends import JobEnds
 from actors.dispatcher.nodes import Nodes
@@ -250,14 +251,14 @@ def test_a_due_job_that_fails_costs_the_others_nothing(scene: Scene, monkeypatch
     """Nobody said anything: the failure is found out from the job that was decided on."""
     bench = scene.bench
     bench.node("other", slots=2)
-    sound = JobDriver.fail_over
+    sound = FailOver.fail_over
 
-    def fail_over(self: JobDriver, job: Any, reason: str) -> Any:
-        if job is self.open_jobs.get(scene.bad.spec.job_id):
+    def fail_over(self: FailOver, job: Any, reason: str) -> Any:
+        if job is scene.bench.ends.open_jobs.get(scene.bad.spec.job_id):
             raise BugError
         return sound(self, job, reason)
 
-    monkeypatch.setattr(JobDriver, "fail_over", fail_over)
+    monkeypatch.setattr(FailOver, "fail_over", fail_over)
     with pytest.raises(Exception, match="job-s-0") as failure:
         bench.pass_time(31_000)
     assert isinstance(failure.value, Exception)
