@@ -172,14 +172,17 @@ class RoomActor(LoopActor):
         self._tell(seat.session_id, SeatGranted(self._code or "", state.room_id))
         self._adopt(state, is_own_change=True)
 
-    async def _change_seat(self, seat: Seat) -> None:
+    async def _change_seat(self, seat: Seat) -> bool:
+        """Give a member this seat; False if it has not got it."""
         if seat.session_id in self._vacated:
-            return
+            return False
         reply = await self._join(seat)
         if isinstance(reply, RoomState):
             self._adopt(reply, is_own_change=True)
-        else:  # not at once, or a room that is full would be asked without a pause
-            self._look_at(self.now_ms() + (0 if isinstance(reply, RoomGone) else _RETRY_MS))
+            return True
+        # not at once, or a room that is full would be asked without a pause
+        self._look_at(self.now_ms() + (0 if isinstance(reply, RoomGone) else _RETRY_MS))
+        return False
 
     async def _reclaim(self, wanted: ReclaimSeat) -> None:
         """Find the seat of a session that is here now; where it has none, it is out."""
@@ -191,7 +194,8 @@ class RoomActor(LoopActor):
             if seat.session_id == session_id:
                 mine = replace(seat, instance_id=self._mine, epoch=wanted.epoch)
                 self._tell(session_id, SeatReclaimed(code, mine))
-                await self._change_seat(mine)
+                if not await self._change_seat(mine):
+                    self._reclaiming[session_id] = wanted
                 return
         if state is not None:
             self._tell(session_id, RoomOver(code, AWAY_TOO_LONG))
@@ -213,8 +217,8 @@ class RoomActor(LoopActor):
         self._leaving[session_id] = None
         reply = await self._ask(self._setup.rooms.leave(self._code, session_id))
         if isinstance(reply, RoomState):
+            del self._leaving[session_id]  # a seat that it has yet is one on another instance
             self._adopt(reply, is_own_change=True)
-            del self._leaving[session_id]
         elif isinstance(reply, RoomGone):
             del self._leaving[session_id]
             self._forget(session_id)
@@ -301,6 +305,9 @@ class RoomActor(LoopActor):
         self._vacated &= {seat.session_id for seat in state.seats if seat.instance_id == self._mine}
         self._data_id = state.data_id
         self._expires_ms = self.now_ms() + state.left_ms
+        for seat in state.seats:
+            if seat.instance_id != self._mine:
+                self._leaving.pop(seat.session_id, None)  # it is not ours to give up
         seats = [seat for seat in state.seats if seat.session_id not in self._leaving]
         for seat in self._left_out(state):
             seats.append(seat)
@@ -327,7 +334,9 @@ class RoomActor(LoopActor):
         before, self._view = self._view, view
         told = {seat.session_id for seat in self._here(view)}
         if before is not None:
-            told.update(seat.session_id for seat in self._here(before))
+            moved = {one.session_id for one in view.seats if one.instance_id != self._mine}
+            told.update(one.session_id for one in self._here(before))
+            told -= moved  # it hears of the room where it is now
         for session_id in sorted(told):
             self._tell(session_id, RoomSeen(view))
 
@@ -343,7 +352,8 @@ class RoomActor(LoopActor):
         session = self._setup.directory.session_at(self._mine, session_id)
         is_told = session is not None and tell(session, message)
         view = self._view
-        if not is_told and view is not None and view.seat(session_id) is not None:
+        seat = None if view is None else view.seat(session_id)
+        if not is_told and seat is not None and seat.instance_id == self._mine:
             self.actor_ref.tell(LeaveSeat(session_id))
 
     def _tell_others(self, view: RoomView, version: int) -> None:
