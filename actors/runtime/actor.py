@@ -237,7 +237,7 @@ class LoopActor(Actor):
             inbox.wake()
         else:
             inbox.awake = False
-        if inbox.has_waiting_readers:
+        if inbox.waiting_readers:
             inbox.check_room()
 
     def _run(self) -> None:

@@ -51,11 +51,11 @@ class LoopInbox(Generic[E]):
         "_refuse",
         "_run",
         "_thread_id",
-        "_waiting",
         "awake",
         "gauge",
         "limit",
         "queue",
+        "waiting_readers",
     )
 
     def __init__(self, owner: str, limit: int | None, refuse: Callable[[str, E], None]) -> None:
@@ -71,7 +71,8 @@ class LoopInbox(Generic[E]):
         self._run: Callable[[], None] | None = None
         self._refuse = refuse
         self._thread_id = _NO_THREAD
-        self._waiting: list[Callable[[], object]] = []
+        self.waiting_readers: list[Callable[[], object]] = []
+        """Called once there is room: they stopped reading because of this inbox."""
 
     def __len__(self) -> int:
         return len(self.queue)
@@ -139,23 +140,18 @@ class LoopInbox(Generic[E]):
         From the loop's thread only. The callback comes on a later turn of the loop, never from
         within this call, also when there is room already.
         """
-        self._waiting.append(callback)
+        self.waiting_readers.append(callback)
         self.check_room()
 
     def check_room(self) -> None:
         """Tell those who wait for room if there is some; called after each run."""
-        if not self._waiting or self._loop is None or self._loop.is_closed():
+        if not self.waiting_readers or self._loop is None or self._loop.is_closed():
             return
         closed = self._thread_id == _NO_THREAD
         if closed or self.limit is None or len(self.queue) <= self.limit // 2:
-            waiting, self._waiting = self._waiting, []
+            waiting, self.waiting_readers = self.waiting_readers, []
             for callback in waiting:
                 self._loop.call_soon(callback)
-
-    @property
-    def has_waiting_readers(self) -> bool:
-        """Whether somebody stopped reading because of this inbox."""
-        return bool(self._waiting)
 
     def close(self) -> list[E]:
         """End: hand out what still waits, let readers go on, let go of the actor."""

@@ -255,8 +255,7 @@ class SessionActor(LoopActor):
             return True
         if self._speech.chunk(message, now_ms) or self._resume is not None:
             return True
-        due_ms = self._uplink.segmenter.deadline_ms
-        return due_ms is not None and due_ms < self._alarm_ms
+        return self._uplink.segmenter.due_ms < self._alarm_ms
 
     def _on_utterance(self, message: UtteranceArrived, now_ms: float) -> None:
         if self._life.take(Event.ASK):

@@ -61,6 +61,7 @@ _A, _D, _C, _L, _G, _O = (
     Phase.ACTIVE, Phase.DETACHED, Phase.CLOSING, Phase.LINGERING, Phase.LEAVING, Phase.OVER,
 )  # fmt: skip
 _NO = Refusal.ENDING
+_OPEN = (Phase.ACTIVE, Phase.DETACHED)
 
 TABLE: Final[dict[Phase, dict[Event, Phase | Refusal]]] = {
     _A: {
@@ -93,10 +94,12 @@ TABLE: Final[dict[Phase, dict[Event, Phase | Refusal]]] = {
 class Life:
     """The phase of one session, and when it ends by itself."""
 
-    __slots__ = ("acknowledge", "ends_ms", "grace_ends_ms", "lingers", "phase")
+    __slots__ = ("acknowledge", "ends_ms", "grace_ends_ms", "is_open", "lingers", "phase")
 
-    def __init__(self) -> None:
-        self.phase = Phase.ACTIVE
+    def __init__(self, phase: Phase = Phase.ACTIVE) -> None:
+        self.phase = phase
+        self.is_open = phase in _OPEN
+        """Whether the session takes what its client says."""
         self.ends_ms: float | None = None
         """When the phase is over, whatever comes (monotonic ms); None: not by time."""
         self.grace_ends_ms = 0.0
@@ -108,11 +111,6 @@ class Life:
 
     def __repr__(self) -> str:
         return f"<Life {self.phase.name}>"
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the session takes what its client says."""
-        return self.phase is Phase.ACTIVE or self.phase is Phase.DETACHED
 
     @property
     def is_ending(self) -> bool:
@@ -142,4 +140,5 @@ class Life:
             return False
         if follows is not self.phase:
             self.phase, self.ends_ms = follows, None
+            self.is_open = follows in _OPEN
         return True

@@ -43,6 +43,7 @@ class Endpointing:
         "_silence_ticks",
         "has_client_cut",
         "held_bytes",
+        "is_on",
     )
 
     def __init__(self, options: SegmenterOptions, mode: EndpointingMode) -> None:
@@ -57,16 +58,13 @@ class Endpointing:
             self._silence_ticks = options.endpoint_silence_ms * TICKS_PER_MS
         elif mode is EndpointingMode.AUTO:
             self._silence_ticks = options.endpoint_auto_silence_ms * TICKS_PER_MS
+        self.is_on = self._silence_ticks < inf
+        """Whether the stream is listened to."""
         self._lead_in_ticks = options.lead_in_ms * TICKS_PER_MS
         self._detector: SpeechDetector | None = None
         self._has_begun = self._has_speech = False
         self._lead: deque[LeadChunk] = deque()
         self._lead_ticks = 0
-
-    @property
-    def is_on(self) -> bool:
-        """Whether the stream is listened to."""
-        return self._silence_ticks < inf
 
     @property
     def first_seq(self) -> int | None:
@@ -78,6 +76,7 @@ class Endpointing:
         self.has_client_cut = True
         if self._mode is EndpointingMode.AUTO:
             self._silence_ticks = inf
+            self.is_on = False
 
     def begin(self) -> None:
         """A segment begins."""

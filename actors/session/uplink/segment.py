@@ -7,7 +7,7 @@ from typing import Self
 
 from protocol.audio import TICKS_PER_MS
 from protocol.ids import TurnId
-from protocol.pieces import compact
+from protocol.pieces import MOST_APART, compact
 
 
 class Segment:
@@ -45,10 +45,14 @@ class Segment:
         if not self._chunks:
             self.first_chunk_at_ms = now_ms
         self._chunks.append(audio)
-        self._joined = compact(self._chunks, self._joined)
+        if len(self._chunks) - self._joined >= MOST_APART:
+            self._joined = compact(self._chunks, self._joined)
         self.held_bytes += len(audio)
         self.ticks += ticks
-        self.note_seq(seq)
+        if self.last_seq is not None and seq > self.last_seq:
+            self.last_seq = seq
+        else:
+            self.note_seq(seq)
 
     def note_seq(self, seq: int) -> None:
         """Count a chunk or a final as part of it."""

@@ -56,7 +56,6 @@ class Segmenter:
 
     __slots__ = (
         "_clock",
-        "_due_ms",
         "_endpointing",
         "_framing",
         "_heard_ticks",
@@ -68,6 +67,7 @@ class Segmenter:
         "_segment",
         "_turn",
         "_turn_ticks_left",
+        "due_ms",
     )
 
     def __init__(
@@ -89,20 +89,21 @@ class Segmenter:
         self._heard_ticks = 0
         self._segment = Segment()
         self._pending: CutReason | None = None
-        self._due_ms = inf
+        self.due_ms = inf
+        """When `poll` has something to do; infinite while time alone changes nothing."""
         self._turn: Turn | None = None
         self._turn_ticks_left = options.max_turn_ms * TICKS_PER_MS
 
     def __repr__(self) -> str:
         parts = [repr(self._framing), repr(self._segment), repr(self._turn), repr(self._clock)]
-        if self._due_ms != inf:
-            parts.append(f"{self._pending or CutReason.PAUSE} at {self._due_ms:.0f}")
+        if self.due_ms != inf:
+            parts.append(f"{self._pending or CutReason.PAUSE} at {self.due_ms:.0f}")
         return f"<Segmenter {', '.join(parts)}>"
 
     @property
     def deadline_ms(self) -> float | None:
         """When `poll` has something to do; None while time alone changes nothing."""
-        return None if self._due_ms == inf else self._due_ms
+        return None if self.due_ms == inf else self.due_ms
 
     @property
     def held_bytes(self) -> int:
@@ -111,7 +112,7 @@ class Segmenter:
 
     def is_in_hangover(self, now_ms: float) -> bool:
         """Return whether a cut is decided, and what comes now still joins it."""
-        return self._pending is not None and now_ms <= self._due_ms
+        return self._pending is not None and now_ms <= self.due_ms
 
     @property
     def heard_ms(self) -> int:
@@ -159,9 +160,12 @@ class Segmenter:
         """
         if not audio:
             return 0
-        if self._framing.is_settled:
-            return self._framing.measure(audio, opus_ticks)
-        return self._weigh(audio, opus_ticks)
+        framing = self._framing
+        if not framing.is_settled:
+            return self._weigh(audio, opus_ticks)
+        if opus_ticks and opus_ticks > 0 and framing.audio_format is AudioFormat.OPUS:
+            return opus_ticks
+        return framing.measure(audio, opus_ticks)
 
     def chunk(
         self, audio: bytes, ticks: int, *, seq: int, is_final: bool, now_ms: float
@@ -172,18 +176,21 @@ class Segmenter:
         """
         if not audio and not is_final:
             return []
-        cuts = self.poll(now_ms) if now_ms > self._due_ms else []
-        segment = self._segment
+        cuts = self.poll(now_ms) if now_ms > self.due_ms else []
+        segment, endpointing = self._segment, self._endpointing
         if audio:
-            self._add(LeadChunk(audio, ticks, seq, now_ms))
+            if endpointing.is_on:
+                self._add(LeadChunk(audio, ticks, seq, now_ms))
+            else:
+                segment.add(audio, ticks, seq, now_ms)
             self._heard_ticks += ticks
             pause_due_ms = self._clock.heard(now_ms)
             if self._pending is None:
-                self._due_ms = pause_due_ms
+                self.due_ms = pause_due_ms
         else:
             segment.note_seq(seq)
         if is_final:
-            self._endpointing.client_cuts()
+            endpointing.client_cuts()
             self._take_lead()
             return cuts + self._end(CutReason.MANUAL, now_ms)
         if segment.held_bytes >= self._max_bytes:
@@ -193,7 +200,9 @@ class Segmenter:
         if segment.ticks >= self._max_ticks:
             return cuts + self._end(CutReason.MAX_DURATION, now_ms)
         turn = self._turn
-        if self._endpointing.is_over(is_turn_open=turn is not None and turn.open_parts > 0):
+        if endpointing.is_on and endpointing.is_over(
+            is_turn_open=turn is not None and turn.open_parts > 0
+        ):
             return cuts + self._end(CutReason.ENDPOINT, now_ms)
         return cuts
 
@@ -235,13 +244,13 @@ class Segmenter:
 
     def poll(self, now_ms: float) -> list[Cut]:
         """Return what time alone has cut: a hangover that passed, or a pause."""
-        if now_ms < self._due_ms:
+        if now_ms < self.due_ms:
             return []
         return self._cut(self._pending or CutReason.PAUSE, now_ms)
 
     def end_hangover(self, now_ms: float) -> list[Cut]:
         """Cut at once: what comes next was said some time ago, that it comes now means nothing."""
-        cuts = self.poll(now_ms) if now_ms > self._due_ms else []
+        cuts = self.poll(now_ms) if now_ms > self.due_ms else []
         return cuts if self._pending is None else cuts + self._cut(self._pending, now_ms)
 
     def excuse_pause(self, now_ms: float, for_ms: float) -> bool:
@@ -249,9 +258,9 @@ class Segmenter:
 
         False where no pause is due.
         """
-        if self._pending is not None or now_ms < self._due_ms or not self._clock.is_running:
+        if self._pending is not None or now_ms < self.due_ms or not self._clock.is_running:
             return False
-        self._due_ms = self._clock.excuse(now_ms, for_ms)
+        self.due_ms = self._clock.excuse(now_ms, for_ms)
         return True
 
     def flush(self, now_ms: float) -> list[Cut]:
@@ -315,17 +324,17 @@ class Segmenter:
 
     def _rearm(self, now_ms: float) -> None:
         """Let the pause clock say what is due next, unless a cut waits or is due already."""
-        if self._pending is None and self._due_ms > now_ms:
+        if self._pending is None and self.due_ms > now_ms:
             has_end = self._segment.held_bytes or self._turn is not None
-            self._due_ms = self._clock.due_ms if has_end else inf
+            self.due_ms = self._clock.due_ms if has_end else inf
 
     def _end(self, reason: CutReason, now_ms: float) -> list[Cut]:
         """Cut for this reason or begin its hangover; a stronger one that waits, waits on."""
         pending = self._pending
         if pending is None or _RANK[reason] < _RANK[pending]:
             self._pending = pending = reason
-            self._due_ms = now_ms + self._options.hangover_ms(reason)
-        if self._due_ms <= now_ms or self._segment.held_bytes >= self._max_bytes:
+            self.due_ms = now_ms + self._options.hangover_ms(reason)
+        if self.due_ms <= now_ms or self._segment.held_bytes >= self._max_bytes:
             return self._cut(pending, now_ms)
         return []
 
@@ -353,7 +362,7 @@ class Segmenter:
         self._segment = Segment()
         self._endpointing.begin()
         self._pending = None
-        self._due_ms = inf
+        self.due_ms = inf
         self._clock.restart(now_ms)
         self._rearm(now_ms)
 

@@ -121,12 +121,19 @@ class Uplink:
         seq, progress = message.seq, self.progress
         if progress is not None and progress.has(seq):
             return []
-        ticks = self.segmenter.measure(message.audio, message.opus_ticks)
+        segmenter, audio = self.segmenter, message.audio
+        ticks = segmenter.measure(audio, message.opus_ticks)
         if progress is not None:
             progress.take(seq)
         if message.client_timestamp_ms is not None:
             self._uplink_ms = max(0, wall_ms - message.client_timestamp_ms)
-        return self._chunk(message.audio, ticks, seq, now_ms, is_final=message.is_final)
+        if progress is not None or segmenter.due_ms < now_ms:
+            return self._chunk(audio, ticks, seq, now_ms, is_final=message.is_final)
+        cuts = segmenter.chunk(audio, ticks, seq=seq, is_final=message.is_final, now_ms=now_ms)
+        if cuts:
+            return self._utterances(cuts, now_ms)
+        self._account_audio()
+        return []
 
     def whole(self, message: UtteranceArrived, now_ms: float) -> list[Utterance] | Repeated:
         """Take a whole utterance, or a tiny one that is a chunk of a stream.
@@ -157,8 +164,7 @@ class Uplink:
         self, audio: bytes, ticks: int, seq: int, now_ms: float, *, is_final: bool
     ) -> list[Utterance]:
         segmenter = self.segmenter
-        due_ms = segmenter.deadline_ms
-        if due_ms is not None and due_ms < now_ms <= due_ms + _SAME_TURN_MS:
+        if segmenter.due_ms < now_ms <= segmenter.due_ms + _SAME_TURN_MS:
             segmenter.excuse_pause(now_ms, _LOOK_AGAIN_MS)
         if self.progress is None or not audio:
             cuts = segmenter.chunk(audio, ticks, seq=seq, is_final=is_final, now_ms=now_ms)
@@ -201,8 +207,7 @@ class Uplink:
         A speaker whose audio waits to be read is not quiet. Who is asked late cannot know: what
         came meanwhile is read right after this, so it is asked once more.
         """
-        due_ms = self.segmenter.deadline_ms
-        is_late = due_ms is not None and now_ms >= due_ms + _LATE_MS and not self._was_late
+        is_late = now_ms >= self.segmenter.due_ms + _LATE_MS and not self._was_late
         self._was_late = is_late
         if (is_unread or is_late) and self.segmenter.excuse_pause(now_ms, _LOOK_AGAIN_MS):
             return []
@@ -268,6 +273,13 @@ class Uplink:
 
     def account(self) -> None:
         """Settle with the ledger what is held more or less than before."""
+        self._account_audio()
+        now_open = len(self.open)
+        if now_open != self._accounted_open:
+            self._held.count(now_open - self._accounted_open)
+            self._accounted_open = now_open
+
+    def _account_audio(self) -> None:
         holds = self.segmenter.held_bytes + self.open.held_bytes + self._replayed_bytes
         change = holds - self._accounted_bytes
         if change > 0:
@@ -275,10 +287,6 @@ class Uplink:
         elif change < 0:
             self._held.give_back(-change)
         self._accounted_bytes = holds
-        now_open = len(self.open)
-        if now_open != self._accounted_open:
-            self._held.count(now_open - self._accounted_open)
-            self._accounted_open = now_open
 
     # ---- from cuts to utterances ------------------------------------------------------------
 

@@ -8,9 +8,7 @@ from actors.session.life import TABLE, Event, Life, Phase, Refusal
 
 
 def life_in(phase: Phase) -> Life:
-    life = Life()
-    life.phase = phase
-    return life
+    return Life(phase)
 
 
 def test_every_phase_has_its_row() -> None:
