@@ -117,7 +117,7 @@ class SessionActor(LoopActor):
         notes, again = (None, None) if resume is None else (resume.notes, resume.again)
         self._speech = Speech(parts, notes, again)
         self._connection = Connection(parts, self._speech, resume)
-        self._ending = Ending(parts, self._speech, self._connection, resume, self)
+        self._ending = Ending(parts, self._speech, self._connection, resume, self.stop)
         self._alarm_ms = inf
         """When it wants to be woken at the latest; the first deadline is no earlier."""
         self._log = logger.bind(session_id=profile.session_id)
@@ -378,8 +378,9 @@ class SessionActor(LoopActor):
                 return
             resume.notes.acknowledge_audio(now_ms)
             welcome_ms, ack_ms = resume.welcome.due_ms, resume.notes.due_ms
+        cut_ms = self._uplink.segmenter.due_ms
         due_ms = earliest(
-            self._uplink.segmenter.deadline_ms,
+            None if cut_ms == inf else cut_ms,
             self._uplink.overdue_at_ms,
             self._downlink.deadline_ms,
             self._life.ends_ms,

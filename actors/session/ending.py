@@ -5,7 +5,7 @@ goes on with the session; or it fails. Whatever the way, nobody finds it any mor
 held stays behind.
 """
 
-from typing import Protocol
+from collections.abc import Callable
 
 from loguru import logger
 
@@ -28,13 +28,6 @@ class SessionUnservedError(RuntimeError):
     """The dispatcher cannot take the session on: it ends as one that failed itself."""
 
 
-class Stops(Protocol):
-    """An actor that can be asked to stop."""
-
-    def stop(self) -> None:
-        """Stop after the message that is handled now."""
-
-
 class Ending:
     """The last steps of a session."""
 
@@ -44,7 +37,7 @@ class Ending:
         speech: Speech,
         connection: Connection,
         resume: ResumeParts | None,
-        actor: Stops,
+        stop: Callable[[], None],
     ) -> None:
         self._parts = parts
         self._setup = parts.setup
@@ -52,7 +45,8 @@ class Ending:
         self._speech = speech
         self._connection = connection
         self._resume = resume
-        self._actor = actor
+        self._stop = stop
+        """Ends the actor after the message that is handled now."""
         self._log = logger.bind(session_id=parts.session_id)
 
     # ---- the beginning of the end -----------------------------------------------------------
@@ -156,7 +150,7 @@ class Ending:
         self._parts.dispatcher.tell(SessionEnded(session_id))
         setup.directory.remove_session(session_id, self._parts.ref)
         self._log.info("session closed")
-        self._actor.stop()
+        self._stop()
 
     def _leave(self) -> None:
         """What is in the store is enough to go on elsewhere."""
@@ -184,7 +178,7 @@ class Ending:
             self._parts.room.member.vacate()
         self._drop_all()
         self._withdraw()
-        self._actor.stop()
+        self._stop()
 
     def _drop_all(self) -> None:
         self._parts.uplink.drop_all()

@@ -50,7 +50,7 @@ class Segmenter:
     """The uncut audio of one session, its turn and its clocks.
 
     A turn exists while segments cut by max_duration wait for its end. A reason that waits for
-    its hangover is `_pending`; a stronger one may take its place. `_due_ms` is always the next
+    its hangover is `_pending`; a stronger one may take its place. `due_ms` is always the next
     moment at which time alone cuts, infinite when none does. All times are monotonic ms.
     """
 
@@ -99,11 +99,6 @@ class Segmenter:
         if self.due_ms != inf:
             parts.append(f"{self._pending or CutReason.PAUSE} at {self.due_ms:.0f}")
         return f"<Segmenter {', '.join(parts)}>"
-
-    @property
-    def deadline_ms(self) -> float | None:
-        """When `poll` has something to do; None while time alone changes nothing."""
-        return None if self.due_ms == inf else self.due_ms
 
     @property
     def held_bytes(self) -> int:

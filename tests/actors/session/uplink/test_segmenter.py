@@ -1,5 +1,7 @@
 """When a session's speech is cut. Times are literal, in ms; a chunk is 260 ms of opus."""
 
+from math import inf
+
 from actors.session.cut import Cut, CutReason
 from actors.session.options import SegmenterOptions
 from actors.session.uplink.pause_clock import MAX_PLAYBACK_MS
@@ -15,7 +17,7 @@ class TestManual:
         assert speaker.say(SPEECH, 0) == []
         assert speaker.say(opus(2), 256) == []
         assert speaker.final(300) == []
-        assert speaker.segmenter.deadline_ms == 360
+        assert speaker.segmenter.due_ms == 360
         assert speaker.poll(359.9) == []
         [cut] = speaker.poll(360)
         assert cut == Cut(
@@ -34,7 +36,7 @@ class TestManual:
             first_chunk_at_ms=0,
         )
         assert speaker.segmenter.held_bytes == 0
-        assert speaker.segmenter.deadline_ms is None
+        assert speaker.segmenter.due_ms == inf
 
     def test_a_final_may_carry_audio(self) -> None:
         speaker = Speaker()
@@ -76,7 +78,7 @@ class TestManual:
         [cut] = speaker.say(opus(2), 70.1)
         assert cut.audio == SPEECH
         assert speaker.segmenter.held_bytes == len(SPEECH)
-        assert speaker.segmenter.deadline_ms == 3070.1
+        assert speaker.segmenter.due_ms == 3070.1
 
     def test_a_chunk_at_the_last_moment_of_the_hangover_still_joins(self) -> None:
         speaker = Speaker()
@@ -100,12 +102,12 @@ class TestPause:
         speaker = Speaker()
         speaker.say(SPEECH, 0)
         speaker.say(SPEECH, 256)
-        assert speaker.segmenter.deadline_ms == 3256
+        assert speaker.segmenter.due_ms == 3256
         assert speaker.poll(3255) == []
         [cut] = speaker.poll(3256)
         assert (cut.reason, cut.padding_ms, cut.duration_ms) == (CutReason.PAUSE, 220, 520)
         assert cut.ends_turn
-        assert speaker.segmenter.deadline_ms is None
+        assert speaker.segmenter.due_ms == inf
 
     def test_the_first_chunk_after_a_pause_is_not_cut_off(self) -> None:
         speaker = Speaker()
@@ -113,7 +115,7 @@ class TestPause:
         speaker.poll(3000)
         assert speaker.say(SPEECH, 10_000) == []
         assert speaker.say(SPEECH, 10_256) == []
-        assert speaker.segmenter.deadline_ms == 13_256
+        assert speaker.segmenter.due_ms == 13_256
 
     def test_a_chunk_after_a_late_timer_is_not_part_of_what_the_pause_cut(self) -> None:
         speaker = Speaker()
@@ -121,7 +123,7 @@ class TestPause:
         [cut] = speaker.say(opus(2), 3200)
         assert (cut.reason, cut.audio) == (CutReason.PAUSE, SPEECH)
         assert speaker.segmenter.held_bytes == len(opus(2))
-        assert speaker.segmenter.deadline_ms == 6200
+        assert speaker.segmenter.due_ms == 6200
 
     def test_manual_is_stronger_than_a_pause_of_the_same_moment(self) -> None:
         speaker = Speaker(hangover_manual_ms=0)
@@ -139,7 +141,7 @@ class TestPause:
         speaker = Speaker()
         speaker.say(SPEECH, 0)
         assert speaker.say(b"", 2000) == []
-        assert speaker.segmenter.deadline_ms == 3000
+        assert speaker.segmenter.due_ms == 3000
 
     def test_it_stands_still_during_playback_and_goes_on_after(self) -> None:
         speaker = Speaker()
@@ -147,7 +149,7 @@ class TestPause:
         speaker.segmenter.playback_started(1000)
         assert speaker.poll(9000) == []
         speaker.segmenter.playback_ended(9000)
-        assert speaker.segmenter.deadline_ms == 11_000
+        assert speaker.segmenter.due_ms == 11_000
         assert speaker.poll(10_999) == []
         assert reasons(speaker.poll(11_000)) == [CutReason.PAUSE]
 
@@ -163,28 +165,28 @@ class TestPause:
         speaker.say(SPEECH, 200)
         assert speaker.poll(60_000) == []
         speaker.segmenter.playback_ended(60_000)
-        assert speaker.segmenter.deadline_ms == 63_000
+        assert speaker.segmenter.due_ms == 63_000
 
     def test_audio_during_playback_shows_that_its_end_was_lost(self) -> None:
         speaker = Speaker()
         speaker.say(SPEECH, 0)
         speaker.segmenter.playback_started(100)
         assert speaker.say(SPEECH, 8000) == []
-        assert speaker.segmenter.deadline_ms == 11_000
+        assert speaker.segmenter.due_ms == 11_000
         assert reasons(speaker.poll(11_000)) == [CutReason.PAUSE]
 
     def test_a_lost_end_of_playback_keeps_words_only_so_long(self) -> None:
         speaker = Speaker()
         speaker.say(SPEECH, 0)
         speaker.segmenter.playback_started(1000)
-        assert speaker.segmenter.deadline_ms == 1000 + MAX_PLAYBACK_MS + 2000
+        assert speaker.segmenter.due_ms == 1000 + MAX_PLAYBACK_MS + 2000
         assert reasons(speaker.poll(1000 + MAX_PLAYBACK_MS + 2000)) == [CutReason.PAUSE]
 
     def test_an_end_of_playback_without_a_beginning_changes_nothing(self) -> None:
         speaker = Speaker()
         speaker.say(SPEECH, 0)
         speaker.segmenter.playback_ended(2000)
-        assert speaker.segmenter.deadline_ms == 3000
+        assert speaker.segmenter.due_ms == 3000
 
     def test_a_final_cuts_during_playback(self) -> None:
         speaker = Speaker()
@@ -197,10 +199,10 @@ class TestPause:
         speaker = Speaker()
         speaker.say(SPEECH, 0)
         speaker.segmenter.hold_pause(2500)
-        assert speaker.segmenter.deadline_ms is None
+        assert speaker.segmenter.due_ms == inf
         assert speaker.poll(30_000) == []
         speaker.segmenter.release_pause(30_000)
-        assert speaker.segmenter.deadline_ms == 30_500
+        assert speaker.segmenter.due_ms == 30_500
 
     def test_playback_and_hold_may_overlap(self) -> None:
         speaker = Speaker()
@@ -208,9 +210,9 @@ class TestPause:
         speaker.segmenter.playback_started(1000)
         speaker.segmenter.hold_pause(2000)
         speaker.segmenter.playback_ended(3000)
-        assert speaker.segmenter.deadline_ms is None
+        assert speaker.segmenter.due_ms == inf
         speaker.segmenter.release_pause(5000)
-        assert speaker.segmenter.deadline_ms == 7000
+        assert speaker.segmenter.due_ms == 7000
 
     def test_a_hangover_goes_on_while_held(self) -> None:
         speaker = Speaker()
@@ -261,9 +263,9 @@ class TestLimits:
     def test_a_final_in_the_hangover_of_a_limit_takes_its_place(self) -> None:
         speaker = Speaker(hangover_auto_ms=150)
         assert speaker.say_long(10_000, 0) == []
-        assert speaker.segmenter.deadline_ms == 150
+        assert speaker.segmenter.due_ms == 150
         assert speaker.say(pcm(20), 100) == []
-        assert speaker.segmenter.deadline_ms == 150
+        assert speaker.segmenter.due_ms == 150
         assert speaker.final(140) == []
         [cut] = speaker.poll(200)
         assert (cut.reason, cut.ends_turn, cut.duration_ms) == (CutReason.MANUAL, True, 10_020)

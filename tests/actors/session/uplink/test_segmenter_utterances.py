@@ -1,5 +1,7 @@
 """What a segment becomes: an utterance, nothing, or a part of a turn."""
 
+from math import inf
+
 import pytest
 
 from actors.session.cut import Cut, CutReason
@@ -20,7 +22,7 @@ class TestSilence:
         speaker = Speaker()
         speaker.final(0)
         assert speaker.poll(60) == []
-        assert speaker.segmenter.deadline_ms is None
+        assert speaker.segmenter.due_ms == inf
 
     def test_spurious_finals_on_silence_make_nothing(self) -> None:
         speaker = Speaker()
@@ -102,7 +104,7 @@ class TestTurns:
         speaker = Speaker(max_duration_ms=260)
         [opening] = speaker.say(SPEECH if audio_format == "opus" else pcm(260), 0)
         assert speaker.segmenter.held_bytes == 0
-        assert speaker.segmenter.deadline_ms == 3000
+        assert speaker.segmenter.due_ms == 3000
         [closing] = speaker.poll(3000)
         assert (closing.reason, closing.closing) == (CutReason.PAUSE, True)
         assert (closing.turn_id, closing.turn_part) == (opening.turn_id, 1)
@@ -110,7 +112,7 @@ class TestTurns:
         assert closing.audio
         assert (closing.first_seq, closing.last_seq) == (None, None)
         assert closing.first_chunk_at_ms == 3000
-        assert speaker.segmenter.deadline_ms is None
+        assert speaker.segmenter.due_ms == inf
 
     def test_a_final_closes_an_open_turn_though_nothing_more_was_said(self) -> None:
         speaker = Speaker(max_duration_ms=260)
