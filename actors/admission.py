@@ -1,6 +1,6 @@
-"""Who may come in, and how much uplink audio the process may hold.
+"""Who may come in.
 
-Pure. Must not: close sockets, end jobs or keep audio; it counts and decides.
+Pure. Must not: close sockets; it counts and decides.
 """
 
 from dataclasses import dataclass
@@ -19,6 +19,8 @@ class AdmissionOptions:
     are while as many detached ones wait for their clients."""
     max_held_audio_bytes: Annotated[int, Ge(1)] = 256 * 1024 * 1024
     """Bytes of uplink audio held by all sessions together; beyond it utterances are refused."""
+    max_held_audio_per_session: Annotated[int, Ge(1)] = 16 * 1024 * 1024
+    """Bytes of uplink audio held by one session; beyond it its utterances are refused."""
     max_open_utterances: Annotated[int, Ge(1)] = 50_000
     """Utterances without an outcome, of all sessions together; beyond it they are refused."""
     max_open_per_session: Annotated[int, Ge(1)] = 200
@@ -63,65 +65,6 @@ def admit_session(
     if max(open_sessions, detached_sessions) >= options.max_sessions:
         return Refusal.MAX_SESSIONS
     return Refusal.OVERLOADED if overloaded else None
-
-
-class HeldAudio:
-    """What the process holds for its speakers: bytes of uplink audio, and open utterances.
-
-    Both are zero when nothing is open. What was taken is given back exactly once, by the session
-    that took it.
-    """
-
-    __slots__ = ("_held_bytes", "_max_bytes", "_max_utterances", "_utterances")
-
-    def __init__(self, max_bytes: int, max_utterances: int = 50_000) -> None:
-        self._max_bytes = max_bytes
-        self._max_utterances = max_utterances
-        self._held_bytes = 0
-        self._utterances = 0
-
-    def __repr__(self) -> str:
-        return (
-            f"<HeldAudio {self._held_bytes} of {self._max_bytes} bytes,"
-            f" {self._utterances} of {self._max_utterances} utterances>"
-        )
-
-    @property
-    def held_bytes(self) -> int:
-        """Bytes held now, over all sessions."""
-        return self._held_bytes
-
-    @property
-    def is_over(self) -> bool:
-        """True when more is held than allowed: what is cut now ends as `queue_full`."""
-        return self._held_bytes > self._max_bytes or self._utterances > self._max_utterances
-
-    def count(self, change: int) -> None:
-        """Count utterances that were opened, or closed (below zero).
-
-        Raises:
-            ValueError: more were closed than were open, which is a bug of the caller.
-        """
-        if self._utterances + change < 0:
-            raise ValueError(f"{-change} utterances closed while {self._utterances} are open")
-        self._utterances += change
-
-    def take(self, size_bytes: int) -> bool:
-        """Count bytes that arrived (they are here, so always); False when the bound is passed."""
-        if size_bytes < 0:
-            raise ValueError(f"{size_bytes} bytes cannot be taken")
-        self._held_bytes += size_bytes
-        return self._held_bytes <= self._max_bytes
-
-    def give_back(self, size_bytes: int) -> None:
-        """Count bytes that were let go.
-
-        Raises:
-            ValueError: more came back than was taken, which is a bug of the caller.
-        """
-        if size_bytes < 0 or size_bytes > self._held_bytes:
-            raise ValueError(f"{size_bytes} bytes given back while {self._held_bytes} are held")
-        self._held_bytes -= size_bytes
 
 
 _MINUTE_MS = 60_000.0

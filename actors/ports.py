@@ -16,6 +16,10 @@ class Outbox(Protocol):
     """The way out to one peer's socket. Never blocks; the gateway bounds what waits in it."""
 
     @property
+    def owner(self) -> str:
+        """Whose share of the process the peer takes: a tenant's, or an address; empty: nobody's."""
+
+    @property
     def is_backed_up(self) -> bool:
         """True while so much waits for the peer that what can be sent later should be."""
 

@@ -71,6 +71,10 @@ class Caller:
     is_passed_through: bool = False
     """It is connected to another instance, which passes everything through."""
 
+    def owner(self, address: str) -> str:
+        """Return whose share it takes: its tenant's, or that of where it comes from."""
+        return self.tenant_id or ("" if self.is_passed_through else address)
+
 
 ANONYMOUS = Caller()
 

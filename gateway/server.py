@@ -9,6 +9,7 @@ finds its way; whoever does not close in time is cut off.
 
 import asyncio
 import ssl
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -140,6 +141,8 @@ class Gateway:
             is_spared=True,
         )
         self._open = {self._session_policy: 0, self._node_policy: 0}
+        self._addresses: Counter[str] = Counter()
+        """Sockets of clients by address, where that is bounded."""
 
     def __repr__(self) -> str:
         return f"<Gateway sessions={self.session_sockets} nodes={self.node_sockets}>"
@@ -250,12 +253,12 @@ class Gateway:
         """Tell whether a request waits at the door: a client's; nobody else's, nor a question."""
         return start.startswith(_CLIENT_REQUEST)
 
-    def answer(self, request: Request) -> Answer:
-        """Decide about a request; never blocks, never raises."""
+    def answer(self, request: Request, address: str) -> Answer:
+        """Decide about a request from this address; never blocks, never raises."""
         socket = self._sockets.get(request.path.partition("?")[0])
         if socket is None or request.method != "GET":
             return self._answer_http(request)
-        refusal = self._refusal(socket)
+        refusal = self._refusal(socket, address)
         if refusal is not None:
             return refusal
         judged = self._access.judge(request, socket.door)
@@ -274,6 +277,7 @@ class Gateway:
         """It is a WebSocket now."""
         self._connections[connection] = policy
         self._open[policy] += 1
+        self._count_address(connection, policy, 1)
         if policy.keepalive and self._keepalive is not None:
             self._keepalive.add(connection)
 
@@ -282,10 +286,17 @@ class Gateway:
         policy = self._connections.pop(connection)
         if policy is not None:
             self._open[policy] -= 1
+            self._count_address(connection, policy, -1)
         if self._keepalive is not None:
             self._keepalive.remove(connection)
         if self._gone is not None:
             self._gone.set()
+
+    def _count_address(self, connection: EdgeConnection, policy: SocketPolicy, by: int) -> None:
+        if policy is self._session_policy and self._options.max_sockets_per_address:
+            self._addresses[connection.address] += by
+            if not self._addresses[connection.address]:
+                del self._addresses[connection.address]
 
     def slowed(self, connection: EdgeConnection) -> None:
         """It has spent more work than it may, and is not read for a while."""
@@ -322,7 +333,7 @@ class Gateway:
         self._inside.metrics.access_denied(door, denied.reason)
         return deny(denied)
 
-    def _refusal(self, socket: "_Socket") -> Response | None:
+    def _refusal(self, socket: "_Socket", address: str) -> Response | None:
         if self._server is None or not self._server.is_serving():
             return refuse(HTTPStatus.SERVICE_UNAVAILABLE, "shutting down")
         is_client = socket.door is Door.CLIENT
@@ -331,6 +342,10 @@ class Gateway:
             return refuse(HTTPStatus.SERVICE_UNAVAILABLE, "shutting down")
         if is_client and len(self._connections) > self._bind.max_connections:
             return refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections")
+        most = self._options.max_sockets_per_address
+        if is_client and most and address and self._addresses[address] >= most:
+            self._inside.metrics.limit_reached("max_sockets_per_address")
+            return refuse(HTTPStatus.TOO_MANY_REQUESTS, "too many sockets from this address")
         return None
 
     async def _close_all(self, policy: SocketPolicy, code: CloseCode) -> None:

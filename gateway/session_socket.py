@@ -108,7 +108,8 @@ class SessionSocket:
         self._connection = connection
         self._context = context
         self._caller = caller
-        self._outbox = SocketOutbox(connection, context.options.max_outbox_bytes)
+        most, owner = context.options.max_outbox_bytes, caller.owner(connection.address)
+        self._outbox = SocketOutbox(connection, most, owner)
         self._reader = Reader(connection, context.loop)
         self._pace = AudioPace(context, self._outbox, self._reader)
         self._ref: Mailbox | None = None
@@ -123,7 +124,6 @@ class SessionSocket:
         self._heard = b""  # the text message that is being handled
         self._attaching: Attaching | None = None
         self._relay: Passthrough | None = None
-        """The way to the other instance; it is taken in the place of all that stands here."""
 
     def __repr__(self) -> str:
         return f"<SessionSocket {self._session_id} {self._reader!r} {self._outbox!r}>"

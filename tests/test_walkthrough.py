@@ -48,6 +48,7 @@ class Peer:
         self._news = asyncio.Event()
 
     is_backed_up = False
+    owner = ""
     is_unread = False
 
     def send(self, message: WireMessage | bytes) -> bool:

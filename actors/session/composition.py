@@ -42,7 +42,8 @@ def compose(
     downlink.outbox = outbox
     room = RoomPart(profile, setup, downlink, indexes, records)
     uplink_parts = UplinkParts(opened, indexes, room, progress, records)
-    uplink = Uplink(profile, setup.uplink, setup.held, uplink_parts)
+    held = setup.held.share("" if outbox is None else outbox.owner)
+    uplink = Uplink(profile, setup.uplink, held, uplink_parts)
     parts = Parts(ref, profile, setup, Life(), uplink, downlink, room)
     if progress is None or records is None or gate is None:
         return parts, None

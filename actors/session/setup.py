@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from actors.admission import HeldAudio
 from actors.directory import Directory
+from actors.held_audio import HeldAudio
 from actors.lease import StallWatch
 from actors.metrics import Metrics
 from actors.room.setup import RoomSetup

@@ -128,7 +128,9 @@ class Speech:
                 member.cut(utterance, is_first=is_first)
             if is_first:
                 self._setup.metrics.cut_made(utterance.reason.value)
-            if self._uplink.is_over_bound:
+            limit = self._uplink.limit
+            if limit is not None:
+                self._setup.metrics.limit_reached(limit)
                 self.end(utterance, JobState.FAILED, MissingReason.QUEUE_FULL, utterance.cut_at_ms)
             else:
                 self.tell_cut(utterance)

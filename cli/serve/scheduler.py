@@ -13,12 +13,12 @@ from typing import Any
 
 from loguru import logger
 
-from actors.admission import HeldAudio
 from actors.directory import Directory
 from actors.dispatcher.actor import DispatcherActor
 from actors.dispatcher.open_jobs import OpenJobs
 from actors.dispatcher.parts import Parts, PartsOptions
 from actors.dispatcher.succession import adopt
+from actors.held_audio import HeldAudio
 from actors.instance.actor import InstanceActor
 from actors.instance.links.actor import LinkActor
 from actors.instance.links.notes import NotesActor
@@ -121,7 +121,11 @@ class Scheduler:
         self._repositories = Repositories.of(settings, self._store, instance_id)
         self._directory = Directory(instance_id)
         admission = settings.admission
-        self._held = HeldAudio(admission.max_held_audio_bytes, admission.max_open_utterances)
+        self._held = HeldAudio(
+            admission.max_held_audio_bytes,
+            admission.max_open_utterances,
+            admission.max_held_audio_per_session,
+        )
         self._presence = Presence()
         self._stall_watch = StallWatch(settings.instance.instance_lease_ms)
         self._loop_lag.on_sample = self._stall_watch.tick

@@ -25,7 +25,7 @@ from websockets.server import ServerProtocol
 
 from gateway.edge.buffer_total import LITTLE_BYTES
 from gateway.edge.frame_reader import CLOSE, PING, TOO_LONG, Received
-from gateway.edge.framing import client_close, fitting, frame_of, have_probed, write_out
+from gateway.edge.framing import address_of, client_close, fitting, frame_of, have_probed, write_out
 from gateway.edge.intake import Intake
 from gateway.edge.opening import Opening
 from gateway.edge.read_queue import ReadQueue
@@ -61,11 +61,13 @@ class EdgeConnection(asyncio.Protocol):
         "_unflushed_bytes",
         "_unread",
         "_ws",
+        "address",
         "counted_bytes",
         "heard",
     )
 
     _transport: asyncio.Transport
+    address: str
 
     def __init__(self, owner: EdgeOwner, loop: asyncio.AbstractEventLoop) -> None:
         self.heard = True
@@ -183,8 +185,6 @@ class EdgeConnection(asyncio.Protocol):
         else:
             self.read_on()
 
-    # ---- what its intake uses ---------------------------------------------------------------
-
     def stop_reading(self) -> None:
         """Read nothing more."""
         if not self._transport.is_closing():
@@ -204,8 +204,6 @@ class EdgeConnection(asyncio.Protocol):
     def slowed(self) -> None:
         """Tell the owner that this peer makes too much work."""
         self._owner.slowed(self)
-
-    # ---- what is kept for it ----------------------------------------------------------------
 
     def _count_kept(self) -> None:
         """Tell the owner how much is kept for this peer, where that has changed by much."""
@@ -232,6 +230,7 @@ class EdgeConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the request."""
         self._transport = cast("asyncio.Transport", transport)
+        self.address = address_of(self._transport)
         self._timer = self._loop.call_later(self._owner.open_timeout_s, self._on_no_request)
         self._owner.connected(self)
 

@@ -51,6 +51,15 @@ def client_close(data: bytes) -> bytes:
     return _short_head(_FIN | 8, _FIN | len(data)) + bytes(4) + data
 
 
+def address_of(transport: asyncio.Transport) -> str:
+    """Return the address of who is connected; empty for this machine: its programs share none."""
+    name = transport.get_extra_info("peername")
+    if not isinstance(name, tuple):
+        return ""
+    host = str(name[0])
+    return "" if host == "::1" or host.removeprefix("::ffff:").startswith("127.") else host
+
+
 def have_probed(transport: asyncio.Transport) -> None:
     """Have the kernel find out when the peer's machine is gone; no peer notices that."""
     sock = transport.get_extra_info("socket")

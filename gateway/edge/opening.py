@@ -20,6 +20,9 @@ _END_OF_REQUEST = b"\r\n\r\n"
 class Opened(Protocol):
     """The connection, as its opening sees it."""
 
+    address: str
+    """Where the request comes from."""
+
     def flush(self) -> None:
         """Write what the protocol has to send."""
 
@@ -64,7 +67,7 @@ class Opening:
         return rest
 
     def _answer(self, request: Request) -> None:
-        answer = self._owner.answer(request)
+        answer = self._owner.answer(request, self._connection.address)
         if isinstance(answer, Upgrade):
             self._upgrade(request, answer)
         elif isinstance(answer, Response):

@@ -18,9 +18,11 @@ _MOST_KEPT_ERRORS = 20
 class SocketOutbox:
     """Implements `Outbox` on a socket. Outlives it: then it takes nothing. Never raises."""
 
-    __slots__ = ("_connection", "_first_is_due", "_kept", "_max_bytes")
+    __slots__ = ("_connection", "_first_is_due", "_kept", "_max_bytes", "owner")
 
-    def __init__(self, connection: Connection, max_bytes: int) -> None:
+    def __init__(self, connection: Connection, max_bytes: int, owner: str = "") -> None:
+        self.owner = owner
+        """Whose share of the process the peer takes; empty: nobody's."""
         self._connection = connection
         self._max_bytes = max_bytes
         self._first_is_due = False

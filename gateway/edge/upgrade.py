@@ -17,6 +17,9 @@ from gateway.edge.read_queue import ReadQueue
 class Connection(Protocol):
     """A peer's socket as its handler and its outbox see it."""
 
+    address: str
+    """Where it comes from; empty for this machine's own."""
+
     @property
     def is_open(self) -> bool:
         """Tell whether messages can be sent."""
@@ -126,8 +129,8 @@ class EdgeOwner(Protocol):
     def may_wait(self, start: bytes) -> bool:
         """Tell whether the request that begins so has to wait at the door."""
 
-    def answer(self, request: Request) -> Answer:
-        """Decide about a request; never blocks, never raises."""
+    def answer(self, request: Request, address: str) -> Answer:
+        """Decide about a request from this address (empty: of this machine); never raises."""
 
     def connected(self, connection: Any) -> None:
         """A TCP connection exists."""

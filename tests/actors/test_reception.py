@@ -4,8 +4,9 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any
 
-from actors.admission import AdmissionOptions, HeldAudio
+from actors.admission import AdmissionOptions
 from actors.directory import Directory
+from actors.held_audio import HeldAudio
 from actors.messages.node import NodeArrived, NodeSocketLost
 from actors.messages.session import CloseRequested, SessionEnded, SocketLost
 from actors.messages.takeover import LocateSession, SessionFreed

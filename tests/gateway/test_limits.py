@@ -16,7 +16,16 @@ from protocol.audio import join_packets
 from protocol.encode import encode_job_assign
 from protocol.session_outbound import Translation
 from tests.gateway.support.example_assignment import ASSIGNMENT
-from tests.gateway.support.raw_peer import BINARY, CONTINUATION, PING, PONG, TEXT, Peer, make_frame
+from tests.gateway.support.raw_peer import (
+    BINARY,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    Peer,
+    make_frame,
+    upgrade_request,
+)
 from tests.gateway.support.running_gateway import House, chunk, run_gateway, session_init
 
 
@@ -394,3 +403,30 @@ def test_a_session_that_is_closed_counts_until_it_has_ended() -> None:
         assert isinstance((await house.reception.actors["s-3"].count(2))[-1], SocketLost)
 
     run_gateway(scenario)
+
+
+def test_sockets_of_one_address_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.edge.connection.address_of", lambda _transport: "203.0.113.7")
+
+    async def scenario(house: House) -> None:
+        first, _ = await house.session()
+        await house.session()
+        third = await house.dial()
+        third.writer.write(upgrade_request("/ws/session"))
+        assert (await third.reader.readline()).startswith(b"HTTP/1.1 429 ")
+        assert reached(house, "max_sockets_per_address")
+        await house.node(node_id="n-1")
+        first.abort()
+        while house.gateway.session_sockets > 1:
+            await asyncio.sleep(0.01)
+        await house.session()
+
+    run_gateway(scenario, options=options(max_sockets_per_address=2))
+
+
+def test_programs_of_this_machine_are_no_address() -> None:
+    async def scenario(house: House) -> None:
+        for _ in range(4):
+            await house.session()
+
+    run_gateway(scenario, options=options(max_sockets_per_address=2))

@@ -55,6 +55,7 @@ class RecordingOutbox:
     messages: list[BaseModel] = field(default_factory=list)
     closed_with: tuple[int, str] | None = None
     is_backed_up: bool = False
+    owner: str = ""
     is_unread: bool = False
 
     def send(self, message: BaseModel | bytes) -> bool:

@@ -7,7 +7,7 @@ counts; the session's actor tells others what came of it.
 from dataclasses import dataclass
 from typing import Protocol
 
-from actors.admission import HeldAudio
+from actors.held_audio import HeldShare
 from actors.messages.session import ChunkArrived, UtteranceArrived
 from actors.room.audience import Audience, Readers, Track
 from actors.session.cut import Cut
@@ -72,7 +72,7 @@ class Uplink:
     """
 
     def __init__(
-        self, profile: SessionProfile, options: UplinkOptions, held: HeldAudio, parts: UplinkParts
+        self, profile: SessionProfile, options: UplinkOptions, held: HeldShare, parts: UplinkParts
     ) -> None:
         self.open = parts.open
         self.indexes = parts.indexes
@@ -106,9 +106,11 @@ class Uplink:
         return since_ms + self.options.job_lifetime_ms + self.options.overdue_ms
 
     @property
-    def is_over_bound(self) -> bool:
-        """True when more is open than may be, here or in the process: what is cut is refused."""
-        return self._held.is_over or len(self.open) > self.options.max_open
+    def limit(self) -> str | None:
+        """The limit that is reached, here or in the process: what is cut is refused."""
+        return (
+            "max_open_per_session" if len(self.open) > self.options.max_open else self._held.limit
+        )
 
     # ---- audio ------------------------------------------------------------------------------
 

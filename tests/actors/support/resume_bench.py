@@ -6,8 +6,9 @@ recorder, too; `answer` ends a job as it would.
 
 from typing import Any
 
-from actors.admission import AdmissionOptions, HeldAudio
+from actors.admission import AdmissionOptions
 from actors.directory import Directory
+from actors.held_audio import HeldAudio
 from actors.messages.job import JobEnded, UtteranceCut
 from actors.messages.session import ChunkArrived, SessionClaimed, SocketLost
 from actors.messages.takeover import RecordSession, SessionRecorded

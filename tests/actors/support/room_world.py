@@ -9,8 +9,9 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-from actors.admission import HeldAudio, JoinAttempts
+from actors.admission import JoinAttempts
 from actors.directory import Directory
+from actors.held_audio import HeldAudio
 from actors.messages.job import EndJob, JobDispatched, JobEnded, UtteranceCut
 from actors.messages.room import (
     ChangeSeat,

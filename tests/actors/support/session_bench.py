@@ -5,8 +5,8 @@ from typing import Any
 
 from pykka.messages import _ActorStop  # how an actor asks itself to stop
 
-from actors.admission import HeldAudio
 from actors.directory import Directory
+from actors.held_audio import HeldAudio
 from actors.lease import StallWatch
 from actors.messages.job import JobEnded, UtteranceCut
 from actors.messages.session import ChunkArrived, CloseRequested, SocketLost, UtteranceArrived

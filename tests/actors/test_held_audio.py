@@ -1,0 +1,138 @@
+"""How much audio the process holds, and whose turn it is to be refused."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.held_audio import HeldAudio, HeldShare
+
+
+def test_held_audio_returns_to_zero() -> None:
+    held = HeldAudio(max_bytes=100)
+    assert held.take(60)
+    assert held.take(40)
+    assert held.held_bytes == 100
+    held.give_back(60)
+    held.give_back(40)
+    assert held.held_bytes == 0
+
+
+def test_bytes_beyond_the_bound_are_counted_too() -> None:
+    held = HeldAudio(max_bytes=100)
+    assert not held.take(101)
+    assert held.is_over
+    assert held.held_bytes == 101
+    held.give_back(1)
+    assert not held.is_over
+
+
+def test_more_back_than_taken_is_a_bug() -> None:
+    held = HeldAudio(max_bytes=100)
+    held.take(10)
+    with pytest.raises(ValueError, match="11 bytes given back while 10 are held"):
+        held.give_back(11)
+    assert held.held_bytes == 10
+
+
+def test_negative_sizes_are_a_bug() -> None:
+    held = HeldAudio(max_bytes=100)
+    with pytest.raises(ValueError, match="cannot be taken"):
+        held.take(-1)
+    with pytest.raises(ValueError, match="given back"):
+        held.give_back(-1)
+
+
+def test_too_many_open_utterances_are_as_bad_as_too_many_bytes() -> None:
+    held = HeldAudio(max_bytes=100, max_utterances=2)
+    held.count(2)
+    assert not held.is_over
+    held.count(1)
+    assert held.is_over
+    held.count(-3)
+    assert not held.is_over
+    with pytest.raises(ValueError, match="1 utterances closed while 0 are open"):
+        held.count(-1)
+
+
+def test_it_shows_its_state() -> None:
+    held = HeldAudio(max_bytes=100, max_utterances=9)
+    held.take(3)
+    held.count(2)
+    assert repr(held) == "<HeldAudio 3 of 100 bytes, 2 of 9 utterances>"
+
+
+# ---- shares ---------------------------------------------------------------------------------
+
+
+def holding(held: HeldAudio, size_bytes: int, owner: str = "") -> HeldShare:
+    share = held.share(owner)
+    share.take(size_bytes)
+    return share
+
+
+def test_a_session_has_a_bound_of_its_own() -> None:
+    held = HeldAudio(1000, per_session_bytes=100)
+    share = holding(held, 100)
+    assert share.limit is None
+    share.take(1)
+    assert share.limit == "max_held_audio_per_session"
+    assert holding(held, 50).limit is None
+
+
+def test_an_owner_holds_a_quarter_at_most_while_others_are_there() -> None:
+    held = HeldAudio(1000)
+    shares = [holding(held, 100, "flood") for _ in range(5)]
+    assert [share.limit for share in shares] == [None] * 5
+    other = holding(held, 100, "other")
+    assert {share.limit for share in shares} == {"owners_share_of_held_audio"}
+    assert other.limit is None
+    other.give_back(100)
+    assert shares[0].limit is None
+
+
+def test_nobodys_sessions_share_no_quarter() -> None:
+    held = HeldAudio(1000)
+    shares = [holding(held, 100) for _ in range(5)]
+    holding(held, 100, "other")
+    assert {share.limit for share in shares} == {None}
+
+
+def test_who_floods_does_not_silence_a_neighbour_that_holds_little() -> None:
+    held = HeldAudio(100_000)
+    flooders = [holding(held, 1_000) for _ in range(120)]
+    neighbour = holding(held, 32)
+    assert neighbour.limit is None
+    assert {share.limit for share in flooders} == {"max_held_audio_bytes"}
+
+
+def test_too_many_utterances_are_refused_whoever_opened_them() -> None:
+    held = HeldAudio(1000, max_utterances=1)
+    share = held.share("one")
+    share.count(2)
+    assert held.share("other").limit == "max_open_utterances"
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(-300, 500)), max_size=60))
+def test_the_sums_are_right_after_anything(steps: list[tuple[int, int]]) -> None:
+    held = HeldAudio(1_000)
+    shares = [held.share(owner) for owner in ("a", "a", "b", "", "c")]
+    own = [0] * 5
+    for which, wanted in steps:
+        change = max(wanted, -own[which])
+        own[which] += change
+        if change >= 0:
+            shares[which].take(change)
+        else:
+            shares[which].give_back(-change)
+        assert held.held_bytes == sum(own)
+        assert held.holders == sum(map(bool, own))
+        by_owner = {"a": own[0] + own[1], "b": own[2], "": own[3], "c": own[4]}
+        assert held.owners == {owner: size for owner, size in by_owner.items() if size}
+
+
+def test_a_share_gives_back_what_it_took_and_no_more() -> None:
+    held = HeldAudio(1_000)
+    holding(held, 500, "other")
+    share = holding(held, 10)
+    with pytest.raises(ValueError, match="11 bytes given back while 10 are held"):
+        share.give_back(11)
