@@ -68,7 +68,8 @@ IN_ACTORS: dict[str, set[str]] = {
     "room": {"runtime", "messages", "directory", "ports"},
     "instance": {"runtime", "messages", "directory", "ports", "metrics", "lease"},
     "session": {
-        "runtime", "messages", "directory", "ports", "metrics", "admission", "held_audio", "lease", "room",
+        "runtime", "messages", "directory", "ports", "metrics", "admission", "held_audio", "lease",
+        "room",
         "missing_log",
     },
     "dispatcher": {
