@@ -2,29 +2,38 @@
 -- KEYS prefix
 -- ARGV now int
 -- ARGV instance str
+-- ARGV nonce str
 -- ARGV lease_ms int
 -- ARGV data_id str
 -- ARGV secret str
 -- ARGV about list
--- RETURNS OK data_id revived expired_instances expired_nodes secret
+-- RETURNS OK data_id revived expired_instances expired_nodes secret | TAKEN left_ms
 -- INCLUDE lib/clock.lua
 
 local MAX_EXPIRED_INSTANCES = 8
 local MAX_EXPIRED_NODES = 64
 local MAX_SESSIONS = 64
 
+local key = prefix .. 'inst:' .. instance
+local lease = call('ZSCORE', prefix .. 'insts', instance)
+
+-- Each process has a nonce of its own: two that are called alike are told apart.
+local holder = call('HGET', key, 'nonce')
+if holder and holder ~= nonce and lease and tonumber(lease) > now then
+  return { 'TAKEN', lease - now }
+end
+
 call('SET', prefix .. 'gen', data_id, 'NX')
 call('SET', prefix .. 'secret', secret, 'NX') -- what proves that two instances share this store
-local key = prefix .. 'inst:' .. instance
-local revived = 1 - call('EXISTS', key)
-local lease = call('ZSCORE', prefix .. 'insts', instance)
+local revived = holder == nonce and 0 or 1
 
 -- After a time in which nobody could beat, all leases look expired together: the others get two
 -- leases' time to beat again before anybody is judged.
 if revived == 0 and lease and tonumber(lease) < now then
   call('HSET', key, 'calm_until', int(now + 2 * lease_ms))
 end
-call('HSET', key, 'lease_ms', int(lease_ms), 'beat_at', now_text, unpack(about))
+call('HSET', key, 'lease_ms', int(lease_ms), 'beat_at', now_text, 'nonce', nonce,
+  unpack(about))
 call('EXPIRE', key, RECORD_TTL_S)
 call('ZADD', prefix .. 'insts', int(now + lease_ms), instance)
 

@@ -20,11 +20,12 @@
 
 local LOST = '{"reason":"instance_lost"}'
 
-if call('EXISTS', prefix .. 'inst:' .. instance) == 0 then
+-- A process that starts clears up after a former one of its own name.
+if dead ~= instance and call('EXISTS', prefix .. 'inst:' .. instance) == 0 then
   return { 'FENCED' }
 end
 local lease = call('ZSCORE', prefix .. 'insts', dead)
-if dead == instance or (lease and tonumber(lease) > now) then
+if lease and tonumber(lease) > now then
   return { 'REVIVED' }
 end
 

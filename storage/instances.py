@@ -15,7 +15,7 @@ from storage.call import Call
 from storage.cells import FIRST, Cell, Cells
 from storage.client.executor import Command
 from storage.keys import SCHEMA, key_text
-from storage.replies import Alive, Fenced, Incompatible, Reaped, Revived, Updated
+from storage.replies import Alive, Fenced, Incompatible, Reaped, Revived, Taken, Updated
 from storage.scripts import load_script
 from storage.store import Store
 
@@ -28,6 +28,8 @@ DEFAULT_GRACE_MS = 30_000
 
 
 _SECRET_BYTES = 24
+_NONCE = secrets.token_hex(8)
+"""Of this process: tells it from another one that has been given the same id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,17 @@ class InstanceRepository:
     """This instance's lease, where the others are, and what may be done to those without one."""
 
     def __init__(
-        self, store: Store, instance_id: InstanceId, grace_ms: int = DEFAULT_GRACE_MS
+        self,
+        store: Store,
+        instance_id: InstanceId,
+        grace_ms: int = DEFAULT_GRACE_MS,
+        *,
+        nonce: str = _NONCE,
     ) -> None:
+        """Take what the beat and the reaper need; another `nonce` stands for another process."""
         self._store = store
-        self._instance_id = instance_id
+        self.instance_id = self._instance_id = instance_id
+        self._nonce = nonce
         self._grace_ms = grace_ms
         self.about: Mapping[str, str] = {}
         """What this instance says of itself with every beat, see `InstanceRecord.about`."""
@@ -68,11 +77,12 @@ class InstanceRepository:
         args = _AGREE.arguments(instance=self._instance_id, schema=schema)
         return Call(_AGREE, (self._store.prefix,), args, reader.agreed)
 
-    def beat(self, lease_ms: int, cell: Cell = FIRST) -> Call[Alive]:
+    def beat(self, lease_ms: int, cell: Cell = FIRST) -> Call[Alive | Taken]:
         """Renew the lease in a cell; the first beat of all names the data set."""
         args = _BEAT.arguments(
             now=self._store.clock_ms(),
             instance=self._instance_id,
+            nonce=self._nonce,
             lease_ms=lease_ms,
             data_id=secrets.token_hex(8),
             secret=secrets.token_urlsafe(_SECRET_BYTES),
@@ -99,6 +109,7 @@ class InstanceRepository:
     ) -> Call[Reaped | Revived | Fenced]:
         """Do one bounded step of clearing up in a cell whose `beat` reported it as expired.
 
+        One's own id, before the first beat: after a former process of that name.
         Its nodes go off-line. Its running jobs keep their node until they are due, and so do the
         waiting ones of sessions that can be resumed; they fail as `instance_lost` unless their
         session was claimed by then. All others fail at once. Its sessions live for their grace.

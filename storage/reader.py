@@ -40,6 +40,7 @@ from storage.replies import (
     Superseded,
     Surveyed,
     Swept,
+    Taken,
     Updated,
 )
 
@@ -64,8 +65,10 @@ def beaten(raw: Raw) -> Beaten:
     return Beaten(tuple(NodeId(node) for node in raw[1]), handovers(raw[2]))
 
 
-def alive(raw: Raw) -> Alive:
+def alive(raw: Raw) -> Alive | Taken:
     """Read `beat`."""
+    if raw[0] == "TAKEN":
+        return Taken(int(raw[1]))
     _, data_id, revived, instances, nodes, secret = raw
     return Alive(
         data_id=data_id,

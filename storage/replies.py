@@ -220,6 +220,14 @@ class Moved:
 
 
 @value
+class Taken:
+    """Another process that is alive has this instance's id; nothing changed."""
+
+    left_ms: int
+    """Of its lease."""
+
+
+@value
 class Reaped:
     """One step of clearing up after a dead instance is done."""
 

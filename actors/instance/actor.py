@@ -18,7 +18,7 @@ from actors.runtime.actor import LoopActor, tell
 from storage.call import ScriptRunner
 from storage.cells import FIRST, Cell
 from storage.instances import InstanceRepository
-from storage.replies import Alive
+from storage.replies import Alive, Taken
 from storage.store import StorageUnavailable
 
 _BEATS_PER_LEASE = 3
@@ -86,10 +86,14 @@ class InstanceActor(LoopActor):
         self._on_answers(dict(zip(cells, answers, strict=True)), now_ms)
         self.wake_at(max(min(self._beat_at_ms, self._look_at_ms or inf), self.now_ms()))
 
-    def _on_answers(self, answers: dict[Cell, Alive | StorageUnavailable], now_ms: float) -> None:
+    def _on_answers(
+        self, answers: dict[Cell, Alive | Taken | StorageUnavailable], now_ms: float
+    ) -> None:
         """The lease holds in each cell that answered; this instance is present if all did."""
         alive = {cell: one for cell, one in answers.items() if isinstance(one, Alive)}
         faults = [one for one in answers.values() if isinstance(one, StorageUnavailable)]
+        if len(alive) + len(faults) < len(answers):
+            logger.error("another process has this instance's id; this one has lost its lease")
         if alive:
             self._lease.renew(now_ms, self._options.instance_lease_ms)
         if FIRST in alive:
@@ -105,7 +109,7 @@ class InstanceActor(LoopActor):
             self._on_alive(cell, one)
         if faults and self.is_present:
             logger.warning("the store does not answer the lease", error=str(faults[0]))
-        self.is_present = not faults
+        self.is_present = len(alive) == len(answers)
 
     def _is_emptied(self, cell: Cell, alive: Alive) -> bool:
         before = self._data_ids.get(cell)

@@ -6,11 +6,14 @@ from loguru import logger
 
 from actors.lease import Lease
 from cli.settings.error import SettingsError
+from storage.cells import Cell
 from storage.instances import InstanceRepository
 from storage.keys import SCHEMA
-from storage.replies import Alive, Incompatible, Updated
+from storage.replies import Alive, Incompatible, Reaped, Revived, Taken, Updated
 from storage.store import StorageUnavailable, Store
 
+_LEASE_SLACK_SECONDS = 0.5
+_LOOK_SECONDS = 0.2
 _RETIRE_SECONDS = 1.0
 """For so long a shutdown waits for the store to take the lease back."""
 
@@ -44,17 +47,48 @@ class Membership:
         Raises:
             SettingsError: The store holds keys in a layout that this program does not know.
         """
-        asked_at_ms = asyncio.get_running_loop().time() * 1000
-        beats = [self._instances.beat(self._lease_ms, cell) for cell in self._store.cells.all]
+        loop = asyncio.get_running_loop()
+        cells = self._store.cells.all
+        beats = [self._instances.beat(self._lease_ms, cell) for cell in cells]
         try:
-            agreed, first, *_ = await self._store.run([self._instances.agree_schema(), *beats])
+            [agreed] = await self._store.run([self._instances.agree_schema()])
+            refuse_other_schema(agreed)
+            ends_at = loop.time() + self._lease_ms / 1000 + _LEASE_SLACK_SECONDS
+            for cell in cells:
+                await self._clear_up_after_namesake(cell, ends_at)
+            asked_at_ms = loop.time() * 1000
+            first, *others = await self._store.run(beats)
         except StorageUnavailable as error:
             logger.warning("the store does not answer; not ready until it does", error=str(error))
             return
-        refuse_other_schema(agreed)
+        if any(isinstance(reply, Taken) for reply in (first, *others)):
+            raise self._id_in_use()
         self._lease.renew(asked_at_ms, self._lease_ms)
         if isinstance(first, Alive):
             self._lease.secret = first.secret
+
+    async def _clear_up_after_namesake(self, cell: Cell, ends_at: float) -> None:
+        """Let a former process of this name be dead: its sessions, nodes and jobs are not ours.
+
+        Raises:
+            SettingsError: It is alive, for longer than the lease of a dead one would last.
+        """
+        reap = self._instances.reap(self._instances.instance_id, cell=cell)
+        while True:
+            [reply] = await self._store.run([reap])
+            if isinstance(reply, Revived):
+                if asyncio.get_running_loop().time() > ends_at:
+                    raise self._id_in_use()
+                await asyncio.sleep(_LOOK_SECONDS)
+            elif not (isinstance(reply, Reaped) and reply.more):
+                return
+
+    def _id_in_use(self) -> SettingsError:
+        name = self._instances.instance_id
+        return SettingsError(
+            f"instance_id: {name} is in use by another process that is alive; "
+            "give each process an id of its own, or none"
+        )
 
     async def has_others(self) -> bool:
         """Return whether another instance is alive; not, when the store does not say so."""

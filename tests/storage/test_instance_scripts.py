@@ -1,8 +1,9 @@
 """beat and reap: who is alive, and what becomes of what the dead held."""
 
 from protocol.ids import InstanceId, NodeId
+from storage.instances import InstanceRepository
 from storage.job import JobState
-from storage.replies import Fenced, Reaped, Revived
+from storage.replies import Alive, Fenced, Reaped, Revived, Taken
 from tests.support.storage_world import LEASE_MS, World
 
 
@@ -178,3 +179,38 @@ def test_a_reaped_instance_is_fenced_until_it_beats(world: World) -> None:
 
 def test_reaping_an_unknown_instance_is_done_at_once(world: World) -> None:
     assert world.reap("nobody") == Reaped(more=False, finished=True, jobs=(), handovers=())
+
+
+def other_process(world: World, name: str = "i1") -> InstanceRepository:
+    """Another process that was given the same id."""
+    return InstanceRepository(world.store, InstanceId(name), nonce="another")
+
+
+def test_a_second_living_process_with_an_id_gets_no_lease(world: World) -> None:
+    assert world.do(other_process(world).beat(LEASE_MS)) == Taken(LEASE_MS)
+    assert not world.beat().revived
+
+
+def test_a_process_that_comes_after_a_killed_one_of_its_name_starts_afresh(world: World) -> None:
+    world.node("n1")
+    world.dispatch("s", 1)
+    world.dispatch("s2", 1)
+    comer = other_process(world)
+    assert world.do(comer.reap(InstanceId("i1"))) == Revived()
+    world.wait(LEASE_MS)
+    assert isinstance(world.do(comer.reap(InstanceId("i1"))), Reaped)
+    alive = world.do(comer.beat(LEASE_MS))
+    assert isinstance(alive, Alive)
+    assert alive.revived
+    assert world.command("EXISTS", "inst:i1:sessions", "inst:i1:nodes") == 0
+    assert 0 < world.command("PTTL", "session:s") <= 30_000
+    assert world.job("job-s2-1-es").reason == "instance_lost"
+    assert world.run(world.member().nodes.online_nodes()) == []
+    assert world.do(world.member().instances.beat(LEASE_MS)) == Taken(LEASE_MS)
+
+
+def test_who_stood_still_gets_its_id_back_when_the_other_is_gone(world: World) -> None:
+    world.wait(LEASE_MS)
+    world.do(other_process(world).beat(LEASE_MS))
+    world.wait(LEASE_MS)
+    assert world.beat().revived

@@ -12,7 +12,7 @@ from storage.client.executor import Command, CommandRefused, RedisExecutor, Stor
 from storage.client.wire import WireExecutor
 from storage.embedded.server import StoreOptions, start_store
 from storage.instances import InstanceRepository
-from storage.replies import Alive, Assigned, Queued
+from storage.replies import Alive, Assigned, Queued, Taken
 from storage.scripts import parse_script
 from storage.store import ScriptError, Store, open_executor, open_store
 from tests.support.processes.redis_server import real_server
@@ -40,7 +40,7 @@ class Scripted:
         """Nothing is open."""
 
 
-def beat(store: Store) -> Call[Alive]:
+def beat(store: Store) -> Call[Alive | Taken]:
     return InstanceRepository(store, InstanceId("i1")).beat(1000)
 
 

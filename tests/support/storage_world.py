@@ -113,7 +113,9 @@ class World:
 
     def beat(self, name: str = "i1", *, lease_ms: int = LEASE_MS) -> Alive:
         """Renew an instance's lease."""
-        return self.do(self.member(name).instances.beat(lease_ms))
+        alive = self.do(self.member(name).instances.beat(lease_ms))
+        assert isinstance(alive, Alive)
+        return alive
 
     def register(self, name: str, owner: str = "i1", **changes: Any) -> Any:
         """Register a node; English to Spanish with one slot unless said otherwise."""

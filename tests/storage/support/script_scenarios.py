@@ -5,6 +5,7 @@ from typing import Any
 
 from protocol.ids import InstanceId, JobId, NodeId, SessionId
 from storage.call import Call
+from storage.instances import InstanceRepository
 from storage.job import JobStep
 from storage.jobs import Failover, JobLimits
 from storage.nodes import NodeHeartbeatEntry, NodeRegistration
@@ -277,6 +278,11 @@ def _offline_fenced(world: World) -> Call[Any]:
 @scenario("beat", "OK")
 def _beat(world: World) -> Call[Any]:
     return world.member().instances.beat(LEASE_MS)
+
+
+@scenario("beat", "TAKEN")
+def _beat_taken(world: World) -> Call[Any]:
+    return InstanceRepository(world.store, InstanceId("i1"), nonce="another").beat(LEASE_MS)
 
 
 @scenario("reap", "OK")
