@@ -217,8 +217,8 @@ class RoomActor(LoopActor):
         self._leaving[session_id] = None
         reply = await self._ask(self._setup.rooms.leave(self._code, session_id))
         if isinstance(reply, RoomState):
-            del self._leaving[session_id]  # a seat that it has yet is one on another instance
             self._adopt(reply, is_own_change=True)
+            self._leaving.pop(session_id, None)
         elif isinstance(reply, RoomGone):
             del self._leaving[session_id]
             self._forget(session_id)

@@ -7,7 +7,9 @@ import fakeredis
 import pytest
 
 from actors.directory import Directory
+from actors.messages.process import StoreEmptied
 from actors.messages.room import (
+    LeaveSeat,
     ReclaimSeat,
     RoomChanged,
     RoomChangedElsewhere,
@@ -148,6 +150,14 @@ def test_a_member_that_moves_is_seen_by_those_who_stay(
     house.a.hear_of_changes()
     assert seats(ann)[BOB] == B
     assert all(BOB in {one.session_id for one in seen.view.seats} for seen in ann.of(RoomSeen))
+
+
+def test_a_member_that_leaves_is_gone_everywhere(house: House) -> None:
+    ann, _bob = house.enter(house.a, ANN), house.enter(house.a, BOB)
+    house.a.tell(LeaveSeat(BOB))  # its session goes on, outside of the room
+    assert BOB not in seats(ann)
+    house.a.tell(StoreEmptied())  # it looks again
+    assert BOB not in seats(ann)
 
 
 def test_a_member_that_comes_back_is_seen_where_it_is(house: House) -> None:
