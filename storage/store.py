@@ -106,11 +106,19 @@ class Store:
         """
         if not calls:
             return []
-        replies = await self._run_loading(calls)
-        lacking = [number for number, reply in enumerate(replies) if _is_noscript(reply)]
+        loads, commands = self._commands(calls)
+        replies = (await self._execute(commands))[len(loads) :]
+        self._loaded.update(loads)
+        lacking = [
+            number
+            for number, reply in enumerate(replies)
+            if isinstance(reply, CommandRefused) and str(reply).startswith("NOSCRIPT")
+        ]
         if lacking:
             self._loaded.difference_update(calls[number].script.sha for number in lacking)
-            again = await self._run_loading([calls[number] for number in lacking])
+            loads, commands = self._commands([calls[number] for number in lacking])
+            again = (await self._execute(commands))[len(loads) :]
+            self._loaded.update(loads)
             for number, reply in zip(lacking, again, strict=True):
                 replies[number] = reply
         self._count(calls)
@@ -147,16 +155,17 @@ class Store:
         """Close the connections; idempotent."""
         await self.executor.close()
 
-    async def _run_loading(self, calls: Sequence[Call[Any]]) -> list[Any]:
-        """Run calls behind those of their scripts that this server has not had from us."""
-        loads: dict[str, Command] = {
-            call.script.sha: ("SCRIPT", "LOAD", call.script.text)
-            for call in calls
-            if call.script.sha not in self._loaded
-        }
-        replies = await self._execute([*loads.values(), *map(_evalsha, calls)])
-        self._loaded.update(loads)
-        return replies[len(loads) :]
+    def _commands(self, calls: Sequence[Call[Any]]) -> tuple[list[str], list[Command]]:
+        """Return the SHA-1s to load, and all commands: calls come behind their scripts."""
+        loads: list[str] = []
+        commands: list[Command] = []
+        for call in calls:
+            sha = call.script.sha
+            if sha not in self._loaded and sha not in loads:
+                loads.append(sha)
+                commands.insert(len(loads) - 1, ("SCRIPT", "LOAD", call.script.text))
+            commands.append(("EVALSHA", sha, len(call.keys), *call.keys, *call.args))
+        return loads, commands
 
     async def _execute(self, commands: Sequence[Command]) -> list[Any]:
         started = time.perf_counter()
@@ -187,14 +196,6 @@ def open_store(url: str, **options: Any) -> Store:
         ValueError: It is no such URL.
     """
     return Store(open_executor(url), **options)
-
-
-def _evalsha(call: Call[Any]) -> Command:
-    return ("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args)
-
-
-def _is_noscript(reply: Any) -> bool:
-    return isinstance(reply, CommandRefused) and str(reply).startswith("NOSCRIPT")
 
 
 def _read(call: Call[Any], number: int, reply: Any) -> Any:

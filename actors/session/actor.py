@@ -188,6 +188,8 @@ class SessionActor(LoopActor):
                 self._ending.finish_if_done(now_ms)
             case JobDispatched():
                 self._speech.dispatched(message, now_ms)
+                if self._resume is None:
+                    return  # it is nearer to its end, and no deadline with it
             case JobQueued() | JobProgressed():
                 self._speech.progressed(message, now_ms)
             case UtteranceArrived():

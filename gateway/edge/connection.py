@@ -129,7 +129,7 @@ class EdgeConnection(asyncio.Protocol):
         return self._send(Opcode.BINARY, data)
 
     def _send(self, opcode: Opcode, data: bytes) -> bool:
-        if not self.is_open:
+        if self._ws.state is not OPEN or self._transport.is_closing():
             return False
         self._ws.writes.append(frame_of(opcode, data))
         if not self._unflushed_bytes:
