@@ -111,7 +111,7 @@ class JobReport:
     attempt: int
     node: str | None
     reason: str | None
-    session: str
+    session_ref: str
     index: int
     language: str
     timeline: tuple[JobMoment, ...]

@@ -62,7 +62,7 @@ from protocol.audio import (
 from protocol.codec import parse_session_message
 from protocol.errors import CloseCode, ErrorCode, ProtocolError
 from protocol.frames import AudioFrame, FinalFrame, parse_frame
-from protocol.ids import SessionId
+from protocol.ids import SessionId, session_ref
 from protocol.rooms import RoomCreate, RoomJoin, RoomLeave, RoomRawVoicePreference, RoomRequest
 from protocol.session_inbound import (
     AudioChunk,
@@ -274,7 +274,7 @@ class SessionSocket:
         self._session_id = opened.session_id
         self._reader.watch(opened.ref)
         self._table = self._WITH_SESSION
-        logger.debug("session socket opened", session_id=opened.session_id)
+        logger.debug("session socket opened", session_ref=session_ref(opened.session_id))
 
     def _leave(self) -> None:
         self._ref = None

@@ -1,7 +1,11 @@
-"""Identifiers: one type each, so that one cannot be taken for another."""
+"""Identifiers: one type each, so that one cannot be taken for another.
+
+Every id that is made here has 128 bits of the system's random source, unless it says otherwise: who
+has seen any number of them knows nothing about the next, and none holds a session's id.
+"""
 
 import binascii
-import random
+import hashlib
 import secrets
 from typing import NewType
 
@@ -11,6 +15,9 @@ NodeId = NewType("NodeId", str)
 InstanceId = NewType("InstanceId", str)
 TurnId = NewType("TurnId", str)
 TraceId = NewType("TraceId", str)
+GroupId = NewType("GroupId", str)
+SessionRef = NewType("SessionRef", str)
+"""What logs, reports and operators call a session; nobody can attach with it."""
 RequestId = NewType("RequestId", str)
 """`session:index:language`: what makes a repeated request the same job."""
 NodeJobId = NewType("NodeJobId", str)
@@ -20,13 +27,46 @@ NO_INSTANCE = InstanceId("")
 """Stands for this instance, or for none."""
 
 _LONGEST_SESSION_ID = 64
-_unique = random.Random(secrets.randbits(256))  # noqa: S311 - for ids that open no door
-"""Unique, not secret: two ids per utterance from the system's source would cost 6 µs."""
+_ID_DIGITS = 32
+_BLOCK_BYTES = 8192
+_REF_DIGITS = 16
+
+
+class _RandomDigits:
+    """Hexadecimal digits of the system's random source, fetched many at once: 0.4 µs, not 1.5."""
+
+    __slots__ = ("_at", "_block")
+
+    def __init__(self) -> None:
+        self._block = ""
+        self._at = 0
+
+    def take(self, count: int = _ID_DIGITS) -> str:
+        """Return so many digits; none is given out twice."""
+        start = self._at
+        if start + count > len(self._block):
+            self._block, start = secrets.token_bytes(_BLOCK_BYTES).hex(), 0
+        self._at = start + count
+        return self._block[start : self._at]
+
+
+_random = _RandomDigits()
 
 
 def new_session_id() -> SessionId:
-    """Return an id nobody can guess: 128 random bits."""
-    return SessionId(f"s-{secrets.token_hex(16)}")
+    """Return an id that is a secret of its client: whoever has it may attach."""
+    return SessionId(f"s-{_random.take()}")
+
+
+def session_ref(session_id: SessionId) -> SessionRef:
+    """Return what everybody but its client calls a session: it leads to the id by no way."""
+    return SessionRef(hashlib.sha256(session_id.encode()).hexdigest()[:_REF_DIGITS])
+
+
+def node_session_id(session_id: SessionId) -> str:
+    """Return what nodes call a session, on every instance the same; it leads back by no way."""
+    named = hashlib.blake2b(session_id.encode(), digest_size=16, person=b"node")
+    return f"n-{named.hexdigest()}"
 
 
 def could_be_session_id(text: str) -> bool:
@@ -40,7 +80,7 @@ def could_be_session_id(text: str) -> bool:
 
 def new_job_id(session_id: SessionId) -> JobId:
     """Return an id that no node has seen before; it carries the place of its session."""
-    return JobId(f"job-{place_of_session(session_id):04x}{_unique.getrandbits(112):028x}")
+    return JobId(f"job-{place_of_session(session_id):04x}{_random.take()}")
 
 
 def place_of_session(session_id: SessionId) -> int:
@@ -57,18 +97,23 @@ def place_of_job(job_id: JobId) -> int:
 
 
 def new_node_id() -> NodeId:
-    """Return an id for a node that came without one."""
-    return NodeId(f"node-{secrets.token_hex(8)}")
+    """Return an id for a node that came without one: 64 random bits, it is no secret."""
+    return NodeId(f"node-{_random.take(16)}")
 
 
 def new_turn_id() -> TurnId:
     """Return an id for one turn of speech."""
-    return TurnId(f"turn-{_unique.getrandbits(64):016x}")
+    return TurnId(f"turn-{_random.take()}")
+
+
+def new_group_id() -> GroupId:
+    """Return an id for one group of results."""
+    return GroupId(f"group-{_random.take()}")
 
 
 def new_trace_id() -> TraceId:
     """Return an id that follows one session or utterance through logs and messages."""
-    return TraceId(secrets.token_hex(16))
+    return TraceId(_random.take())
 
 
 def request_id(session_id: SessionId, utterance_index: int, language: str) -> RequestId:

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from protocol.errors import ErrorCode, MissingReason
-from protocol.ids import SessionId
+from protocol.ids import SessionId, SessionRef
 from protocol.rooms import RoomCreateAck, RoomError, RoomExpired, RoomMembers
 from protocol.shared import NetworkTimings, ServiceTimings
 from protocol.webrtc import WebrtcAnswer, WebrtcIce, WebrtcOffer
@@ -18,6 +18,8 @@ class SessionInitAck(WireMessage):
 
     type: Literal["session_init_ack"] = "session_init_ack"
     session_id: SessionId
+    session_ref: SessionRef | None = None
+    """Extension: what logs, reports and operators call the session; it is no secret."""
     assigned_node_id: str | None = None
     message: str = "session created"
     trace_id: str | None = None

@@ -37,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 """Package → other packages and libraries it may import, besides itself and the standard library."""
 
 ONLY_IN: dict[str, set[str]] = {
+    "random": {"cli/bench/", "cli/simulation/", "peers/"},
     "jwt": {"gateway/access/jwt_verifier.py"},
     "pykka": {"actors/runtime/actor.py", "actors/runtime/future.py"},
     "fakeredis": {"storage/embedded/server.py"},

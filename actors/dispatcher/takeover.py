@@ -29,6 +29,7 @@ from actors.session.profile import SessionProfile
 from actors.session.record.moved import TakenOverSession
 from actors.session.resumption import TokenMint, TokenNumber
 from protocol.errors import CloseCode, ErrorCode, MissingReason
+from protocol.ids import session_ref
 from storage.cells import Cell
 from storage.replies import Fenced, Gone, Moved, Updated
 from storage.session_replies import Claimed, ClaimedGuest, FoundSession, UnknownSession
@@ -183,7 +184,7 @@ class Takeover:
         self._claims.taken_over(opened, claimed)
         logger.info(
             "session came from another instance",
-            session_id=message.session_id,
+            session_ref=session_ref(message.session_id),
             open=len(moved.jobs),
             outcomes=len(moved.outcomes),
         )

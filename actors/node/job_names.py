@@ -3,13 +3,14 @@
 A node remembers every job id and every (session, index) it has seen for as long as it lives, so
 each is used once: attempt *n* > 1 carries `~n`, a further language of the same utterance `#lang`.
 A session carries the number of a spare name instead where its client numbers its words out of
-order. Public ids never carry a suffix.
+order. Public ids never carry a suffix. The id of a session is its client's secret: nodes know it by
+a name of their own.
 """
 
 from actors.messages.job import AssignJob
 from actors.messages.node import Languages
 from protocol.encode import Assignment, encode_job_assign
-from protocol.ids import JobId, NodeJobId
+from protocol.ids import JobId, NodeJobId, node_session_id
 from protocol.languages import closest
 
 _DIGITS_AT_MOST = 6
@@ -43,7 +44,7 @@ def job_assign(assignment: AssignJob, known_as: NodeJobId, languages: Languages)
     spec, work = assignment.spec, assignment.work
     written = languages.semantic if work.pipeline.use_nmt else languages.asr
     further, name = work.further_language, assignment.session_name
-    session_id: str = spec.session_id
+    session_id = node_session_id(spec.session_id)
     if name > 1 or further is not None:
         session_id = f"{session_id}{node_suffix(name, further)}"
     retry = f"~{assignment.attempt}" if assignment.attempt > 1 else ""

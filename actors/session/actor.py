@@ -102,7 +102,7 @@ class SessionActor(LoopActor):
     ) -> None:
         """Begin a session on this socket, or go on with one from elsewhere, without a socket."""
         super().__init__()
-        self.key = profile.session_id
+        self.key = profile.session_ref
         self._profile = profile
         self._setup = setup
         self._moved = moved
@@ -120,7 +120,7 @@ class SessionActor(LoopActor):
         self._ending = Ending(parts, self._speech, self._connection, resume, self.stop)
         self._alarm_ms = inf
         """When it wants to be woken at the latest; the first deadline is no earlier."""
-        self._log = logger.bind(session_id=profile.session_id)
+        self._log = logger.bind(session_ref=profile.session_ref)
         if resume is not None:
             setup.presence.offer(profile.session_id, resume.resumption)
 

@@ -31,7 +31,7 @@ class Connection:
         """What clients are told while the process shuts down."""
         self._draining: Outbox | None = None
         """A socket that goes with the instance that relays it, once what is open has its end."""
-        self._log = logger.bind(session_id=parts.session_id)
+        self._log = logger.bind(session_ref=parts.profile.session_ref)
 
     @property
     def is_claimed(self) -> bool:

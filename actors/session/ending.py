@@ -47,7 +47,7 @@ class Ending:
         self._resume = resume
         self._stop = stop
         """Ends the actor after the message that is handled now."""
-        self._log = logger.bind(session_id=parts.session_id)
+        self._log = logger.bind(session_ref=parts.profile.session_ref)
 
     # ---- the beginning of the end -----------------------------------------------------------
 

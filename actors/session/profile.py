@@ -7,7 +7,7 @@ from pydantic_core import from_json, to_json
 
 from actors.room.audience import Track
 from protocol.audio import AudioFormat
-from protocol.ids import SessionId, TraceId
+from protocol.ids import SessionId, SessionRef, TraceId, session_ref
 from protocol.session_inbound import SessionInit, Utterance
 from protocol.session_outbound import SessionInitAck
 from protocol.shared import FULL_PIPELINE, EndpointingMode, Features, Pipeline
@@ -67,6 +67,11 @@ class SessionProfile:
         """
         return self.platform == _GATEWAY
 
+    @property
+    def session_ref(self) -> SessionRef:
+        """What everybody but the client calls the session: its id is the client's secret."""
+        return session_ref(self.session_id)
+
     @classmethod
     def of(
         cls, init: SessionInit, session_id: SessionId, trace_id: TraceId, tenant_id: str | None
@@ -113,6 +118,7 @@ class SessionProfile:
         codec = AudioFormat.PCM16 if self.audio_format is AudioFormat.PCM16 else AudioFormat.OPUS
         return SessionInitAck(
             session_id=self.session_id,
+            session_ref=self.session_ref,
             trace_id=self.trace_id,
             use_binary_frame=self.use_binary_frame,
             negotiated_codec=codec,

@@ -10,7 +10,7 @@ from typing import Any
 from actors.directory import Directory
 from actors.session.presence import Presence
 from gateway.ports import JobMoment, JobReport, Readiness, Reception
-from protocol.ids import InstanceId, JobId, NodeId
+from protocol.ids import InstanceId, JobId, NodeId, session_ref
 from storage.capability import languages_of, pairs_of
 from storage.instances import InstanceRecord, InstanceRepository
 from storage.job import JobState
@@ -64,7 +64,7 @@ class StoreReports:
             attempt=record.attempt,
             node=record.node_id,
             reason=record.reason,
-            session=record.session_id,
+            session_ref=session_ref(record.session_id),
             index=record.utterance_index,
             language=record.language,
             timeline=tuple(

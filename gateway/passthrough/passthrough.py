@@ -19,7 +19,7 @@ from actors.reception import NOTHING_WAITS, Refused
 from gateway.edge.upgrade import Connection
 from gateway.link.calling_socket import CallingSocket
 from protocol.errors import CloseCode, ErrorCode
-from protocol.ids import InstanceId
+from protocol.ids import InstanceId, session_ref
 from protocol.passthrough import (
     GIVEN,
     NOT_GIVEN,
@@ -180,7 +180,7 @@ class Passthrough:
 
     def __repr__(self) -> str:
         state = "open" if self.wire.is_open else "over" if self._first is None else "called for"
-        return f"<Passthrough of {self.guest.session_id} {state}>"
+        return f"<Passthrough of {session_ref(self.guest.session_id)} {state}>"
 
     def call(self, peer_url: str, owner: InstanceId) -> None:
         """Ask the session's owner for it; the socket hears what comes of that."""
@@ -195,7 +195,11 @@ class Passthrough:
             self._socket.not_attached(Refused(ErrorCode.INVALID_SESSION, NOTHING_WAITS))
             return
         reason = str(error) or type(error).__name__
-        logger.info("an attach came to nothing", session_id=self.guest.session_id, reason=reason)
+        logger.info(
+            "an attach came to nothing",
+            session_ref=session_ref(self.guest.session_id),
+            reason=reason,
+        )
         away = ErrorCode.SCHEDULER_DEPENDENCY_DOWN
         self._socket.not_attached(Refused(away, _NO_ANSWER, CloseCode.TRY_AGAIN_LATER))
 
@@ -255,7 +259,9 @@ class Passthrough:
         """Close the client's socket as the other end was closed."""
         self._home.ended(self)
         if code is None:
-            logger.info("a relay is lost", session_id=self.guest.session_id, reason=reason)
+            logger.info(
+                "a relay is lost", session_ref=session_ref(self.guest.session_id), reason=reason
+            )
             self._connection.close(CloseCode.GOING_AWAY, _LOST)
         else:
             self._connection.close(code, reason)

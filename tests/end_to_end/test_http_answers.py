@@ -129,7 +129,7 @@ async def test_a_job_can_be_followed_by_its_timeline(
             await client.result()
         record = (await asyncio.to_thread(scheduler.get, path)).json
         assert record["state"] == "done"
-        assert record["session"] == client.session_id
+        assert record["session_ref"] == client.ack["session_ref"]
         assert record["index"] == 0
         assert record["language"] == pair[1]
         moments = [moment["at_ms"] for moment in record["timeline"]]

@@ -49,7 +49,7 @@ async def test_a_session_on_one_instance_is_served_by_a_node_on_another(
             await client.speak(audio)
         jobs = [await node.job() for _ in spoken]
         assert [audio_of(job) for job in jobs] == spoken
-        assert {job["session_id"] for job in jobs} == {client.session_id}
+        assert {job["session_id"] for job in jobs} == {client.known_as}
         for job in reversed(jobs):  # the last is ready first
             await node.answer(job, f"words {job['utterance_index']}")
         results = [await client.result() for _ in spoken]
@@ -214,8 +214,8 @@ async def test_of_equal_nodes_the_one_on_the_own_instance_is_used(
         for client in (one, two, one, two):
             await client.speak(tone(400))
             await client.result()
-        assert {job["session_id"] for job in here.jobs} == {one.session_id}
-        assert {job["session_id"] for job in there.jobs} == {two.session_id}
+        assert {job["session_id"] for job in here.jobs} == {one.known_as}
+        assert {job["session_id"] for job in there.jobs} == {two.known_as}
 
 
 # ---- nodes that go and come ----------------------------------------------------------------------

@@ -78,7 +78,7 @@ async def test_a_session_stays_with_its_node_while_that_has_a_free_slot(
                 await client.result()
         served = [Counter(job["session_id"] for job in node.jobs) for node in nodes]
         for client in clients:
-            assert sorted(count[client.session_id] for count in served) == [0, 0, 4]
+            assert sorted(count[client.known_as] for count in served) == [0, 0, 4]
 
 
 @over_sockets

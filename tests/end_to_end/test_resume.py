@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from protocol.ids import SessionId, node_session_id
 from tests.end_to_end.support.peers.resuming_client import ResumingClient
 from tests.support.peers.raw_client import SILENT_CHUNK, RawClient, recorded_chunks, tone
 from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
@@ -481,7 +482,7 @@ async def test_a_socket_that_resumes_another_session_closes_its_own(
         await client.say(lost.returning())
         ack = await client.hear("session_init_ack")
         assert ack["session_id"] == lost.session_id
-        assert audio_of(await node.job(session_id=client.session_id)) == tone(300)
+        assert audio_of(await node.job(session_id=client.known_as)) == tone(300)
         await node.answer(node.jobs[0])
         await client.result(session_id=client.session_id)
         client.session_id = lost.session_id
@@ -501,7 +502,7 @@ async def test_a_further_init_on_a_resumable_session_ends_it_as_any_other(
         former, token = client.session_id, client.token
         await client.chunk(tone(300))
         await client.init(*pair)
-        await node.answer(await node.job(session_id=former))
+        await node.answer(await node.job(session_id=node_session_id(SessionId(former))))
         await client.result(session_id=former)
         await client.refused_resume(session_id=former, resume_token=token)
         await client.leave()

@@ -29,7 +29,7 @@ async def test_two_people_hear_each_other_in_their_own_languages(
     ):
         await ann.say_something()
         job = await answered(node, "ni hao")
-        assert (job["src_lang"], job["tgt_lang"], job["session_id"]) == (zh, en, ann.session_id)
+        assert (job["src_lang"], job["tgt_lang"], job["session_id"]) == (zh, en, ann.known_as)
         heard = await bob.result()
         assert (heard["text_asr"], heard["text_translated"]) == ("ni hao", f"ni hao [{en}]")
         assert (heard["session_id"], heard["speaker_session_id"]) == (ann.session_id,) * 2

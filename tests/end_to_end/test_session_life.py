@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from protocol.ids import SessionId, node_session_id
 from tests.end_to_end.support.short_grace import FLUSH, naming, typed
 from tests.support.peers.raw_client import RawClient, raw_client, tone
 from tests.support.peers.raw_node import Ability, audio_of, raw_node
@@ -78,7 +79,7 @@ async def test_a_further_init_opens_another_session_and_closes_the_former(
         await client.chunk(tone(400))
         latter = (await client.init(*pair))["session_id"]
         assert latter != former
-        job = await node.job(session_id=former)
+        job = await node.job(session_id=node_session_id(SessionId(former)))
         assert job["is_manual_cut"] is True
         assert audio_of(job) == tone(400)
         await client.speak(tone(200))
@@ -246,7 +247,10 @@ async def test_a_session_that_begins_while_the_former_one_closes_is_its_own(
         await client.say(client.own("session_close", reason="bye"))
         latter = (await client.init(*pair))["session_id"]
         await client.speak(tone(200))
-        new, old = await node.job(session_id=latter), await node.job(session_id=former)
+        new, old = (
+            await node.job(session_id=latter),
+            await node.job(session_id=node_session_id(SessionId(former))),
+        )
         await node.answer(new)
         await client.result(session_id=latter)
         await node.answer(old)

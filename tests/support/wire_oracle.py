@@ -135,6 +135,7 @@ OPTIONAL: dict[str, Shape] = {
 
 EXTENSIONS: dict[str, Shape] = {
     "session_init_ack": {
+        "session_ref": str,
         "endpointing": str,
         "resume_token": str,
         "resumed": bool,

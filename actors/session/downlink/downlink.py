@@ -70,7 +70,7 @@ class Downlink:
         self._replay_at_ms = inf
         self._wall_ms = wall_ms
         self._sequencer: Sequencer[RequestId, Sayable] = Sequencer(options.sequencer)
-        self._grouping = Grouping(profile.session_id)
+        self._grouping = Grouping()
         self._expected: dict[RequestId, str] = {}
         """Utterances whose outcome was not delivered yet, in order, with their turns."""
         self._empty: Correctable[JobId, Outcome] = Correctable(None)

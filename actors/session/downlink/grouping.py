@@ -6,8 +6,9 @@ they last: what their job was told, their result carries. Pure. Must not: send a
 """
 
 import unicodedata
+from collections.abc import Callable
 
-from protocol.ids import SessionId
+from protocol.ids import GroupId, new_group_id
 from protocol.value import value
 
 GROUP_WINDOW_MS = 2_000
@@ -39,11 +40,11 @@ class GroupContext:
 class Grouping:
     """The current group of one session. All times are monotonic ms."""
 
-    __slots__ = ("_base_ms", "_group_id", "_length", "_next_part", "_parts", "_session_id")
+    __slots__ = ("_base_ms", "_group_id", "_length", "_new_id", "_next_part", "_parts")
 
-    def __init__(self, session_id: SessionId) -> None:
-        self._session_id = session_id
-        self._group_id: str | None = None
+    def __init__(self, new_id: Callable[[], GroupId] = new_group_id) -> None:
+        self._new_id = new_id
+        self._group_id: GroupId | None = None
         self._base_ms = 0.0
         """When the group began, or when its speech was last played to the end."""
         self._next_part = 0
@@ -90,7 +91,7 @@ class Grouping:
         return now_ms - self._base_ms <= GROUP_WINDOW_MS
 
     def _begin(self, now_ms: float) -> None:
-        self._group_id = f"group_{self._session_id}_{int(now_ms)}"
+        self._group_id = self._new_id()
         self._base_ms = now_ms
         self._next_part = 0
         self._parts.clear()

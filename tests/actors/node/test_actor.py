@@ -30,7 +30,16 @@ from actors.messages.process import DispatcherRestarted, StoreEmptied
 from actors.node.actor import NodeActor
 from actors.node.options import NodeOptions
 from protocol.audio import AudioFormat
-from protocol.ids import JobId, NodeId, NodeJobId, SessionId, TraceId, TurnId, request_id
+from protocol.ids import (
+    JobId,
+    NodeId,
+    NodeJobId,
+    SessionId,
+    TraceId,
+    TurnId,
+    node_session_id,
+    request_id,
+)
 from protocol.node_inbound import (
     JobAck,
     JobResult,
@@ -48,6 +57,8 @@ from storage.job import JobSpec
 from tests.support.recording import HandClock, RecordingOutbox, RecordingRef
 
 SILENCE_MS = 45_000
+NAME = node_session_id(SessionId("s"))
+"""What a node calls session `s`."""
 ENGLISH_SPANISH = LanguageCapabilities(asr_languages=("en",), semantic_languages=("es",))
 
 
@@ -391,7 +402,7 @@ def test_a_job_is_written_with_all_it_needs(bench: Bench) -> None:
     bench.online()
     bench.assign(4, is_manual_cut=True, dialect="us")
     [job] = bench.outbox.of(JobAssign)
-    assert (job.job_id, job.attempt_id, job.session_id) == ("job-4", 1, "s")
+    assert (job.job_id, job.attempt_id, job.session_id) == ("job-4", 1, NAME)
     assert (job.utterance_index, job.turn_id, job.audio) == (4, "turn", b"audio")
     assert (job.src_lang, job.tgt_lang, job.dialect, job.padding_ms) == ("en", "es", "us", 280)
     flags = (job.is_manual_cut, job.is_timeout_triggered, job.is_max_duration_triggered)
@@ -407,10 +418,10 @@ def test_each_attempt_and_language_has_ids_of_its_own(bench: Bench) -> None:
     bench.assign(0, attempt=3, further_language="fr")
     sent = [(job.job_id, job.session_id, job.turn_id) for job in bench.outbox.of(JobAssign)]
     assert sent == [
-        ("job-0", "s", "turn"),
-        ("job-0~2", "s~2", "turn~2"),
-        ("job-0#fr", "s#fr", "turn"),
-        ("job-0#fr~3", "s#fr~3", "turn~3"),
+        ("job-0", NAME, "turn"),
+        ("job-0~2", f"{NAME}~2", "turn~2"),
+        ("job-0#fr", f"{NAME}#fr", "turn"),
+        ("job-0#fr~3", f"{NAME}#fr~3", "turn~3"),
     ]
 
 

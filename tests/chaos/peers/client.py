@@ -13,6 +13,7 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
+from protocol.ids import SessionId, node_session_id
 from tests.chaos.log import (
     CloseAcked,
     CloseAsked,
@@ -74,6 +75,8 @@ class ChaosClient:
         self.wire: Wire | None = None
         self.session = ""
         """The open session; empty when there is none."""
+        self.known_as = ""
+        """What nodes call it: events of clients and nodes shall name the same session."""
         self.resumes = 0
         self.losses = 0
         self._world = world
@@ -156,9 +159,9 @@ class ChaosClient:
         if self._is_resuming and not self._close_asked:
             if self._away_since is None:
                 self._away_since = self._world.now()
-                self._world.log(Disturbed, subject=self.session)
+                self._world.log(Disturbed, subject=self.known_as)
             return
-        self._world.log(SessionAbandoned, session=self.session)
+        self._world.log(SessionAbandoned, session=self.known_as)
         self._forget_session()
 
     def _forget_session(self) -> None:
@@ -200,14 +203,15 @@ class ChaosClient:
         if self.session and message["session_id"] == self.session:
             self.resumes += 1
             self._world.log(
-                SessionResumed, session=self.session, last_delivery_seq=self._last_delivery_seq
+                SessionResumed, session=self.known_as, last_delivery_seq=self._last_delivery_seq
             )
-            self._world.log(Undisturbed, subject=self.session)
+            self._world.log(Undisturbed, subject=self.known_as)
             self._away_since = None
             self._cursor = message["next_seq"]
             return
         self.session = message["session_id"]
-        self._world.log(SessionOpened, session=self.session)
+        self.known_as = node_session_id(SessionId(self.session))
+        self._world.log(SessionOpened, session=self.known_as)
 
     async def _leave(self) -> None:
         """Wait for what is owed, and close."""
@@ -215,7 +219,7 @@ class ChaosClient:
             await self._say_half()
         else:
             await self._until(lambda: not self._waiting, OUTCOME_SECONDS, must=False)
-        self._world.log(CloseAsked, session=self.session)
+        self._world.log(CloseAsked, session=self.known_as)
         self._close_asked = True
         await self._say(self._own("session_close", reason="done"))
         await self._until(lambda: self._close_acked, CLOSE_SECONDS, must=False)
@@ -230,8 +234,8 @@ class ChaosClient:
         half = speech.chunks(100)[0]
         self._next_index += 1
         self._waiting.add(index)
-        self._world.log(SpeechBegan, session=self.session, index=index, speech=speech)
-        self._world.log(SpeechEnded, session=self.session, index=index, size_bytes=len(half))
+        self._world.log(SpeechBegan, session=self.known_as, index=index, speech=speech)
+        self._world.log(SpeechEnded, session=self.known_as, index=index, size_bytes=len(half))
         chunk = self._own("audio_chunk", seq=self._made, is_final=False, payload=_b64(half))
         self._made = self._cursor = self._sent = self._made + 1
         await self._say(chunk)
@@ -267,12 +271,12 @@ class ChaosClient:
                 raise Lost
         begins, frame.begins = frame.begins, None
         if begins is not None:
-            self._world.log(SpeechBegan, session=self.session, index=frame.index, speech=begins)
+            self._world.log(SpeechBegan, session=self.known_as, index=frame.index, speech=begins)
         ends_bytes, frame.ends_bytes = frame.ends_bytes, None
         if ends_bytes is not None:
             self._waiting.add(frame.index)
             self._world.log(
-                SpeechEnded, session=self.session, index=frame.index, size_bytes=ends_bytes
+                SpeechEnded, session=self.known_as, index=frame.index, size_bytes=ends_bytes
             )
         self._cursor += 1
         await self._say(frame.message)
@@ -387,7 +391,7 @@ class ChaosClient:
                 for seq in [seq for seq in self._frames if seq < message["next_seq"]]:
                     del self._frames[seq]
             case "session_close_ack" if message["session_id"] == self.session:
-                self._world.log(CloseAcked, session=self.session)
+                self._world.log(CloseAcked, session=self.known_as)
                 self._close_acked = True
             case "error":
                 self._error(message)
@@ -395,7 +399,7 @@ class ChaosClient:
     def _outcome(self, message: Message) -> None:
         self._world.log(
             OutcomeHeard,
-            session=message["session_id"],
+            session=node_session_id(SessionId(message["session_id"])),
             index=message["utterance_index"],
             delivery_seq=message["delivery_seq"],
             reason=message.get("reason"),
@@ -414,8 +418,8 @@ class ChaosClient:
             self._world.log(Complaint, text=f"{self.session} hears {message}")
             return
         away = self._world.now() - self._away_since
-        self._world.log(ResumeRefused, session=self.session, away_seconds=away)
-        self._world.log(SessionAbandoned, session=self.session)
+        self._world.log(ResumeRefused, session=self.known_as, away_seconds=away)
+        self._world.log(SessionAbandoned, session=self.known_as)
         self._forget_session()
         self._refused = True
 

@@ -5,7 +5,7 @@ from typing import Any
 from protocol import admin, node_inbound, node_outbound, rooms, session_inbound, session_outbound
 from protocol.audio import AudioFormat
 from protocol.errors import ErrorCode, MissingReason
-from protocol.ids import JobId, NodeId, NodeJobId, SessionId, TraceId
+from protocol.ids import JobId, NodeId, NodeJobId, SessionId, TraceId, session_ref
 from protocol.shared import (
     ErrorDetail,
     Features,
@@ -103,6 +103,7 @@ SESSION_MESSAGES: list[WireMessage] = [
 SESSION_REPLIES: list[WireMessage] = [
     session_outbound.SessionInitAck(
         session_id=SID,
+        session_ref=session_ref(SID),
         assigned_node_id="n",
         message="session created",
         trace_id="t",

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from protocol.ids import SessionId, node_session_id
 from tests.support.peers.raw_wire import SECONDS, Message, RawWire
 
 OUTCOMES = ("translation_result", "missing_result")
@@ -94,6 +95,11 @@ class RawClient(RawWire):
         self.ack = await self.hear("session_init_ack")
         self.session_id = self.ack["session_id"]
         return self.ack
+
+    @property
+    def known_as(self) -> str:
+        """What nodes call the session."""
+        return node_session_id(SessionId(self.session_id))
 
     async def end(self) -> None:
         """Close the session and wait for the ack."""

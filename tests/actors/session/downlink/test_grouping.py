@@ -1,46 +1,48 @@
 """Which results belong together, and what a following job is told of them. Times are ms."""
 
 import unicodedata
+from itertools import count
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.session.downlink.grouping import MAX_CONTEXT_CHARACTERS, Grouping, GroupPart
-from protocol.ids import SessionId
+from protocol.ids import GroupId
 
 
 def grouping() -> Grouping:
-    return Grouping(SessionId("s-1"))
+    numbers = count()
+    return Grouping(lambda: GroupId(f"group-{next(numbers)}"))
 
 
 def test_results_soon_after_the_groups_beginning_belong_to_it() -> None:
     groups = grouping()
-    assert groups.assign("one", "uno", 1000) == GroupPart("group_s-1_1000", 0)
-    assert groups.assign("two", "dos", 2500) == GroupPart("group_s-1_1000", 1)
-    assert groups.assign("three", "tres", 3000) == GroupPart("group_s-1_1000", 2)
-    assert groups.assign("four", "cuatro", 3001) == GroupPart("group_s-1_3001", 0)
+    assert groups.assign("one", "uno", 1000) == GroupPart("group-0", 0)
+    assert groups.assign("two", "dos", 2500) == GroupPart("group-0", 1)
+    assert groups.assign("three", "tres", 3000) == GroupPart("group-0", 2)
+    assert groups.assign("four", "cuatro", 3001) == GroupPart("group-1", 0)
 
 
 def test_the_end_of_playback_keeps_a_group_open() -> None:
     groups = grouping()
     groups.assign("one", "uno", 0)
-    assert groups.playback_ended("group_s-1_0", 9000)
-    assert groups.assign("two", "dos", 11_000) == GroupPart("group_s-1_0", 1)
-    assert groups.assign("three", "tres", 11_001) == GroupPart("group_s-1_11001", 0)
+    assert groups.playback_ended("group-0", 9000)
+    assert groups.assign("two", "dos", 11_000) == GroupPart("group-0", 1)
+    assert groups.assign("three", "tres", 11_001) == GroupPart("group-1", 0)
 
 
 def test_playback_of_another_group_changes_nothing() -> None:
     groups = grouping()
-    assert not groups.playback_ended("group_s-1_0", 0)
+    assert not groups.playback_ended("group-9", 0)
     groups.assign("one", "uno", 5000)
-    assert not groups.playback_ended("group_s-1_0", 9000)
+    assert not groups.playback_ended("group-9", 9000)
     assert groups.upcoming(9000) is None
 
 
 def test_a_result_without_recognised_text_has_a_place_and_adds_no_context() -> None:
     groups = grouping()
-    assert groups.assign("", "", 0) == GroupPart("group_s-1_0", 0)
-    assert groups.assign(" \n", "x", 0) == GroupPart("group_s-1_0", 1)
+    assert groups.assign("", "", 0) == GroupPart("group-0", 0)
+    assert groups.assign(" \n", "x", 0) == GroupPart("group-0", 1)
     context = groups.upcoming(0)
     assert context is not None
     assert context.context_text == ""
@@ -52,8 +54,8 @@ def test_words_begun_while_a_group_is_open_belong_to_it_however_long_they_last()
     told = groups.upcoming(1900)
     assert told is not None
     assert groups.assign("two", "dos", 9000, told.part.group_id) == told.part
-    assert groups.assign("three", "tres", 9000) == GroupPart("group_s-1_9000", 0)
-    assert groups.assign("four", "cuatro", 12_000, "group_s-1_0").part_index == 0
+    assert groups.assign("three", "tres", 9000) == GroupPart("group-1", 0)
+    assert groups.assign("four", "cuatro", 12_000, "group-0").part_index == 0
 
 
 def test_words_begun_before_the_first_result_of_a_group_are_told_of_it() -> None:
@@ -77,7 +79,7 @@ def test_a_job_is_told_its_likely_place_and_what_was_said() -> None:
     groups.assign("two", "dos", 1)
     context = groups.upcoming(2000)
     assert context is not None
-    assert context.part == GroupPart("group_s-1_0", 2)
+    assert context.part == GroupPart("group-0", 2)
     assert context.context_text == "User: one\nTarget: uno\nUser: two\nTarget: dos\n"
     assert groups.upcoming(2001) is None
 
@@ -131,7 +133,7 @@ def test_a_single_part_too_long_keeps_its_end() -> None:
 def test_it_shows_its_state() -> None:
     groups = grouping()
     groups.assign("one", "uno", 7)
-    assert repr(groups) == "<Grouping group_s-1_7: 1 parts>"
+    assert repr(groups) == "<Grouping group-0: 1 parts>"
 
 
 @given(st.lists(st.tuples(st.text(max_size=500), st.text(max_size=500)), max_size=12))
