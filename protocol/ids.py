@@ -16,6 +16,8 @@ InstanceId = NewType("InstanceId", str)
 TurnId = NewType("TurnId", str)
 TraceId = NewType("TraceId", str)
 GroupId = NewType("GroupId", str)
+MemberAlias = NewType("MemberAlias", str)
+"""What the other members of a room call a session."""
 SessionRef = NewType("SessionRef", str)
 """What logs, reports and operators call a session; nobody can attach with it."""
 RequestId = NewType("RequestId", str)

@@ -4,6 +4,7 @@ All are frozen. Those that say so cross from one instance to another: they carry
 wire messages only.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime as _datetime
@@ -40,17 +41,19 @@ class RoomView:
             seat for seat in self.seats if seat.session_id != speaker and seat.is_listening
         )
 
-    def members(self) -> RoomMembers:
-        """Return the message that tells a client who is there."""
+    def members(self, name_of: Callable[[SessionId], SessionId]) -> RoomMembers:
+        """Return the message that tells a client who is there, under the names that it hears."""
         return RoomMembers(
             room_code=self.code,
             members=tuple(
                 RoomMember(
-                    participant_id=seat.session_id,
-                    session_id=seat.session_id,
+                    participant_id=name_of(seat.session_id),
+                    session_id=name_of(seat.session_id),
                     display_name=seat.display_name,
                     preferred_lang=seat.language,
-                    raw_voice_preferences={str(who): wish for who, wish in seat.raw_voice.items()},
+                    raw_voice_preferences={
+                        str(name_of(who)): wish for who, wish in seat.raw_voice.items()
+                    },
                     joined_at=_rfc3339(seat.joined_at_ms),
                 )
                 for seat in self.seats

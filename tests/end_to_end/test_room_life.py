@@ -160,7 +160,7 @@ async def test_thirty_two_are_let_in_and_no_more(scheduler: SchedulerProcess, pa
             await ann.say_something()
             await node.job()
             for page in others:
-                assert (await page.result())["speaker_session_id"] == ann.session_id
+                assert (await page.result())["speaker_session_id"] == ann.alias
         assert len(node.jobs) == 3
         await others[0].leave()
         await late.join(str(ann.room_code))
@@ -241,7 +241,7 @@ async def test_another_session_init_leaves_the_room(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with room_of(scheduler.session_url, guest(*pair), guest(*pair)) as (ann, bob):
-        former = bob.session_id
+        former = bob.alias
         await bob.init(*pair)
         members = (await ann.meets(1))["members"]
         assert former not in [member["session_id"] for member in members]

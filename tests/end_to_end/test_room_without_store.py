@@ -77,7 +77,7 @@ async def test_a_room_goes_on_when_the_store_comes_back_without_its_memory(
         await joined(eve, str(ann.room_code))
         seen = await ann.meets(3)
         assert [member["session_id"] for member in seen["members"]] == [
-            page.session_id for page in (ann, bob, eve)
+            ann.name_of(page) for page in (ann, bob, eve)
         ]
         assert not ann.alerts
         assert not bob.alerts
@@ -99,7 +99,7 @@ async def test_who_closes_without_a_store_has_left_when_it_is_back(
             members = (await ann.meets(2))["members"]
             assert [member["session_id"] for member in members] == [
                 ann.session_id,
-                page.session_id,
+                page.alias,
             ]
 
 

@@ -32,7 +32,7 @@ async def test_two_people_hear_each_other_in_their_own_languages(
         assert (job["src_lang"], job["tgt_lang"], job["session_id"]) == (zh, en, ann.known_as)
         heard = await bob.result()
         assert (heard["text_asr"], heard["text_translated"]) == ("ni hao", f"ni hao [{en}]")
-        assert (heard["session_id"], heard["speaker_session_id"]) == (ann.session_id,) * 2
+        assert (heard["session_id"], heard["speaker_session_id"]) == (ann.alias,) * 2
         assert heard["speaker_utterance_index"] == job["utterance_index"]
         await bob.say_something()
         assert (await answered(node, "hello"))["tgt_lang"] == zh

@@ -73,7 +73,7 @@ async def test_they_see_and_hear_each_other(store_url: str, pair: Pair) -> None:
             await spoken(node, f"words {number}")
             heard = await bob.result()
             assert (heard["text_asr"], heard["tts_format"]) == (f"words {number}", "pcm16")
-            assert heard["speaker_session_id"] == ann.session_id
+            assert heard["speaker_session_id"] == ann.alias
         await bob.leave()
         await ann.meets(1)
         assert not ann.outcomes()
@@ -89,7 +89,7 @@ async def test_a_wish_of_one_reaches_the_other(store_url: str, pair: Pair) -> No
         await bob.prefer(ann, raw_voice=False)
         while True:
             members = {m["session_id"]: m for m in (await ann.hear("room_members"))["members"]}
-            if members[bob.session_id]["raw_voice_preferences"] == {ann.session_id: False}:
+            if members[bob.alias]["raw_voice_preferences"] == {ann.session_id: False}:
                 break
 
 
@@ -106,7 +106,7 @@ async def test_their_voice_link_is_relayed_whichever_instance_has_the_smaller_id
                 for page, other in ((second, first), (first, second)):
                     await page.signal("offer", other, sdp={"type": "offer"})
                     await page.signal("ice", other, candidate={"candidate": page.session_id})
-                assert (await second.hear("webrtc_offer"))["to"] == first.session_id
+                assert (await second.hear("webrtc_offer"))["to"] == first.alias
                 await second.signal("answer", first, sdp={"type": "answer"})
                 await first.hear("webrtc_answer")
                 for page, other in ((second, first), (first, second)):

@@ -43,7 +43,7 @@ async def test_members_on_different_instances_hear_each_other_in_order(
             await node.answer(await node.job(), f"words {number}", tts_audio=voice)
             heard = await listener.result()
             assert heard["text_asr"] == f"words {number}"
-            assert heard["speaker_session_id"] == speaker.session_id
+            assert heard["speaker_session_id"] == speaker.alias
             assert heard["delivery_seq"] == number // 2 + 1
             assert heard["tts_format"] == "pcm16"
         assert ann.pick("translation_result") is None
@@ -66,7 +66,7 @@ async def test_a_voice_link_is_relayed_between_instances(instances: Instances, p
         sdp = {"type": "offer", "sdp": "v=0"}
         await ann.signal("offer", bob, sdp=sdp)
         offer = await bob.hear("webrtc_offer")
-        assert (offer["to"], offer["sdp"]) == (ann.session_id, sdp)
+        assert (offer["to"], offer["sdp"]) == (ann.alias, sdp)
         await bob.signal("answer", ann, sdp={"type": "answer", "sdp": "v=0"})
-        assert (await ann.hear("webrtc_answer"))["to"] == bob.session_id
+        assert (await ann.hear("webrtc_answer"))["to"] == bob.alias
         await asyncio.gather(ann.end(), bob.end())

@@ -43,12 +43,12 @@ async def test_an_offer_and_its_answer_arrive_with_their_sender_in_to(
             assert offer == {
                 "type": "webrtc_offer",
                 "room_code": caller.room_code,
-                "to": caller.session_id,
+                "to": caller.alias,
                 "sdp": {"type": "offer", "sdp": "v=0 of the caller"},
             }
             await callee.signal("answer", caller, **sdp("answer"))
             answer = await caller.hear("webrtc_answer")
-            assert (answer["to"], answer["sdp"]["type"]) == (callee.session_id, "answer")
+            assert (answer["to"], answer["sdp"]["type"]) == (callee.alias, "answer")
 
 
 @over_sockets
@@ -61,7 +61,7 @@ async def test_of_two_crossing_offers_one_arrives_whoever_was_first(
             for page in (small, large) if is_small_first else (large, small):
                 other = large if page is small else small
                 await page.signal("offer", other, **sdp("offer"))
-            assert (await large.hear("webrtc_offer"))["to"] == small.session_id
+            assert (await large.hear("webrtc_offer"))["to"] == small.alias
             await settled(small, large)
             assert not small.all_heard(*SIGNALS)
             await large.signal("answer", small, **sdp("answer"))
@@ -92,7 +92,7 @@ async def test_candidates_come_after_the_answer_all_of_them_and_in_order(
         numbers = [message["candidate"]["candidate"] for message in (first, *rest)]
         assert numbers == [f"candidate:{number}" for number in range(6)]
         there = [await caller.hear("webrtc_ice") for _ in range(5)]
-        assert [message["to"] for message in there] == [callee.session_id] * 5
+        assert [message["to"] for message in there] == [callee.alias] * 5
         await callee.signal("ice", caller, **candidate(99))
         late = await caller.hear("webrtc_ice", seconds=HOLD / 2)
         assert late["candidate"]["candidate"] == "candidate:99"
@@ -114,8 +114,8 @@ async def test_links_of_three_do_not_disturb_each_other(
             for page in pages
         }
         assert heard[first.session_id] == []
-        assert heard[second.session_id] == [first.session_id]
-        assert sorted(heard[third.session_id]) == [first.session_id, second.session_id]
+        assert heard[second.session_id] == [first.alias]
+        assert sorted(heard[third.session_id]) == sorted([first.alias, second.alias])
 
 
 @over_sockets
@@ -145,7 +145,7 @@ async def sees_wish(page: RoomPage, other: RoomPage, *, raw_voice: bool) -> None
     """Wait until a page knows whether another member wants its voice."""
     while True:
         members = {m["session_id"]: m for m in (await page.hear("room_members"))["members"]}
-        wishes = members[other.session_id]["raw_voice_preferences"]
+        wishes = members[other.alias]["raw_voice_preferences"]
         if wishes.get(page.session_id) is raw_voice:
             return
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from actors.messages.room import HeardCut
 from actors.session.downlink.correctable import Correctable
 from actors.session.downlink.outcome import MemberUtterance, WireOutcome
+from actors.session.member.aliases import Aliases
 from actors.session.record.saved_room import HeardRecord
 from protocol.errors import MissingReason
 from protocol.ids import RequestId, SessionId, TurnId
@@ -32,9 +33,10 @@ class _Place:
 class Hearing:
     """Utterances of others whose outcome has not come. All times are monotonic ms."""
 
-    __slots__ = ("_empty", "_had", "_held", "_overdue_ms", "_places")
+    __slots__ = ("_aliases", "_empty", "_had", "_held", "_overdue_ms", "_places")
 
-    def __init__(self, overdue_ms: float) -> None:
+    def __init__(self, overdue_ms: float, aliases: Aliases) -> None:
+        self._aliases = aliases
         self._overdue_ms = overdue_ms
         """From a cut, or the last cut of its turn, to when its outcome is not waited for."""
         self._places: dict[RequestId, _Place] = {}
@@ -80,7 +82,7 @@ class Hearing:
         self._held[key] = place
         if isinstance(outcome, MissingResult):
             self._empty.add(key, place)
-        return _as_heard(place, outcome)
+        return self._as_heard(place, outcome)
 
     def delivered(self, key: RequestId) -> None:
         """The client hears it, whatever happens: from now on it is known as heard."""
@@ -131,7 +133,7 @@ class Hearing:
     def corrected(self, key: RequestId, outcome: WireOutcome) -> MemberUtterance | None:
         """Return a full result in place of the empty one that this member heard lately."""
         place = self._empty.take(key)
-        return None if place is None else _as_heard(place, outcome)
+        return None if place is None else self._as_heard(place, outcome)
 
     def overdue(self, now_ms: float, wall_ms: int) -> Iterator[tuple[RequestId, MemberUtterance]]:
         """Give up what should have come: whoever had it is gone."""
@@ -159,15 +161,17 @@ class Hearing:
                 created_at_ms=wall_ms,
                 trace_id=place.cut.trace_id,
             )
-            yield key, _as_heard(place, missing)
+            yield key, self._as_heard(place, missing)
 
-
-def _as_heard(place: _Place, outcome: WireOutcome) -> MemberUtterance:
-    heard = outcome.model_copy(
-        update={
-            "utterance_index": place.index,
-            "speaker_session_id": place.cut.speaker,
-            "speaker_utterance_index": place.cut.utterance_index,
-        }
-    )
-    return MemberUtterance(heard)
+    def _as_heard(self, place: _Place, outcome: WireOutcome) -> MemberUtterance:
+        """Return what this member's client hears: the speaker's id is not for it."""
+        speaker = self._aliases.of(place.cut.speaker, place.cut.room_code)
+        heard = outcome.model_copy(
+            update={
+                "session_id": speaker,
+                "utterance_index": place.index,
+                "speaker_session_id": speaker,
+                "speaker_utterance_index": place.cut.utterance_index,
+            }
+        )
+        return MemberUtterance(heard)

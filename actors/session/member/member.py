@@ -31,6 +31,7 @@ from actors.runtime.actor import tell
 from actors.session.downlink.downlink import Downlink
 from actors.session.downlink.outcome import MemberUtterance, Outcome, WireOutcome, wire_outcome
 from actors.session.downlink.sequencer import Delivery
+from actors.session.member.aliases import Aliases
 from actors.session.member.hearing import Hearing
 from actors.session.member.seat import MemberSeat
 from actors.session.member.speaking import Settles, Speaking
@@ -83,13 +84,14 @@ class Member:
         self._downlink = downlink
         self._indexes = session.indexes
         self._first_language: str | None = None
-        self._seat = MemberSeat(profile, setup, downlink, self)
-        self._hearing = Hearing(session.overdue_ms)
+        aliases = Aliases(profile.session_id)
+        self._seat = MemberSeat(profile, setup, downlink, self, aliases)
+        self._hearing = Hearing(session.overdue_ms, aliases)
         self._unconfirmed: list[RequestId] = []
         """Outcomes whose speakers are told that it has them, once it is seen where they are."""
         self.speaking = Speaking(profile.session_id, setup, session)
         """What it says to the others, until they have it."""
-        self._voice_links = VoiceLinks(profile.session_id, setup, downlink)
+        self._voice_links = VoiceLinks(profile.session_id, setup, downlink, aliases)
 
     def deadline_ms(self, now_ms: float) -> float | None:
         """Return when `poll` has something to do."""

@@ -25,14 +25,17 @@ from actors.room.setup import RoomSetup
 from actors.room.transcoder import ListenerCame
 from actors.runtime.actor import tell
 from actors.session.downlink.downlink import Downlink
+from actors.session.member.aliases import Aliases
 from actors.session.profile import SessionProfile
 from protocol.errors import ErrorCode
+from protocol.ids import SessionId
 from protocol.rooms import (
     RoomCreate,
     RoomCreateAck,
     RoomError,
     RoomJoin,
     RoomLeave,
+    RoomMembers,
     RoomRawVoicePreference,
 )
 from storage.room import Seat
@@ -56,6 +59,7 @@ class MemberSeat:
     """
 
     __slots__ = (
+        "_aliases",
         "_asking",
         "_attempts",
         "_downlink",
@@ -63,6 +67,7 @@ class MemberSeat:
         "_profile",
         "_seat",
         "_setup",
+        "_told",
         "_waiting",
         "code",
         "is_unsaved",
@@ -70,7 +75,12 @@ class MemberSeat:
     )
 
     def __init__(
-        self, profile: SessionProfile, setup: RoomSetup, downlink: Downlink, member: Leaves
+        self,
+        profile: SessionProfile,
+        setup: RoomSetup,
+        downlink: Downlink,
+        member: Leaves,
+        aliases: Aliases,
     ) -> None:
         self.code: str | None = None
         """Of the room that it is in, or has asked to enter."""
@@ -81,11 +91,14 @@ class MemberSeat:
         self._profile = profile
         self._setup = setup
         self._downlink = downlink
+        self._aliases = aliases
         self._asking: RoomCreate | RoomJoin | None = None
         """What the room has not answered yet."""
         self._attempts: JoinAttempts | None = None
         """Of the socket that asked."""
         self._waiting: list[RoomRequested] = []
+        self._told: RoomMembers | None = None
+        """Who is there, as the client was told last."""
         self._seat: Seat | None = None
         self._member = member
 
@@ -151,10 +164,11 @@ class MemberSeat:
         if view is None or seat is None or request.room_code != self.code:
             self._refuse(ErrorCode.ROOM_NOT_FOUND, "this session is not in that room")
             return
-        if view.seat(request.target_session_id) is None:
+        speaker = self._aliases.session(request.target_session_id)
+        if speaker is None or view.seat(speaker) is None:
             self._refuse(ErrorCode.INVALID_SESSION, "no such member is in the room")
             return
-        wishes = {**seat.raw_voice, request.target_session_id: request.receive_raw_voice}
+        wishes = {**seat.raw_voice, speaker: request.receive_raw_voice}
         present = {who: wish for who, wish in wishes.items() if view.seat(who) is not None}
         self._change(replace(seat, raw_voice=present))
 
@@ -249,10 +263,15 @@ class MemberSeat:
             return  # of a room that it has left
         if view.seat(self._profile.session_id) is None:
             return  # its leave is on the way
-        before, self.view = self.view, view
-        members = view.members()
-        if before is None or before.members() != members:
+        self.view = view
+        self._aliases.seen(view)
+        members = view.members(self._name_of)
+        if members != self._told:
+            self._told = members
             self._downlink.send(members)
+
+    def _name_of(self, session_id: SessionId) -> SessionId:
+        return self._aliases.of(session_id, self.code or "")
 
     # ---- leaving ----------------------------------------------------------------------------
 
@@ -280,7 +299,7 @@ class MemberSeat:
     def step_out(self) -> None:
         """Be in no room."""
         self.is_unsaved = True
-        self.code = self._seat = self.view = None
+        self.code = self._seat = self.view = self._told = None
 
     def _refuse(self, code: ErrorCode, text: str) -> None:
         self._downlink.send(RoomError(code=code, message=text))

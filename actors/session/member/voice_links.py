@@ -9,6 +9,7 @@ from actors.messages.room import RoomView, SignalRelayed
 from actors.room.setup import RoomSetup
 from actors.runtime.actor import tell
 from actors.session.downlink.downlink import Downlink
+from actors.session.member.aliases import Aliases
 from actors.session.member.signalling import Exchange, Passed
 from protocol.errors import ErrorCode
 from protocol.ids import SessionId
@@ -19,10 +20,13 @@ from protocol.webrtc import WebrtcSignal
 class VoiceLinks:
     """The voice links of one member. All times are monotonic ms."""
 
-    __slots__ = ("_downlink", "_exchanges", "_me", "_setup")
+    __slots__ = ("_aliases", "_downlink", "_exchanges", "_me", "_setup")
 
-    def __init__(self, me: SessionId, setup: RoomSetup, downlink: Downlink) -> None:
+    def __init__(
+        self, me: SessionId, setup: RoomSetup, downlink: Downlink, aliases: Aliases
+    ) -> None:
         self._me = me
+        self._aliases = aliases
         self._setup = setup
         self._downlink = downlink
         self._exchanges: dict[SessionId, Exchange] = {}
@@ -37,17 +41,19 @@ class VoiceLinks:
         return min((at_ms for at_ms in deadlines if at_ms is not None), default=None)
 
     def signal(self, signal: WebrtcSignal, view: RoomView | None, now_ms: float) -> None:
-        """Take a signal of this member's client."""
+        """Take a signal of this member's client; to it, `to` is the other's alias."""
         if view is None or signal.room_code != view.code:
             self._refuse(ErrorCode.ROOM_NOT_FOUND, "this session is not in that room")
-        elif signal.to == self._me or view.seat(signal.to) is None:
+            return
+        other = self._aliases.session(signal.to)
+        if other is None or other == self._me or view.seat(other) is None:
             self._refuse(ErrorCode.INVALID_SESSION, "no such member is in the room")
-        elif self._me < signal.to:
-            if _wants(view, signal.to, self._me):
-                passed = self._exchange(signal.to).take(self._me, signal, now_ms)
-                self._pass(signal.to, passed, view)
+        elif self._me < other:
+            if _wants(view, other, self._me):
+                passed = self._exchange(other).take(self._me, signal, now_ms)
+                self._pass(other, passed, view)
         else:
-            self._send(signal.to, SignalRelayed(self._me, signal), view)
+            self._send(other, SignalRelayed(self._me, signal), view)
 
     def relayed(
         self, sender: SessionId, signal: WebrtcSignal, view: RoomView | None, now_ms: float
@@ -98,9 +104,10 @@ class VoiceLinks:
             tell(session, message)
 
     def _hear(self, sender: SessionId, signal: WebrtcSignal, view: RoomView) -> None:
-        """Tell this member's client; to it, `to` is who says it."""
+        """Tell this member's client; to it, `to` is the alias of who says it."""
         if _wants(view, self._me, sender):
-            self._downlink.send(signal.model_copy(update={"to": sender}))
+            alias = self._aliases.of(sender, view.code)
+            self._downlink.send(signal.model_copy(update={"to": alias}))
 
     def _refuse(self, code: ErrorCode, text: str) -> None:
         self._downlink.send(RoomError(code=code, message=text))

@@ -37,6 +37,7 @@ from actors.metrics import NullMetrics
 from actors.room.options import RoomOptions
 from actors.room.setup import RoomSetup
 from actors.session.actor import SessionActor
+from actors.session.member.aliases import alias_of
 from actors.session.options import (
     DownlinkOptions,
     SegmenterOptions,
@@ -312,7 +313,12 @@ class RoomWorld:
         assert message.delivery_seq == member.last_seq + 1, f"{message} after {member.heard}"
         assert message.utterance_index not in member.indexes, "an index that was shown"
         member.indexes.add(message.utterance_index)
-        member.heard.append((message.delivery_seq, message.speaker_session_id, text))
+        [speaker] = [
+            one.session_id
+            for one in self.members.values()
+            if alias_of(CODE, one.session_id) == message.speaker_session_id
+        ]
+        member.heard.append((message.delivery_seq, speaker, text))
 
     # ---- moves ------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from actors.messages.session import CloseRequested, SessionClaimed
 from actors.messages.takeover import DrainRequested, RecordSession, SessionRecorded, SessionReleased
 from actors.room.options import RoomOptions
 from actors.room.setup import RoomSetup
+from actors.session.member.aliases import alias_of
 from actors.session.record.saved import SessionRecord
 from actors.session.record.saved_room import RoomRecord
 from protocol.errors import ErrorCode, MissingReason
@@ -429,7 +430,7 @@ def test_what_others_say_has_indexes_of_its_own_and_comes_in_order() -> None:
     assert len({own.spec.utterance_index, *indexes}) == 3
     assert [result.speaker_utterance_index for result in results] == [7, 8]
     assert [result.delivery_seq for result in results] == [1, 2]
-    assert {result.session_id for result in results} == {ROOM["fr"]}
+    assert {result.session_id for result in results} == {SessionId(alias_of(CODE, ROOM["fr"]))}
 
 
 def test_a_speaker_whose_instance_died_leaves_a_missing_outcome() -> None:
@@ -492,7 +493,7 @@ def test_a_signal_of_a_stranger_is_not_passed_on() -> None:
     assert not bench.outbox.of(WebrtcOffer)
     bench.tell(SignalRelayed(ROOM["fr"], offer))
     bench.wait(1000)
-    assert bench.outbox.only(WebrtcOffer).to == ROOM["fr"]
+    assert bench.outbox.only(WebrtcOffer).to == SessionId(alias_of(CODE, ROOM["fr"]))
 
 
 def test_a_session_that_fails_leaves_and_says_what_is_missing() -> None:

@@ -44,7 +44,12 @@ class MovingPage(RoomPage, ResumingClient):
         self.family.append(page)
         page.session_id, page.seq, page.token = self.session_id, self.seq, self.token
         page._deliveries, page._outcomes = dict(self._deliveries), set(self._outcomes)
-        page.room_code, page.shown, page.spoken = self.room_code, self.shown, self.spoken
+        page.room_code, page._last_code, page.shown, page.spoken = (
+            self.room_code,
+            self._last_code,
+            self.shown,
+            self.spoken,
+        )
         return page
 
     def members_seen(self) -> list[list[str]]:

@@ -13,6 +13,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from actors.session.member.aliases import alias_of
+from protocol.ids import SessionId
 from tests.support.peers.raw_client import RawClient, tone
 from tests.support.peers.raw_wire import Message
 
@@ -23,6 +25,7 @@ class RoomPage(RawClient):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.room_code: str | None = None
+        self._last_code = ""
         self.members: list[str] = []
         self.shown: dict[int, str] = {}
         self.alerts: list[Message] = []
@@ -32,7 +35,7 @@ class RoomPage(RawClient):
         super().take(message)
         match message["type"]:
             case "room_create_ack":
-                self.room_code = message["room_code"]
+                self.room_code = self._last_code = message["room_code"]
             case "room_members" if message["room_code"] == self.room_code:
                 self.members = [member["session_id"] for member in message["members"]]
             case "translation_result" if "speaker_session_id" in message:
@@ -41,6 +44,15 @@ class RoomPage(RawClient):
                 self.shown[index] = message["text_translated"] or message["text_asr"]
             case "error" | "room_expired":
                 self.alerts.append(message)
+
+    @property
+    def alias(self) -> str:
+        """What the others in its room call it."""
+        return alias_of(self._last_code, SessionId(self.session_id))
+
+    def name_of(self, other: "RoomPage") -> str:
+        """Return what this page hears for another page, or for itself."""
+        return other.session_id if other.session_id == self.session_id else other.alias
 
     async def create(self, **fields: Any) -> str:
         """Open a room; return its code."""
@@ -67,9 +79,9 @@ class RoomPage(RawClient):
             if len(message["members"]) == count:
                 return message
 
-    async def prefer(self, speaker: RawClient, *, raw_voice: bool) -> None:
+    async def prefer(self, speaker: "RoomPage", *, raw_voice: bool) -> None:
         """Say whether it wants another member's own voice."""
-        wish = {"target_session_id": speaker.session_id, "receive_raw_voice": raw_voice}
+        wish = {"target_session_id": speaker.alias, "receive_raw_voice": raw_voice}
         kind = "room_raw_voice_preference"
         await self.say({"type": kind, "room_code": self.room_code, **wish})
 
@@ -77,9 +89,9 @@ class RoomPage(RawClient):
         """Say an utterance and end it by hand."""
         await self.speak(tone(duration_ms))
 
-    async def signal(self, kind: str, to: RawClient, **fields: Any) -> None:
+    async def signal(self, kind: str, to: "RoomPage", **fields: Any) -> None:
         """Send an offer, an answer or a candidate."""
-        about = {"room_code": self.room_code, "to": to.session_id}
+        about = {"room_code": self.room_code, "to": to.alias}
         await self.say({"type": f"webrtc_{kind}", **about, **fields})
 
 
