@@ -196,7 +196,7 @@ async def test_a_slot_freed_by_one_instance_goes_to_a_job_of_the_other(
         await node.answer(job)
         await near.result()
         waited = await node.job()
-        assert waited["session_id"] == far.session_id
+        assert waited["session_id"] == far.known_as
         await node.answer(waited)
         await far.result()
 

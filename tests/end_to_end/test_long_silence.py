@@ -54,7 +54,7 @@ async def test_who_was_quiet_for_seventy_seconds_is_understood_from_the_first_wo
         await script.read_all()
         assert len(node.jobs) == 2
         first, second = (job["session_id"] for job in node.jobs)
-        assert first == second == page.session_id
+        assert first == second == page.known_as
 
 
 @over_sockets

@@ -83,7 +83,7 @@ async def test_a_further_init_opens_another_session_and_closes_the_former(
         assert job["is_manual_cut"] is True
         assert audio_of(job) == tone(400)
         await client.speak(tone(200))
-        other = await node.job(session_id=latter)
+        other = await node.job(session_id=node_session_id(SessionId(latter)))
         await node.answer(other, "new words")
         assert (await client.result(session_id=latter))["text_asr"] == "new words"
         await node.answer(job, "old words")
@@ -248,7 +248,7 @@ async def test_a_session_that_begins_while_the_former_one_closes_is_its_own(
         latter = (await client.init(*pair))["session_id"]
         await client.speak(tone(200))
         new, old = (
-            await node.job(session_id=latter),
+            await node.job(session_id=node_session_id(SessionId(latter))),
             await node.job(session_id=node_session_id(SessionId(former))),
         )
         await node.answer(new)

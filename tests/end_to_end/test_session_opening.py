@@ -1,6 +1,7 @@
 """How a session begins: the ack, and audio in every shape that clients send it in."""
 
 import asyncio
+import hashlib
 from typing import Any
 
 import pytest
@@ -35,6 +36,7 @@ async def test_the_ack_is_the_first_frame_and_has_every_field(
         assert ack == {
             "type": "session_init_ack",
             "message": "session created",
+            "session_ref": hashlib.sha256(client.session_id.encode()).hexdigest()[:16],
             "trace_id": trace,
             "protocol_version": "1.0",
             "use_binary_frame": False,
