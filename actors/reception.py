@@ -234,7 +234,7 @@ class Reception:
             text = "this node id belongs to other credentials"
             return Refused(ErrorCode.NODE_ID_CONFLICT, text)
         self._own(node_id, principal)
-        tell(known, NodeRegistering(message, outbox))
+        tell(known, NodeRegistering(message, outbox, principal or ""))
         return OpenedNode(node_id, known)
 
     def node(self, node_id: NodeId, principal: str | None) -> Mailbox | None:

@@ -7,8 +7,9 @@
 -- ARGV max_jobs int
 -- ARGV lease_ms int
 -- ARGV known_epoch int
+-- ARGV credential str
 -- ARGV info list
--- RETURNS OK epoch handovers | SUPERSEDED owner epoch | FENCED
+-- RETURNS OK epoch handovers | SUPERSEDED owner epoch | TAKEN | FENCED
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
 -- INCLUDE lib/group.lua
@@ -32,6 +33,10 @@ if known_epoch > 0 and moves and joined.state ~= 'offline' and tonumber(joined.e
 then
   return { 'SUPERSEDED', joined.owner, joined.epoch }
 end
+-- The id of a node that is here or elsewhere belongs to the credential that registered it.
+if joined.state ~= 'offline' and (call('HGET', key, 'credential') or '') ~= credential then
+  return { 'TAKEN' }
+end
 if moves then
   call('SREM', prefix .. 'inst:' .. joined.owner .. ':nodes', node)
 end
@@ -48,7 +53,7 @@ call('PERSIST', joined.slots)
 call('SADD', prefix .. 'inst:' .. instance .. ':nodes', node)
 call('ZADD', prefix .. 'nodes', int(now + lease_ms), node)
 settle_node(joined)
-call('HSET', key, 'registered_at', now_text)
+call('HSET', key, 'registered_at', now_text, 'credential', credential)
 for i = 1, #info, 2 do
   call('HSET', key, 'info:' .. info[i], info[i + 1])
 end

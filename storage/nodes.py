@@ -18,6 +18,7 @@ from storage.replies import (
     Beaten,
     Counted,
     Fenced,
+    IdTaken,
     NodeRemoved,
     Placed,
     Registered,
@@ -51,6 +52,8 @@ class NodeRegistration:
     """It is expired when no heartbeat comes for that long."""
     info: Mapping[str, str] = field(default_factory=dict)
     """Free text for the operator (name, version, platform)."""
+    credential: str = ""
+    """The name that its token belongs to; empty: it showed none."""
     known_epoch: int = 0
     """0: the node itself asks. Else it is registered again in its stead, by an instance that knew
     it under this epoch: refused when it is connected elsewhere by now."""
@@ -106,10 +109,11 @@ class NodeRepository:
 
     def register(
         self, registration: NodeRegistration, cell: Cell = FIRST
-    ) -> Call[Registered | Superseded | Fenced]:
+    ) -> Call[Registered | Superseded | IdTaken | Fenced]:
         """Put a node on-line under a fresh epoch; `Fenced` when this instance has no lease.
 
-        An id that is registered already is taken over: its open jobs and slots stay with it.
+        An id that is registered already is taken over by the same credential: its open jobs and
+        slots stay with it. Another credential finds it taken for as long as the node is there.
         """
         info = [text for item in registration.info.items() for text in item]
         args = _REGISTER.arguments(
@@ -120,6 +124,7 @@ class NodeRepository:
             max_jobs=registration.max_jobs,
             lease_ms=registration.lease_ms,
             known_epoch=registration.known_epoch,
+            credential=registration.credential,
             info=info,
         )
         return Call(_REGISTER, (self._store.prefix_of(cell),), args, reader.registered)

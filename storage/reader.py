@@ -22,6 +22,7 @@ from storage.replies import (
     Fenced,
     GivenUp,
     Gone,
+    IdTaken,
     Incompatible,
     LeftCell,
     Lent,
@@ -212,6 +213,10 @@ def _registered(values: Raw) -> Registered:
     return Registered(int(values[0]), handovers(values[1]))
 
 
+def _id_taken(_: Raw) -> IdTaken:
+    return IdTaken()
+
+
 def _removed(values: Raw) -> NodeRemoved:
     return NodeRemoved(_open_jobs(values[0]))
 
@@ -297,8 +302,8 @@ restored: Callable[[Raw], Assigned | Queued | Duplicate | Updated | Moved | Fenc
 )
 """Reads `restore_job`."""
 
-registered: Callable[[Raw], Registered | Superseded | Fenced] = by_word(
-    {"OK": _registered, "SUPERSEDED": _superseded, "FENCED": fenced}
+registered: Callable[[Raw], Registered | Superseded | IdTaken | Fenced] = by_word(
+    {"OK": _registered, "SUPERSEDED": _superseded, "TAKEN": _id_taken, "FENCED": fenced}
 )
 """Reads `register_node`."""
 

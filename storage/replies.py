@@ -113,6 +113,11 @@ class Registered:
 
 
 @value
+class IdTaken:
+    """A node of another credential has this id, and is there."""
+
+
+@value
 class Superseded:
     """The node is registered with another instance, later than the caller knew it."""
 

@@ -18,6 +18,7 @@ from actors.messages.node import (
     NodeDrained,
     NodeDraining,
     NodeLost,
+    NodeRefused,
     NodeSuperseded,
     NodeUnknown,
     NodeUpdated,
@@ -31,7 +32,7 @@ from protocol.ids import NodeId
 from storage.capability import node_atoms
 from storage.cells import Cell
 from storage.nodes import NodeHeartbeatEntry, NodeRegistration, NodeRepository
-from storage.replies import Beaten, Fenced, NodeRemoved, Registered, SlotsHeld, Superseded
+from storage.replies import Beaten, Fenced, IdTaken, NodeRemoved, Registered, SlotsHeld, Superseded
 
 _BEAT_KEPT_MS = 1000
 _LEASE_FACTOR = 2
@@ -77,12 +78,16 @@ class Nodes:
             max_jobs=message.max_jobs,
             lease_ms=self._lease_ms,
             info=message.info,
+            credential=message.credential,
             known_epoch=message.known_epoch,
         )
 
-        def apply(reply: Registered | Superseded | Fenced) -> Sequence[Step]:
+        def apply(reply: Registered | Superseded | IdTaken | Fenced) -> Sequence[Step]:
             if isinstance(reply, Fenced):  # this instance has no lease yet, or no longer
                 return tuple(step.later() for step in self._register(message, cell))
+            if isinstance(reply, IdTaken):
+                tell(message.node, NodeRefused(is_taken=True))
+                return ()
             if isinstance(reply, Superseded):
                 self.epochs.pop(message.node_id, None)
                 tell(message.node, NodeSuperseded())

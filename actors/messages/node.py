@@ -51,6 +51,7 @@ class NodeArrived:
     connection: int = 1
     """How many sockets it has spoken on since it was last lost."""
     known_epoch: int = 0  # see `NodeRegistration`
+    credential: str = ""
 
 
 @value
@@ -94,6 +95,8 @@ class NodeRegistering:
 
     message: NodeRegister
     outbox: Outbox
+    credential: str = ""
+    """The name that its token belongs to; empty: it showed none."""
 
 
 @value
@@ -160,4 +163,7 @@ class NodeDrained:
 
 @dataclass(frozen=True, slots=True)
 class NodeRefused:
-    """To a node's actor: the dispatcher fails whenever it takes the node on."""
+    """To a node's actor: the dispatcher does not take the node on."""
+
+    is_taken: bool = False
+    """A node of another credential has its id. Else: the dispatcher fails of the registration."""

@@ -124,7 +124,7 @@ class NodeActor(LoopActor):
         handover, self._handover = self._handover, None
         if handover is not None:
             self._outbox, registration = handover.outbox, self._registration
-            registration.registered(handover.register, is_another_socket=False)
+            registration.registered(handover.register, handover.credential, is_another_socket=False)
             registration.languages = self._assignments.languages = handover.languages
             registration.acks_owed = handover.acks_owed
             self._assignments.adopt(handover.used_ids)
@@ -149,7 +149,7 @@ class NodeActor(LoopActor):
             case NodeAccepted():
                 self._on_accepted(message)
             case NodeRefused():
-                self._on_refused()
+                self._on_refused(message)
             case NodeUnknown():
                 self._on_unknown(message)
             case NodeUpdated():
@@ -185,7 +185,9 @@ class NodeActor(LoopActor):
             self._log.info("node came back on another socket", open_jobs=len(self._assignments))
         is_another_socket = message.outbox is not self._outbox
         self._outbox = message.outbox
-        self._registration.registered(message.message, is_another_socket=is_another_socket)
+        self._registration.registered(
+            message.message, message.credential, is_another_socket=is_another_socket
+        )
         self._assignments.languages = self._registration.languages
         self._arrive(known_epoch=0)
 
@@ -232,12 +234,12 @@ class NodeActor(LoopActor):
         if known_epoch is not None and self._outbox is not None:
             self._arrive(known_epoch)
 
-    def _on_refused(self) -> None:
-        """The dispatcher cannot take it on. The next heartbeat or registration tries again."""
+    def _on_refused(self, message: NodeRefused) -> None:
+        """The dispatcher does not take it on. The next heartbeat or registration tries again."""
         self._phase = _Phase.SILENT
-        self._log.warning("node is refused: the dispatcher fails of its registration")
+        self._log.warning("node is refused", is_taken=message.is_taken)
         if self._registration.acks_owed:
-            self._answer_registrations(refusal())
+            self._answer_registrations(refusal(is_taken=message.is_taken))
             self._registration.acks_owed = 1  # what tries again is answered, too
         self._on_answered()
 
@@ -347,6 +349,7 @@ class NodeActor(LoopActor):
             registration.languages,
             self._assignments.used_ids,
             acks_owed=registration.acks_owed,
+            credential=registration.credential,
         )
 
     # ---- jobs -------------------------------------------------------------------------------

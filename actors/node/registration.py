@@ -24,6 +24,8 @@ class Registration:
         """On how many sockets it has registered."""
         self.acks_owed = 0
         """Registrations that the node has no answer to."""
+        self.credential = ""
+        """Which it showed when it connected."""
         self._node_id = node_id
         self._directory = directory
         self._told_languages = self.languages
@@ -33,9 +35,11 @@ class Registration:
         """Of the registration that is told when the one under way is answered."""
         self._is_changing = False
 
-    def registered(self, register: NodeRegister, *, is_another_socket: bool) -> None:
+    def registered(
+        self, register: NodeRegister, credential: str, *, is_another_socket: bool
+    ) -> None:
         """The node itself has registered."""
-        self.register = register
+        self.register, self.credential = register, credential
         self.languages = languages(register.language_capabilities)
         self.connections += is_another_socket
         self.acks_owed += 1
@@ -65,6 +69,7 @@ class Registration:
                 languages=self.languages,
                 max_jobs=max_jobs,
                 info={"version": version, "platform": platform},
+                credential=self.credential,
                 connection=self.connections,
                 known_epoch=known_epoch,
             )

@@ -41,6 +41,7 @@ class NodeHandover:
     """Ids that the node has seen: it takes none of them again."""
     acks_owed: int
     """Registrations that have no `node_register_ack` yet."""
+    credential: str = ""
 
 
 def settle(failure: ActorFailed, directory: Directory) -> None:
@@ -74,8 +75,10 @@ def for_successor(failure: ActorFailed) -> Sequence[Any]:
     return [one for one in failure.pending if not isinstance(one, _BETWEEN_THE_TWO)]
 
 
-def refusal() -> NodeRegisterAck:
-    """Return the answer to a registration that makes an actor fail."""
-    text = "the registration could not be processed"
-    detail = ErrorDetail(code=ErrorCode.INTERNAL_ERROR.value, message=text)
+def refusal(*, is_taken: bool = False) -> NodeRegisterAck:
+    """Return the answer to a registration that makes an actor fail, or names another's node."""
+    code, text = ErrorCode.INTERNAL_ERROR, "the registration could not be processed"
+    if is_taken:
+        code, text = ErrorCode.NODE_ID_CONFLICT, "this node id belongs to other credentials"
+    detail = ErrorDetail(code=code.value, message=text)
     return NodeRegisterAck(message=text, status="refused", error=detail)

@@ -15,6 +15,7 @@ from tests.end_to_end.support.peers.resuming_client import ResumingClient
 from tests.support.peers.raw_client import raw_client, session_init, tone
 from tests.support.peers.raw_node import Ability, raw_node
 from tests.support.peers.raw_wire import RawWire, over_sockets
+from tests.support.processes.redis_server import real_server
 from tests.support.processes.scheduler_process import ROOT, SchedulerProcess, running_scheduler
 from tests.support.waiting import until
 
@@ -156,9 +157,15 @@ def test_every_answer_tells_browsers_to_be_careful(guarded: SchedulerProcess) ->
         assert "unsafe-inline" not in answer.headers["Content-Security-Policy"]
 
 
-def test_no_log_and_no_metric_ever_shows_a_credential(guarded: SchedulerProcess) -> None:
-    """Runs last in this file: what the tests above have shown the scheduler is in its log."""
-    figures = ask(guarded, "/metrics", "admin-sesame").body
+@over_sockets
+async def test_no_log_and_no_metric_ever_shows_a_credential(guarded: SchedulerProcess) -> None:
+    for url in (guarded.session_url, guarded.node_url):
+        for token in ("client-sesame", "node-sesame", "admin-sesame", "client-wrong", "client-a/b"):
+            await handshake(url, Authorization=f"Bearer {token}")
+            await handshake(f"{url}?token={token}")
+            if "/" not in token:
+                await handshake(url, protocol=f"bearer.{token}")
+    figures = (await asyncio.to_thread(ask, guarded, "/metrics", "admin-sesame")).body
     assert 'lingua_access_denied_total{door="client",reason="wrong_token"}' in figures
     log = guarded.log()
     assert len(log) > 1000
@@ -231,3 +238,33 @@ async def test_tokens_in_a_file_are_rotated_without_a_restart(tmp_path: Path, wo
         scheduler.process.send_signal(signal.SIGHUP)
         await asyncio.to_thread(scheduler.wait_for_log, "read again", 3 * workers)
         assert await gets_in("new")
+
+
+@over_sockets
+async def test_a_node_id_belongs_to_its_credential_on_every_instance() -> None:
+    """Who has another token gets neither the id nor the jobs, wherever it connects."""
+    ability = Ability(asr=("a",), semantic=("b",), node_id="node-of-gpu")
+    url = "/ws/node?token="
+    with (
+        real_server() as store,
+        running_scheduler("--redis-url", store, env=SECRETS) as one,
+        running_scheduler("--redis-url", store, env=SECRETS) as two,
+    ):
+
+        def at(scheduler: SchedulerProcess, token: str) -> str:
+            return f"ws://127.0.0.1:{scheduler.port}{url}{token}"
+
+        async with (
+            raw_node(at(one, "node-sesame"), ability) as node,
+            RawWire(at(two, "node-second")) as thief,
+            raw_client(f"{two.session_url}?token=client-sesame", "a", "b") as client,
+        ):
+            await thief.say(ability.registration())
+            ack = await thief.hear("node_register_ack")
+            assert (ack["status"], ack["error"]["code"]) == ("refused", "NODE_ID_CONFLICT")
+            await client.speak(tone(300))
+            await node.answer(await node.job())
+            await client.result()
+            assert not thief.all_heard("job_assign")
+        async with raw_node(at(two, "node-second"), ability) as later:
+            assert later.node_id == "node-of-gpu", "an id is free once its node has left"

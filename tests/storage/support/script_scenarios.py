@@ -222,6 +222,15 @@ def _register_superseded(world: World) -> Call[Any]:
     return world.member().nodes.register(registration)
 
 
+@scenario("register_node", "TAKEN")
+def _register_taken(world: World) -> Call[Any]:
+    """A node of another credential is there under this id, at another instance."""
+    world.beat("i2")
+    world.register("n1", owner="i2", credential="gpu")
+    registration = NodeRegistration(NodeId("n1"), (), 1, 1000, credential="other")
+    return world.member().nodes.register(registration)
+
+
 @scenario("list_slots", "OK")
 def _list_slots_ok(world: World) -> Call[Any]:
     _busy_node(world)
