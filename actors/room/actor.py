@@ -50,11 +50,6 @@ _SPEECH_MS = 1_000
 """Speech is noted in the store this often, at most; more often in a room of short life."""
 
 
-def new_code() -> str:
-    """Return six digits that cannot be foreseen."""
-    return str(100_000 + secrets.randbelow(900_000))
-
-
 RoomMessage: TypeAlias = (
     TakeSeat
     | ChangeSeat
@@ -149,7 +144,7 @@ class RoomActor(LoopActor):
         expiry_ms = self._setup.options.room_expiry_ms
         reply: RoomState | RoomTaken | None = None
         for _ in range(_CODES_TRIED):
-            code = new_code()
+            code = str(100_000 + secrets.randbelow(900_000))  # nobody foresees it
             reply = await self._ask(self._setup.rooms.create(code, room_id, seat, expiry_ms))
             if isinstance(reply, RoomState):
                 self._code = self.key = code
