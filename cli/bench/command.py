@@ -15,13 +15,16 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
 
+from cli.bench.documents import compare_with_baseline, read_baseline, write_into_readme
 from cli.bench.table import tables_of
 from cli.output import Terminal
 from cli.parser import OneLineParser, output_file, positive, seconds
+from peers.bench.key_figures import KEY_SCENARIOS, Samples, markdown_table
 from peers.bench.load_pattern import Pace
 from peers.bench.plan import BenchOptions, Row, Scenario
 from peers.bench.scenarios import run_scenario
@@ -29,8 +32,10 @@ from peers.bench.server import BenchError
 from peers.event_loop import run
 from storage.embedded.server import StoreOptions, start_store
 
+README: Final = Path(__file__).parents[2] / "README.md"
 QUICK: Final = BenchOptions(
     active=200,
+    few=50,
     idle=200,
     burst=200,
     overload_sessions=200,
@@ -54,14 +59,18 @@ def main(argv: Sequence[str]) -> int:
     """Run the bench; 0 when everything measured also held, else 1."""
     arguments = parser().parse_args(argv)
     console = Terminal()
+    options = options_from(arguments)
+    keys = arguments.baseline is not None or arguments.write_readme
+    scenarios = list(KEY_SCENARIOS) * options.rounds if keys else arguments.scenario
+    if arguments.baseline is not None and arguments.baseline.exists():
+        read_baseline(arguments.baseline)  # before minutes are spent on what it is compared with
     try:
-        rows = run(_interruptible(arguments, console))
+        rows = run(_interruptible(scenarios or list(Scenario), options, console))
     except (KeyboardInterrupt, asyncio.CancelledError):
         console.print("[yellow]interrupted[/yellow]")
         return 130
-    options = options_from(arguments)
     ratios = relay_ratios(rows) | crossing_ratios(rows)
-    for table in tables_of(rows):
+    for table in () if keys else tables_of(rows):
         console.print(table)
     console.print(_CAPTION, style="dim", highlight=False)
     for note in (f"{row.scenario}: {note}" for row in rows for note in row.notes):
@@ -72,6 +81,14 @@ def main(argv: Sequence[str]) -> int:
         document = json_document(options, rows, ratios)
         arguments.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     problems = [f"{row.scenario}: {problem}" for row in rows for problem in row.problems]
+    if keys and not problems:
+        size = len(KEY_SCENARIOS)
+        samples = Samples.of([rows[at : at + size] for at in range(0, len(rows), size)])
+        console.print(markdown_table(samples), highlight=False)
+        if arguments.write_readme:
+            write_into_readme(README, samples)
+        if arguments.baseline is not None:
+            problems = compare_with_baseline(arguments.baseline, samples)
     for problem in problems:
         sys.stderr.write(f"bench: {problem}\n")
     return 1 if problems else 0
@@ -82,7 +99,7 @@ def options_from(arguments: argparse.Namespace) -> BenchOptions:
     base = QUICK if arguments.quick else BenchOptions()
     names = (
         *("sessions", "nodes", "node_capacity", "node_delay_ms", "result_bytes"),
-        *("active", "idle", "burst"),
+        *("active", "few", "idle", "burst"),
         *("overload_sessions", "saturation", "overload_factor", "overload_seconds"),
         *("workers", "worker_load", "rounds"),
         *("seconds", "warm_up_seconds", "redis_url"),
@@ -157,7 +174,7 @@ def json_document(
         name: getattr(options, name)
         for name in (
             *("sessions", "nodes", "node_capacity", "node_delay_ms", "result_bytes"),
-            *("active", "idle"),
+            *("active", "few", "idle"),
         )
     }
     return {
@@ -194,13 +211,14 @@ def json_document(
     }
 
 
-async def _interruptible(arguments: argparse.Namespace, console: Console) -> list[Row]:
+async def _interruptible(
+    scenarios: list[Scenario], options: BenchOptions, console: Console
+) -> list[Row]:
     """Run, and let SIGTERM end the run as Ctrl-C does: with all its processes."""
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    scenarios = arguments.scenario or list(Scenario)
-    return await run_scenarios(scenarios, options_from(arguments), console)
+    return await run_scenarios(scenarios, options, console)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -210,12 +228,20 @@ def parser() -> argparse.ArgumentParser:
     add("--scenario", action="append", type=Scenario, choices=list(Scenario), help="only these")
     add("--quick", action="store_true", help="small sizes, short windows: under a minute in all")
     add("--json", type=output_file, metavar="FILE", help="also write everything measured to FILE")
+    add(
+        "--baseline",
+        type=output_file,
+        metavar="FILE",
+        help="the key figures, --rounds times: written there, or compared with what is there",
+    )
+    add("--write-readme", action="store_true", help="the same, into the table of README.md")
     add("--sessions", type=positive, help="sessions of the closed loops (32)")
     add("--nodes", type=positive, help="simulated nodes (10)")
     add("--node-capacity", type=positive, help="jobs at once per node (4)")
     add("--node-delay-ms", type=int, help="how long a node takes for a job (0)")
     add("--result-bytes", type=positive, help="size of a node's result (11000)")
     add("--active", type=positive, help="sessions that send chunks (1000)")
+    add("--few", type=positive, help="the same in ingest-few (200)")
     add("--chunks-per-second", type=float, help="chunks per second of each of them (10)")
     add("--idle", type=positive, help="sessions that send nothing (1000)")
     add("--burst", type=positive, help="utterances finalised at once on one node (200)")
@@ -225,7 +251,11 @@ def parser() -> argparse.ArgumentParser:
     add("--overload-seconds", type=seconds, help="how long (30)")
     add("--workers", type=positive, help="workers that are compared with one (2)")
     add("--worker-load", type=float, help="how busy one is under what both are offered (0.5)")
-    add("--rounds", type=positive, help="how often one and several take turns (5)")
+    add(
+        "--rounds",
+        type=positive,
+        help="how often key figures are measured, and one and several workers take turns (5)",
+    )
     add("--seconds", type=seconds, help="length of a measured window (5)")
     add("--warm-up-seconds", type=seconds, help="load before a window (2)")
     add("--redis-url", help="a Redis to use instead of the scheduler's embedded store")

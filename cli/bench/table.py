@@ -55,7 +55,6 @@ _LINES: Final = (
     ("chunk_cpu_ratio_as_busy", "ratio, as busy", ".2f"),
     ("ingest_crossed_percent", "crossed % (ingest)", ".0f"),
     ("busiest_worker_percent", "busiest worker's %", ".0f"),
-    ("ingest_ratio", "ingest, ratio", ".2f"),
     ("projected_ingest_ratio", "ingest, projected", ".2f"),
     ("projected_ingest_ratio_here", "projected, this load", ".2f"),
 )

@@ -39,6 +39,10 @@ class Scenario(StrEnum):
     """The closed loop at the bare relay, right after the scheduler's: noise hits both."""
     INGEST_JSON = "ingest-json"
     INGEST_BINARY = "ingest-binary"
+    INGEST_FEW = "ingest-few"
+    """The same with fewer sessions: what a chunk costs when little is done at once."""
+    SPOKEN = "spoken"
+    """One-chunk utterances at a rate at which none waits for another."""
     IDLE = "idle"
     BURST = "burst"
     NEAR = "near"
@@ -64,6 +68,10 @@ class BenchOptions:
     result_bytes: int = 11_000
     active: int = 1000
     """Sessions that send chunks in the ingest scenarios."""
+    few: int = 200
+    """The same where they are few."""
+    spoken_per_second: int = 20
+    """Utterances per second of the spoken scenario, one per session."""
     pace: Pace = field(default_factory=Pace)
     idle: int = 1000
     """Sessions that send nothing, to see what one costs in memory."""
@@ -137,6 +145,21 @@ def cores_for_workers(cores: Sequence[int], workers: int) -> tuple[list[int], li
     return list(cores[:workers]), list(cores[workers:])
 
 
+def _sessions_and_pace(scenario: Scenario, options: BenchOptions) -> tuple[int, Pace | None]:
+    """Return how many sessions send, and how fast; None: each when it has its outcome."""
+    match scenario:
+        case Scenario.OVERLOAD | Scenario.WORKERS:
+            return options.overload_sessions, options.pace
+        case Scenario.INGEST_JSON | Scenario.INGEST_BINARY:
+            return options.active, options.pace
+        case Scenario.INGEST_FEW:
+            return options.few, options.pace
+        case Scenario.SPOKEN:
+            return options.spoken_per_second, Pace(chunks_per_second=1.0, utterance_chunks=1)
+        case _:
+            return options.sessions, None
+
+
 def worker_specs(
     scenario: Scenario, options: BenchOptions, port: int, cores: int
 ) -> list[WorkerSpec]:
@@ -146,18 +169,14 @@ def worker_specs(
     nodes come first, in a process of their own, and the clients are spread over several.
     """
     node = NodeShape(options.node_capacity, options.node_delay_ms, options.result_bytes)
-    is_open_loop = scenario in (Scenario.OVERLOAD, Scenario.WORKERS)
-    is_paced = is_open_loop or scenario in (Scenario.INGEST_JSON, Scenario.INGEST_BINARY)
-    sessions = options.active if is_paced else options.sessions
-    if is_open_loop:
-        sessions = options.overload_sessions
+    sessions, pace = _sessions_and_pace(scenario, options)
     spec = WorkerSpec(
         host=HOST,
         port=port,
         name="bench",
         client=ClientShape(is_binary=scenario is Scenario.INGEST_BINARY),
-        pattern=PatternName.PACED if is_paced else PatternName.CLOSED_LOOP,
-        pace=options.pace,
+        pattern=PatternName.CLOSED_LOOP if pace is None else PatternName.PACED,
+        pace=pace or options.pace,
         settle_seconds=options.settle_seconds,
     )
     nodes = replace(spec, nodes=options.nodes, node=node)

@@ -49,8 +49,6 @@ async def run_scenario(scenario: Scenario, options: BenchOptions) -> Row:
         BenchError: the server or the load could not be started, or broke off.
     """
     match scenario:
-        case Scenario.CLOSED_LOOP | Scenario.INGEST_JSON | Scenario.INGEST_BINARY | Scenario.RELAY:
-            return await _run_steady(scenario, options)
         case Scenario.IDLE:
             return await _run_idle(options)
         case Scenario.BURST:
@@ -61,6 +59,8 @@ async def run_scenario(scenario: Scenario, options: BenchOptions) -> Row:
             return await run_overload(options)
         case Scenario.WORKERS:
             return await run_workers(options)
+        case _:
+            return await _run_steady(scenario, options)
 
 
 async def _run_steady(scenario: Scenario, options: BenchOptions) -> Row:

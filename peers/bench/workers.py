@@ -12,7 +12,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from statistics import median
 from typing import Final
 
 from peers.bench import process_usage
@@ -34,10 +33,9 @@ from peers.bench.workers_figures import (
     Window,
     chunk_us,
     comparison_notes,
-    cores_needed,
-    cores_note,
     follows,
     offered_for,
+    projection_note,
     utterance_us,
     window_of,
     workers_figures,
@@ -48,7 +46,6 @@ FIRST_SHARE: Final = 0.25
 FIRST_ATTEMPTS: Final = 5
 PATIENCE: Final = ("--overload-lag-ms", "60000")
 """A core that others use, too, is not mistaken for an overload: sessions are opened every round."""
-SATURATION_ROUNDS: Final = 2
 ALL_READY_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.1
 
@@ -89,10 +86,6 @@ class Sides:
     one: Side
     many: Side
 
-    def in_turn(self, number: int) -> tuple[Side, Side]:
-        """Return both; each comes first in every other round."""
-        return (self.one, self.many) if number % 2 == 0 else (self.many, self.one)
-
 
 async def run_workers(options: BenchOptions) -> Row:
     """Compare several workers with one.
@@ -114,10 +107,7 @@ async def run_workers(options: BenchOptions) -> Row:
         }
         row.notes += comparison_notes("utterances", utterances, utterance_us)
         row.notes += comparison_notes("ingest", ingest, chunk_us)
-        if sides.many.cores >= cores_needed(options.workers):
-            row.figures["ingest_ratio"] = await _saturated_ratio(sides, ingest_load, row)
-        else:
-            row.notes.append(cores_note(options.workers, sides.many.cores))
+        row.notes.append(projection_note(options.workers))
     if options.redis_url is not None:
         row.notes.append("each side had a store of its own: on one store they would be one system")
     return row
@@ -170,18 +160,6 @@ async def _window(side: Side, options: BenchOptions, name: str, offered: float, 
         offer.reading, metrics_before=bench.metrics[0], metrics_after=bench.metrics[1]
     )
     return window_of(offered, offer.counts, in_window, instances)
-
-
-async def _saturated_ratio(sides: Sides, options: BenchOptions, row: Row) -> float | None:
-    """Return the best ingest of several workers beside that of one."""
-    peaks: dict[int, list[float]] = {side.workers: [] for side in (sides.one, sides.many)}
-    for number in range(SATURATION_ROUNDS):
-        for side in sides.in_turn(number):
-            async with _loaded(side, options, f"limit-{number}") as bench:
-                peaks[side.workers].append(await bench.peak())
-                row.problems += await bench.load.close()
-    one, many = (median(peaks[side.workers]) for side in (sides.one, sides.many))
-    return many / one if one else None
 
 
 async def _problems(bench: Overload, offer: Offer) -> list[str]:

@@ -23,8 +23,6 @@ LINK_FRAMES: Final = "lingua_link_frames_total"
 FRAMES_PER_CROSSING: Final = 2
 """A job there and its result back; beats of a silent link are rare."""
 _NANOSECONDS: Final = 1e9
-CORES_BESIDE_WORKERS: Final = 2
-"""One for the store and one for the load."""
 FOLLOWS: Final = 0.9
 """A share of what was offered that has its result in time; below it, costs are not of that load."""
 UNDER_WAY: Final = 5
@@ -262,18 +260,11 @@ def comparison_notes(load: str, comparison: Comparison, figure: Figure) -> list[
     return notes
 
 
-def cores_needed(workers: int) -> int:
-    """Return how many cores it takes to see several workers at their limit."""
-    return workers + CORES_BESIDE_WORKERS
-
-
-def cores_note(workers: int, cores: int) -> str:
-    """Say why there is no measured ratio of saturated ingest."""
+def projection_note(workers: int) -> str:
+    """Say what the projected ratio is."""
     return (
-        f"{cores} cores, and {cores_needed(workers)} are needed ({workers} workers, the store, the"
-        " load): ingest is not measured at its limit. The projected ratio is arithmetic, as if each"
-        f" had a core: CPU per chunk of one worker, as busy as each of {workers}, beside the"
-        " busiest's; at this load: beside one worker under all of it"
+        "the projected ratio is arithmetic, as if each worker had a core: CPU per chunk of one, as"
+        f" busy as each of {workers}, beside the busiest's; at this load: beside one with all of it"
     )
 
 

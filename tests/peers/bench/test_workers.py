@@ -20,8 +20,6 @@ from peers.bench.workers_figures import (
     Window,
     busiest_share,
     comparison_notes,
-    cores_needed,
-    cores_note,
     crossed_share,
     follows,
     offered_for,
@@ -183,13 +181,6 @@ def test_a_side_keeps_up_when_few_results_are_missing_in_the_window() -> None:
     assert not follows(1000.0, Counts(window_ns=second, window_results=894))
     assert follows(5.0, Counts(window_ns=second // 2, window_results=0))
     assert follows(0.0, Counts())
-
-
-def test_too_few_cores_are_said_and_what_comes_instead_is_called_a_projection() -> None:
-    assert cores_needed(4) == 6
-    note = cores_note(2, 2)
-    assert note.startswith("2 cores, and 4 are needed")
-    assert "projected" in note
 
 
 def test_workers_have_a_core_each_where_there_are_enough() -> None:
