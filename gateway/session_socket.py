@@ -223,8 +223,8 @@ class SessionSocket:
         self, message: SessionInit, opened: OpenedSession, former: Mailbox | None
     ) -> None:
         self._enter(opened)
-        audio_format, rate_hz = message.audio_format, message.sample_rate
-        meter = self._context.meter(audio_format, rate_hz, is_replayed=opened.is_resumed)
+        sent = message.audio_format.as_sent if message.audio_format else None
+        meter = self._context.meter(sent, message.sample_rate, is_replayed=opened.is_resumed)
         self._pace.begin(meter, hears_pauses=message.resume is True)
         if former is not None and former is not opened.ref:
             tell(former, CloseRequested("another session_init", acknowledge=False))

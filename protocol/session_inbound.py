@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from protocol.audio import AudioFormat
+from protocol.audio import AudioFormat, DeclaredFormat
 from protocol.ids import SessionId, TraceId
 from protocol.rooms import RoomCreate, RoomJoin, RoomLeave, RoomRawVoicePreference
 from protocol.shared import EndpointingMode, Features, Pipeline, SessionMode
@@ -28,6 +28,7 @@ UtteranceIndex = Annotated[int, Field(ge=0, le=2**52)]
 
 SampleRate = Annotated[int, Field(ge=8_000, le=48_000)]
 """Hertz."""
+Channels = Annotated[int, Field(ge=1, le=2)]
 
 
 class SessionInit(WireMessage):
@@ -53,9 +54,10 @@ class SessionInit(WireMessage):
     enable_streaming_asr: bool | None = None
     partial_update_interval_ms: Count | None = None
     trace_id: TraceLabel | None = None
-    audio_format: AudioFormat | None = None
+    audio_format: DeclaredFormat | None = None
     """Absent: told from the framing of each chunk."""
     sample_rate: SampleRate | None = None
+    channels: Channels | None = None
     use_binary_frame: bool | None = None
     room_tts_format: AudioFormat | None = None
     """How speech of other members of a room shall come. Absent: to platform `web` as `pcm16`, which

@@ -19,6 +19,7 @@ _ANONYMOUS_TENANT = "default"
 _GATEWAY = "api-gateway"
 _BROWSER = "web"
 _AUTO = "auto"
+_STEREO = 2
 _STOCK_PAGE = "web-client-v1.0"
 """It ends its utterances itself, 3.25 s after the last word."""
 
@@ -42,6 +43,8 @@ class SessionProfile:
     pipeline: Pipeline = FULL_PIPELINE
     audio_format: AudioFormat | None = None
     """None: told apart by framing."""
+    unsupported: str | None = None
+    """What the client has declared of its audio and nobody here can read."""
     sample_rate_hz: int = 16_000
     endpointing: EndpointingMode = EndpointingMode.CLIENT
     """Who ends utterances."""
@@ -90,7 +93,8 @@ class SessionProfile:
             lang_a=init.lang_a,
             lang_b=init.lang_b,
             auto_langs=tuple(init.auto_langs) if init.auto_langs else None,
-            audio_format=init.audio_format,
+            audio_format=init.audio_format.as_sent if init.audio_format else None,
+            unsupported=_unsupported(init),
             sample_rate_hz=init.sample_rate or 16_000,
             endpointing=_endpointing(init),
             use_binary_frame=bool(init.use_binary_frame),
@@ -126,6 +130,16 @@ class SessionProfile:
             negotiated_sample_rate=self.sample_rate_hz,
             endpointing=self.endpointing,
         )
+
+
+def _unsupported(init: SessionInit) -> str | None:
+    """Return what the client declares that would come to a recogniser as noise."""
+    declared = init.audio_format
+    if declared is not None and declared.is_raw:
+        return declared.value
+    if init.channels == _STEREO and (declared is None or declared.as_sent is AudioFormat.PCM16):
+        return "PCM16 of two channels"
+    return None
 
 
 def _endpointing(init: SessionInit) -> EndpointingMode:

@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidURI
 from peers.client.options import ClientOptions
 from peers.connection import CONNECT_ERRORS, open_connection, reason
 from peers.socket_url import shown_url
-from protocol.audio import AudioFormat
+from protocol.audio import AudioFormat, DeclaredFormat
 from protocol.codec import encode
 from protocol.session_inbound import SessionInit
 from protocol.session_outbound import ErrorMessage, SessionInitAck, SessionOutbound
@@ -55,7 +55,7 @@ class SessionConnector:
             src_lang=options.src_lang,
             tgt_lang=options.tgt_lang,
             enable_streaming_asr=options.partials or None,
-            audio_format=audio_format,
+            audio_format=None if audio_format is None else DeclaredFormat(audio_format.value),
             use_binary_frame=options.binary_frames or None,
             resume=options.resume or None,
         )

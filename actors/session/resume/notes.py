@@ -70,7 +70,7 @@ class Notes:
             client_indexes=indexes.client_runs,
             audio_format=segmenter.audio_format,
             sample_rate_hz=segmenter.sample_rate_hz,
-            client_cuts=segmenter.has_client_cut,
+            client_cuts=segmenter.endpointing.has_client_cut,
             turn=None if turn is None else TurnRecord(turn.turn_id, turn.next_part, turn.ticks),
             passed=tuple(sorted(order.passed)),
             late=tuple(order.late.items()),

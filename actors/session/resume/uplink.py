@@ -189,9 +189,16 @@ class UplinkRestore:
             return False
         if self._progress.has(message.seq):
             return True
-        self._uplink.segmenter.measure(message.audio, message.opus_ticks)
+        uplink = self._uplink
+        taken = uplink.intake.take(
+            message.audio,
+            message.opus_ticks,
+            uplink.segmenter.audio_format,
+            is_final=message.is_final,
+        )
+        uplink.segmenter.measure(taken.audio, taken.opus_ticks)
         self._progress.take(message.seq)
-        restored = replay.take(message.seq, message.audio)
+        restored = replay.take(message.seq, taken.audio)
         if restored is not None:
             for utterance in list(self._uplink.open):
                 is_it = utterance.spec.utterance_index == restored.utterance_index

@@ -78,6 +78,10 @@ class Endpointing:
             self._silence_ticks = inf
             self.is_on = False
 
+    def forget(self) -> None:
+        """The stream is of another format from now on."""
+        self._detector = None
+
     def begin(self) -> None:
         """A segment begins."""
         self._has_begun = self._has_speech = False

@@ -56,7 +56,6 @@ class Segmenter:
 
     __slots__ = (
         "_clock",
-        "_endpointing",
         "_framing",
         "_heard_ticks",
         "_max_bytes",
@@ -68,6 +67,7 @@ class Segmenter:
         "_turn",
         "_turn_ticks_left",
         "due_ms",
+        "endpointing",
     )
 
     def __init__(
@@ -84,7 +84,7 @@ class Segmenter:
         self._max_ticks = options.max_duration_ms * TICKS_PER_MS
         self._framing = AudioFraming(audio_format, sample_rate_hz)
         self._clock = PauseClock(options.pause_ms)
-        self._endpointing = Endpointing(options, endpointing)
+        self.endpointing = Endpointing(options, endpointing)
         self._new_turn_id = new_turn_id
         self._heard_ticks = 0
         self._segment = Segment()
@@ -103,7 +103,7 @@ class Segmenter:
     @property
     def held_bytes(self) -> int:
         """Bytes of audio not yet cut."""
-        return self._segment.held_bytes + self._endpointing.held_bytes
+        return self._segment.held_bytes + self.endpointing.held_bytes
 
     def is_in_hangover(self, now_ms: float) -> bool:
         """Return whether a cut is decided, and what comes now still joins it."""
@@ -117,7 +117,7 @@ class Segmenter:
     @property
     def first_seq(self) -> int | None:
         """Lowest `seq` that is not cut yet; None without one."""
-        in_segment, before = self._segment.first_seq, self._endpointing.first_seq
+        in_segment, before = self._segment.first_seq, self.endpointing.first_seq
         if in_segment is None or before is None:
             return before if in_segment is None else in_segment
         return min(in_segment, before)
@@ -144,6 +144,11 @@ class Segmenter:
     def declare_format(self, audio_format: AudioFormat, sample_rate_hz: int) -> None:
         """Take the client's word for what its chunks are, unless that was decided before."""
         self._framing.declare(audio_format, sample_rate_hz)
+
+    def redeclare(self, sample_rate_hz: int) -> None:
+        """What comes from now on is PCM16 of this rate; nothing of another format is held."""
+        self._framing = AudioFraming(AudioFormat.PCM16, sample_rate_hz)
+        self.endpointing.forget()
 
     def measure(self, audio: bytes, opus_ticks: int | None = None) -> int:
         """Return the length of a chunk that comes next, in 1/48000 s; 0 for no audio.
@@ -172,7 +177,7 @@ class Segmenter:
         if not audio and not is_final:
             return []
         cuts = self.poll(now_ms) if now_ms > self.due_ms else []
-        segment, endpointing = self._segment, self._endpointing
+        segment, endpointing = self._segment, self.endpointing
         if audio:
             if endpointing.is_on:
                 self._add(LeadChunk(audio, ticks, seq, now_ms))
@@ -194,21 +199,15 @@ class Segmenter:
             return cuts + self._end(CutReason.MAX_TURN, now_ms)
         if segment.ticks >= self._max_ticks:
             return cuts + self._end(CutReason.MAX_DURATION, now_ms)
-        turn = self._turn
-        if endpointing.is_on and endpointing.is_over(
-            is_turn_open=turn is not None and turn.open_parts > 0
-        ):
+        is_turn_open = self._turn is not None and self._turn.open_parts > 0
+        if endpointing.is_on and endpointing.is_over(is_turn_open=is_turn_open):
             return cuts + self._end(CutReason.ENDPOINT, now_ms)
         return cuts
 
-    @property
-    def has_client_cut(self) -> bool:
-        """Whether the client has ended an utterance itself."""
-        return self._endpointing.has_client_cut
-
     def client_cuts(self) -> None:
         """The client has ended an utterance itself, by other means than a final."""
-        self._endpointing.client_cuts()
+        self._take_lead()
+        self.endpointing.client_cuts()
 
     def whole(
         self, audio: bytes, audio_format: AudioFormat, sample_rate_hz: int, now_ms: float
@@ -301,7 +300,7 @@ class Segmenter:
 
     def _add(self, chunk: LeadChunk) -> None:
         """Take a chunk into the segment, or keep it aside as silence before speech."""
-        endpointing, framing = self._endpointing, self._framing
+        endpointing, framing = self.endpointing, self._framing
         audio_format = framing.audio_format
         if endpointing.is_on and framing.is_settled and audio_format is not None:
             audio, ticks, _, _ = chunk
@@ -314,7 +313,7 @@ class Segmenter:
         self._segment.add(*chunk)
 
     def _take_lead(self) -> None:
-        for chunk in self._endpointing.take_lead():
+        for chunk in self.endpointing.take_lead():
             self._segment.add(*chunk)
 
     def _rearm(self, now_ms: float) -> None:
@@ -355,7 +354,7 @@ class Segmenter:
         self._turn = turn
         self._turn_ticks_left = self._options.max_turn_ms * TICKS_PER_MS - ticks_before
         self._segment = Segment()
-        self._endpointing.begin()
+        self.endpointing.begin()
         self._pending = None
         self.due_ms = inf
         self._clock.restart(now_ms)

@@ -15,6 +15,7 @@ from actors.session.job_spec import Numbers, spec_of, work_of
 from actors.session.options import UplinkOptions
 from actors.session.profile import Request, SessionProfile, asked_by, in_language
 from actors.session.uplink.indexes import IndexUse, Repeated, UsedIndexes
+from actors.session.uplink.intake import AudioIntake, whole_audio
 from actors.session.uplink.progress import AudioProgress
 from actors.session.uplink.segmenter import Segmenter
 from actors.session.utterances import OpenUtterances, Utterance
@@ -87,6 +88,7 @@ class Uplink:
             sample_rate_hz=profile.sample_rate_hz,
             endpointing=profile.endpointing,
         )
+        self.intake = AudioIntake(profile.unsupported)
         self._listeners = parts.listeners
         self._recorder = parts.recorder
         self._profile = profile
@@ -123,19 +125,26 @@ class Uplink:
         seq, progress = message.seq, self.progress
         if progress is not None and progress.has(seq):
             return []
-        segmenter, audio = self.segmenter, message.audio
-        ticks = segmenter.measure(audio, message.opus_ticks)
+        segmenter, is_final = self.segmenter, message.is_final
+        audio, opus_ticks, pcm_rate_hz = self.intake.take(
+            message.audio, message.opus_ticks, segmenter.audio_format, is_final=is_final
+        )
+        earlier: list[Utterance] = []
+        if pcm_rate_hz is not None:
+            earlier = self._utterances(segmenter.end_hangover(now_ms), now_ms)
+            segmenter.redeclare(pcm_rate_hz)
+        ticks = segmenter.measure(audio, opus_ticks)
         if progress is not None:
             progress.take(seq)
         if message.client_timestamp_ms is not None:
             self._uplink_ms = max(0, wall_ms - message.client_timestamp_ms)
         if progress is not None or segmenter.due_ms < now_ms:
-            return self._chunk(audio, ticks, seq, now_ms, is_final=message.is_final)
-        cuts = segmenter.chunk(audio, ticks, seq=seq, is_final=message.is_final, now_ms=now_ms)
+            return earlier + self._chunk(audio, ticks, seq, now_ms, is_final=is_final)
+        cuts = segmenter.chunk(audio, ticks, seq=seq, is_final=is_final, now_ms=now_ms)
         if cuts:
-            return self._utterances(cuts, now_ms)
+            return earlier + self._utterances(cuts, now_ms)
         self._account_audio()
-        return []
+        return earlier
 
     def whole(self, message: UtteranceArrived, now_ms: float) -> list[Utterance] | Repeated:
         """Take a whole utterance, or a tiny one that is a chunk of a stream.
@@ -149,7 +158,13 @@ class Uplink:
         if self._is_tiny(spoken):
             measure(spoken.audio, spoken.audio_format, spoken.sample_rate)  # it declares that
             return self._tiny(spoken, now_ms)
-        cut = self.segmenter.whole(spoken.audio, spoken.audio_format, spoken.sample_rate, now_ms)
+        unwrapped = whole_audio(spoken.audio)
+        if unwrapped is not None:
+            cut = self.segmenter.whole(unwrapped[0], AudioFormat.PCM16, unwrapped[1], now_ms)
+        else:
+            cut = self.segmenter.whole(
+                spoken.audio, spoken.audio_format, spoken.sample_rate, now_ms
+            )
         match self.indexes.take(spoken.utterance_index):
             case IndexUse.TAKEN:
                 text = f"utterance_index {spoken.utterance_index} is in use"

@@ -57,7 +57,7 @@ def events(bench: SessionBench) -> list[UiEventKind]:
 
 
 def test_the_ack_is_the_first_thing_a_client_hears(bench: SessionBench) -> None:
-    bench.tell(ChunkArrived(b"\x00", 0, is_final=False))  # refused
+    bench.tell(ChunkArrived(b"OggS", 0, is_final=False))  # refused
     ack, refusal = bench.outbox.messages
     assert isinstance(ack, SessionInitAck)
     assert isinstance(refusal, ErrorMessage)

@@ -26,6 +26,7 @@ from actors.session.presence import Presence
 from actors.session.profile import SessionProfile
 from actors.session.record.moved import TakenOverSession
 from actors.session.setup import SessionSetup
+from protocol.audio import DeclaredFormat
 from protocol.ids import NodeJobId, SessionId, TraceId
 from protocol.node_inbound import JobResult
 from protocol.session_inbound import SessionInit
@@ -50,6 +51,8 @@ def init(**fields: Any) -> SessionInit:
         "resume": True,
         "endpointing": EndpointingMode.CLIENT,
     }
+    if "audio_format" in fields:
+        fields["audio_format"] = DeclaredFormat(fields["audio_format"])
     return SessionInit.model_validate({**usual, **fields})
 
 

@@ -10,7 +10,7 @@ from peers.client.client import CannotConnectError, ClientEvent, SessionLostErro
 from peers.client.microphone import recorded
 from peers.client.options import ClientOptions
 from peers.pcm import silence
-from protocol.audio import AudioFormat, is_opus_framed, opus_ticks, ticks_to_ms
+from protocol.audio import AudioFormat, DeclaredFormat, is_opus_framed, opus_ticks, ticks_to_ms
 from protocol.errors import MissingReason
 from protocol.frames import AudioFrame, FinalFrame
 from protocol.ids import SessionId
@@ -92,7 +92,7 @@ def test_the_first_message_asks_for_the_session() -> None:
     async def script(peer: ScriptedPeer) -> None:
         init = await opened(peer)
         assert (init.src_lang, init.tgt_lang) == ("en", "fr")
-        assert init.audio_format is AudioFormat.PCM16
+        assert init.audio_format is DeclaredFormat.PCM16
         assert init.enable_streaming_asr is True
         assert init.use_binary_frame is None
         assert peer.socket.request is not None

@@ -3,10 +3,11 @@
 from typing import Any
 
 from protocol import admin, node_inbound, node_outbound, rooms, session_inbound, session_outbound
-from protocol.audio import AudioFormat
+from protocol.audio import AudioFormat, DeclaredFormat
 from protocol.errors import ErrorCode, MissingReason
 from protocol.ids import JobId, NodeId, NodeJobId, SessionId, TraceId, session_ref
 from protocol.shared import (
+    EndpointingMode,
     ErrorDetail,
     Features,
     NetworkTimings,
@@ -64,8 +65,10 @@ SESSION_MESSAGES: list[WireMessage] = [
         platform="web",
         pairing_code="p",
         tenant_id="t",
-        audio_format=AudioFormat.PCM16,
+        audio_format=DeclaredFormat.PCM16,
         sample_rate=16_000,
+        channels=1,
+        endpointing=EndpointingMode.SERVER,
         use_binary_frame=True,
         room_tts_format=AudioFormat.PCM16,
         resume=True,
@@ -109,6 +112,7 @@ SESSION_REPLIES: list[WireMessage] = [
         trace_id="t",
         protocol_version="1.0",
         use_binary_frame=True,
+        endpointing="auto",
         negotiated_codec="opus",
         negotiated_audio_format="opus",
         negotiated_sample_rate=16_000,
