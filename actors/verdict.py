@@ -10,6 +10,7 @@ from enum import Enum, auto
 from pydantic_core import to_json
 
 from actors.messages.job import Work
+from protocol.beginning import OUTCOME_MAX_BYTES, beginnings
 from protocol.errors import ErrorCode, MissingReason
 from protocol.node_inbound import JobResult
 from protocol.value import value
@@ -25,6 +26,8 @@ RECORDED = (
     "rerun_count",
 )
 """What of an answer is recorded where it says something: what its listener needs, no speech."""
+
+_TEXTS = ("text_asr", "text_translated")
 
 _ABSORBED = "NO_TEXT_ASSIGNED"
 """`extra.reason` of a job whose audio was processed together with another one's."""
@@ -104,15 +107,16 @@ def is_full(result: JobResult) -> bool:
     return judge_orphan(result)[0] is JobState.DONE
 
 
-def recorded_outcome(spec: JobSpec, reason: MissingReason | None, result: JobResult | None) -> str:
-    """Return the outcome as JSON without speech: what another instance could deliver."""
-    return recorded_outcome_of(spec.trace_id, reason, result)
-
-
-def recorded_outcome_of(
-    trace_id: str, reason: MissingReason | None, result: JobResult | None
+def recorded_outcome(
+    trace_id: str,
+    reason: MissingReason | None,
+    result: JobResult | None,
+    max_bytes: int = OUTCOME_MAX_BYTES,
 ) -> str:
-    """Return the same for an utterance of which only that is known."""
+    """Return the outcome as JSON without speech: what another instance could deliver.
+
+    Of one that is longer than `max_bytes`, the beginning.
+    """
     outcome: dict[str, object] = {"trace_id": trace_id}
     if reason is not None:
         outcome["reason"] = reason.value
@@ -122,4 +126,12 @@ def recorded_outcome_of(
             name: value for name, value in values.items() if value is not None and value != ""
         }
         outcome["spoken"] = bool(result.tts_audio)
-    return to_json(outcome).decode()
+    recorded = to_json(outcome)
+    if len(recorded) > max_bytes:
+        texts = {name: str(outcome[name]) for name in _TEXTS if name in outcome}
+        rest = {name: value for name, value in outcome.items() if name not in texts}
+        rest["truncated"] = True
+        if len(to_json(rest)) > max_bytes // 2:
+            rest.pop("reason_codes", None)
+        recorded = to_json(rest | beginnings(texts, max_bytes - len(to_json(rest))))
+    return recorded.decode()

@@ -95,6 +95,8 @@ class TranslationResult(WireMessage):
     """Extension: later outcomes were delivered before this one."""
     tts_lost: Flag = None
     """Extension: there was speech, but the instance that held it is gone."""
+    truncated: Flag = None
+    """Extension: only the beginning of the texts is left, the rest went with that instance."""
     speaker_session_id: str | None = None
     """Extension, in rooms: whose words these are."""
     speaker_utterance_index: Count | None = None

@@ -9,6 +9,7 @@ from loguru import logger
 from actors.directory import Directory
 from actors.dispatcher.driver import Driver
 from actors.dispatcher.open_jobs import OpenJob, OpenJobs
+from actors.dispatcher.options import DispatchOptions
 from actors.dispatcher.step import Expiry, Step
 from actors.messages.job import (
     JobAbandoned,
@@ -22,7 +23,7 @@ from actors.metrics import Metrics
 from actors.missing_log import log_missing
 from actors.ports import Mailbox
 from actors.runtime.actor import tell
-from actors.verdict import is_full, judge_orphan, recorded_outcome, recorded_outcome_of
+from actors.verdict import is_full, judge_orphan, recorded_outcome
 from protocol.errors import MissingReason
 from protocol.ids import NO_INSTANCE, InstanceId, JobId, NodeId
 from protocol.node_inbound import JobResult
@@ -55,8 +56,7 @@ class JobEnds:
         directory: Directory,
         metrics: Metrics,
         driver: Driver,
-        *,
-        record_outcomes: bool,
+        options: DispatchOptions,
     ) -> None:
         self.jobs = jobs
         self.directory = directory
@@ -65,7 +65,8 @@ class JobEnds:
         self.recent_empty = RecentEmpty()
         self._driver = driver
         self._may_borrow = jobs.cells.count > 1
-        self.record_outcomes = record_outcomes
+        self.record_outcomes = options.record_outcomes
+        self._outcome_max_bytes = options.outcome_max_bytes
         self.adopted: frozenset[JobId] = frozenset()
         """Jobs that a predecessor had open."""
 
@@ -106,7 +107,9 @@ class JobEnds:
     ) -> str | None:
         """Return the outcome as the store keeps it for another instance; None: it does not."""
         is_kept = self.record_outcomes and spec.is_recorded
-        return recorded_outcome(spec, reason, result) if is_kept else None
+        if not is_kept:
+            return None
+        return recorded_outcome(spec.trace_id, reason, result, self._outcome_max_bytes)
 
     def _completed(
         self, ended: JobEnded, cell: Cell, reply: Completed | Duplicate | Stale | Gone
@@ -289,7 +292,7 @@ class JobEnds:
         state, reason = judge_orphan(answer.result)
         outcome = None
         if self.record_outcomes:
-            outcome = recorded_outcome_of(at.trace_id, reason, answer.result)
+            outcome = recorded_outcome(at.trace_id, reason, answer.result, self._outcome_max_bytes)
         completion = Completion(
             answer.job_id,
             answer.attempt,

@@ -5,6 +5,8 @@ from typing import Annotated
 
 from annotated_types import Ge
 
+from protocol.beginning import OUTCOME_MAX_BYTES
+
 
 @dataclass(frozen=True, slots=True)
 class DispatchOptions:
@@ -26,3 +28,5 @@ class DispatchOptions:
     """Jobs of one session that may wait for a node."""
     record_outcomes: bool = True
     """Outcomes are recorded in the store, without speech, until the session's grace has passed."""
+    outcome_max_bytes: Annotated[int, Ge(1024)] = OUTCOME_MAX_BYTES
+    """Bytes of a recorded outcome; of a longer one the beginning is recorded. Delivery is whole."""

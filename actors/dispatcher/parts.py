@@ -75,9 +75,7 @@ class Parts:
         """When the earliest deadline is of those that were noted since the dispatcher looked."""
         dispatch = options.dispatch
         self.claims = Claims(store.sessions, self)
-        self.ends = JobEnds(
-            store.jobs, directory, metrics, self, record_outcomes=dispatch.record_outcomes
-        )
+        self.ends = JobEnds(store.jobs, directory, metrics, self, dispatch)
         self.jobs = JobDriver(self.ends, self.claims, self, dispatch)
         self.nodes = Nodes(store.nodes, directory, self.jobs, options.nodes)
         self.takeover = Takeover(store.sessions, self.jobs, options.uplink, admit)

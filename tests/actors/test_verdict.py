@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from actors.verdict import Follow, Verdict, goes_on, judge, recorded_outcome
+from protocol.beginning import OUTCOME_MAX_BYTES
 from protocol.errors import MissingReason
 from protocol.ids import NodeJobId
 from protocol.node_inbound import JobError, JobResult
@@ -72,12 +73,31 @@ def test_only_a_full_answer_corrects_an_empty_one() -> None:
 
 def test_an_outcome_is_recorded_without_its_speech() -> None:
     result = said(text_asr="a", text_translated="b", tts_audio="AAAA", extra={"speech": "BBBB"})
-    recorded = recorded_outcome(ASSIGNED.spec, None, result)
+    recorded = recorded_outcome("trace", None, result)
     assert json.loads(recorded) == {
         "trace_id": "trace",
         "text_asr": "a",
         "text_translated": "b",
         "spoken": True,
     }
-    reason = json.loads(recorded_outcome(ASSIGNED.spec, MERGED, None))
+    reason = json.loads(recorded_outcome("trace", MERGED, None))
     assert reason == {"trace_id": "trace", "reason": "merged"}
+
+
+@pytest.mark.parametrize("letter", ["a", "é", '"', "\n", "😀"])
+def test_of_a_long_outcome_the_beginning_is_recorded(letter: str) -> None:
+    result = said(text_asr=letter * 4_000_000, text_translated=letter * 1000)
+    recorded = recorded_outcome("trace", None, result)
+    assert len(recorded.encode()) <= OUTCOME_MAX_BYTES
+    outcome = json.loads(recorded)
+    assert outcome["truncated"] is True
+    assert outcome["trace_id"]
+    assert len(outcome["text_asr"]) > 1000
+    assert set(outcome["text_asr"]) == {letter}
+
+
+def test_many_codes_do_not_make_a_record_long() -> None:
+    result = said(text_asr="a", reason_codes=("code" * 60,) * 2000)
+    recorded = recorded_outcome("trace", None, result)
+    assert len(recorded) <= OUTCOME_MAX_BYTES
+    assert json.loads(recorded)["text_asr"] == "a"

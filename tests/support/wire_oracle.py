@@ -144,6 +144,7 @@ EXTENSIONS: dict[str, Shape] = {
     "translation_result": {
         "late": bool,
         "tts_lost": bool,
+        "truncated": bool,
         "speaker_session_id": str,
         "speaker_utterance_index": int,
     },

@@ -16,6 +16,7 @@ from actors.session.downlink.outcome import (
 )
 from actors.session.downlink.sequencer import Delivery
 from actors.session.record.saved import DeliveryOrder
+from protocol.beginning import OUTCOME_MAX_BYTES, beginnings
 from protocol.codec import encode_utf8
 from protocol.ids import RequestId
 from protocol.session_outbound import TranslationResult
@@ -117,7 +118,7 @@ class OutcomeGate:
         if not self.is_restoring:
             if isinstance(message, TranslationResult) and message.tts_audio:
                 message = without_speech(message)
-            text = encode_utf8(message).decode()
+            text = encode_utf8(_kept(message)).decode()
             self.heard.append(HeardEntry(number, key, message.utterance_index, text))
 
     def answered(self, key: RequestId) -> None:
@@ -140,3 +141,12 @@ class OutcomeGate:
     def drop_held(self) -> None:
         """The client is gone: it hears what waited by a replay."""
         self._held.clear()
+
+
+def _kept(message: WireOutcome) -> WireOutcome:
+    """Return what is kept of a message without speech: all, or the beginning of its texts."""
+    if not isinstance(message, TranslationResult):
+        return message
+    texts = {"text_asr": message.text_asr, "text_translated": message.text_translated}
+    kept = beginnings(texts, OUTCOME_MAX_BYTES)
+    return message if kept == texts else message.model_copy(update={**kept, "truncated": True})

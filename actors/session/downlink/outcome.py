@@ -48,6 +48,8 @@ class Outcome:
     ended: JobEnded
     lost_speech: bool = False
     """There was speech, and it is gone with the instance that had it."""
+    truncated: bool = False
+    """Only the beginning of its texts was recorded."""
 
 
 WireOutcome: TypeAlias = TranslationResult | MissingResult
@@ -116,6 +118,7 @@ def wire_outcome(
         delivery_seq=delivery.delivery_seq,
         late=delivery.late or None,
         tts_lost=delivery.outcome.lost_speech or None,
+        truncated=delivery.outcome.truncated or None,
     )
 
 

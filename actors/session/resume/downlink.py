@@ -146,4 +146,9 @@ def outcome_of(utterance: Utterance, known: KnownOutcome) -> Outcome:
     answer = {**known.said, "job_id": known.job_id, "success": True, "tts_audio": ""}
     result = JobResult.model_validate_json(to_json(answer))
     ended = JobEnded(known.job_id, JobState.DONE, None, result, 0, None)
-    return Outcome(utterance, ended, lost_speech=known.said.get("spoken") is True)
+    return Outcome(
+        utterance,
+        ended,
+        lost_speech=known.said.get("spoken") is True,
+        truncated=known.said.get("truncated") is True,
+    )

@@ -153,6 +153,7 @@ SESSION_REPLIES: list[WireMessage] = [
         delivery_seq=1,
         late=True,
         tts_lost=True,
+        truncated=True,
         speaker_session_id="s-2",
         speaker_utterance_index=9,
     ),

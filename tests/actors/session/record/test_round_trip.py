@@ -18,7 +18,7 @@ from actors.session.record.saved import CutRecord, SessionRecord
 from actors.session.record.saved_room import AudienceRecord
 from actors.session.resume.downlink import known_outcome, message_of
 from actors.session.resumption import TokenMint, TokenNumber
-from actors.verdict import RECORDED, recorded_outcome_of
+from actors.verdict import RECORDED, recorded_outcome
 from protocol.codec import encode_utf8
 from protocol.errors import MissingReason
 from protocol.ids import NO_INSTANCE, InstanceId, JobId, SessionId, TraceId
@@ -122,7 +122,7 @@ def taken_over(profile: SessionProfile, recorded: RecordedOutcome) -> TakenOverS
 
 @given(profiles, filled(JobResult, success=st.just(True), error=st.none()))
 def test_a_translation(profile: SessionProfile, result: JobResult) -> None:
-    text = recorded_outcome_of("trace", None, result)
+    text = recorded_outcome("trace", None, result)
     recorded = RecordedOutcome(1, JobId("job"), 0, "es", text)
     outcome = known_outcome(profile, 7, taken_over(profile, recorded).outcomes[1])
     again = outcome.ended.result
@@ -134,7 +134,7 @@ def test_a_translation(profile: SessionProfile, result: JobResult) -> None:
 
 @given(st.sampled_from(MissingReason))
 def test_a_missing_outcome(reason: MissingReason) -> None:
-    text = recorded_outcome_of("trace", reason, None)
+    text = recorded_outcome("trace", reason, None)
     profile = SessionProfile(SessionId("s"), TraceId("t"), "t", "web", "en", "es")
     recorded = RecordedOutcome(1, JobId("job"), 0, "es", text)
     known = taken_over(profile, recorded).outcomes[1]
