@@ -58,11 +58,6 @@ def _next_row(row: Sequence[int], position: int, word: str, heard: Sequence[str]
     return following
 
 
-def word_error_rate(transcript: str, recognised: str) -> float:
-    """Return the word errors per spoken word; 0 is perfect, above 1 is possible."""
-    return word_errors(transcript, recognised) / max(1, len(_words(transcript)))
-
-
 def _words(text: str) -> list[str]:
     kept = "".join(c for c in text.lower() if c.isalnum() or c in " '")
     return [_SPELLINGS.get(word, word) for word in kept.split()]

@@ -10,7 +10,6 @@ from actors.held_audio import HeldAudio
 from actors.messages.node import NodeArrived, NodeSocketLost
 from actors.messages.session import CloseRequested, SessionEnded, SocketLost
 from actors.messages.takeover import LocateSession, SessionFreed
-from actors.metrics import NullMetrics
 from actors.node.options import NodeOptions
 from actors.overload import Overload, OverloadLevel
 from actors.reception import OpenedNode, OpenedSession, Pending, Reception, Refused
@@ -28,6 +27,7 @@ from protocol.ids import NodeId, SessionId
 from protocol.node_inbound import NodeRegister
 from protocol.session_inbound import SessionInit
 from protocol.session_outbound import SessionInitAck
+from tests.support.null_metrics import NullMetrics
 from tests.support.recording import RecordingOutbox, RecordingRef
 from tests.support.virtual_time import run_virtual, settle, stop_actors
 

@@ -28,7 +28,6 @@ from actors.messages.job import (
 from actors.messages.node import Languages, NodeArrived
 from actors.messages.session import SessionOpened
 from actors.messages.takeover import ResumeAnswered
-from actors.metrics import NullMetrics
 from actors.node.options import NodeOptions
 from actors.runtime.actor import ActorDeadError
 from actors.session.options import SegmenterOptions, UplinkOptions
@@ -39,6 +38,7 @@ from protocol.shared import FULL_PIPELINE
 from storage.call import Call
 from storage.job import JobSpec, JobState
 from storage.store import StorageUnavailable, Store
+from tests.support.null_metrics import NullMetrics
 from tests.support.recording import HandClock, RecordingRef
 from tests.support.storage_world import START_MS, World
 

@@ -12,7 +12,6 @@ from actors.held_audio import HeldAudio
 from actors.messages.job import JobEnded, UtteranceCut
 from actors.messages.session import ChunkArrived, SessionClaimed, SocketLost
 from actors.messages.takeover import RecordSession, SessionRecorded
-from actors.metrics import NullMetrics
 from actors.node.options import NodeOptions
 from actors.reception import OpenedSession, Pending, Reception, Refused
 from actors.session.actor import SessionActor
@@ -33,6 +32,7 @@ from protocol.session_inbound import SessionInit
 from protocol.session_outbound import AudioAck, MissingResult, SessionInitAck, TranslationResult
 from protocol.shared import EndpointingMode
 from storage.job import JobState
+from tests.support.null_metrics import NullMetrics
 from tests.support.recording import HandClock, RecordingOutbox, RecordingRef
 
 SESSION = SessionId("s-1")

@@ -33,7 +33,6 @@ from actors.messages.takeover import (
     SessionReleased,
     SocketResumed,
 )
-from actors.metrics import NullMetrics
 from actors.room.options import RoomOptions
 from actors.room.setup import RoomSetup
 from actors.session.actor import SessionActor
@@ -63,6 +62,7 @@ from storage.room import Seat
 from storage.rooms import RoomRepository
 from storage.session_replies import Claimed, FollowingJob, RecordedOutcome
 from tests.actors.support.speaker import pcm
+from tests.support.null_metrics import NullMetrics
 from tests.support.recording import HandClock, RecordingOutbox
 
 CODE = "123456"

@@ -10,7 +10,6 @@ from actors.held_audio import HeldAudio
 from actors.lease import StallWatch
 from actors.messages.job import JobEnded, UtteranceCut
 from actors.messages.session import ChunkArrived, CloseRequested, SocketLost, UtteranceArrived
-from actors.metrics import NullMetrics
 from actors.session.actor import SessionActor
 from actors.session.options import (
     DownlinkOptions,
@@ -29,6 +28,7 @@ from protocol.session_inbound import Utterance
 from protocol.session_outbound import MissingResult, TranslationResult
 from storage.job import JobState
 from tests.actors.support.speaker import pcm
+from tests.support.null_metrics import NullMetrics
 from tests.support.recording import HandClock, RecordingOutbox, RecordingRef
 
 SID = SessionId("s-1")

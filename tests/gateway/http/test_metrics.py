@@ -3,9 +3,10 @@
 import asyncio
 import time
 
-from actors.metrics import Gauge, Metrics, NullMetrics
+from actors.metrics import Gauge, Metrics
 from gateway.edge.loop_lag import LoopLag
 from gateway.http.metrics import PrometheusMetrics
+from tests.support.null_metrics import NullMetrics
 from tests.support.virtual_time import VirtualLoop, run_virtual
 
 

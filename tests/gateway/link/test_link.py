@@ -10,7 +10,6 @@ import pytest
 
 from actors.messages.job import PartialArrived
 from actors.messages.link import LinkAcknowledged, LinkFailed, LinkOpened
-from actors.metrics import NullMetrics
 from gateway.link.codec import CROSSING_KINDS, pack
 from gateway.link.dialler import PeerDialler, PeerWire
 from gateway.link.options import PeerOptions
@@ -29,6 +28,7 @@ from protocol.peer import (
 from storage.instances import InstanceRecord
 from storage.store import StorageUnavailable
 from tests.chaos.faults.proxy import FaultProxy
+from tests.support.null_metrics import NullMetrics
 from tests.support.recording import RecordingRef
 from tests.support.waiting import until
 

@@ -18,7 +18,6 @@ from actors.messages.session import (
     UtteranceArrived,
 )
 from actors.messages.takeover import SessionFreed, SessionLocated, SocketDraining
-from actors.metrics import NullMetrics
 from gateway.link.options import PeerOptions
 from gateway.link.server import PeerInside, PeerServer
 from gateway.options import GatewayOptions
@@ -37,6 +36,7 @@ from protocol.peer import PeerProtocolError, calling_headers
 from protocol.session_outbound import ServerHeartbeat, Translation
 from tests.gateway.support.raw_peer import CLOSE, TEXT, Peer
 from tests.gateway.support.running_gateway import House, Recorder, chunk, open_house, session_init
+from tests.support.null_metrics import NullMetrics
 from tests.support.waiting import PATIENCE_S, until
 
 HERE, THERE = InstanceId("here"), InstanceId("there")

@@ -14,7 +14,7 @@ import pytest
 from peers.engines import EngineError, Listening, ModelMissingError
 from peers.engines.recogniser import PocketsphinxRecogniser
 from peers.pcm import silence
-from peers.recordings import carried_recordings, word_error_rate, word_errors
+from peers.recordings import carried_recordings, word_errors
 from peers.wav import read_wav
 
 LONG, SHORT, CLEAR = carried_recordings()
@@ -33,6 +33,10 @@ def with_recogniser(main: Callable[[PocketsphinxRecogniser], Awaitable[None]]) -
     asyncio.run(whole())
 
 
+def is_gist(transcript: str, text: str) -> bool:
+    return word_errors(transcript, text) < 0.75 * len(transcript.split())
+
+
 def test_recorded_speech_is_recognised_well_enough() -> None:
     partials: list[str] = []
     listening = Listening("s-1", partials.append)
@@ -41,7 +45,7 @@ def test_recorded_speech_is_recognised_well_enough() -> None:
         errors = words = 0
         for recording in (LONG, SHORT, CLEAR):
             text = await recogniser.recognise_in_session(read_wav(recording.path), "en", listening)
-            assert word_error_rate(recording.transcript, text) < 0.75
+            assert is_gist(recording.transcript, text)
             errors += word_errors(recording.transcript, text)
             words += len(recording.transcript.split())
         assert errors / words < 0.5
@@ -74,7 +78,7 @@ def test_a_process_that_dies_at_work_is_replaced_and_its_utterance_recognised() 
         job = asyncio.create_task(recogniser.recognise_in_session(pcm, "en", listening))
         await heard.wait()
         os.kill(first, signal.SIGKILL)
-        assert word_error_rate(CLEAR.transcript, await job) < 0.75
+        assert is_gist(CLEAR.transcript, await job)
         (second,) = recogniser.worker_pids
         assert second != first
 

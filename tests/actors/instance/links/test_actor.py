@@ -17,10 +17,10 @@ from actors.messages.link import (
     LinkOpened,
 )
 from actors.messages.process import PeerSuspected
-from actors.metrics import NullMetrics
 from actors.ports import Mailbox
 from protocol.ids import InstanceId
 from protocol.peer import DISPATCHER, Address, Hello, LinkMessage, MessageFrame, unpack
+from tests.support.null_metrics import NullMetrics
 from tests.support.recording import HandClock, RecordingRef
 
 PEER = InstanceId("b")

@@ -18,12 +18,12 @@ from actors.messages.job import (
 )
 from actors.messages.link import Crossing, LinkBeat
 from actors.messages.process import PeerSuspected, PeerUnreachable
-from actors.metrics import NullMetrics
 from actors.ports import Mailbox
 from protocol.ids import InstanceId, JobId, NodeId, NodeJobId, SessionId
 from protocol.node_inbound import JobResult
 from protocol.peer import DISPATCHER, Address, Hello, LinkMessage, Place
 from tests.support.example_job import SPEC, WORK
+from tests.support.null_metrics import NullMetrics
 from tests.support.recording import RecordingRef
 
 A, B = InstanceId("a"), InstanceId("b")

@@ -1,0 +1,54 @@
+"""Metrics for what does not ask for any."""
+
+from collections.abc import Callable
+
+from actors.metrics import Gauge
+
+
+class NullMetrics:
+    """Counts nothing."""
+
+    def job_ended(self, outcome: str) -> None:
+        """Forget it."""
+
+    def stale_result(self) -> None:
+        """Forget it."""
+
+    def cut_made(self, reason: str) -> None:
+        """Forget it."""
+
+    def final_to_assign(self, elapsed_ms: float) -> None:
+        """Forget it."""
+
+    def final_to_result(self, elapsed_ms: float) -> None:
+        """Forget it."""
+
+    def script_run(self, script: str, count: int = 1) -> None:
+        """Forget it."""
+
+    def round_trip(self, seconds: float, calls: int = 1) -> None:
+        """Forget it."""
+
+    def bad_message(self, socket: str) -> None:
+        """Forget it."""
+
+    def limit_reached(self, limit: str) -> None:
+        """Forget it."""
+
+    def session_refused(self, reason: str) -> None:
+        """Forget it."""
+
+    def access_denied(self, door: str, reason: str) -> None:
+        """Forget it."""
+
+    def link_sent(self, size: int, *, again: bool) -> None:
+        """Forget it."""
+
+    def link_received(self, size: int, *, again: bool) -> None:
+        """Forget it."""
+
+    def link_dropped(self) -> None:
+        """Forget it."""
+
+    def watch(self, gauge: Gauge, read: Callable[[], float]) -> None:
+        """Forget it."""
