@@ -14,6 +14,9 @@ from protocol.containers import Container, Undecided, WavError, WavUnwrapper, re
 from protocol.errors import ErrorCode, ProtocolError
 
 _SEND: Final = "send opus packets behind their lengths, PCM16, or a WAV of mono PCM16"
+_LOWEST_HZ: Final = 8_000
+_HIGHEST_HZ: Final = 48_000
+"""Rates of PCM16 that nodes are given."""
 
 
 class Taken(NamedTuple):
@@ -102,7 +105,7 @@ class AudioIntake:
             raise self._refusal(str(error)) from error
         if wav.format is None or not was_unknown:
             return Taken(self._whole_samples(audio), 0)
-        if not wav.format.is_mono_pcm16:
+        if not wav.format.is_mono_pcm16 or not _LOWEST_HZ <= wav.format.rate_hz <= _HIGHEST_HZ:
             raise self._refusal(str(wav.format))
         return Taken(self._whole_samples(audio), 0, wav.format.rate_hz)
 
@@ -144,4 +147,6 @@ def whole_audio(audio: bytes) -> tuple[bytes, int] | None:
     if not isinstance(recognise(audio), Container):
         return None
     taken = AudioIntake().take(audio, 0, None, is_final=False)
-    return taken.audio, taken.pcm_rate_hz or 0
+    if taken.pcm_rate_hz is None or not taken.audio:
+        raise ProtocolError(ErrorCode.UNSUPPORTED_AUDIO, f"a WAV without samples: {_SEND}")
+    return taken.audio, taken.pcm_rate_hz

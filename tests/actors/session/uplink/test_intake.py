@@ -152,3 +152,21 @@ def test_a_whole_wav_is_its_samples() -> None:
     assert whole_audio(opus()) is None
     with pytest.raises(ProtocolError):
         whole_audio(WEBM)
+
+
+@pytest.mark.parametrize("length", [4, 12, 20, 36, 43, 44, 45])
+def test_a_whole_wav_that_is_cut_short_is_refused(length: int) -> None:
+    with pytest.raises(ProtocolError) as refused:
+        whole_audio(wav(pcm(100))[:length])
+    assert refused.value.code is ErrorCode.UNSUPPORTED_AUDIO
+
+
+@pytest.mark.parametrize("rate_hz", [1, 7_999, 48_001, 4_000_000_000])
+def test_a_wav_of_a_senseless_rate_is_refused(rate_hz: int) -> None:
+    data = wav(pcm(100))
+    data = data[:24] + rate_hz.to_bytes(4, "little") + data[28:]
+    with pytest.raises(ProtocolError):
+        whole_audio(data)
+    data = data[:24] + bytes(4) + data[28:]
+    with pytest.raises(ProtocolError):
+        take_all(AudioIntake(), data, 500, None)
