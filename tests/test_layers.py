@@ -97,7 +97,7 @@ IN_SESSION: list[set[str]] = [
     {"member"},
     {"parts"},
     {"resume"},
-    {"composition", "speech", "connection", "ending", "actor"},
+    {"composition", "inbound", "speech", "connection", "ending", "actor"},
 ]
 """The floors of a session: a part imports from its own floor and those before it."""
 

@@ -11,7 +11,7 @@ always finds the session: it is told so by a claim, at once.
 """
 
 from math import inf
-from typing import TypeAlias, assert_never
+from typing import assert_never
 
 from loguru import logger
 
@@ -60,6 +60,7 @@ from actors.runtime.alarm import earliest
 from actors.session.composition import compose
 from actors.session.connection import Connection
 from actors.session.ending import Ending, SessionUnservedError
+from actors.session.inbound import CLIENT_SPOKE, MOVE_NO_DEADLINE, SessionMessage
 from actors.session.life import Event
 from actors.session.profile import SessionProfile
 from actors.session.record.moved import TakenOverSession
@@ -70,18 +71,6 @@ from actors.session.setup import SessionSetup
 from actors.session.speech import Speech
 from protocol.errors import ErrorCode, MissingReason, ProtocolError
 from storage.job import JobState
-
-SessionMessage: TypeAlias = (
-    ChunkArrived | UtteranceArrived | ClientBeat | PlaybackStarted | PlaybackEnded
-    | JobEnded | JobDispatched | JobQueued | JobProgressed | PartialArrived | ResultReplaced
-    | UtteranceWanted | SocketLost | SocketAttached | SocketResumed | SocketDraining
-    | CloseRequested | DrainRequested | RoomMessage | SessionClaimed | SessionRefused
-    | SessionRecorded | SessionReleased | OwnershipConfirmed | StoreEmptied | DispatcherRestarted
-)  # fmt: skip
-"""All that a session is told."""
-
-_CLIENT_SPOKE = (ChunkArrived, UtteranceArrived, ClientBeat, PlaybackStarted, PlaybackEnded)
-"""What only a client sends that has read its acknowledgement."""
 
 
 class SessionActor(LoopActor):
@@ -184,8 +173,7 @@ class SessionActor(LoopActor):
                 if not self._on_chunk(message, now_ms):
                     return
             case JobEnded():
-                self._speech.ended(message, now_ms)
-                self._ending.finish_if_done(now_ms)
+                self._on_job_ended(message, now_ms)
             case JobDispatched():
                 self._speech.dispatched(message, now_ms)
                 if self._resume is None:
@@ -233,7 +221,8 @@ class SessionActor(LoopActor):
                 self._on_dispatcher_restarted()
             case _:
                 assert_never(message)
-        self._arm(now_ms)
+        if self._resume is not None or not isinstance(message, MOVE_NO_DEADLINE):
+            self._arm(now_ms)
 
     def _is_heard(self, message: SessionMessage, now_ms: float) -> bool:
         """Whether a message is handled now; in doubt whose the session is, it waits."""
@@ -245,7 +234,7 @@ class SessionActor(LoopActor):
                 tell(self._parts.dispatcher, OwnershipUnclear(resume.doubt.stalls))
             self._arm(now_ms)
             return False
-        if resume.welcome.is_token_fresh and isinstance(message, _CLIENT_SPOKE):
+        if resume.welcome.is_token_fresh and isinstance(message, CLIENT_SPOKE):
             resume.welcome.is_token_fresh = False
             resume.notes.settle_token()
         return True
@@ -258,6 +247,11 @@ class SessionActor(LoopActor):
         if self._speech.chunk(message, now_ms) or self._resume is not None:
             return True
         return self._uplink.segmenter.due_ms < self._alarm_ms
+
+    def _on_job_ended(self, message: JobEnded, now_ms: float) -> None:
+        self._speech.ended(message, now_ms)
+        if not self._life.is_open or self._connection.draining is not None:
+            self._ending.finish_if_done(now_ms)
 
     def _on_utterance(self, message: UtteranceArrived, now_ms: float) -> None:
         if self._life.take(Event.ASK):

@@ -29,7 +29,7 @@ class Connection:
         self._resume = resume
         self._reconnect_notice: Reconnect | None = None
         """What clients are told while the process shuts down."""
-        self._draining: Outbox | None = None
+        self.draining: Outbox | None = None
         """A socket that goes with the instance that relays it, once what is open has its end."""
         self._log = logger.bind(session_ref=parts.profile.session_ref)
 
@@ -119,13 +119,13 @@ class Connection:
             return
         self._downlink.send(Reconnect(after_ms=message.reconnect_after_ms, reason=message.reason))
         if self._life.phase is Phase.ACTIVE:
-            self._draining = message.outbox
+            self.draining = message.outbox
             self._speech.dispatch(self._parts.uplink.flush(now_ms))
             self.let_go()
 
     def let_go(self) -> None:
         """Close a socket that drains, once nothing is open."""
-        draining = self._draining
+        draining = self.draining
         if draining is not None and not len(self._parts.uplink.open):
-            self._draining = None
+            self.draining = None
             draining.close(CloseCode.GOING_AWAY, "the service restarts")

@@ -122,7 +122,8 @@ class Speech:
         for utterance in utterances:
             index = utterance.spec.utterance_index
             is_first, before = index != before, index
-            if utterance.is_for_speaker:
+            track = utterance.track
+            if track is None or track.for_speaker:
                 self._downlink.expect(utterance)
             if member is not None:
                 member.cut(utterance, is_first=is_first)
@@ -166,7 +167,8 @@ class Speech:
         if utterance is None:
             return
         if isinstance(message, JobQueued):
-            self._known(utterance)
+            if self._notes is not None:
+                self._notes.stored(utterance)
             wait_ms = message.wait_ms_estimate
             self._downlink.progress(utterance, UiEventKind.QUEUED, now_ms, wait_ms)
         else:
@@ -177,7 +179,8 @@ class Speech:
         utterance = self._uplink.open.get(message.job_id)
         if utterance is None:
             return
-        self._known(utterance)
+        if self._notes is not None:
+            self._notes.stored(utterance)
         if message.attempt == 1:
             self._setup.metrics.final_to_assign(now_ms - utterance.cut_at_ms)
         self._downlink.progress(utterance, UiEventKind.DISPATCHED, now_ms)
@@ -207,11 +210,6 @@ class Speech:
             if utterance.work.further_language is None:  # it is the same in all languages
                 self._downlink.partial(utterance, message.text, is_final=message.is_final)
 
-    def _known(self, utterance: Utterance) -> None:
-        """The store has the job, and with it all that was cut up to here."""
-        if self._notes is not None:
-            self._notes.stored(utterance)
-
     # ---- outcomes ---------------------------------------------------------------------------
 
     def ended(self, message: JobEnded, now_ms: float) -> None:
@@ -240,9 +238,10 @@ class Speech:
 
     def _deliver(self, utterance: Utterance, ended: JobEnded, now_ms: float) -> None:
         """Bring an outcome to whoever hears the utterance: the speaker, members of its room."""
-        if utterance.track is not None and self._room.member is not None:
+        track = utterance.track
+        if track is not None and self._room.member is not None:
             self._room.member.ended(Outcome(utterance, ended))
-        if utterance.is_for_speaker:
+        if track is None or track.for_speaker:
             self._downlink.ended(utterance, ended, now_ms)
         else:
             self._downlink.show_end(utterance, ended, now_ms)

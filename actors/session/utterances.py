@@ -49,11 +49,6 @@ class Utterance:
     events: UiEventTemplate | None = None
     """Made with the first `ui_event`."""
 
-    @property
-    def is_for_speaker(self) -> bool:
-        """Whether its outcome goes to the speaker."""
-        return self.track is None or self.track.for_speaker
-
 
 class OpenUtterances:
     """Utterances without an outcome, by job. Invariant: `held_bytes` is the sum of their audio.
@@ -85,7 +80,10 @@ class OpenUtterances:
         for open_ in self if utterance.spec.turn_part else (utterance,):
             if open_.spec.turn_id == utterance.spec.turn_id:
                 open_.turn_cut_at_ms = utterance.cut_at_ms
-        self._look_who_waits()
+        if utterance.spec.turn_part:
+            self._look_who_waits()
+        elif self.waiting_since_ms is None or utterance.turn_cut_at_ms < self.waiting_since_ms:
+            self.waiting_since_ms = utterance.turn_cut_at_ms
         self._hold(utterance)
 
     def close(self, job_id: JobId) -> Utterance | None:
@@ -93,7 +91,10 @@ class OpenUtterances:
         utterance = self._by_job.pop(job_id, None)
         if utterance is not None:
             self.release(utterance)
-            self._look_who_waits()
+            if not self._by_job:
+                self.waiting_since_ms = None
+            elif utterance.turn_cut_at_ms == self.waiting_since_ms:
+                self._look_who_waits()
         return utterance
 
     def _look_who_waits(self) -> None:

@@ -159,8 +159,10 @@ class Downlink:
         """Give the utterance its place in the order of cuts, and its job what was said before."""
         spec = utterance.spec
         self._sequencer.expect(spec.request_id)
-        turns = {turn_id for turn_id in self._expected.values() if turn_id != spec.turn_id}
-        context = self._grouping.upcoming(utterance.begun_at_ms, ahead=len(turns))
+        ahead = 0
+        if self._expected:
+            ahead = len({turn_id for turn_id in self._expected.values() if turn_id != spec.turn_id})
+        context = self._grouping.upcoming(utterance.begun_at_ms, ahead=ahead)
         self._expected[spec.request_id] = spec.turn_id
         if context is not None:
             utterance.work = replace(
@@ -178,7 +180,9 @@ class Downlink:
         self.show_end(utterance, ended, now_ms)
         if ended.state is JobState.EMPTY and ended.result is not None:
             self._empty.add(ended.job_id, outcome)
-        self.settle(utterance.spec.request_id, outcome, now_ms)
+        ready = self._sequencer.ready(utterance.spec.request_id, outcome, now_ms)
+        if ready:
+            self._deliver(ready, now_ms)
 
     def show_end(self, utterance: Utterance, ended: JobEnded, now_ms: float) -> None:
         """Show how a job ended, whoever hears its outcome."""
@@ -258,9 +262,10 @@ class Downlink:
         return self._grouping.assign(result.text_asr, result.text_translated, now_ms, group_id)
 
     def _deliver(self, deliveries: list[Delivery[RequestId, Sayable]], now_ms: float) -> None:
-        gate, passed = self.gate, self._sequencer.take_passed()
+        gate, passed = self.gate, self._sequencer.passed
         if gate is not None and deliveries:
             gate.on_order(deliveries, passed, now_ms)
+        passed.clear()
         for delivery in deliveries:
             outcome = delivery.outcome
             is_kept = gate is not None

@@ -52,14 +52,15 @@ class Sequencer(Generic[K, T]):
     empty deque takes 0.6 kB and most sessions are idle.
     """
 
-    __slots__ = ("_gap_ms", "_next_delivery_seq", "_order", "_passed", "_places", "_waiting")
+    __slots__ = ("_gap_ms", "_next_delivery_seq", "_order", "_places", "_waiting", "passed")
 
     def __init__(self, options: SequencerOptions, *, next_delivery_seq: int = 1) -> None:
         self._gap_ms = options.result_gap_ms
         self._next_delivery_seq = next_delivery_seq
         self._places: dict[K, _Place[K, T]] = {}
         self._order: list[_Place[K, T]] = []
-        self._passed: list[K] = []
+        self.passed: list[K] = []
+        """Those that later ones went out before, until its owner has seen and cleared them."""
         self._waiting: list[tuple[float, _Place[K, T]]] = []
         """When it became ready, and what: by arrival. Delivered ones leave at the front."""
 
@@ -99,11 +100,6 @@ class Sequencer(Generic[K, T]):
         place: _Place[K, T] = _Place(key)
         place.is_passed = True
         self._places[key] = place
-
-    def take_passed(self) -> list[K]:
-        """Return the keys that later ones went out before since the last look."""
-        passed, self._passed = self._passed, []
-        return passed
 
     def expect(self, key: K) -> bool:
         """Give this key the next place; False (and nothing changes) while it has one."""
@@ -158,7 +154,7 @@ class Sequencer(Generic[K, T]):
                 deliveries.append(self._deliver(place))
             else:
                 place.is_passed = True
-                self._passed.append(place.key)
+                self.passed.append(place.key)
             if place is last:
                 break
         del self._order[:done]

@@ -1,14 +1,14 @@
 """RoomPart: the member that a session may become.
 
 Most sessions never ask for a room; those have no member, and pay nothing for one. Made with the
-session, and known to its uplink, which asks who hears what was cut. Must not: decide anything.
+session, and known to its uplink, which asks the member who hears what was cut. Must not: decide
+anything.
 """
 
-from actors.room.audience import Audience, Track
 from actors.session.downlink.downlink import Downlink
 from actors.session.member.member import Member
 from actors.session.member.speaking import Settles
-from actors.session.profile import Request, SessionProfile
+from actors.session.profile import SessionProfile
 from actors.session.setup import SessionSetup
 from actors.session.uplink.indexes import UsedIndexes
 
@@ -40,11 +40,6 @@ class RoomPart:
         if self.member is None and self._setup is not None:
             self.member = Member(self._profile, self._setup, self._downlink, self)
         return self.member
-
-    def audience(self, request: Request, open_tracks: list[Track]) -> Audience | None:
-        """Return who hears what was just cut; None: the speaker alone, as ever."""
-        member = self.member
-        return None if member is None else member.audience(request, open_tracks)
 
     def settled(self, utterance_index: int) -> None:
         """Those who hear an utterance have it: a takeover need not know of it."""

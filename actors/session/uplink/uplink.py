@@ -38,6 +38,14 @@ class Listeners(Protocol):
         """Return who hears what was just cut; None: the speaker alone."""
 
 
+class HasMember(Protocol):
+    """Knows the session's part in a room, once there is one."""
+
+    @property
+    def member(self) -> Listeners | None:
+        """None: nobody but the speaker hears what it says."""
+
+
 class CutRecorder(Protocol):
     """Numbers the cuts of a session that can be resumed, and keeps what a takeover needs."""
 
@@ -59,7 +67,7 @@ class UplinkParts:
 
     open: OpenUtterances
     indexes: UsedIndexes
-    listeners: Listeners
+    room: HasMember
     progress: AudioProgress | None = None
     """None unless the client may resume; so is the next."""
     recorder: CutRecorder | None = None
@@ -89,7 +97,7 @@ class Uplink:
             endpointing=profile.endpointing,
         )
         self.intake = AudioIntake(profile.unsupported)
-        self._listeners = parts.listeners
+        self._room = parts.room
         self._recorder = parts.recorder
         self._profile = profile
         self._held = held
@@ -322,7 +330,9 @@ class Uplink:
     ) -> list[Utterance]:
         """Return what was cut: once, or once for each language that is heard in a room."""
         request = asked_by(self._profile, message)
-        audience = self._listeners.audience(request, self._open_tracks(cut))
+        member, audience = self._room.member, None
+        if member is not None:
+            audience = member.audience(request, self._open_tracks(cut))
         uplink_ms, self._uplink_ms = self._uplink_ms, None
         if audience is None:
             utterances = [self._utterance(cut, index, request, None)]

@@ -1,0 +1,51 @@
+"""All that a session is told, and what its actor asks of a message besides its type."""
+
+from typing import TypeAlias
+
+from actors.messages.job import (
+    JobDispatched,
+    JobEnded,
+    JobProgressed,
+    JobQueued,
+    PartialArrived,
+    ResultReplaced,
+    UtteranceWanted,
+)
+from actors.messages.process import DispatcherRestarted, StoreEmptied
+from actors.messages.room import (
+    RoomMessage,
+)
+from actors.messages.session import (
+    ChunkArrived,
+    ClientBeat,
+    CloseRequested,
+    PlaybackEnded,
+    PlaybackStarted,
+    SessionClaimed,
+    SessionRefused,
+    SocketAttached,
+    SocketLost,
+    UtteranceArrived,
+)
+from actors.messages.takeover import (
+    DrainRequested,
+    OwnershipConfirmed,
+    SessionRecorded,
+    SessionReleased,
+    SocketDraining,
+    SocketResumed,
+)
+
+SessionMessage: TypeAlias = (
+    ChunkArrived | UtteranceArrived | ClientBeat | PlaybackStarted | PlaybackEnded
+    | JobEnded | JobDispatched | JobQueued | JobProgressed | PartialArrived | ResultReplaced
+    | UtteranceWanted | SocketLost | SocketAttached | SocketResumed | SocketDraining
+    | CloseRequested | DrainRequested | RoomMessage | SessionClaimed | SessionRefused
+    | SessionRecorded | SessionReleased | OwnershipConfirmed | StoreEmptied | DispatcherRestarted
+)  # fmt: skip
+"""All that a session is told."""
+
+CLIENT_SPOKE = (ChunkArrived, UtteranceArrived, ClientBeat, PlaybackStarted, PlaybackEnded)
+"""What only a client sends that has read its acknowledgement."""
+MOVE_NO_DEADLINE = (JobDispatched, JobQueued, JobProgressed, PartialArrived, ClientBeat)
+"""After these the alarm of a session without `resume` stands as it stood."""
