@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from functools import cache
 from typing import NewType, Self
 
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
+
 from protocol.ids import JobId, NodeId, SessionId, place_of_job, place_of_session
-from storage.client.hash_slots import SLOT_COUNT, key_slot
 
 Cell = NewType("Cell", int)
 """A number from 0."""
@@ -82,10 +83,10 @@ def cell_tags(count: int) -> tuple[str, ...]:
 
 def _tag(number: int, count: int) -> str:
     """Return `c7`, or with the first ending that brings it into the middle half of its part."""
-    width = SLOT_COUNT / count
+    width = REDIS_CLUSTER_HASH_SLOTS / count
     first, last = (number + 0.25) * width, (number + 0.75) * width
     tag, ending = f"c{number}", 0
-    while not first <= key_slot(f"{{{tag}}}") < last:
+    while not first <= key_slot(f"{{{tag}}}".encode()) < last:
         ending += 1
         tag = f"c{number}.{ending}"
     return tag

@@ -4,11 +4,11 @@ import asyncio
 import time
 
 from loguru import logger
+from redis.crc import key_slot
 
 from storage.cells import DEFAULT_PREFIX, Cells, default_count
 from storage.client.cluster import ClusterExecutor
 from storage.client.executor import StorageUnavailable
-from storage.client.hash_slots import key_slot
 from storage.embedded.process import StoreUnusable
 from storage.store import Store
 
@@ -47,7 +47,7 @@ async def settle_cells(store: Store, wanted: int | None) -> None:
             await asyncio.sleep(_RETRY_SECONDS)
         else:
             break
-    shares = slot_map.shares(key_slot(prefix) for prefix in store.cells.prefixes)
+    shares = slot_map.shares(key_slot(prefix.encode()) for prefix in store.cells.prefixes)
     cells = {f"{host}:{port}": share for (host, port), share in shares.items()}
     log = logger.bind(cells=cells)
     if 0 in shares.values():

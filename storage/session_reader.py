@@ -116,4 +116,4 @@ located: Callable[[Raw], LocatedSession | LostSession] = by_word(
 """Reads `locate_session`."""
 
 closed: Callable[[Raw], Updated | Fenced] = by_word({"OK": updated, "FENCED": fenced})
-"""Reads `close_session`, `note_session` and `note_guest`."""
+"""Reads `close_session`, `record_session` and `record_guest`."""

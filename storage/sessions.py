@@ -30,9 +30,9 @@ _CLAIM = load_script("claim_session")
 _CLOSE = load_script("close_session")
 _FIND = load_script("find_session")
 _LOCATE = load_script("locate_session")
-_NOTE = load_script("note_session")
+_RECORD = load_script("record_session")
 _CLAIM_GUEST = load_script("claim_guest")
-_NOTE_GUEST = load_script("note_guest")
+_RECORD_GUEST = load_script("record_guest")
 
 DEFAULT_TTL_SECONDS = 3600
 
@@ -129,7 +129,7 @@ class SessionRepository:
         args = _CHECK.arguments(instance=self._instance_id, sessions=pairs)
         return Call(_CHECK, (self._store.prefix_of(cell),), args, reader.checked)
 
-    def note(
+    def record(
         self,
         session_id: SessionId,
         epoch: int,
@@ -146,7 +146,7 @@ class SessionRepository:
             tokens_from: The lowest token that is valid; empty: as before.
             heard: What it was told of others in its room since the last note.
         """
-        args = _NOTE.arguments(
+        args = _RECORD.arguments(
             instance=self._instance_id,
             session=session_id,
             epoch=epoch,
@@ -155,7 +155,7 @@ class SessionRepository:
             outcome_ttl_ms=self._outcome_ttl_ms,
             heard=[word for one in heard for word in (one.number, one.key, one.index, one.outcome)],
         )
-        return Call(_NOTE, self._keys(session_id), args, reader.closed)
+        return Call(_RECORD, self._keys(session_id), args, reader.closed)
 
     def close(
         self, session_id: SessionId, epoch: int, cell: Cell | None = None
@@ -167,12 +167,12 @@ class SessionRepository:
         args = _CLOSE.arguments(instance=self._instance_id, session=session_id, epoch=epoch)
         return Call(_CLOSE, self._keys(session_id, cell), args, reader.closed)
 
-    def note_guest(self, session_id: SessionId, epoch: int, cell: Cell) -> Call[Updated | Fenced]:
+    def record_guest(self, session_id: SessionId, epoch: int, cell: Cell) -> Call[Updated | Fenced]:
         """Remember at home that the session is a guest of a cell, before it is."""
-        args = _NOTE_GUEST.arguments(
+        args = _RECORD_GUEST.arguments(
             instance=self._instance_id, session=session_id, epoch=epoch, cell=cell
         )
-        return Call(_NOTE_GUEST, self._keys(session_id), args, reader.closed)
+        return Call(_RECORD_GUEST, self._keys(session_id), args, reader.closed)
 
     def claim_guest(
         self,

@@ -53,7 +53,7 @@ class GuestSessions:
                 return self._settle(session_id, cell, 0)
             return (self._claim(session_id, home_epoch, cell),)
 
-        return (Step(self._sessions.note_guest(session_id, home_epoch, cell), noted),)
+        return (Step(self._sessions.record_guest(session_id, home_epoch, cell), noted),)
 
     def lost(self, session_id: SessionId, cell: Cell) -> None:
         """The cell does not know the guest any more."""

@@ -221,7 +221,7 @@ class Takeover:
         if not self._ends.record_outcomes:
             heard = tuple(replace(one, outcome="") for one in heard)
         state, tokens_from = message.session_state, message.tokens_from
-        call = self._repository.note(session_id, epoch, state, tokens_from, heard)
+        call = self._repository.record(session_id, epoch, state, tokens_from, heard)
         return (Step(call, apply),) if session_id in self._claims else ()
 
     # ---- going ------------------------------------------------------------------------------

@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loguru import logger
+from redis.crc import key_slot
 
 from storage.client.cluster_master import ClusterMaster
 from storage.client.executor import Command, CommandRefused, StorageUnavailable, is_our_fault
-from storage.client.hash_slots import key_slot
 from storage.client.slot_map import Address, Redirection, SlotMap, redirection
 from storage.client.wire import WireExecutor
 
@@ -185,7 +185,7 @@ class ClusterExecutor:
         if command[0] in _EVERYWHERE:
             return [self._master(address) for address in slot_map.masters()]
         key = command[_KEY_OF_SCRIPT if command[0] in _SCRIPTS else 1]
-        owner = slot_map.owner(key_slot(str(key)))
+        owner = slot_map.owner(key_slot(str(key).encode()))
         return (None if owner is None else self._master(owner),)
 
     def _answers(

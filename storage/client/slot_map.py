@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from storage.client.hash_slots import SLOT_COUNT
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS
 
 Address = tuple[str, int]
 """Host and port."""
@@ -32,14 +32,14 @@ class SlotMap:
         Raises:
             ValueError: It is no such reply, or the cluster has no slots yet.
         """
-        owners: list[Address | None] = [None] * SLOT_COUNT
+        owners: list[Address | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
         try:
             for first, last, master, *_replicas in reply:
                 address = (_host(master[0], asked), int(master[1]))
                 owners[first : last + 1] = [address] * (last + 1 - first)
         except (TypeError, IndexError) as error:
             raise ValueError(f"no slots in {reply!r}") from error
-        if len(owners) != SLOT_COUNT or not any(owners):
+        if len(owners) != REDIS_CLUSTER_HASH_SLOTS or not any(owners):
             raise ValueError("the cluster serves no slots")
         return cls(owners)
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack
 
 import pytest
+from redis.crc import key_slot
 
 from protocol.ids import SessionId
 from storage.cells import Cells
-from storage.client.hash_slots import key_slot
 from tests.end_to_end.support.many_peers import clients_of, events_of, nodes_of
 from tests.support.peers.raw_client import RawClient, tone
 from tests.support.peers.raw_node import Ability, RawNode
@@ -133,7 +133,7 @@ async def test_a_cell_moves_to_another_master_under_load(
         node.answers(after_seconds=0.02)
         clients = await clients_of(stack, scheduler, pair, 30)
         prefix = CELLS.prefixes[await cell_of(scheduler, node)]
-        slot, source = key_slot(prefix), cluster.master_of(prefix)
+        slot, source = key_slot(prefix.encode()), cluster.master_of(prefix)
         target = next(master for master in cluster.masters if master is not source)
         moves = ((source, target), (target, source))
         for turn in range(12):

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from redis.crc import key_slot
 
 from protocol.ids import InstanceId
 from storage.call import Call
 from storage.cells import Cells, cell_tags
-from storage.client.hash_slots import key_slot
 from storage.client.transport import open_executor
 from storage.embedded.process import StoreUnusable
 from storage.instances import InstanceRepository
@@ -51,7 +51,7 @@ def test_every_script_stays_in_the_slot_of_its_cell(
         assert (call.script.name, raw[0]) == (script, word)
         keys = all_keys(cluster)
         assert keys
-        assert {key_slot(key) for key in keys} == {key_slot(prefix)}
+        assert {key_slot(key.encode()) for key in keys} == {key_slot(prefix.encode())}
 
 
 def test_the_cluster_refuses_a_script_that_leaves_its_slot(world: World) -> None:

@@ -106,7 +106,7 @@ def test_what_a_session_heard_of_others_stands_among_its_own_outcomes(world: Wor
         HeardEntry(2, RequestId("other:7:es"), 1, '{"text":"adiós"}'),
         HeardEntry(3, RequestId("other:8:es"), 2, ""),
     ]
-    note = world.member().sessions.note(SessionId("s"), epoch, '{"number":3}', heard=heard)
+    note = world.member().sessions.record(SessionId("s"), epoch, '{"number":3}', heard=heard)
     assert world.do(note) == Updated()
     reply = world.take_over("s", "i2")
     assert isinstance(reply, Claimed)
@@ -122,7 +122,7 @@ def test_what_a_session_heard_of_others_stands_among_its_own_outcomes(world: Wor
 def test_who_does_not_own_the_session_notes_nothing_of_what_it_heard(world: World) -> None:
     epoch = world.resumable("s")
     heard = [HeardEntry(1, RequestId("other:7:es"), 0, "{}")]
-    note = world.member().sessions.note(SessionId("s"), epoch - 1, "{}", heard=heard)
+    note = world.member().sessions.record(SessionId("s"), epoch - 1, "{}", heard=heard)
     assert world.do(note) == Fenced()
     assert world.command("EXISTS", "out:s") == 0
 
@@ -164,7 +164,7 @@ def test_the_former_owner_does_nothing_to_the_session_any_more(world: World) -> 
     assert world.dispatch("s", 2) == Moved()
     assert world.restore("s", 2) == Moved()
     assert world.do(sessions.claim(Claim(SessionId("s"), "t1", epoch))) == Moved(InstanceId("i2"))
-    assert world.do(sessions.note(SessionId("s"), epoch, "{}")) == Fenced()
+    assert world.do(sessions.record(SessionId("s"), epoch, "{}")) == Fenced()
     assert world.do(sessions.close(SessionId("s"), epoch)) == Fenced()
     world.complete("job-s-1-es", "n1")
     assert world.job("job-s-1-es").state is JobState.ASSIGNED
@@ -194,7 +194,7 @@ def test_a_session_is_found_with_what_its_tokens_are_judged_by(world: World) -> 
     find = world.member("i2").sessions.find(SessionId("s"))
     profile = '{"source":"en"}'
     assert world.do(find) == FoundSession(epoch, InstanceId("i1"), "key", "", profile)
-    world.do(world.member().sessions.note(SessionId("s"), epoch, "{}", "1.2"))
+    world.do(world.member().sessions.record(SessionId("s"), epoch, "{}", "1.2"))
     assert world.do(find) == FoundSession(epoch, InstanceId("i1"), "key", "1.2", profile)
 
 

@@ -154,7 +154,7 @@ def test_who_gets_a_node_at_home_meanwhile_gives_the_borrowed_one_back(bench: Ce
 
 
 @pytest.mark.parametrize(
-    "script", ["survey", "note_guest", "claim_guest", "borrow_node", "lend_job"]
+    "script", ["survey", "record_guest", "claim_guest", "borrow_node", "lend_job"]
 )
 def test_a_lost_reply_anywhere_makes_no_second_job(bench: CellBench, script: str) -> None:
     bench.node_in(B, "far", slots=4)

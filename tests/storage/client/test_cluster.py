@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+from redis.crc import key_slot
 
 from storage.client.cluster import ClusterExecutor
 from storage.client.executor import Command, CommandRefused, StorageUnavailable
-from storage.client.hash_slots import key_slot
 from storage.client.transport import open_executor
 from tests.support.processes.redis_cluster import RedisCluster, running_cluster
 from tests.support.processes.redis_process import RedisProcess
@@ -142,8 +142,8 @@ def test_a_moved_slot_is_followed_and_remembered(cluster: RedisCluster) -> None:
 
     async def test(executor: ClusterExecutor) -> None:
         assert await executor.execute([("SET", key, "here")]) == ["OK"]
-        cluster.move_slot(key_slot(key), source, target)
-        cluster.finish_move(key_slot(key), source, target)
+        cluster.move_slot(key_slot(key.encode()), source, target)
+        cluster.finish_move(key_slot(key.encode()), source, target)
         assert await executor.execute([("GET", key), ("GET", "k1")]) == ["here", "text"]
         await asyncio.sleep(0.3)
         errors = target.must("INFO", "errorstats") + source.must("INFO", "errorstats")
@@ -158,15 +158,15 @@ def test_a_moved_slot_is_followed_and_remembered(cluster: RedisCluster) -> None:
     try:
         run(cluster, test)
     finally:
-        cluster.move_slot(key_slot(key), target, source)
-        cluster.finish_move(key_slot(key), target, source)
+        cluster.move_slot(key_slot(key.encode()), target, source)
+        cluster.finish_move(key_slot(key.encode()), target, source)
 
 
 def test_while_a_slot_is_on_its_way_keys_are_read_where_they_are_and_scripts_wait(
     cluster: RedisCluster,
 ) -> None:
     here, gone = "{move}here", "{move}gone"
-    slot, source = key_slot(here), cluster.master_of(here)
+    slot, source = key_slot(here.encode()), cluster.master_of(here)
     target = next(master for master in cluster.masters if master is not source)
     script = "return redis.call('INCR', KEYS[1] .. 'count')"
 

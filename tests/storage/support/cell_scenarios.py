@@ -126,15 +126,15 @@ def _survey(world: World) -> Call[Any]:
     return world.member().jobs.survey("a:en,s:es", Cell(0))
 
 
-@scenario("note_guest", "OK")
-def _note_guest(world: World) -> Call[Any]:
+@scenario("record_guest", "OK")
+def _record_guest(world: World) -> Call[Any]:
     epoch = world.session("s")
-    return world.member().sessions.note_guest(SessionId("s"), epoch, ELSEWHERE)
+    return world.member().sessions.record_guest(SessionId("s"), epoch, ELSEWHERE)
 
 
-@scenario("note_guest", "FENCED")
-def _note_guest_fenced(world: World) -> Call[Any]:
-    return world.member().sessions.note_guest(SessionId("s"), 1, ELSEWHERE)
+@scenario("record_guest", "FENCED")
+def _record_guest_fenced(world: World) -> Call[Any]:
+    return world.member().sessions.record_guest(SessionId("s"), 1, ELSEWHERE)
 
 
 @scenario("count_nodes", "OK")

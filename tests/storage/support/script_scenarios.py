@@ -433,15 +433,15 @@ def _locate_unknown(world: World) -> Call[Any]:
     return world.member().sessions.locate(SessionId("s"))
 
 
-@scenario("note_session", "OK")
+@scenario("record_session", "OK")
 def _note_ok(world: World) -> Call[Any]:
-    return world.member().sessions.note(SessionId("s"), world.resumable("s"), "{}", "1.2")
+    return world.member().sessions.record(SessionId("s"), world.resumable("s"), "{}", "1.2")
 
 
-@scenario("note_session", "FENCED")
+@scenario("record_session", "FENCED")
 def _note_fenced(world: World) -> Call[Any]:
     world.resumable("s")
-    return world.member().sessions.note(SessionId("s"), 1, "{}")
+    return world.member().sessions.record(SessionId("s"), 1, "{}")
 
 
 @scenario("dispatch_task", "MOVED")

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from storage.client.hash_slots import SLOT_COUNT, key_slot
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
+
 from tests.support.processes.redis_process import (
     RedisProcess,
     free_ports,
@@ -49,8 +50,8 @@ class RedisCluster:
         for server in self.servers:
             server.start()
         for number, master in enumerate(self.masters):
-            first = number * SLOT_COUNT // MASTERS
-            last = (number + 1) * SLOT_COUNT // MASTERS
+            first = number * REDIS_CLUSTER_HASH_SLOTS // MASTERS
+            last = (number + 1) * REDIS_CLUSTER_HASH_SLOTS // MASTERS
             master.must("CLUSTER", "ADDSLOTS", *range(first, last))
             master.must("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
         head = self.servers[0]
@@ -64,7 +65,7 @@ class RedisCluster:
 
     def master_of(self, key: str) -> RedisProcess:
         """Return the server that is the master of a key now."""
-        slot = key_slot(key)
+        slot = key_slot(key.encode())
         for server in self.servers:
             if server.is_up and "myself,master" in (mine := _myself(server)):
                 for part in mine.split()[8:]:
@@ -104,7 +105,7 @@ class RedisCluster:
         nodes = str(server.must("CLUSTER", "NODES"))
         return (
             "cluster_state:ok" in server.must("CLUSTER", "INFO")
-            and f"cluster_slots_ok:{SLOT_COUNT}" in server.must("CLUSTER", "INFO")
+            and f"cluster_slots_ok:{REDIS_CLUSTER_HASH_SLOTS}" in server.must("CLUSTER", "INFO")
             and nodes.count("slave") == len(self.replicas)
         )
 

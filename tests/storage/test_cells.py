@@ -1,47 +1,18 @@
-"""Where a key belongs in a cluster, and how cells spread."""
-
-from binascii import crc_hqx
+"""How cells spread over the slots of a cluster."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 from protocol.ids import JobId, NodeId, SessionId, new_job_id, new_session_id
 from storage.cells import Cells, cell_tags
-from storage.client.hash_slots import SLOT_COUNT, key_slot
-
-
-@pytest.mark.parametrize(
-    ("key", "slot"),
-    [
-        ("123456789", 0x31C3),  # the check value of the specification
-        ("foo", 12182),
-        ("{user1000}.following", 3443),
-        ("{user1000}.followers", 3443),
-        ("", 0),
-    ],
-)
-def test_a_key_has_the_slot_that_the_specification_gives_it(key: str, slot: int) -> None:
-    assert key_slot(key) == slot % SLOT_COUNT
-
-
-@pytest.mark.parametrize(
-    ("key", "hashed"),
-    [("a{b}c", "b"), ("a{b}{c}", "b"), ("a}{b}", "b"), ("a{{b}}", "{b"), ("{b}", "b")],
-)
-def test_only_what_stands_in_the_first_braces_counts(key: str, hashed: str) -> None:
-    assert key_slot(key) == crc_hqx(hashed.encode(), 0) % SLOT_COUNT
-
-
-@pytest.mark.parametrize("key", ["{}ab", "a{", "a{b", "}a{"])
-def test_without_something_in_braces_the_whole_key_counts(key: str) -> None:
-    assert key_slot(key) == crc_hqx(key.encode(), 0) % SLOT_COUNT
 
 
 @pytest.mark.parametrize("count", [2, 3, 6, 9, 16, 100, 256])
 def test_each_cell_lies_in_its_own_part_of_the_slots(count: int) -> None:
-    slots = [key_slot(prefix + "job:x") for prefix in Cells(count).prefixes]
-    parts = [slot * count // SLOT_COUNT for slot in slots]
+    slots = [key_slot(f"{prefix}job:x".encode()) for prefix in Cells(count).prefixes]
+    parts = [slot * count // REDIS_CLUSTER_HASH_SLOTS for slot in slots]
     assert parts == list(range(count))
 
 

@@ -1,4 +1,4 @@
--- note_guest: remembers at home that a session is a guest of another cell
+-- record_guest: remembers at home that a session is a guest of another cell
 -- KEYS prefix
 -- ARGV instance str
 -- ARGV session str

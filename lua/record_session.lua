@@ -1,4 +1,4 @@
--- note_session: keeps what another instance would need to go on with a session
+-- record_session: keeps what another instance would need to go on with a session
 -- KEYS prefix
 -- ARGV instance str
 -- ARGV session str
