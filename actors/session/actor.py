@@ -13,8 +13,6 @@ always finds the session: it is told so by a claim, at once.
 from math import inf
 from typing import assert_never
 
-from loguru import logger
-
 from actors.messages.job import (
     JobDispatched,
     JobEnded,
@@ -61,7 +59,7 @@ from actors.session.composition import compose
 from actors.session.connection import Connection
 from actors.session.ending import Ending, SessionUnservedError
 from actors.session.inbound import CLIENT_SPOKE, MOVE_NO_DEADLINE, SessionMessage
-from actors.session.life import Event
+from actors.session.life import Event, Phase
 from actors.session.profile import SessionProfile
 from actors.session.record.moved import TakenOverSession
 from actors.session.resume.downlink import DownlinkRestore
@@ -109,7 +107,7 @@ class SessionActor(LoopActor):
         self._ending = Ending(parts, self._speech, self._connection, resume, self.stop)
         self._alarm_ms = inf
         """When it wants to be woken at the latest; the first deadline is no earlier."""
-        self._log = logger.bind(session_ref=profile.session_ref)
+        self._log = parts.log
         if resume is not None:
             setup.presence.offer(profile.session_id, resume.resumption)
 
@@ -365,7 +363,7 @@ class SessionActor(LoopActor):
         """One alarm for the earliest of all deadlines; most messages only move it later."""
         if self._downlink.is_cut and self._connection.notice_cut(now_ms):
             self._ending.finish_if_done(now_ms)
-        if self._life.is_over:
+        if self._life.phase is Phase.OVER:
             return
         resume, member, welcome_ms, ack_ms = self._resume, self._room.member, None, None
         if resume is not None:

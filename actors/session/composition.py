@@ -1,5 +1,7 @@
 """Composition: makes the parts of one session, and hands each what it works with."""
 
+from loguru import logger
+
 from actors.ports import Mailbox, Outbox
 from actors.session.downlink.downlink import Downlink
 from actors.session.downlink.gate import OutcomeGate
@@ -44,7 +46,8 @@ def compose(
     uplink_parts = UplinkParts(opened, indexes, room, progress, records)
     held = setup.held.share("" if outbox is None else outbox.owner)
     uplink = Uplink(profile, setup.uplink, held, uplink_parts)
-    parts = Parts(ref, profile, setup, Life(), uplink, downlink, room)
+    log = logger.bind(session_ref=profile.session_ref)
+    parts = Parts(ref, profile, setup, Life(), uplink, downlink, room, log)
     if progress is None or records is None or gate is None:
         return parts, None
     resumption = _resumption(profile, outbox, moved)

@@ -4,8 +4,6 @@ A socket is lost, another one attaches, or the client resumes on one; each time 
 session, its pause clock and its place in rooms follow. Must not: end the session.
 """
 
-from loguru import logger
-
 from actors.messages.session import SocketAttached, SocketLost
 from actors.messages.takeover import SocketDraining, SocketResumed
 from actors.ports import Outbox
@@ -31,7 +29,7 @@ class Connection:
         """What clients are told while the process shuts down."""
         self.draining: Outbox | None = None
         """A socket that goes with the instance that relays it, once what is open has its end."""
-        self._log = logger.bind(session_ref=parts.profile.session_ref)
+        self._log = parts.log
 
     @property
     def is_claimed(self) -> bool:

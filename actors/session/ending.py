@@ -7,8 +7,6 @@ held stays behind.
 
 from collections.abc import Callable
 
-from loguru import logger
-
 from actors.messages.job import EndJob
 from actors.messages.session import CloseRequested, SessionEnded
 from actors.messages.takeover import DrainRequested, SessionDrained
@@ -47,7 +45,7 @@ class Ending:
         self._resume = resume
         self._stop = stop
         """Ends the actor after the message that is handled now."""
-        self._log = logger.bind(session_ref=parts.profile.session_ref)
+        self._log = parts.log
 
     # ---- the beginning of the end -----------------------------------------------------------
 

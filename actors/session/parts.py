@@ -4,6 +4,7 @@ The session's actor makes them and hands them on; each has its own life. Must no
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from actors.ports import Mailbox
 from actors.session.downlink.downlink import Downlink
@@ -13,6 +14,9 @@ from actors.session.profile import SessionProfile
 from actors.session.setup import SessionSetup
 from actors.session.uplink.uplink import Uplink
 from protocol.ids import SessionId
+
+if TYPE_CHECKING:
+    from loguru import Logger
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,8 @@ class Parts:
     uplink: Uplink
     downlink: Downlink
     room: RoomPart
+    log: "Logger"
+    """Bound to the session."""
 
     @property
     def session_id(self) -> SessionId:

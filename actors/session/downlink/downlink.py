@@ -186,12 +186,15 @@ class Downlink:
 
     def show_end(self, utterance: Utterance, ended: JobEnded, now_ms: float) -> None:
         """Show how a job ended, whoever hears its outcome."""
+        outbox = self.outbox
+        if outbox is None:
+            return
         if ended.reason is None:
-            self.progress(utterance, UiEventKind.ASR_FINAL, now_ms)
+            outbox.send(ui_event(utterance, UiEventKind.ASR_FINAL, now_ms))
             if ended.result is not None and ended.result.text_translated:
-                self.progress(utterance, UiEventKind.NMT_DONE, now_ms)
-        elif is_failure(ended.reason) and self.outbox is not None:
-            self.outbox.send(ui_event(utterance, UiEventKind.ERROR, now_ms, reason=ended.reason))
+                outbox.send(ui_event(utterance, UiEventKind.NMT_DONE, now_ms))
+        elif is_failure(ended.reason):
+            outbox.send(ui_event(utterance, UiEventKind.ERROR, now_ms, reason=ended.reason))
 
     def expect_heard(self, key: RequestId) -> None:
         """Give what another member said its place among all that the client hears."""
