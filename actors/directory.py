@@ -11,6 +11,7 @@ from actors.messages.room import HeardCorrection, HeardCut, HeardOutcome, Listen
 from actors.ports import Mailbox
 from actors.runtime.actor import tell
 from protocol.ids import NO_INSTANCE, InstanceId, NodeId, SessionId
+from storage.capability import Abilities
 
 K = TypeVar("K")
 
@@ -43,6 +44,8 @@ class Directory:
         """None: no other instance can be reached."""
         self.sessions: dict[SessionId, Mailbox] = {}
         self.nodes: dict[NodeId, Mailbox] = {}
+        self.abilities = Abilities()
+        """What nodes can be asked for now, here and elsewhere."""
         self._dispatcher: Mailbox | None = None
         self.on_last_session: Callable[[], object] = lambda: None
         """Called whenever the last session has left: a shutdown waits for it."""

@@ -10,7 +10,25 @@ from protocol.ids import SessionId, SessionRef
 from protocol.rooms import RoomCreateAck, RoomError, RoomExpired, RoomMembers
 from protocol.shared import NetworkTimings, ServiceTimings
 from protocol.webrtc import WebrtcAnswer, WebrtcIce, WebrtcOffer
-from protocol.wire import Count, Flag, JsonObject, NextSeq, Text, TimestampMs, WireMessage
+from protocol.wire import (
+    Count,
+    Flag,
+    JsonObject,
+    NextSeq,
+    Text,
+    TimestampMs,
+    WireMessage,
+    WireModel,
+)
+
+
+class Unserved(WireModel):
+    """Something that no registered node does."""
+
+    src_lang: str
+    tgt_lang: str
+    what: str
+    """`translation` or `speech`."""
 
 
 class SessionInitAck(WireMessage):
@@ -32,6 +50,8 @@ class SessionInitAck(WireMessage):
     negotiated_channel_count: int = 1
     endpointing: str | None = None
     """Extension: who ends the session's utterances."""
+    unserved: tuple[Unserved, ...] | None = None
+    """Extension: what no registered node does for this session; absent when all is served."""
     resume_token: str | None = Field(default=None, repr=False)
     """Extension, only where `resume` was asked for: shows that the session is yours."""
     resumed: bool | None = None

@@ -55,6 +55,47 @@ def pairs_of(abilities: Iterable[Iterable[str]]) -> dict[tuple[str, str], bool]:
     return pairs
 
 
+class Abilities:
+    """What can be asked for now, as far as this instance knows: nodes here, and those elsewhere.
+
+    Nodes of this instance are known at once, others within the interval at which the store is read.
+    """
+
+    def __init__(self) -> None:
+        self._here: dict[str, tuple[str, ...]] = {}
+        self._elsewhere: set[tuple[str, ...]] | None = None
+        """None until the store was read once."""
+
+    def put(self, node_id: str, atoms: tuple[str, ...]) -> None:
+        """A node of this instance can be chosen for these."""
+        self._here[node_id] = atoms
+
+    def drop(self, node_id: str) -> None:
+        """A node of this instance cannot be chosen any more."""
+        self._here.pop(node_id, None)
+
+    def found(self, abilities: set[tuple[str, ...]]) -> None:
+        """The store was read: these are all there are."""
+        self._elsewhere = abilities
+
+    def serve(self, needed: str) -> bool:
+        """Return whether some node fulfils a requirement; true where that is not known yet."""
+        if self._elsewhere is None:
+            return True
+        return is_served(needed, self._here.values()) or is_served(needed, self._elsewhere)
+
+    def lacking(self, src: str, tgt: str, lang_a: str | None, lang_b: str | None) -> str | None:
+        """Return what nobody does for a session: `translation`, `speech`, or None."""
+        needed = requirement(src, tgt, lang_a, lang_b, use_nmt=True)
+        if not self.serve(needed):
+            return "translation"
+        return None if self.serve(f"{needed},{_speech(tgt)}") else "speech"
+
+
+def _speech(tgt: str) -> str:
+    return f"t:{_safe(parse(tgt).language)}"
+
+
 @lru_cache(maxsize=4096)
 def requirement(
     src: str, tgt: str, lang_a: str | None = None, lang_b: str | None = None, *, use_nmt: bool
@@ -90,7 +131,7 @@ def preference(src: str, tgt: str, *, use_nmt: bool, use_tts: bool) -> str:
         wanted.append([f"s.{name}" for name in _names(tgt)])
     wishes = [",".join(atoms) for atoms in product(*wanted) if atoms]
     if use_tts:
-        speech = f"t:{_safe(parse(tgt).language)}"
+        speech = _speech(tgt)
         wishes = [f"{speech},{wish}" for wish in wishes] + [speech]
     return " ".join(wishes)
 

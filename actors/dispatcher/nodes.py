@@ -96,6 +96,7 @@ class Nodes:
             self._jobs.look_at_once()  # it may have more slots than one script fills
             if not self._is_here(message.node_id):  # it left while this was under way
                 return self.lost(NodeLost(message.node_id, reply.epoch, cell))
+            self._directory.abilities.put(message.node_id, registration.atoms)
             tell(message.node, NodeAccepted(reply.epoch))
             return ()
 
@@ -116,6 +117,7 @@ class Nodes:
             if isinstance(reply, Fenced):
                 self._unknown(message.node_id, message.epoch)
             elif node is not None:
+                self._directory.abilities.put(message.node_id, atoms)
                 tell(node, NodeUpdated(message.epoch))
             return ()
 
@@ -131,6 +133,7 @@ class Nodes:
         def apply(reply: Registered | Fenced) -> Sequence[Step]:
             node = self._directory.nodes.get(message.node_id)
             if isinstance(reply, Registered) and node is not None:
+                self._directory.abilities.drop(message.node_id)
                 tell(node, NodeDrained(message.epoch))
             return ()
 
@@ -204,6 +207,7 @@ class Nodes:
                     "node lost with open jobs", node_id=message.node_id, jobs=len(reply.jobs)
                 )
             if not self._is_here(message.node_id):
+                self._directory.abilities.drop(message.node_id)
                 self._jobs.assigner.node_left(message.node_id)
                 self.cells.forget(message.node_id)
             return self._jobs.node_lost(reply.jobs, cell)

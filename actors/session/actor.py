@@ -127,7 +127,7 @@ class SessionActor(LoopActor):
         self._setup.presence.attach(self._profile.session_id)
         self._open_in_store()
         if self._resume is None:
-            self._downlink.send(self._profile.acknowledgement())
+            self._downlink.send(self._profile.acknowledgement(self._setup.directory.abilities))
         else:
             self._resume.welcome.wait(now_ms)
             self._arm(now_ms)

@@ -9,9 +9,10 @@ from actors.room.audience import Track
 from protocol.audio import AudioFormat
 from protocol.ids import SessionId, SessionRef, TraceId, session_ref
 from protocol.session_inbound import SessionInit, Utterance
-from protocol.session_outbound import SessionInitAck
+from protocol.session_outbound import SessionInitAck, Unserved
 from protocol.shared import FULL_PIPELINE, EndpointingMode, Features, Pipeline
 from protocol.value import value
+from storage.capability import Abilities
 
 ANONYMOUS = ""
 """Stands for the tenant of a client that showed no credential."""
@@ -117,8 +118,9 @@ class SessionProfile:
             said["endpointing"] = EndpointingMode(said["endpointing"])
         return cls(**said)
 
-    def acknowledgement(self) -> SessionInitAck:
-        """Return the answer to `session_init`."""
+    def acknowledgement(self, abilities: Abilities) -> SessionInitAck:
+        """Return the answer to `session_init`; it says at once what nobody would do."""
+        lacking = abilities.lacking(self.source, self.target, self.lang_a, self.lang_b)
         codec = AudioFormat.PCM16 if self.audio_format is AudioFormat.PCM16 else AudioFormat.OPUS
         return SessionInitAck(
             session_id=self.session_id,
@@ -129,6 +131,11 @@ class SessionProfile:
             negotiated_audio_format=codec,
             negotiated_sample_rate=self.sample_rate_hz,
             endpointing=self.endpointing,
+            unserved=(
+                (Unserved(src_lang=self.source, tgt_lang=self.target, what=lacking),)
+                if lacking
+                else None
+            ),
         )
 
 

@@ -50,6 +50,7 @@ from cli.serve.rooms import Rooms
 from cli.serve.session_setup import uplink_options
 from cli.settings.arguments import project_version
 from cli.settings.settings import Settings
+from gateway.ability_watch import AbilityWatch
 from gateway.edge.loop_lag import LoopLag
 from gateway.http.answers import MetricsText
 from gateway.http.metrics import PrometheusMetrics
@@ -139,6 +140,7 @@ class Scheduler:
         self.reception = Reception(
             self._session_setup(), settings.node, settings.admission, self._supervisor, overload
         )
+        self._ability_watch = AbilityWatch(self._repositories.nodes, self._directory.abilities)
         self._links = self._make_links(store_url)
         self.gateway = self._make_gateway(
             placement or NodePlacement(settings.gateway.port, self._metrics.text), overload
@@ -166,6 +168,7 @@ class Scheduler:
         self._directory.dispatcher = self._start_dispatcher(self._make_parts())
         self._stall_watch.on_stall = self._on_stall
         self._start_instance()
+        self._ability_watch.start()
         self._rooms.start(self._supervisor)
         self._links.open(self._suspect)
         await self.gateway.start()
@@ -220,6 +223,7 @@ class Scheduler:
             await ref.stop(block=False)
         await self._membership.retire()
         await self._store.close()
+        self._ability_watch.close()
         self._loop_lag.stop()
         self.access.close()
 

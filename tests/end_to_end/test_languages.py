@@ -85,3 +85,21 @@ async def test_a_page_can_fill_its_menus(scheduler: SchedulerProcess) -> None:
         ("lt", True),
         ("zh-Hant", False),
     ]
+
+
+@over_sockets
+async def test_who_asks_for_what_nobody_does_is_told_at_once(scheduler: SchedulerProcess) -> None:
+    mute = Ability(asr=("sv-SE",), semantic=("fi",))
+    async with raw_node(scheduler.node_url, mute):
+        async with raw_client(scheduler.session_url, "sv", "fi") as client:
+            lacking = [{"src_lang": "sv", "tgt_lang": "fi", "what": "speech"}]
+            assert client.ack["unserved"] == lacking
+        async with raw_client(scheduler.session_url, "sv", "is") as client:
+            lacking = [{"src_lang": "sv", "tgt_lang": "is", "what": "translation"}]
+            assert client.ack["unserved"] == lacking
+        speaks = Ability(asr=("swe",), semantic=("fin",), tts=("fi-FI",))
+        async with (
+            raw_node(scheduler.node_url, speaks),
+            raw_client(scheduler.session_url, "sv", "fi") as client,
+        ):
+            assert "unserved" not in client.ack

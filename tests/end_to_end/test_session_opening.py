@@ -33,6 +33,7 @@ async def test_the_ack_is_the_first_frame_and_has_every_field(
         assert session_id.startswith("s-")
         assert len(session_id) >= 2 + 22  # 128 bits need 22 characters of base64, 32 of hex
         ack.pop("assigned_node_id", None)
+        assert ack.pop("unserved") == [{"src_lang": "zh", "tgt_lang": "en", "what": "translation"}]
         assert ack == {
             "type": "session_init_ack",
             "message": "session created",
@@ -44,6 +45,7 @@ async def test_the_ack_is_the_first_frame_and_has_every_field(
             "negotiated_audio_format": "opus",
             "negotiated_sample_rate": 16000,
             "negotiated_channel_count": 1,
+            "endpointing": "client",
         }
         await client.end()
 

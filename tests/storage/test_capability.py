@@ -3,6 +3,7 @@
 import pytest
 
 from storage.capability import (
+    Abilities,
     is_served,
     languages_of,
     node_atoms,
@@ -92,3 +93,18 @@ def test_a_code_from_outside_cannot_break_a_key_or_a_list() -> None:
     assert requirement("e n,a:x|=", "zh-CN", use_nmt=True) == "a:e_n_a_x__,s:zh~hans"
     assert preference("e n,a:x|=", "es", use_nmt=True, use_tts=False) == "a.e_n_a_x__,s.es"
     assert node_atoms([" en "], [], []) == ("a.en", "a:en")
+
+
+def test_what_nobody_does_is_known_once_the_store_was_read() -> None:
+    abilities = Abilities()
+    assert abilities.lacking("en", "es", None, None) is None
+    abilities.found({node_atoms(["en"], ["de"], ["de"])})
+    assert abilities.lacking("en-GB", "de", None, None) is None
+    assert abilities.lacking("en", "es", None, None) == "translation"
+    assert abilities.lacking("auto", "de", "en", "de") == "translation"
+    abilities.put("n1", node_atoms(["en"], ["es"]))
+    assert abilities.lacking("en", "es", None, None) == "speech"
+    abilities.put("n1", node_atoms(["en", "es"], ["en", "es"], ["es"]))
+    assert abilities.lacking("auto", "es", "en", "es") is None
+    abilities.drop("n1")
+    assert abilities.lacking("en", "es", None, None) == "translation"

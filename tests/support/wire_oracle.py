@@ -137,6 +137,7 @@ EXTENSIONS: dict[str, Shape] = {
     "session_init_ack": {
         "session_ref": str,
         "endpointing": str,
+        "unserved": list,
         "resume_token": str,
         "resumed": bool,
         "next_seq": int,

@@ -48,7 +48,10 @@ class Welcome:
         }
         if resumed:
             update["message"] = "session resumed"
-        ack: SessionInitAck = self._parts.profile.acknowledgement().model_copy(update=update)
+        abilities = self._parts.setup.directory.abilities
+        ack: SessionInitAck = self._parts.profile.acknowledgement(abilities).model_copy(
+            update=update
+        )
         self._parts.downlink.send(ack)
 
     def puts_off(self, message: SocketResumed, now_ms: float) -> bool:

@@ -113,6 +113,7 @@ SESSION_REPLIES: list[WireMessage] = [
         protocol_version="1.0",
         use_binary_frame=True,
         endpointing="auto",
+        unserved=(session_outbound.Unserved(src_lang="en", tgt_lang="is", what="translation"),),
         negotiated_codec="opus",
         negotiated_audio_format="opus",
         negotiated_sample_rate=16_000,
