@@ -189,7 +189,7 @@ class Takeover:
             outcomes=len(moved.outcomes),
         )
         ended = moved.outcomes.keys() | moved.heard()
-        saved = (*moved.saved.cuts, *moved.saved.said)
+        saved = (*moved.saved.cuts, *moved.saved.member_cuts)
         cuts = {cut.job_id: cut for cut in saved if cut.number not in ended}
         steps: list[Step] = []
         for job_id, job in moved.jobs.items():

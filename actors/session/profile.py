@@ -111,12 +111,12 @@ class SessionProfile:
     @classmethod
     def restored(cls, text: str) -> "SessionProfile":
         """Read what `text` wrote; what a later version added is passed over."""
-        said = _known(cls, text)
-        if said.get("audio_format") is not None:
-            said["audio_format"] = AudioFormat(said["audio_format"])
-        if said.get("endpointing") is not None:
-            said["endpointing"] = EndpointingMode(said["endpointing"])
-        return cls(**said)
+        values = _known(cls, text)
+        if values.get("audio_format") is not None:
+            values["audio_format"] = AudioFormat(values["audio_format"])
+        if values.get("endpointing") is not None:
+            values["endpointing"] = EndpointingMode(values["endpointing"])
+        return cls(**values)
 
     def acknowledgement(self, abilities: Abilities) -> SessionInitAck:
         """Return the answer to `session_init`; it says at once what nobody would do."""
@@ -191,13 +191,13 @@ class Request:
 def _known(kind: type[SessionProfile | Request], text: str) -> dict[str, Any]:
     """Return the fields that both have, as values."""
     data = from_json(text)
-    said = {each.name: data[each.name] for each in fields(kind) if each.name in data}
+    values = {each.name: data[each.name] for each in fields(kind) if each.name in data}
     for name, model in (("features", Features), ("pipeline", Pipeline)):
-        if said.get(name) is not None:
-            said[name] = model.model_validate(said[name])
-    if said.get("auto_langs") is not None:
-        said["auto_langs"] = tuple(said["auto_langs"])
-    return said
+        if values.get(name) is not None:
+            values[name] = model.model_validate(values[name])
+    if values.get("auto_langs") is not None:
+        values["auto_langs"] = tuple(values["auto_langs"])
+    return values
 
 
 def asked_by(profile: SessionProfile, message: Utterance | None) -> Request:

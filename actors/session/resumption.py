@@ -54,16 +54,16 @@ class TokenMint:
 
     def make(self, number: TokenNumber) -> str:
         """Return the token of this number."""
-        said = f"{self._session_id}:{number}".encode()
-        proof = digest(self.key.encode(), said, "sha256")[:_PROOF_BYTES]
+        signed = f"{self._session_id}:{number}".encode()
+        proof = digest(self.key.encode(), signed, "sha256")[:_PROOF_BYTES]
         return f"{number}.{urlsafe_b64encode(proof).decode()}"
 
     def read(self, token: str) -> TokenNumber | None:
         """Return the number of a token of this session; None for anything else."""
-        said = _TOKEN.fullmatch(token)
-        if said is None:
+        parts = _TOKEN.fullmatch(token)
+        if parts is None:
             return None
-        number = TokenNumber(int(said[1]), int(said[2]))
+        number = TokenNumber(int(parts[1]), int(parts[2]))
         genuine = compare_digest(self.make(number).encode(), token.encode())
         return number if genuine else None
 

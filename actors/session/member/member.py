@@ -187,8 +187,8 @@ class Member:
         """Begin where another instance stopped: what others said has its place already."""
         room = moved.saved.room
         heard = moved.heard()
-        had = [one.key for one in moved.saved.words if one.number in heard]
-        had += [one.key for one in moved.words.values()]
+        had = [one.key for one in moved.saved.heard if one.number in heard]
+        had += [one.key for one in moved.heard_outcomes.values()]
         code = "" if room is None else room.code
         self._hearing.restore(moved.open_heard().values(), had, code, now_ms)
         self._first_language = None if room is None else room.first_language

@@ -34,7 +34,7 @@ class KnownOutcome:
     utterance_index: int
     language: str
     reason: MissingReason | None
-    said: dict[str, Any]
+    recorded: dict[str, Any]
     """What the record holds besides."""
 
 
@@ -43,7 +43,7 @@ class KnownHeard:
     """What another member of its room said, as it was told: no speech."""
 
     key: RequestId
-    said: dict[str, Any] | None
+    message: dict[str, Any] | None
     """The message; None: it was told, and is not kept."""
 
 
@@ -58,7 +58,7 @@ class TakenOverSession:
     saved: SessionRecord
     outcomes: dict[int, KnownOutcome]
     """By number of the cut."""
-    words: dict[int, KnownHeard]
+    heard_outcomes: dict[int, KnownHeard]
     """What others said in its room and it was told, by number."""
     jobs: dict[JobId, FollowingJob]
     last_delivery_seq: int
@@ -123,8 +123,8 @@ class TakenOverSession:
 
     def open_heard(self) -> dict[int, HeardRecord]:
         """Return what others said and the client was not told, by number."""
-        told = self.words.keys() | self.heard()
-        return {one.number: one for one in self.saved.words if one.number not in told}
+        heard = self.heard_outcomes.keys() | self.heard()
+        return {one.number: one for one in self.saved.heard if one.number not in heard}
 
     def is_open(self, cut: CutRecord, told_before_ms: int) -> bool:
         """Return whether a cut that only others hear has no outcome yet.
@@ -148,8 +148,8 @@ def _outcomes(saved: SessionRecord, claimed: Claimed) -> dict[int, KnownOutcome]
     for each in claimed.outcomes:
         if each.words is not None:
             continue
-        said = from_json(each.outcome)
-        reason = said.get("reason")
+        recorded = from_json(each.outcome)
+        reason = recorded.get("reason")
         if each.cut:
             known[each.cut] = KnownOutcome(
                 each.cut,
@@ -157,6 +157,6 @@ def _outcomes(saved: SessionRecord, claimed: Claimed) -> dict[int, KnownOutcome]
                 each.utterance_index,
                 each.language,
                 None if reason is None else MissingReason(reason),
-                said,
+                recorded,
             )
     return known

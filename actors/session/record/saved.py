@@ -45,7 +45,7 @@ class CutRecord:
 
     def text(self) -> bytes:
         """Return it as JSON."""
-        said: dict[str, Any] = {
+        data: dict[str, Any] = {
             "number": self.number,
             "index": self.index,
             "job_id": self.job_id,
@@ -59,10 +59,10 @@ class CutRecord:
             "last_seq": self.last_seq,
         }
         if self.closing or self.request is not None:
-            said |= {"closing": self.closing, "request": self.request}
+            data |= {"closing": self.closing, "request": self.request}
         if self.heard_by is not None:
-            said["heard_by"] = self.heard_by.said()
-        return to_json(said)
+            data["heard_by"] = self.heard_by.as_json()
+        return to_json(data)
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> Self:
@@ -125,20 +125,20 @@ class SessionRecord:
     """The client asked for the end and waits for `session_close_ack`."""
     room: RoomRecord | None = None
     """The room that it is in."""
-    words: tuple[HeardRecord, ...] = ()
+    heard: tuple[HeardRecord, ...] = ()
     """What others said there and it was not told."""
-    said_number: int = 0
+    member_cut_count: int = 0
     """How many cuts were made that only others hear."""
     cuts: tuple[CutRecord, ...] = ()
     """Those whose audio may have to be sent again, in order, without a gap."""
-    said: tuple[CutRecord, ...] = ()
+    member_cuts: tuple[CutRecord, ...] = ()
     """Those that only others hear, until all of them have the outcome."""
 
-    def text(self, cuts: list[bytes], said: Sequence[bytes] = ()) -> str:
+    def text(self, cuts: list[bytes], member_cuts: Sequence[bytes] = ()) -> str:
         """Return it as JSON, with cuts that were written before."""
-        parts = [to_json(_said(self, _HEAD_FIELDS))[:-1], b',"cuts":[', b",".join(cuts), b"]"]
-        if said:
-            parts += [b',"said":[', b",".join(said), b"]"]
+        parts = [to_json(_filled(self, _HEAD_FIELDS))[:-1], b',"cuts":[', b",".join(cuts), b"]"]
+        if member_cuts:
+            parts += [b',"member_cuts":[', b",".join(member_cuts), b"]"]
         return b"".join((*parts, b"}")).decode()
 
     @classmethod
@@ -157,11 +157,11 @@ class SessionRecord:
         known["ends"] = tuple(
             EndRecord(**{name: end[name] for name in _names(EndRecord)}) for end in ends
         )
-        for name in ("cuts", "said"):
+        for name in ("cuts", "member_cuts"):
             known[name] = tuple(CutRecord.of(cut) for cut in known.get(name, ()))
         if room := known.get("room"):
             known["room"] = RoomRecord(room["code"], room.get("first_language"))
-        known["words"] = tuple(HeardRecord.of(one) for one in known.get("words", ()))
+        known["heard"] = tuple(HeardRecord.of(one) for one in known.get("heard", ()))
         return cls(**known)
 
 
@@ -210,18 +210,18 @@ def _names(kind: type[Any]) -> list[str]:
     return [each.name for each in fields(kind)]
 
 
-def _said(record: Any, defaults: Mapping[str, Any]) -> dict[str, Any]:
+def _filled(record: Any, defaults: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields that say something; names of enums are text, which is written faster."""
-    said = {}
+    filled = {}
     for name, default in defaults.items():
         value = getattr(record, name)
         if value != default:
-            said[name] = value.value if isinstance(value, StrEnum) else value
-    return said
+            filled[name] = value.value if isinstance(value, StrEnum) else value
+    return filled
 
 
 _HEAD_FIELDS = {each.name: each.default for each in fields(SessionRecord)}
-for _name in ("cuts", "said"):
+for _name in ("cuts", "member_cuts"):
     del _HEAD_FIELDS[_name]
 
 

@@ -57,7 +57,7 @@ class AudienceRecord:
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> Self:
-        """Read what `said` wrote."""
+        """Read what `as_json` wrote."""
         known = {name: data[name] for name in cls.__dataclass_fields__}
         return cls(
             **{
@@ -67,11 +67,11 @@ class AudienceRecord:
             }
         )
 
-    def said(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """Return it as JSON can take it."""
         return {
-            "listeners": [_said(one) for one in self.listeners],
-            "readers": [_said(one) for one in self.readers],
+            "listeners": [_listener_json(one) for one in self.listeners],
+            "readers": [_listener_json(one) for one in self.readers],
             "for_speaker": self.for_speaker,
             "translates": self.translates,
             "further_language": self.further_language,
@@ -106,7 +106,7 @@ def restored_readers(heard_by: list[AudienceRecord]) -> Readers:
     return Readers(tuple(everybody), len(heard_by))
 
 
-def _said(listener: Listener) -> list[Any]:
+def _listener_json(listener: Listener) -> list[Any]:
     return [listener.session_id, listener.language, listener.wants_pcm16, listener.resumes]
 
 

@@ -40,7 +40,7 @@ class DownlinkRestore:
         gate.is_restoring = True
         gate.order = moved.order
         open_heard = moved.open_heard()
-        self._pass_over_lost({*moved.outcomes, *moved.words, *opened, *open_heard})
+        self._pass_over_lost({*moved.outcomes, *moved.heard_outcomes, *opened, *open_heard})
         sequence = gate.order.sequence(moved.count)
         is_waiting = False
         for number, seq in sequence.items():
@@ -79,8 +79,8 @@ class DownlinkRestore:
 
     def _heard(self, number: int) -> KnownHeard | None:
         """Return what another member said under this number, if what it was is kept."""
-        known = self._moved.words.get(number)
-        return None if known is None or known.said is None else known
+        known = self._moved.heard_outcomes.get(number)
+        return None if known is None or known.message is None else known
 
     def _deliver(
         self,
@@ -94,7 +94,7 @@ class DownlinkRestore:
         downlink = self._downlink
         outcome: Sayable
         if isinstance(known, KnownHeard):
-            key, outcome = known.key, MemberUtterance(message_of(known.said or {}))
+            key, outcome = known.key, MemberUtterance(message_of(known.message or {}))
             if is_passed:
                 downlink.expect_late(key, number, None)
             else:
@@ -122,7 +122,7 @@ def message_of(recorded: dict[str, Any]) -> WireOutcome:
 
 def known_outcome(profile: SessionProfile, epoch: int, known: KnownOutcome) -> Outcome:
     """Return an outcome that another instance recorded, as far as it did."""
-    recorded = known.said
+    recorded = known.recorded
     index, language = known.utterance_index, known.language
     trace_id = TraceId(recorded.get("trace_id") or profile.trace_id)
     cut = Cut(
@@ -143,12 +143,12 @@ def outcome_of(utterance: Utterance, known: KnownOutcome) -> Outcome:
     if known.reason is not None:
         ended = JobEnded(known.job_id, JobState.FAILED, known.reason, None, 0, None)
         return Outcome(utterance, ended)
-    answer = {**known.said, "job_id": known.job_id, "success": True, "tts_audio": ""}
+    answer = {**known.recorded, "job_id": known.job_id, "success": True, "tts_audio": ""}
     result = JobResult.model_validate_json(to_json(answer))
     ended = JobEnded(known.job_id, JobState.DONE, None, result, 0, None)
     return Outcome(
         utterance,
         ended,
-        lost_speech=known.said.get("spoken") is True,
-        truncated=known.said.get("truncated") is True,
+        lost_speech=known.recorded.get("spoken") is True,
+        truncated=known.recorded.get("truncated") is True,
     )

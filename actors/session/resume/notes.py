@@ -78,8 +78,8 @@ class Notes:
             closing=life.is_closing,
             acknowledge=life.acknowledge,
             room=None if member is None else member.saved,
-            words=() if member is None else member.heard_records,
-            said_number=records.members.count,
+            heard=() if member is None else member.heard_records,
+            member_cut_count=records.members.count,
         )
         return saved.text(records.own.texts(), records.members.texts())
 

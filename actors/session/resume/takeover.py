@@ -16,7 +16,7 @@ def go_on(
 ) -> None:
     """Fill the parts; what was delivered elsewhere waits for its replay."""
     saved, member = moved.saved, None
-    if saved.room is not None or saved.words or saved.said:
+    if saved.room is not None or saved.heard or saved.member_cuts:
         member = parts.room.made()
     if member is not None:
         member.restore(moved, now_ms)

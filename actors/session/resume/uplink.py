@@ -57,7 +57,7 @@ class UplinkRestore:
         uplink.epoch = moved.epoch
         next_index = saved.next_index + moved.count - saved.number
         uplink.indexes.restore(next_index, saved.client_indexes)
-        self._records.go_on(moved.count, saved.said_number)
+        self._records.go_on(moved.count, saved.member_cut_count)
         if saved.audio_format is not None:
             uplink.segmenter.declare_format(saved.audio_format, saved.sample_rate_hz)
         if saved.client_cuts:
@@ -91,7 +91,7 @@ class UplinkRestore:
     def _expect_members(self) -> int:
         """Expect the audio of what only others hear; return the first `seq` that it needs."""
         moved, next_seq = self._moved, self._moved.saved.end_seq
-        for cut in moved.saved.said:
+        for cut in moved.saved.member_cuts:
             is_open = moved.is_open(cut, self._told_before_ms)
             next_seq = min(next_seq, self._expect(cut, is_open=is_open))
         return next_seq
@@ -106,7 +106,7 @@ class UplinkRestore:
         """Go on with what others hear: what has a job is open, the rest is told again."""
         moved = self._moved
         by_index: dict[int, list[tuple[CutRecord, AudienceRecord]]] = {}
-        for cut in (*moved.saved.cuts, *moved.saved.said):
+        for cut in (*moved.saved.cuts, *moved.saved.member_cuts):
             if cut.heard_by is not None:
                 by_index.setdefault(cut.index, []).append((cut, cut.heard_by))
         for cuts in by_index.values():

@@ -135,8 +135,8 @@ def test_what_only_others_hear_is_taken_along_and_has_no_number_of_its_own() -> 
     assert all(cut.spec.is_recorded for cut in cuts)
     saved = SessionRecord.of(cuts[-1].session_state)
     assert [cut.job_id for cut in saved.cuts] == [own.spec.job_id]
-    assert [cut.job_id for cut in saved.said] == [cut.spec.job_id for cut in cuts]
-    heard_by = [cut.heard_by.listeners for cut in saved.said if cut.heard_by]
+    assert [cut.job_id for cut in saved.member_cuts] == [cut.spec.job_id for cut in cuts]
+    heard_by = [cut.heard_by.listeners for cut in saved.member_cuts if cut.heard_by]
     assert [one.session_id for [one] in heard_by] == [ROOM["fr"], ROOM["de"]]
     assert saved.end_seq == 4
     assert saved.room == RoomRecord(CODE, "fr")
@@ -149,10 +149,10 @@ def test_what_others_have_is_not_taken_along() -> None:
     first, second = bench.say()
     bench.answer(second)
     bench.answer(first)
-    assert bench.saved().said
+    assert bench.saved().member_cuts
     key = bench.others["fr"].only(HeardOutcome).key
     bench.tell(HeardAcknowledged(key, ROOM["fr"]))
-    assert not bench.saved().said
+    assert not bench.saved().member_cuts
 
 
 def test_words_of_others_are_stored_before_they_are_heard() -> None:
@@ -206,7 +206,7 @@ def test_in_a_room_outcomes_are_numbered_for_another_instance_with_the_words_of_
     own = bench.speak()
     assert own.spec.cut == 3
     saved = SessionRecord.of(own.session_state)
-    assert [(one.number, one.key) for one in saved.words] == [
+    assert [(one.number, one.key) for one in saved.heard] == [
         (number, words_cut(number).key) for number in (1, 2)
     ]
     bench.answer(own)
@@ -308,7 +308,7 @@ def test_nothing_is_kept_for_a_listener_that_has_left() -> None:
     bench.answer(first)
     bench.answer(second)
     bench.see("de")
-    assert not bench.saved().said
+    assert not bench.saved().member_cuts
 
 
 def test_the_audio_is_held_once_and_let_go_of_with_the_last_outcome() -> None:

@@ -89,9 +89,12 @@ cut_records = filled(CutRecord, heard_by=audiences)
 profiles = filled(SessionProfile)
 
 
-@given(filled(SessionRecord, cuts=st.just(()), said=st.just(())), st.lists(cut_records, max_size=3))
+@given(
+    filled(SessionRecord, cuts=st.just(()), member_cuts=st.just(())),
+    st.lists(cut_records, max_size=3),
+)
 def test_a_session(head: SessionRecord, cuts: list[CutRecord]) -> None:
-    record = replace(head, cuts=tuple(cuts), said=tuple(cuts))
+    record = replace(head, cuts=tuple(cuts), member_cuts=tuple(cuts))
     texts = [cut.text() for cut in cuts]
     assert SessionRecord.of(record.text(texts, texts)) == record
 
@@ -149,8 +152,8 @@ def test_what_another_member_said(
     message = data.draw(filled(kind))
     kept = without_speech(message)
     heard = KnownHeard("key", from_json(encode_utf8(kept)))  # type: ignore[arg-type]
-    assert heard.said is not None
-    assert message_of(heard.said) == kept
+    assert heard.message is not None
+    assert message_of(heard.message) == kept
 
 
 @given(filled(SessionProfile), filled(NetworkTimings), filled(ServiceTimings))

@@ -59,7 +59,7 @@ def test_what_a_later_version_added_is_passed_over() -> None:
     cut = CUT.text().replace(b"{", b'{"colour":"red",', 1)
     text = SAVED.text([cut]).replace("{", '{"mood":"good",', 1)
     assert SessionRecord.of(text) == SAVED
-    heard_by = {**AudienceRecord((), (), True, True, None, 5).said(), "mood": "good"}
+    heard_by = {**AudienceRecord((), (), True, True, None, 5).as_json(), "mood": "good"}
     assert AudienceRecord.of(heard_by) == AudienceRecord((), (), True, True, None, 5)
 
 
