@@ -19,6 +19,7 @@ from cli.output import Terminal
 from cli.parser import OneLineParser, output_file, positive, seconds
 from cli.simulation.central_queue import serve_centrally
 from cli.simulation.demand import Scale, World
+from cli.simulation.fairness import RIVALS, share_after_idle_use
 from cli.simulation.figures import Figures, mean, quantile
 from cli.simulation.replay import Replay
 from storage.embedded.server import StoreOptions, start_store
@@ -45,6 +46,7 @@ def main(argv: Sequence[str]) -> int:
         seconds=arguments.seconds,
         load=arguments.load,
         capacity=arguments.capacity,
+        models=arguments.kinds,
         bursting=arguments.bursting,
         seed=arguments.seed,
     )
@@ -54,6 +56,9 @@ def main(argv: Sequence[str]) -> int:
         console.print(f"[dim]{size.nodes:,} nodes, {size.sessions:,} sessions …[/dim]")
         results.append(simulate(size))
     console.print(table_of(results))
+    shares = fairness()
+    for rivals, share in shares.items():
+        console.print(f"after 5 minutes of idle capacity, beside {rivals} equal: {share:.0%}")
     console.print(_CAPTION, style="dim", highlight=False)
     if arguments.json is not None:
         document = [summary(figures) for figures in results]
@@ -80,6 +85,20 @@ def simulate(scale: Scale) -> Figures:
     world = World(scale)
     with start_store(StoreOptions()) as store:
         return asyncio.run(_simulate(world, store.url))
+
+
+def fairness() -> dict[int, float]:
+    """Return the share of a session that used idle capacity, by its number of rivals."""
+
+    async def shares(url: str) -> dict[int, float]:
+        executor = open_executor(url)
+        try:
+            return {rivals: await share_after_idle_use(executor, rivals) for rivals in RIVALS}
+        finally:
+            await executor.close()
+
+    with start_store(StoreOptions()) as store:
+        return asyncio.run(shares(store.url))
 
 
 async def _simulate(world: World, url: str) -> Figures:
@@ -153,6 +172,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seconds", type=seconds, default=20.0, help="virtual seconds of speech (20)")
     add("--load", type=_share, default=0.9, help="share of all slots that is busy (0.9)")
     add("--capacity", type=positive, default=4, help="slots per node (4)")
+    add("--kinds", type=positive, default=64, help="kinds of nodes, by their languages (64)")
     add("--bursting", type=_share, default=0.01, help="share of sessions that burst (0.01)")
     add("--seed", type=int, default=1, help="of the made-up world (1)")
     add("--json", type=output_file, metavar="FILE", help="also write the figures to FILE")

@@ -75,11 +75,11 @@ local function write_record(new, state, node_id, since)
   local due = int(new.due)
   call('HSET', key, 'state', state, 'attempt', new.attempt, 'node', node_id, 'owner', instance,
     'session', session, 'turn', turn, 'language', language, 'index', index,
-    'cut', cut, 'due', due, 'deadline', int(new.deadline), 'job_ms', job_ms, 'cost', cost_ms,
+    'cut', cut, 'turned', new.turned and '1' or '0', 'due', due, 'deadline', int(new.deadline), 'job_ms', job_ms, 'cost', cost_ms,
     'requirement', requirement, 'preference', preference, 'created_at', now_text, since, now_text,
     'source', source, 'part', part, 'tenant', tenant, 'trace', trace)
-  if new.turned then
-    call('HSET', key, 'turned', '1', 'pin', new.pin)
+  if new.pin ~= '' then
+    call('HSET', key, 'pin', new.pin)
   end
   if new.excluded ~= '' then
     call('HSET', key, 'excluded', new.excluded)
