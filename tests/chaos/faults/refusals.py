@@ -23,8 +23,6 @@ class StoreRefusal(StoreFault):
     """The store refuses for a while; now and then it has lost its data in the meantime."""
 
     weight = 0.4
-    is_on = False
-    why_off = "a refusal that is in no list is taken for a fault of our own scripts"
 
     @abstractmethod
     def begin(self) -> Sequence[Command]:
