@@ -24,7 +24,7 @@ from cli.bench.documents import compare_with_baseline, read_baseline, write_into
 from cli.bench.table import tables_of
 from cli.output import Terminal
 from cli.parser import OneLineParser, output_file, positive, seconds
-from peers.bench.key_figures import KEY_SCENARIOS, Samples, markdown_table
+from peers.bench.key_figures import KEY_SCENARIOS, Samples, disturbed, markdown_table
 from peers.bench.load_pattern import Pace
 from peers.bench.plan import BenchOptions, Row, Scenario
 from peers.bench.scenarios import run_scenario
@@ -81,6 +81,8 @@ def main(argv: Sequence[str]) -> int:
         document = json_document(options, rows, ratios)
         arguments.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     problems = [f"{row.scenario}: {problem}" for row in rows for problem in row.problems]
+    if keys:
+        problems += disturbed(rows)
     if keys and not problems:
         size = len(KEY_SCENARIOS)
         samples = Samples.of([rows[at : at + size] for at in range(0, len(rows), size)])

@@ -23,6 +23,9 @@ KEY_SCENARIOS: Final = (
 """One round, in this order."""
 WORSE: Final = 1.05
 """Between two medians; less is noise on any machine."""
+MOST_WAITING_PERCENT: Final = 20.0
+"""Of the window, ready to run while something else had the core: beyond it a load is not followed,
+and what was spent on a part of it would be divided by all of it."""
 _UTTERANCE_CPU: Final = "server_cpu_us_per_utterance"
 
 
@@ -142,6 +145,16 @@ class Samples:
     def compared(self, key: KeyFigure) -> list[float]:
         """Return what is compared with another run's."""
         return (self.beside_relay if key.is_time else self.values).get(key.name, [])
+
+
+def disturbed(rows: Sequence[Row]) -> list[str]:
+    """Return a sentence per row that says nothing, because others had the server's core."""
+    waiting = [(row.scenario, row.figures.get("server_kept_waiting_percent")) for row in rows]
+    return [
+        f"{scenario}: others had the server's core for {percent:.0f} % of the time"
+        for scenario, percent in waiting
+        if percent is not None and percent > MOST_WAITING_PERCENT
+    ]
 
 
 def losses(now: Samples, baseline: Samples) -> list[str]:

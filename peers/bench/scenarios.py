@@ -6,6 +6,7 @@ every outcome, and returns a row of figures with the sentences about what went w
 
 import asyncio
 import sys
+from dataclasses import replace
 from typing import Final
 
 from peers.bench import process_usage
@@ -39,6 +40,8 @@ BURST_NODE_DELAY_MS: Final = 10
 BURST_NODE_CAPACITY: Final = 4
 IDLE_WARM_UP_SESSIONS: Final = 50
 IDLE_SETTLE_SECONDS: Final = 1.0
+LONG_QUEUE: Final = ("--max-queued-jobs", "100000")
+"""When paced sessions fall silent, all of them end an utterance in the same instant."""
 RELAY_COMMAND: Final = (sys.executable, "-m", "peers.bench.bare_relay")
 
 
@@ -68,7 +71,8 @@ async def _run_steady(scenario: Scenario, options: BenchOptions) -> Row:
     is_relay = scenario is Scenario.RELAY
     cores = process_usage.available_cores()
     server_cores, other_cores = split_cores(cores)
-    command, cwd = (RELAY_COMMAND, ROOT) if is_relay else (scheduler_command(options), options.cwd)
+    patient = replace(options, server_args=(*LONG_QUEUE, *options.server_args))
+    command, cwd = (RELAY_COMMAND, ROOT) if is_relay else (scheduler_command(patient), options.cwd)
     row = Row(scenario)
     async with running_server(command, cwd) as server:
         server.pin(server_cores, other_cores)

@@ -2,7 +2,14 @@
 
 import pytest
 
-from peers.bench.key_figures import KEY_FIGURES, KEY_SCENARIOS, Samples, losses, markdown_table
+from peers.bench.key_figures import (
+    KEY_FIGURES,
+    KEY_SCENARIOS,
+    Samples,
+    disturbed,
+    losses,
+    markdown_table,
+)
 from peers.bench.plan import Row, Scenario
 
 
@@ -78,3 +85,11 @@ def test_the_table_has_a_line_per_figure_that_is_known() -> None:
     assert lines[2] == ("| server CPU per one-chunk utterance | 250 µs | 240 µs to 260 µs | 5.0 |")
     assert lines[-1] == "| bare relay, CPU per utterance | 50 µs | 50 µs to 50 µs | 1 |"
     assert len(lines) == 2 + len(KEY_FIGURES) - 1 + 1
+
+
+def test_a_row_says_nothing_when_others_had_the_server_s_core() -> None:
+    shares = {Scenario.RELAY: None, Scenario.CLOSED_LOOP: 20.0, Scenario.INGEST_JSON: 41.0}
+    rows = [Row(one, {"server_kept_waiting_percent": share}) for one, share in shares.items()]
+    assert disturbed([*rows, Row(Scenario.IDLE)]) == [
+        "ingest-json: others had the server's core for 41 % of the time"
+    ]
