@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt
 
 from actors.session.cut import CutReason
+from protocol.audio import AudioFormat
+from protocol.loudness import is_silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,13 @@ class SegmenterOptions:
     """Loudness (RMS of 20 ms) below which PCM is silent, as a share of full scale."""
     silence_opus_bytes: Annotated[float, Ge(0)] = 12
     """Bytes of an opus packet up to which it is silent."""
+
+    def is_silent(self, audio: bytes, audio_format: AudioFormat, rate_hz: int) -> bool:
+        """Return whether nothing can be heard in it."""
+        rms, opus_bytes = self.silence_rms, self.silence_opus_bytes
+        return is_silent(
+            audio, audio_format, rate_hz, silence_rms=rms, silence_opus_bytes=opus_bytes
+        )
 
     def hangover_ms(self, reason: CutReason) -> int:
         """Return how long a cut waits for what may still come; other reasons have waited."""

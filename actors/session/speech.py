@@ -133,6 +133,9 @@ class Speech:
             if limit is not None:
                 self._setup.metrics.limit_reached(limit)
                 self.end(utterance, JobState.FAILED, MissingReason.QUEUE_FULL, utterance.cut_at_ms)
+            elif utterance.is_silent:
+                silence, now_ms = MissingReason.SILENCE_DETECTED, utterance.cut_at_ms
+                self.end(utterance, JobState.EMPTY, silence, now_ms)
             else:
                 self.tell_cut(utterance)
 

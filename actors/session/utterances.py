@@ -33,6 +33,8 @@ class Utterance:
     """How long the last chunk took from the client, by the client's clock; None: it did not say."""
     is_repeatable: bool = False
     """The client may ask for its outcome again: it came under an index of the client's own."""
+    is_silent: bool = False
+    """A whole utterance in which nothing can be heard: it has its outcome without a job."""
     track: Track | None = None
     """Set in a room: who hears it in this language; None: the speaker."""
     readers: Readers | None = None

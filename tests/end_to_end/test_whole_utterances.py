@@ -330,3 +330,16 @@ async def test_the_greatest_index_leaves_the_session_usable(
         for _ in range(2):
             await client.speak(tone(300))
             assert (await client.result())["utterance_index"] < 2**53
+
+
+@over_sockets
+async def test_a_silent_utterance_is_answered_without_a_job(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    async with speaker_and_node(scheduler, pair) as (client, node):
+        await client.utterance(0, bytes(64_000), **languages(pair))
+        assert (await client.missing(utterance_index=0))["reason"] == "silence_detected"
+        await client.utterance(1, bytes(64_000) + tone(100), **languages(pair))
+        await node.answer(await node.job())
+        await client.result(utterance_index=1)
+        assert len(node.jobs) == 1

@@ -37,7 +37,6 @@ from protocol.audio import (
     ticks_to_ms,
 )
 from protocol.ids import TurnId, new_turn_id
-from protocol.loudness import is_silent
 from protocol.shared import EndpointingMode
 
 CLOSING_SILENCE_MS: Final = 200
@@ -361,13 +360,9 @@ class Segmenter:
         self._rearm(now_ms)
 
     def _is_silent(self, audio: bytes) -> bool:
-        options, framing = self._options, self._framing
-        return framing.audio_format is not None and is_silent(
-            audio,
-            framing.audio_format,
-            framing.sample_rate_hz,
-            silence_rms=options.silence_rms,
-            silence_opus_bytes=options.silence_opus_bytes,
+        framing, options = self._framing, self._options
+        return framing.audio_format is not None and options.is_silent(
+            audio, framing.audio_format, framing.sample_rate_hz
         )
 
     def _make(

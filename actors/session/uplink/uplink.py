@@ -183,7 +183,13 @@ class Uplink:
             case IndexUse.FRESH:
                 if spoken.manual_cut:
                     self.segmenter.client_cuts()
-                return self._opened(cut, spoken.utterance_index, spoken, now_ms)
+                utterances = self._opened(cut, spoken.utterance_index, spoken, now_ms)
+                is_silent = self.options.segmenter.is_silent(
+                    cut.audio, cut.audio_format, cut.sample_rate_hz
+                )
+                for utterance in utterances:
+                    utterance.is_silent = is_silent
+                return utterances
 
     def _chunk(
         self, audio: bytes, ticks: int, seq: int, now_ms: float, *, is_final: bool
