@@ -13,7 +13,7 @@ import pytest
 from tests.end_to_end.support.peers.resuming_client import ResumingClient
 from tests.end_to_end.support.processes.cluster import Cluster, instances
 from tests.end_to_end.support.processes.redis_tap import RedisEyes
-from tests.support.peers.raw_client import RawClient, noise, recorded_chunks, tone
+from tests.support.peers.raw_client import RawClient, noise, raw_client, recorded_chunks, tone
 from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
 from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
@@ -336,6 +336,26 @@ async def test_a_frozen_instance_goes_on_with_what_is_still_its_own(
         await node.answer(job)
         await client.result()
         await client.leave()
+
+
+@over_sockets
+async def test_a_session_without_resume_goes_on_after_its_instance_was_frozen(
+    cluster: Cluster, pair: Pair
+) -> None:
+    first, _ = cluster.members
+    async with raw_client(first.session_url, *pair) as client:
+        await client.chunk(tone(600))
+        await client.fence()
+        first.process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(1.5)  # longer than the lease
+        first.process.send_signal(signal.SIGCONT)
+        await client.final()
+        async with raw_node(first.node_url, Ability.of(pair, 20)) as node:
+            job = await node.job()
+            assert audio_of(job) == tone(600)
+            await node.answer(job)
+            await client.result()
+            await client.end()
 
 
 # ---- drain --------------------------------------------------------------------------------------
