@@ -258,7 +258,8 @@ class Gateway:
         socket = self._sockets.get(request.path.partition("?")[0])
         if socket is None or request.method != "GET":
             return self._answer_http(request)
-        refusal = self._refusal(socket, address)
+        client = self._access.client_address(request, address)
+        refusal = self._refusal(socket, client)
         if refusal is not None:
             return refusal
         judged = self._access.judge(request, socket.door)
@@ -266,7 +267,10 @@ class Gateway:
             return self._deny(judged, socket.door)
         caller = judged.caller
         return Upgrade(
-            socket.policy, lambda connection: socket.open(connection, caller), judged.subprotocol
+            socket.policy,
+            lambda connection: socket.open(connection, caller),
+            judged.subprotocol,
+            client,
         )
 
     def connected(self, connection: EdgeConnection) -> None:

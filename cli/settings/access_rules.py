@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from gateway.access.access import parts_of
 from gateway.access.options import AccessOptions
 from gateway.access.origins import is_loopback, is_origin, place_of
+from gateway.access.proxies import is_network
 from gateway.access.tokens import TokenError, named_tokens, plain_tokens
 from gateway.options import GatewayOptions
 
@@ -25,6 +26,8 @@ def contradictions(access: AccessOptions, gateway: GatewayOptions) -> Iterator[t
         yield "allowed_origins", "a list of origins such as https://app.example.org"
     if not all(map(_is_name, parts_of(access.allowed_hosts))):
         yield "allowed_hosts", "a list of names such as speech.example.org, without ports"
+    if not all(map(is_network, parts_of(access.trusted_proxies))):
+        yield "trusted_proxies", "a list of addresses or ranges such as 10.0.0.0/8"
     anonymous = set(parts_of(gateway.allow_anonymous))
     if not anonymous.issubset(_ROLES):
         yield "allow_anonymous", "clients, nodes or clients,nodes"

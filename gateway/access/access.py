@@ -23,6 +23,7 @@ from gateway.access.credentials import Credentials
 from gateway.access.options import AccessOptions
 from gateway.access.origins import KnownHosts, KnownOrigins, is_loopback, is_own_page
 from gateway.access.presented import presented_by
+from gateway.access.proxies import TrustedProxies
 from gateway.ports import ANONYMOUS, Caller
 
 
@@ -106,6 +107,7 @@ class Access:
         }
         self._hosts = KnownHosts(parts_of(options.allowed_hosts))
         self._origins = KnownOrigins(parts_of(options.allowed_origins))
+        self._proxies = TrustedProxies(parts_of(options.trusted_proxies))
         self._credentials = credentials or Credentials.read(options)
         self._callers: dict[Door, Callable[[str], Caller | None]] = {
             Door.CLIENT: self._client,
@@ -129,6 +131,10 @@ class Access:
     def renew(self, credentials: Credentials) -> None:
         """From now on these are valid; sockets that are open stay open."""
         self._credentials = credentials
+
+    def client_address(self, request: Request, peer: str) -> str:
+        """Return which address a request counts for; empty: none."""
+        return self._proxies.client_of(peer, request.headers.get_all("X-Forwarded-For"))
 
     def judge(self, request: Request, door: Door) -> Admitted | Denied:
         """Let the caller in, or say why not."""

@@ -38,6 +38,8 @@ class AccessOptions:
     """Origins (`https://app.example.org,…`) of pages that may open sessions, besides our own."""
     allowed_hosts: str = ""
     """Names (`speech.example.org,…`) by which peers without credentials may call this service."""
+    trusted_proxies: str = ""
+    """Addresses and ranges (`10.0.0.0/8,…`) of proxies whose `X-Forwarded-For` is believed."""
     tls_cert: str | None = None
     """File with the certificate and its chain (PEM); the port then speaks TLS only."""
     tls_key: str | None = None

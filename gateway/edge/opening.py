@@ -80,6 +80,8 @@ class Opening:
         if refusal is not None:
             self._respond(refusal)
             return
+        if upgrade.address is not None:
+            self._connection.address = upgrade.address
         self._connection.flush()
         self._connection.become(upgrade)
 

@@ -107,6 +107,8 @@ class Upgrade:
     """Called once, when the handshake is written."""
     subprotocol: str | None = field(default=None, repr=False)
     """Of those that the request offers, the one that the answer names; may hold a token."""
+    address: str | None = None
+    """Whom the connection counts for; None: the other end."""
 
 
 Answer = Upgrade | Response | Awaitable[Response]

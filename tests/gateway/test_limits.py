@@ -10,6 +10,8 @@ import pytest
 
 from actors.messages.node import NodeHeartbeatArrived
 from actors.messages.session import ChunkArrived, SocketLost
+from gateway.access.access import Access
+from gateway.access.options import AccessOptions
 from gateway.options import GatewayOptions
 from gateway.server import Bind
 from protocol.audio import join_packets
@@ -422,6 +424,35 @@ def test_sockets_of_one_address_are_bounded(monkeypatch: pytest.MonkeyPatch) -> 
         await house.session()
 
     run_gateway(scenario, options=options(max_sockets_per_address=2))
+
+
+def test_behind_a_trusted_proxy_each_client_has_its_own_bound() -> None:
+    async def scenario(house: House) -> None:
+        async def status(forwarded: str) -> bytes:
+            peer = await house.dial()
+            peer.writer.write(upgrade_request("/ws/session", f"X-Forwarded-For: {forwarded}\r\n"))
+            return (await peer.reader.readline()).split(b" ")[1]
+
+        assert await status("203.0.113.7") == b"101"
+        assert await status("1.1.1.1, 203.0.113.7") == b"429"
+        assert await status("203.0.113.8") == b"101"
+        assert await status("2001:db8::1") == b"101"
+        assert await status("2001:db8::2") == b"429"
+        for _ in range(3):
+            await house.session()
+
+    access = Access(AccessOptions(trusted_proxies="127.0.0.1"))
+    run_gateway(scenario, options=options(max_sockets_per_address=1), access=access)
+
+
+def test_a_proxy_that_is_not_trusted_speaks_for_nobody() -> None:
+    async def scenario(house: House) -> None:
+        for _ in range(3):
+            peer = await house.dial()
+            peer.writer.write(upgrade_request("/ws/session", "X-Forwarded-For: 203.0.113.7\r\n"))
+            assert b" 101 " in await peer.reader.readline()
+
+    run_gateway(scenario, options=options(max_sockets_per_address=1))
 
 
 def test_programs_of_this_machine_are_no_address() -> None:

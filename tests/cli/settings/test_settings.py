@@ -77,6 +77,7 @@ def other_value(name: str) -> str:
         "host": "127.0.0.9",
         "log_level": "DEBUG",
         "redis_url": "redis://127.0.0.1:1",
+        "trusted_proxies": "10.0.0.0/8",
         "peer_url": "ws://127.0.0.1:1/ws/peer",
     }
     setting = known_settings()[name]
@@ -305,6 +306,7 @@ def test_a_wrong_list_of_tokens_is_not_shown(flag: str, hint: str) -> None:
     [
         ("--allowed-origins=app.example.org", "origins such as https://app.example.org"),
         ("--allowed-origins=https://app.example.org/path", "origins such as"),
+        ("--trusted-proxies=proxy", "addresses or ranges such as 10.0.0.0/8"),
         ("--allowed-hosts=app.example.org:443", "names such as speech.example.org"),
         ("--allowed-hosts=https://app.example.org", "names such as"),
     ],

@@ -18,6 +18,7 @@ from actors.overload import Overload
 from actors.ports import Mailbox, Outbox
 from actors.reception import OpenedNode, OpenedSession, Pending, Refused
 from actors.runtime.actor import ActorRef, LoopActor, tell
+from gateway.access.access import Access
 from gateway.edge.loop_lag import LoopLag
 from gateway.http.metrics import PrometheusMetrics
 from gateway.options import GatewayOptions
@@ -295,6 +296,7 @@ async def open_house(
     admission: AdmissionOptions | None = None,
     bind: Bind | None = None,
     identity: PeerIdentity | None = None,
+    access: Access | None = None,
 ) -> AsyncIterator[House]:
     """A gateway for the time of a block; afterwards nothing of it may be left."""
     reception, reports = FakeReception(), FakeReports()
@@ -302,7 +304,9 @@ async def open_house(
     overload = Overload(AdmissionOptions(overload_lag_ms=100, overload_after_ms=500))
     admission = admission or AdmissionOptions()
     inside = Inside(
-        *(reception, reports, metrics, metrics.text, admission, overload), identity=identity
+        *(reception, reports, metrics, metrics.text, admission, overload),
+        identity=identity,
+        access=access,
     )
     gateway = Gateway(options or GatewayOptions(port=0), inside, bind or Bind(close_timeout_s=0.3))
     await gateway.start()
