@@ -22,11 +22,11 @@ class HeldAudio:
     """Bytes of uplink audio and open utterances of a whole process."""
 
     __slots__ = (
-        "_held_bytes",
         "_max_bytes",
         "_max_utterances",
         "_per_session_bytes",
         "_utterances",
+        "held_bytes",
         "holders",
         "owners",
     )
@@ -37,7 +37,8 @@ class HeldAudio:
         self._max_bytes = max_bytes
         self._max_utterances = max_utterances
         self._per_session_bytes = per_session_bytes or max_bytes
-        self._held_bytes = 0
+        self.held_bytes = 0
+        """Bytes held now, over all sessions."""
         self._utterances = 0
         self.owners: dict[str, int] = {}
         """Bytes held for each owner that has any."""
@@ -46,19 +47,9 @@ class HeldAudio:
 
     def __repr__(self) -> str:
         return (
-            f"<HeldAudio {self._held_bytes} of {self._max_bytes} bytes,"
+            f"<HeldAudio {self.held_bytes} of {self._max_bytes} bytes,"
             f" {self._utterances} of {self._max_utterances} utterances>"
         )
-
-    @property
-    def held_bytes(self) -> int:
-        """Bytes held now, over all sessions."""
-        return self._held_bytes
-
-    @property
-    def is_over(self) -> bool:
-        """True when more is held than allowed."""
-        return self._held_bytes > self._max_bytes or self._utterances > self._max_utterances
 
     def share(self, owner: str) -> "HeldShare":
         """Return the part of a session that belongs to this owner."""
@@ -69,12 +60,12 @@ class HeldAudio:
         if own_bytes > self._per_session_bytes:
             return "max_held_audio_per_session"
         of_owner = self.owners.get(owner, 0)
-        is_shared = bool(owner) and self._held_bytes > of_owner
+        is_shared = bool(owner) and self.held_bytes > of_owner
         if is_shared and of_owner * OWNERS_SHARE > self._max_bytes:
             return "owners_share_of_held_audio"
         if self._utterances > self._max_utterances:
             return "max_open_utterances"
-        if self._held_bytes > self._max_bytes and own_bytes * self.holders >= self._max_bytes:
+        if self.held_bytes > self._max_bytes and own_bytes * self.holders >= self._max_bytes:
             return "max_held_audio_bytes"
         return None
 
@@ -87,23 +78,6 @@ class HeldAudio:
         if self._utterances + change < 0:
             raise ValueError(f"{-change} utterances closed while {self._utterances} are open")
         self._utterances += change
-
-    def take(self, size_bytes: int) -> bool:
-        """Count bytes that arrived (they are here, so always); False when the bound is passed."""
-        if size_bytes < 0:
-            raise ValueError(f"{size_bytes} bytes cannot be taken")
-        self._held_bytes += size_bytes
-        return self._held_bytes <= self._max_bytes
-
-    def give_back(self, size_bytes: int) -> None:
-        """Count bytes that were let go.
-
-        Raises:
-            ValueError: more came back than was taken, which is a bug of the caller.
-        """
-        if size_bytes < 0 or size_bytes > self._held_bytes:
-            raise ValueError(f"{size_bytes} bytes given back while {self._held_bytes} are held")
-        self._held_bytes -= size_bytes
 
 
 class HeldShare:
@@ -129,8 +103,9 @@ class HeldShare:
         self._all.count(change)
 
     def take(self, size_bytes: int) -> None:
-        """Count bytes that arrived."""
-        self._all.take(size_bytes)
+        """Count bytes that arrived (they are here, so always)."""
+        if size_bytes < 0:
+            raise ValueError(f"{size_bytes} bytes cannot be taken")
         self._change(size_bytes)
 
     def give_back(self, size_bytes: int) -> None:
@@ -139,15 +114,15 @@ class HeldShare:
         Raises:
             ValueError: more came back than was taken, which is a bug of the caller.
         """
-        if size_bytes > self._bytes:
+        if not 0 <= size_bytes <= self._bytes:
             raise ValueError(f"{size_bytes} bytes given back while {self._bytes} are held")
-        self._all.give_back(size_bytes)
         self._change(-size_bytes)
 
     def _change(self, by_bytes: int) -> None:
         held, owners = self._all, self._all.owners
         before = self._bytes
         self._bytes = before + by_bytes
+        held.held_bytes += by_bytes
         held.holders += bool(self._bytes) - bool(before)
         of_owner = owners.get(self._owner, 0) + by_bytes
         if of_owner:

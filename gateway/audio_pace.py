@@ -51,7 +51,7 @@ class AudioPace:
         """Read on only when the audio so far is paid for by time."""
         if self._meter is None:
             return
-        now_ms = self._context.now_ms()
+        now_ms = self._context.loop.time() * 1000
         wait_ms = self._meter.take(audio, opus_ticks, now_ms)
         if wait_ms <= 0:
             return

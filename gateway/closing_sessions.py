@@ -46,10 +46,12 @@ class ClosingSessions:
     def make_room(self, session: Mailbox | None, open_next: Callable[[], None]) -> None:
         """Open the next session, which closes this one, as soon as few enough are closing.
 
-        The socket is not read meanwhile.
+        The socket is not read meanwhile. If it is gone by then, nobody wants another session.
         """
         if not self._are_too_many(session):
             open_next()
+            return
+        if not self._reader.is_open:
             return
         self._context.metrics.limit_reached("closing_sessions")
         self._reader.hold()
@@ -60,11 +62,13 @@ class ClosingSessions:
         self._timer = self._context.loop.call_later(_LOOK_AGAIN_S, look_again)
 
     def _look_again(self, session: Mailbox | None, open_next: Callable[[], None]) -> None:
-        if self._are_too_many(session):
+        is_wanted = self._reader.is_open
+        if is_wanted and self._are_too_many(session):
             self._wait(session, open_next)
             return
         self._timer = None
-        open_next()
+        if is_wanted:
+            open_next()
         self._reader.let_go()
 
     def _are_too_many(self, session: Mailbox | None) -> bool:

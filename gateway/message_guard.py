@@ -14,7 +14,7 @@ from gateway.edge.work import MESSAGE_COST, PING_COST, REFUSAL_COST
 from gateway.socket_context import SocketContext
 from protocol.codec import Parser, refusal
 from protocol.errors import ErrorCode, ProtocolError
-from protocol.structure import is_flat, structure_of
+from protocol.structure import FLAT_BYTES, structure_of
 
 M = TypeVar("M")
 
@@ -45,7 +45,7 @@ class MessageGuard(Generic[M]):
 
     def read(self, data: bytes) -> M | ProtocolError | None:
         """Return the message, or what is wrong with it; None where it says nothing."""
-        if not is_flat(data):
+        if len(data) > FLAT_BYTES or data.find(b"{", 1) >= 0 or b"[" in data:
             structure = structure_of(data, self._context.options.max_list_items)
             self._connection.charge(structure.cost)
             if structure.fault is not None:

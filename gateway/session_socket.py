@@ -284,7 +284,7 @@ class SessionSocket:
     # ---- what a session is told -------------------------------------------------------------
 
     def _on_chunk(self, message: AudioChunk) -> None:
-        if self._names_own(message.session_id):
+        if message.session_id == self._session_id or self._names_own(message.session_id):
             audio, at_ms = message.payload, message.client_timestamp_ms
             ticks = self._pace.chunk_ticks(audio)  # once: for its session, too
             self._take_chunk(ChunkArrived(audio, message.seq, message.is_final, at_ms, ticks))
@@ -342,11 +342,9 @@ class SessionSocket:
         return False
 
     def _tell(self, message: Any) -> None:
-        if self._ref is None:
-            return
-        if tell(self._ref, message):
+        if self._ref is not None and tell(self._ref, message):
             self._reader.check()
-        else:
+        elif self._ref is not None:
             self._leave()
             self._refuse("the session has ended: send session_init")
 

@@ -284,8 +284,7 @@ class EdgeConnection(asyncio.Protocol):
             if rest and self._intake is not None:
                 self._take(rest)
             return
-        intake.take(data)
-        if intake.kept_bytes or self.counted_bytes:
+        if intake.take(data) or self.counted_bytes:
             self._count_kept()
 
     def pause_writing(self) -> None:

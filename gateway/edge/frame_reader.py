@@ -103,6 +103,7 @@ class FrameReader:
         "_wanted_bytes",
         "frames",
         "has_more",
+        "keeps_bytes",
     )
 
     def __init__(
@@ -129,6 +130,8 @@ class FrameReader:
         self._is_broken = False
         self.has_more = False
         """Frames are left that did not fit into the last call."""
+        self.keeps_bytes = False
+        """Bytes are kept that are no whole message yet."""
         self.frames = 0
         """Frames so far."""
 
@@ -145,7 +148,7 @@ class FrameReader:
         """Keep nothing and take nothing any more."""
         self._buffer = self._message = None
         self._is_broken = True
-        self.has_more = False
+        self.has_more = self.keeps_bytes = False
 
     def feed(self, data: bytes) -> list[Received]:
         """Take bytes; return what is whole by now, in order."""
@@ -163,6 +166,7 @@ class FrameReader:
         left = self._read(data, found)
         if left and not self._is_broken:
             self._buffer = bytearray(left)
+        self.keeps_bytes = self._buffer is not None or self._message is not None
         return found
 
     def _read(self, data: bytes, found: list[Received]) -> bytes:

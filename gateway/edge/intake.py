@@ -101,8 +101,8 @@ class Intake:
         is_far_ahead = self.is_paused and self._held_bytes >= self._read_ahead_bytes
         return not (is_far_ahead or self.work.is_owed or self._reader.has_more)
 
-    def take(self, data: bytes) -> None:
-        """Hand over whole messages, answer control frames, count what it costs."""
+    def take(self, data: bytes) -> bool:
+        """Hand over whole messages, answer control frames; True where bytes are kept of them."""
         reader, taker = self._reader, self._taker
         for received in reader.feed(data):
             if received.kind in _ANSWERED_HERE:
@@ -114,15 +114,15 @@ class Intake:
         if reader.has_more:
             taker.stop_reading()
             self._loop.call_soon(self._take_more)
-        self._settle()
+        if self.work.settle(reader.frames, self._loop.time() * 1000):
+            self._slow_down()
+        return reader.keeps_bytes or bool(self._held)
 
-    def _settle(self) -> None:
-        """Pay for the work so far; read nothing until it is paid for."""
-        work = self.work
-        if work.settle(self._reader.frames, self._loop.time() * 1000):
-            self._taker.stop_reading()
-            self._taker.slowed()
-            self._loop.call_later(work.wait_s, self._on_paid)
+    def _slow_down(self) -> None:
+        """Read nothing until the work so far is paid for."""
+        self._taker.stop_reading()
+        self._taker.slowed()
+        self._loop.call_later(self.work.wait_s, self._on_paid)
 
     def _hand_over(self, received: Received) -> None:
         handler, (kind, data) = self.handler, received
@@ -134,7 +134,7 @@ class Intake:
                 handler.message_not_taken(data.decode())
             elif kind is not TEXT:
                 handler.binary_received(data)
-            elif self._strict_text and not is_utf8(data):
+            elif self._strict_text and not (data.isascii() or is_utf8(data)):
                 self._taker.fail(INVALID_TEXT, "text that is not UTF-8")
             else:
                 handler.text_received(data)
@@ -166,7 +166,8 @@ class Intake:
             received = self._held.popleft()
             self._held_bytes -= len(received.data) + 1
             self._hand_over(received)
-            self._settle()
+            if self.work.settle(self._reader.frames, self._loop.time() * 1000):
+                self._slow_down()
         self._is_resuming = False
         if self.is_paused or self._held:
             return False

@@ -30,6 +30,11 @@ class Reader:
         why += [" is held"] * self._is_held
         return f"<Reader{','.join(why)}>"
 
+    @property
+    def is_open(self) -> bool:
+        """Tell whether the peer is still there."""
+        return self._connection.is_open
+
     def watch(self, ref: Mailbox) -> None:
         """Read for this actor from now on."""
         self._inbox = inbox_of(ref)
@@ -37,7 +42,9 @@ class Reader:
     def check(self) -> None:
         """Stop reading if the inbox is full, until half of it is empty or its actor is gone."""
         inbox = self._inbox
-        if inbox is not None and inbox.is_full and not self._waits_for_room:
+        if inbox is None or inbox.limit is None or len(inbox.queue) < inbox.limit:
+            return
+        if not self._waits_for_room:
             self._waits_for_room = True
             self._connection.pause()
             inbox.on_room(self._on_room)

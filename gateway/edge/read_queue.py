@@ -60,7 +60,8 @@ class ReadQueue:
             return False
         self._left -= size_bytes + READ_COST
         if not self._is_running:
-            self._run_soon()
+            self._is_running = True
+            self._loop.call_soon(self._run)
         return True
 
     def enter(self, socket: Queued) -> None:

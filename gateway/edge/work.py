@@ -7,8 +7,6 @@ The unit is one message of a client, read and handled: about 40 µs.
 
 from typing import Final
 
-from gateway.edge.token_bucket import TokenBucket
-
 FRAME_COST: Final = 0.02
 """A frame that brings no message: an empty or tiny fragment."""
 PING_COST: Final = 0.25
@@ -22,39 +20,50 @@ LOOKUP_COST: Final = 10.0
 
 
 class Work:
-    """Life: that of a WebSocket. Costs are added up during a read and settled behind it."""
+    """Life: that of a WebSocket. Costs are added up during a read and settled behind it.
 
-    __slots__ = ("_bucket", "_frames", "cost", "is_owed", "wait_s")
+    What is beyond the account becomes debt, as in `TokenBucket`; it stands here itself, since it is
+    settled for each read.
+    """
+
+    __slots__ = ("_burst", "_frames", "_level", "_rate_per_ms", "_seen_ms", "cost", "is_owed")
 
     def __init__(self, rate_per_s: float, burst: float, now_ms: float) -> None:
         """Begin with a full account; a rate of 0 lets the socket do as it likes."""
-        self._bucket = TokenBucket(rate_per_s / 1000, burst, now_ms) if rate_per_s else None
+        self._rate_per_ms = rate_per_s / 1000
+        self._burst = self._level = float(burst)
+        self._seen_ms = now_ms
         self._frames = 0
         self.cost = 0.0
         """Not settled yet."""
         self.is_owed = False
         """More was spent than there was: the socket is not read until `wait_s` have passed."""
-        self.wait_s = 0.0
 
     def __repr__(self) -> str:
-        return f"<Work {self._bucket!r}{' owed' if self.is_owed else ''}>"
+        return f"<Work {self._level:.0f} of {self._burst:.0f}{' owed' if self.is_owed else ''}>"
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds until what is owed is paid."""
+        return max(0.0, -self._level / self._rate_per_ms / 1000) if self._rate_per_ms else 0.0
 
     def settle(self, frames: int, now_ms: float) -> bool:
         """Pay for what was done since the last time; True when the socket has to wait from now.
 
         `frames` have come on the connection so far.
         """
-        was_owed = self.is_owed
-        self._pay(self.cost + FRAME_COST * (frames - self._frames), now_ms)
+        cost = self.cost + FRAME_COST * (frames - self._frames)
         self._frames, self.cost = frames, 0.0
-        return self.is_owed and not was_owed
+        earned = (now_ms - self._seen_ms) * self._rate_per_ms
+        self._seen_ms = now_ms
+        self._level = level = min(self._level + earned, self._burst) - cost
+        if level >= 0 or not self._rate_per_ms or self.is_owed:
+            return False
+        self.is_owed = True
+        return True
 
     def is_paid(self, now_ms: float) -> bool:
         """Tell whether the wait is over; more may have been spent meanwhile."""
-        self._pay(0.0, now_ms)
+        self.settle(self._frames, now_ms)
+        self.is_owed = self.wait_s > _WORTH_WAITING_S
         return not self.is_owed
-
-    def _pay(self, cost: float, now_ms: float) -> None:
-        if self._bucket is not None:
-            self.wait_s = self._bucket.take(cost, now_ms) / 1000
-            self.is_owed = self.wait_s > _WORTH_WAITING_S

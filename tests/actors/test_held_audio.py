@@ -9,54 +9,43 @@ from actors.held_audio import HeldAudio, HeldShare
 
 def test_held_audio_returns_to_zero() -> None:
     held = HeldAudio(max_bytes=100)
-    assert held.take(60)
-    assert held.take(40)
+    share = held.share("")
+    share.take(60)
+    share.take(40)
     assert held.held_bytes == 100
-    held.give_back(60)
-    held.give_back(40)
+    share.give_back(60)
+    share.give_back(40)
     assert held.held_bytes == 0
 
 
 def test_bytes_beyond_the_bound_are_counted_too() -> None:
     held = HeldAudio(max_bytes=100)
-    assert not held.take(101)
-    assert held.is_over
+    share = held.share("")
+    share.take(101)
+    assert share.limit is not None
     assert held.held_bytes == 101
-    held.give_back(1)
-    assert not held.is_over
-
-
-def test_more_back_than_taken_is_a_bug() -> None:
-    held = HeldAudio(max_bytes=100)
-    held.take(10)
-    with pytest.raises(ValueError, match="11 bytes given back while 10 are held"):
-        held.give_back(11)
-    assert held.held_bytes == 10
+    share.give_back(1)
+    assert share.limit is None
 
 
 def test_negative_sizes_are_a_bug() -> None:
-    held = HeldAudio(max_bytes=100)
+    share = HeldAudio(max_bytes=100).share("")
     with pytest.raises(ValueError, match="cannot be taken"):
-        held.take(-1)
+        share.take(-1)
     with pytest.raises(ValueError, match="given back"):
-        held.give_back(-1)
+        share.give_back(-1)
 
 
-def test_too_many_open_utterances_are_as_bad_as_too_many_bytes() -> None:
+def test_more_utterances_closed_than_opened_is_a_bug() -> None:
     held = HeldAudio(max_bytes=100, max_utterances=2)
-    held.count(2)
-    assert not held.is_over
     held.count(1)
-    assert held.is_over
-    held.count(-3)
-    assert not held.is_over
-    with pytest.raises(ValueError, match="1 utterances closed while 0 are open"):
-        held.count(-1)
+    with pytest.raises(ValueError, match="2 utterances closed while 1 are open"):
+        held.count(-2)
 
 
 def test_it_shows_its_state() -> None:
     held = HeldAudio(max_bytes=100, max_utterances=9)
-    held.take(3)
+    held.share("").take(3)
     held.count(2)
     assert repr(held) == "<HeldAudio 3 of 100 bytes, 2 of 9 utterances>"
 

@@ -391,6 +391,20 @@ def test_a_socket_has_at_most_two_sessions_that_are_closing() -> None:
     run_gateway(scenario)
 
 
+def test_a_client_that_leaves_while_it_waits_gets_no_further_session() -> None:
+    async def scenario(house: House) -> None:
+        peer = await house.connect("/ws/session")
+        for _ in range(6):
+            peer.say(session_init())
+        for _ in range(3):
+            await peer.hear()
+        peer.abort()
+        assert isinstance(await house.reception.actors["s-3"].next(), SocketLost)
+        assert len(house.reception.inits) == 3
+
+    run_gateway(scenario)
+
+
 def test_a_session_that_is_closed_counts_until_it_has_ended() -> None:
     async def scenario(house: House) -> None:
         peer = await house.connect("/ws/session")

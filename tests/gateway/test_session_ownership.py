@@ -58,8 +58,11 @@ class Client:
         self.fetched = 0
 
     async def do(self, what: str) -> None:
-        """Do one thing, and have the gateway take it."""
+        """Do one thing, and have the gateway take it; sessions that were closed end by then."""
         reception = self.house.reception
+        for name, actor in reception.actors.items():
+            if any(isinstance(one, CloseRequested) for one in actor.messages):
+                reception.refs[name].stop(block=False)
         match what:
             case "init":
                 self.peer.say(session_init())
