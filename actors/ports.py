@@ -27,6 +27,13 @@ class Outbox(Protocol):
     def is_unread(self) -> bool:
         """True while what the peer has sent waits to be read: its silence means nothing then."""
 
+    @property
+    def is_heard(self) -> bool:
+        """True if anything came from the peer since `probe`, or waits to be read."""
+
+    def probe(self) -> None:
+        """Ask the peer for a sign of life."""
+
     def send(self, message: WireMessage | bytes) -> bool:
         """Write a wire message; False when the socket is gone or closing.
 

@@ -59,12 +59,18 @@ _Handler: TypeAlias = Callable[[Any, Any], None]
 class NodeOutbox(SocketOutbox):
     """Knows when the node was last given a job: what it may send depends on that."""
 
-    __slots__ = ("_given_s", "_loop", "_owed_messages")
+    __slots__ = ("_given_s", "_loop", "_on_ack", "_owed_messages")
 
     def __init__(
-        self, connection: Connection, max_bytes: int, loop: asyncio.AbstractEventLoop
+        self,
+        connection: Connection,
+        max_bytes: int,
+        loop: asyncio.AbstractEventLoop,
+        on_ack: Callable[[NodeRegisterAck], None],
     ) -> None:
+        """`on_ack` hears how the node's actor answers a registration, before the node does."""
         super().__init__(connection, max_bytes)
+        self._on_ack = on_ack
         self._loop = loop
         self._given_s: float | None = None
         self._owed_messages = 0
@@ -80,6 +86,8 @@ class NodeOutbox(SocketOutbox):
         if type(message) is bytes and message.startswith(_JOB):
             self._given_s = self._loop.time()
             self._owed_messages = min(self._owed_messages, _MOST_OWED) + _JOB_MESSAGES
+        elif isinstance(message, NodeRegisterAck):
+            self._on_ack(message)
         return super().send(message)
 
     def is_about_a_job(self) -> bool:
@@ -110,7 +118,7 @@ class NodeSocket:
         self._context = context
         self._caller = caller
         max_bytes = OUTBOX_MESSAGES * context.options.node_max_message_bytes
-        self._outbox = NodeOutbox(connection, max_bytes, context.loop)
+        self._outbox = NodeOutbox(connection, max_bytes, context.loop, self._on_ack)
         self._connection = connection
         self._reader = Reader(connection, context.loop)
         self._ref: Mailbox | None = None
@@ -187,8 +195,17 @@ class NodeSocket:
         self._ref = opened.ref
         self._registration = message.model_copy(update={"node_id": opened.node_id})
         self._reader.watch(opened.ref)
-        self._table = self._REGISTERED
+        if self._table is self._UNREGISTERED:
+            self._table = self._REGISTERING
         logger.debug("node socket opened", node_id=opened.node_id)
+
+    def _on_ack(self, ack: NodeRegisterAck) -> None:
+        """Speak for the node from now on; or not, if another socket has its id."""
+        if ack.error is not None and ack.error.code == ErrorCode.NODE_ID_IN_USE:
+            self._ref = self._registration = None
+            self._table = self._UNREGISTERED
+            return
+        self._table = self._REGISTERED
         beat, self._early_beat = self._early_beat, None
         if beat is not None:
             self._on_beat(beat)
@@ -196,7 +213,7 @@ class NodeSocket:
     def _refuse_registration(self, code: ErrorCode, text: str) -> None:
         logger.warning("node registration refused", code=code.value, reason=text)
         detail = ErrorDetail(code=code.value, message=text)
-        self._outbox.send(NodeRegisterAck(message=text, status="refused", error=detail))
+        self._outbox.say(NodeRegisterAck(message=text, status="refused", error=detail))
 
     # ---- what a node's actor is told --------------------------------------------------------
 
@@ -261,6 +278,14 @@ class NodeSocket:
         NodeRegister: _on_register,
         NodeHeartbeat: _on_early_beat,
         **dict.fromkeys((JobResult, NodeAsrPartial, JobAck, JobStarted, NodeError), _on_homeless),
+        ProtocolError: _on_bad,
+    }
+    _REGISTERING: ClassVar[dict[type, _Handler]] = {
+        NodeRegister: _on_register,
+        NodeHeartbeat: _on_early_beat,
+        **dict.fromkeys(
+            (JobResult, NodeAsrPartial, JobAck, JobStarted, NodeError), _on_job_message
+        ),
         ProtocolError: _on_bad,
     }
     _REGISTERED: ClassVar[dict[type, _Handler]] = {

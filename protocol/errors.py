@@ -32,6 +32,8 @@ class ErrorCode(StrEnum):
     # A node that may not register
     NO_GPU_AVAILABLE = "NO_GPU_AVAILABLE"
     NODE_ID_CONFLICT = "NODE_ID_CONFLICT"
+    NODE_ID_IN_USE = "NODE_ID_IN_USE"
+    """Another socket of a node of this id is alive."""
     INVALID_CAPABILITY_SCHEMA = "INVALID_CAPABILITY_SCHEMA"
     # Rooms
     ROOM_NOT_FOUND = "ROOM_NOT_FOUND"

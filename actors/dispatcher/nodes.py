@@ -90,9 +90,10 @@ class Nodes:
                 return ()
             if isinstance(reply, Superseded):
                 self.epochs.pop(message.node_id, None)
-                tell(message.node, NodeSuperseded())
+                tell(message.node, NodeSuperseded(reply.owner_instance))
                 return ()
             self.epochs[message.node_id] = reply.epoch
+            self._jobs.assigner.node_came(message.node_id, message.connection)
             self._jobs.look_at_once()  # it may have more slots than one script fills
             if not self._is_here(message.node_id):  # it left while this was under way
                 return self.lost(NodeLost(message.node_id, reply.epoch, cell))
@@ -100,7 +101,6 @@ class Nodes:
             tell(message.node, NodeAccepted(reply.epoch))
             return ()
 
-        self._jobs.assigner.node_came(message.node_id, message.connection)
         return (Step(self._nodes.register(registration, cell), apply),)
 
     def changed(self, message: NodeChanged) -> Sequence[Step]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from actors.ports import Mailbox, Outbox
-from protocol.ids import JobId, NodeId
+from protocol.ids import NO_INSTANCE, InstanceId, JobId, NodeId
 from protocol.node_inbound import NodeHeartbeat, NodeRegister
 from protocol.value import value
 from protocol.wire import WireMessage
@@ -122,7 +122,22 @@ class NodeSocketLost:
 
 @dataclass(frozen=True, slots=True)
 class NodeSuperseded:
-    """The node is connected to another instance by now; the socket here is an old one."""
+    """The node is connected to another instance; the socket here is an old one, or a second one."""
+
+    owner: InstanceId = NO_INSTANCE
+    """That instance."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeNode:
+    """To a node's actor elsewhere: is its socket alive? Another one claims its id."""
+
+    asker: InstanceId
+
+
+@dataclass(frozen=True, slots=True)
+class NodeIsAlive:
+    """To a node's actor elsewhere: the socket that it asked for has given a sign of life."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ before its loss was noticed, ended when its socket is gone.
 """
 
 from enum import Enum, auto
-from typing import TypeAlias, assert_never
+from typing import assert_never
 
 from loguru import logger
 
@@ -21,6 +21,7 @@ from actors.messages.node import (
     NodeBeat,
     NodeDrained,
     NodeHeartbeatArrived,
+    NodeIsAlive,
     NodeLost,
     NodeMessageArrived,
     NodeRefused,
@@ -29,17 +30,21 @@ from actors.messages.node import (
     NodeSuperseded,
     NodeUnknown,
     NodeUpdated,
+    ProbeNode,
     SlotsListed,
 )
 from actors.messages.process import DispatcherRestarted, InstanceReaped, StoreEmptied
 from actors.node.assignments import Assignments
 from actors.node.drain import NodeDrain
+from actors.node.id_check import IdCheck, id_in_use
+from actors.node.inbound import NodeActorMessage
 from actors.node.load import is_overloaded
 from actors.node.options import NodeOptions
 from actors.node.registration import Registration
 from actors.node.succession import NodeHandover, refusal
 from actors.ports import Outbox
 from actors.runtime.actor import LoopActor, tell
+from actors.runtime.alarm import earliest
 from protocol.errors import CloseCode
 from protocol.ids import NodeId
 from protocol.node_inbound import NodeHeartbeat
@@ -48,6 +53,8 @@ from protocol.wire import WireMessage
 
 _SILENT = "node_silent"
 _FAILED = "node_failed"
+_UNLESS_ELSEWHERE = 1
+"""As known epoch: another instance knows the node under a later one, and keeps it."""
 
 
 class _Phase(Enum):
@@ -57,30 +64,6 @@ class _Phase(Enum):
     ONLINE = auto()
     SILENT = auto()
     """No heartbeat in time, or connected elsewhere: back with its next heartbeat."""
-
-
-NodeActorMessage: TypeAlias = (
-    NodeMessageArrived
-    | AssignJob
-    | WithdrawJob
-    | NodeHeartbeatArrived
-    | NodeRegistering
-    | NodeAccepted
-    | NodeRefused
-    | NodeUnknown
-    | NodeUpdated
-    | NodeSocketLost
-    | StoreEmptied
-    | DispatcherRestarted
-    | KeepJob
-    | SlotsListed
-    | InstanceReaped
-    | NodeSuperseded
-    | DrainNode
-    | NodeDrained
-    | Flushed
-)
-"""All that a node's actor is told."""
 
 
 class NodeActor(LoopActor):
@@ -106,13 +89,15 @@ class NodeActor(LoopActor):
         self._phase = _Phase.REGISTERING
         self._epoch = 0
         self._assignments = Assignments(node_id, directory, self._send, options.max_jobs_per_node)
+        self._id_check = IdCheck(node_id, directory, options.node_probe_ms)
+        self._silent_at_ms: float | None = None
+        """When the node is lost if nothing is heard of it; None: its silence means nothing."""
         self._drain = NodeDrain(node_id, directory, self._release)
         self._handover = handover
         self._log = logger.bind(node_id=node_id)
 
     def __repr__(self) -> str:
-        phase, open_jobs = self._phase.name, len(self._assignments)
-        return f"<NodeActor {self.node_id} {phase} {self._epoch} open={open_jobs}>"
+        return f"<NodeActor {self.node_id} {self._phase.name} open={self.open_jobs}>"
 
     @property
     def open_jobs(self) -> int:
@@ -131,17 +116,17 @@ class NodeActor(LoopActor):
             self._log.warning("a failed actor's node is registered again")
             self._arrive(known_epoch=0)
 
-    def on_receive(  # noqa: C901, PLR0912 - one line per message
-        self, message: NodeActorMessage
-    ) -> None:
+    def on_receive(self, message: NodeActorMessage) -> None:  # noqa: C901, PLR0912, PLR0915
         """Handle one message of the gateway, the dispatcher or another instance."""
         match message:
             case NodeMessageArrived():
-                self._on_node_message(message)
+                self._assignments.node_message(message.message)
+                self._look_if_drained()
             case AssignJob():
                 self._on_assign(message)
             case WithdrawJob():
-                self._on_withdraw(message)
+                self._assignments.withdraw(message)
+                self._look_if_drained()
             case NodeHeartbeatArrived():
                 self._on_heartbeat(message.message)
             case NodeRegistering():
@@ -151,27 +136,36 @@ class NodeActor(LoopActor):
             case NodeRefused():
                 self._on_refused(message)
             case NodeUnknown():
-                self._on_unknown(message)
+                if self._phase is _Phase.ONLINE and message.epoch == self._epoch:
+                    self._register_again()
             case NodeUpdated():
                 self._on_updated(message)
             case NodeSocketLost():
                 self._on_socket_lost(message)
             case StoreEmptied():
-                self._on_store_emptied()
+                if self._phase is not _Phase.SILENT:
+                    self._register_again()
             case DispatcherRestarted():
                 self._on_dispatcher_restarted()
             case KeepJob():
-                self._on_keep(message)
+                if self._phase is not _Phase.SILENT:
+                    self._assignments.keep(message)
             case SlotsListed():
                 self._assignments.slots_listed(message)
             case InstanceReaped():
                 self._assignments.give_back()
             case NodeSuperseded():
-                self._on_superseded()
+                self._on_superseded(message)
+            case ProbeNode():
+                self._id_check.asked(message, self._outbox, self.now_ms())
+                self._arm()
+            case NodeIsAlive():
+                self._on_alive_elsewhere()
             case DrainNode():
                 self._drain.begin(self._epoch if self._phase is _Phase.ONLINE else 0)
             case NodeDrained():
-                self._on_drained(message)
+                if message.epoch == self._epoch:  # else it registered again, and is drained again
+                    self._drain.drained(self.actor_ref, len(self._assignments))
             case Flushed():
                 self._drain.flushed(len(self._assignments))
             case _:
@@ -180,16 +174,23 @@ class NodeActor(LoopActor):
     # ---- registration and life --------------------------------------------------------------
 
     def _on_register(self, message: NodeRegistering) -> None:
-        """Take the socket over; an older one of the same node no longer speaks for it."""
+        """Take the socket over, unless another one of the same node is alive."""
+        if self._outbox is not None and message.outbox is not self._outbox:
+            self._id_check.claim(message, self._outbox, self.now_ms())
+            self._arm()
+        else:
+            self._take_socket(message)
+
+    def _take_socket(self, message: NodeRegistering) -> None:
         if self._outbox is not None and self._outbox is not message.outbox:
-            self._log.info("node came back on another socket", open_jobs=len(self._assignments))
+            self._log.info("node came back on another socket", open_jobs=self.open_jobs)
         is_another_socket = message.outbox is not self._outbox
         self._outbox = message.outbox
         self._registration.registered(
             message.message, message.credential, is_another_socket=is_another_socket
         )
         self._assignments.languages = self._registration.languages
-        self._arrive(known_epoch=0)
+        self._arrive(_UNLESS_ELSEWHERE)
 
     def _arrive(self, known_epoch: int) -> None:
         register = self._registration.register
@@ -197,11 +198,12 @@ class NodeActor(LoopActor):
             return
         self._phase = _Phase.REGISTERING
         if self._registration.acks_owed:
-            self.wake_at(None)  # it sends nothing before it has its id: its silence means nothing
+            self._silent_at_ms = None  # it is mute until it has its id
         else:
             self._expect_beat()
-        max_jobs = register.max_concurrent_jobs or self._options.max_jobs_per_node
-        self._assignments.max_jobs = max_jobs
+        self._assignments.max_jobs = max_jobs = (
+            register.max_concurrent_jobs or self._options.max_jobs_per_node
+        )
         self._registration.arrive(self.actor_ref, max_jobs, known_epoch)
 
     def _on_accepted(self, message: NodeAccepted) -> None:
@@ -215,18 +217,11 @@ class NodeActor(LoopActor):
             self._drain.registered(self._epoch)
         if self._registration.acks_owed and self._outbox is not None:
             self._expect_beat()
-            self._answer_registrations(
-                NodeRegisterAck(node_id=self.node_id, message="registered", status="registered")
-            )
-        self._log.info(
-            "node registered", epoch=message.epoch, languages=self._registration.languages
-        )
+            ack = NodeRegisterAck(node_id=self.node_id, message="registered", status="registered")
+            self._registration.answer(self._send, ack)
+        languages = self._registration.languages
+        self._log.info("node registered", epoch=message.epoch, languages=languages)
         self._on_answered()
-
-    def _answer_registrations(self, answer: NodeRegisterAck) -> None:
-        owed, self._registration.acks_owed = self._registration.acks_owed, 0
-        for _ in range(owed):
-            self._send(answer)
 
     def _on_answered(self) -> None:
         """Tell the dispatcher of a registration that came while one was under way."""
@@ -238,18 +233,8 @@ class NodeActor(LoopActor):
         """The dispatcher does not take it on. The next heartbeat or registration tries again."""
         self._phase = _Phase.SILENT
         self._log.warning("node is refused", is_taken=message.is_taken)
-        if self._registration.acks_owed:
-            self._answer_registrations(refusal(is_taken=message.is_taken))
-            self._registration.acks_owed = 1  # what tries again is answered, too
+        self._registration.refused(self._send, refusal(is_taken=message.is_taken))
         self._on_answered()
-
-    def _on_unknown(self, message: NodeUnknown) -> None:
-        if self._phase is _Phase.ONLINE and message.epoch == self._epoch:
-            self._register_again()
-
-    def _on_store_emptied(self) -> None:
-        if self._phase is not _Phase.SILENT:
-            self._register_again()
 
     def _on_dispatcher_restarted(self) -> None:
         self._registration.restart()
@@ -262,12 +247,31 @@ class NodeActor(LoopActor):
         self._log.warning("the store does not know the node; registering it again")
         self._arrive(self._epoch)
 
-    def _on_superseded(self) -> None:
-        """The node's jobs went along with it; only a message of its own here brings it back."""
+    def _on_superseded(self, message: NodeSuperseded) -> None:
+        """It is connected elsewhere: the socket here is an old one, or must show that it may be.
+
+        The node's jobs went along with it; only a message of its own here brings it back.
+        """
+        if self._registration.acks_owed and not self._id_check.is_asking_elsewhere:
+            self._registration.answered()
+            if self._id_check.ask_elsewhere(message.owner, self.now_ms()):
+                self._arm()
+            else:
+                self._arrive(known_epoch=0)
+            return
         self._log.info("node is connected to another instance")
         self._phase = _Phase.SILENT
         self._assignments.clear()
         self._on_answered()
+
+    def _on_alive_elsewhere(self) -> None:
+        """The other instance's socket is alive: this one gets nothing."""
+        if self._id_check.is_asking_elsewhere:
+            self._id_check.end_elsewhere()
+            self._log.warning("the node is connected to another instance, and alive there")
+            self._registration.answer(self._send, id_in_use(self.node_id))
+            self._phase, self._outbox = _Phase.SILENT, None
+            self._leave()
 
     def _on_heartbeat(self, heartbeat: NodeHeartbeat) -> None:
         if self._outbox is None:
@@ -290,23 +294,51 @@ class NodeActor(LoopActor):
                 self._registration.change(self._epoch)
 
     def _expect_beat(self) -> None:
-        self.wake_at(self.now_ms() + self._options.node_timeout_ms)
+        self._silent_at_ms = self.now_ms() + self._options.node_timeout_ms
+        self._arm()
 
-    def on_wake(self, now_ms: float) -> None:  # noqa: ARG002 - there is one deadline only
-        """No heartbeat for `node_timeout_ms`: the node is lost, its socket stays open."""
+    def _arm(self) -> None:
+        if self._outbox is not None:
+            look_ms = self._id_check.next_look_ms(self.now_ms())
+            self.wake_at(earliest(self._silent_at_ms, look_ms))
+
+    def on_wake(self, now_ms: float) -> None:
+        """Its silence has lasted for too long, or it is time to look who answers a probe."""
         if self._outbox is None:
             self._leave()
-        elif self._phase is not _Phase.SILENT:
+            return
+        if self._silent_at_ms is not None and now_ms >= self._silent_at_ms:
+            self._silent_at_ms = None
+            self._on_silence()
+        second = self._id_check.take_second(self._outbox, now_ms)
+        if second is not None:
+            self._take_socket(second)
+        if self._id_check.is_over_elsewhere(now_ms):
+            self._id_check.end_elsewhere()
+            self._arrive(known_epoch=0)
+        self._arm()
+
+    def _on_silence(self) -> None:
+        """No heartbeat for `node_timeout_ms`: the node is lost, its socket stays open."""
+        if self._phase is not _Phase.SILENT:
             self._log.warning("node is silent; its jobs move")
             self._assignments.cancel_all(_SILENT)
             self._lose()
 
     def _on_socket_lost(self, message: NodeSocketLost) -> None:
+        second = self._id_check.second
+        if second is not None and second.outbox is message.outbox:
+            self._id_check.second = None
         if message.outbox is not self._outbox:
             return  # the late end of a socket that was replaced removes nothing
         self._outbox = None
+        self._id_check.end_elsewhere()
         self._lose()  # also when it was lost before: a registration may have come in between
-        self._leave()
+        second = self._id_check.take_second(None, self.now_ms())
+        if second is not None:
+            self._take_socket(second)
+        else:
+            self._leave()
 
     def _leave(self) -> None:
         """End, unless what waits here may be the node's registration on another socket."""
@@ -315,6 +347,7 @@ class NodeActor(LoopActor):
             return
         self._directory.remove_node(self.node_id, self.actor_ref)
         self._log.info("node left")
+        self.wake_at(None)
         self.stop()
 
     def _release(self) -> None:
@@ -328,11 +361,7 @@ class NodeActor(LoopActor):
         self._directory.dispatcher.tell(NodeLost(self.node_id, self._epoch))
 
     def on_failure(self, *_exception: object) -> None:
-        """A bug ended this actor: the node's jobs move.
-
-        Its socket stays open, for the node may never come back on another one: a successor takes
-        it over, or the node registers again with its next message.
-        """
+        """A bug ended this actor: the node's jobs move; its socket stays open, for a successor."""
         self._directory.remove_node(self.node_id, self.actor_ref)
         self._assignments.give_all_back()
         tell(self._directory.dispatcher, NodeLost(self.node_id, self._epoch))
@@ -354,23 +383,9 @@ class NodeActor(LoopActor):
 
     # ---- jobs -------------------------------------------------------------------------------
 
-    def _on_node_message(self, message: NodeMessageArrived) -> None:
-        self._assignments.node_message(message.message)
+    def _look_if_drained(self) -> None:
         if self._drain.is_begun:
             self._drain.ended(self._epoch, len(self._assignments))
-
-    def _on_withdraw(self, message: WithdrawJob) -> None:
-        self._assignments.withdraw(message)
-        if self._drain.is_begun:
-            self._drain.ended(self._epoch, len(self._assignments))
-
-    def _on_keep(self, message: KeepJob) -> None:
-        if self._phase is not _Phase.SILENT:
-            self._assignments.keep(message)
-
-    def _on_drained(self, message: NodeDrained) -> None:
-        if message.epoch == self._epoch:  # else it registered again, and is drained again
-            self._drain.drained(self.actor_ref, len(self._assignments))
 
     def _on_assign(self, message: AssignJob) -> None:
         if self._phase is _Phase.SILENT:

@@ -14,6 +14,8 @@ class NodeOptions:
     """Open slots of a node that does not say how many jobs it can take."""
     node_timeout_ms: Annotated[int, Ge(1)] = 45_000
     """Milliseconds without a heartbeat after which a node is lost."""
+    node_probe_ms: Annotated[int, Ge(1)] = 2_000
+    """Milliseconds that a node's socket has for a sign of life when another one claims its id."""
     resource_threshold: Annotated[float, Le(100)] = 95.0
     """Per cent of CPU, GPU or memory above which a node is chosen last."""
     overload_hold_ms: int = 3_000

@@ -4,12 +4,16 @@ One registration and one change of languages are under way at a time; of those t
 the last one counts. So a node cannot owe the dispatcher more than that, whatever it sends.
 """
 
+from collections.abc import Callable
+
 from actors.directory import Directory
 from actors.messages.node import Languages, NodeArrived, NodeChanged
 from actors.node.load import languages
 from actors.ports import Mailbox
 from protocol.ids import NodeId
 from protocol.node_inbound import LanguageCapabilities, NodeRegister
+from protocol.node_outbound import NodeRegisterAck
+from protocol.wire import WireMessage
 
 
 class Registration:
@@ -80,6 +84,18 @@ class Registration:
         self._is_arriving = False
         next_epoch, self._next_known_epoch = self._next_known_epoch, None
         return next_epoch
+
+    def answer(self, send: Callable[[WireMessage], bool], ack: NodeRegisterAck) -> None:
+        """Answer every registration of the node that has no answer."""
+        owed, self.acks_owed = self.acks_owed, 0
+        for _ in range(owed):
+            send(ack)
+
+    def refused(self, send: Callable[[WireMessage], bool], refusal: NodeRegisterAck) -> None:
+        """The dispatcher cannot take it on; what tries again is answered, too."""
+        if self.acks_owed:
+            self.answer(send, refusal)
+            self.acks_owed = 1
 
     def change(self, epoch: int) -> None:
         """Tell the dispatcher of other languages than it knows, if there are."""

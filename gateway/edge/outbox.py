@@ -41,6 +41,16 @@ class SocketOutbox:
         """True while what the peer has sent waits to be read."""
         return self._connection.is_paused
 
+    @property
+    def is_heard(self) -> bool:
+        """True if anything came since `probe`, or waits to be read."""
+        return self._connection.heard or self._connection.is_paused
+
+    def probe(self) -> None:
+        """Ask the peer for a sign of life."""
+        self._connection.heard = False
+        self._connection.ping()
+
     def send(self, message: Any) -> bool:
         """Write a wire message; False when the socket is gone, closing or has just been closed."""
         sent = self._write(message)

@@ -42,6 +42,12 @@ class Connection(Protocol):
     def send_binary(self, data: bytes) -> bool:
         """Write one binary message; False when the socket is closing or gone."""
 
+    heard: bool
+    """Bytes came since this was last set to False."""
+
+    def ping(self) -> None:
+        """Ask the peer for a sign of life."""
+
     def charge(self, cost: float) -> None:
         """Count work that this peer has caused, beyond its frames."""
 

@@ -24,6 +24,7 @@ from actors.messages.job import (
     Work,
 )
 from actors.messages.link import LinkBeat
+from actors.messages.node import NodeIsAlive, ProbeNode
 from actors.messages.room import (
     HeardAcknowledged,
     HeardCorrection,
@@ -41,7 +42,7 @@ SessionWay = Callable[[InstanceId, SessionId], Mailbox | None]
 """Finds the way to a session's actor on an instance."""
 
 _CROSSING = (
-    *(WithdrawJob, KeepJob, LinkBeat),
+    *(WithdrawJob, KeepJob, LinkBeat, ProbeNode, NodeIsAlive),
     *(ResultArrived, JobAccepted, JobUndelivered, PartialArrived),
     *(RoomChanged, HeardCut, HeardOutcome, HeardCorrection, HeardAcknowledged, SignalRelayed),
 )

@@ -257,6 +257,7 @@ async def test_a_node_may_answer_on_another_instance(instances: Instances, pair:
         await client.speak(tone(400))
         job = await before.job()
         returning = replace(ability, node_id=before.node_id)
+        before.be_deaf()
         async with RawNode(instances[0].node_url, returning) as after:
             after.remember(before)
             await after.register()
@@ -277,6 +278,7 @@ async def test_a_node_that_moved_is_still_told_to_stop(instances: Instances, pai
         await client.speak(tone(400))
         job = await before.job()
         ability = replace(before.ability, node_id=before.node_id)
+        before.be_deaf()
         async with RawNode(instances[0].node_url, ability) as after:
             after.remember(before)
             await after.register()
@@ -390,3 +392,19 @@ async def test_links_are_counted(instances: Instances, pair: Pair) -> None:
     assert [after[name] - before[name] for name in names] == [1, 1]
     sent = 'lingua_link_bytes_total{what="sent"}'
     assert after[sent] - before[sent] > len(tone(400))
+
+
+@over_sockets
+async def test_a_node_id_is_in_use_on_whichever_instance_its_node_is(
+    instances: Instances, pair: Pair
+) -> None:
+    """The second one is refused while the first is alive, and takes over when it is not."""
+    near, far = instances[0], instances[1]
+    ability = Ability.of(pair, node_id="wanted-twice")
+    async with RawNode(near.node_url, ability) as first:
+        await first.register()
+        async with RawNode(far.node_url, ability) as second:
+            ack = await second.register()
+            assert ack["error"]["code"] == "NODE_ID_IN_USE"
+    async with RawNode(far.node_url, ability) as third:
+        assert (await third.register())["status"] == "registered"

@@ -30,6 +30,7 @@ def watchful() -> Iterator[SchedulerProcess]:
         f"--node-timeout-ms={int(NODE_TIMEOUT * 1000)}",
         "--session-grace-seconds=0.5",
         "--hangover-manual-ms=5",
+        "--node-probe-ms=300",
     )
     with running_scheduler(*flags) as process:
         yield process

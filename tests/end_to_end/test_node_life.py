@@ -20,7 +20,7 @@ SILENCE = 1.2
 @pytest.fixture(scope="module")
 def scheduler() -> Iterator[SchedulerProcess]:
     flags: tuple[str, ...] = ("--node-timeout-ms", str(int(SILENCE * 1000)))
-    flags = (*flags, "--close-flush-ms", "500")
+    flags = (*flags, "--close-flush-ms", "500", "--node-probe-ms", "300")
     pings = ("--ping-interval-ms", "200", "--ping-timeout-ms", "200")
     quick = ("--session-grace-seconds=0.5", "--hangover-manual-ms=5")
     with running_scheduler(*quick, *flags, *pings) as process:
@@ -151,6 +151,7 @@ async def test_a_node_that_comes_back_before_its_loss_was_seen_keeps_its_jobs(
         await old.register()
         await client.speak(tone(300))
         job = await old.job()
+        old.be_deaf()
         async with raw_node(scheduler.node_url, Ability.of(pair, 2, old.node_id)) as new:
             assert new.node_id == old.node_id
             await new.answer(job, "on the second socket")
@@ -169,6 +170,7 @@ async def test_the_late_end_of_a_replaced_socket_removes_nothing(
     async with raw_client(scheduler.session_url, *pair) as client:
         old = await RawNode(scheduler.node_url, Ability.of(pair)).open()
         await old.register()
+        old.be_deaf()
         async with raw_node(scheduler.node_url, Ability.of(pair, node_id=old.node_id)) as new:
             await client.speak(tone(300))
             job = await new.job()
@@ -193,6 +195,7 @@ async def test_what_a_replaced_socket_still_says_of_a_job_is_no_harm(
         await old.register()
         await client.speak(tone(300))
         job = await old.job()
+        old.be_deaf()
         async with raw_node(scheduler.node_url, Ability.of(pair, node_id=old.node_id)) as new:
             await old.answer(job, "words")
             await new.answer(job, "words")
@@ -368,3 +371,24 @@ async def test_a_client_that_answers_no_ping_is_detached(
         deaf.socket.transport.resume_reading()
         async with asyncio.timeout(5):
             await deaf.socket.wait_closed()
+
+
+@over_sockets
+async def test_a_second_connection_of_a_living_node_is_refused(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    ability = Ability.of(pair, node_id=f"twin-{pair[0]}")
+    async with (
+        raw_node(scheduler.node_url, ability, answering=True) as first,
+        raw_client(scheduler.session_url, *pair) as client,
+    ):
+        async with RawNode(scheduler.node_url, ability) as second:
+            ack = await second.register()
+            assert (ack["status"], ack["error"]["code"]) == ("refused", "NODE_ID_IN_USE")
+            await second.beat()
+            await client.speak(tone(300))
+            await client.result()
+            assert len(first.jobs) == 1
+        await client.speak(tone(300))
+        await client.result()
+        assert len(first.jobs) == 2

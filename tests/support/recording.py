@@ -57,6 +57,13 @@ class RecordingOutbox:
     is_backed_up: bool = False
     owner: str = ""
     is_unread: bool = False
+    is_heard: bool = False
+    """Whether the peer answers a probe."""
+    probes: int = 0
+
+    def probe(self) -> None:
+        """Count it."""
+        self.probes += 1
 
     def send(self, message: BaseModel | bytes) -> bool:
         """Keep the message, unless the socket is gone."""

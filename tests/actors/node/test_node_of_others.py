@@ -312,7 +312,7 @@ def test_a_node_is_registered_again_only_as_it_was_known(bench: Bench) -> None:
 
 def test_a_node_speaks_for_itself_when_it_registers(bench: Bench) -> None:
     bench.register()
-    assert bench.dispatcher.only(NodeArrived).known_epoch == 0
+    assert bench.dispatcher.only(NodeArrived).known_epoch == 1  # it asks first
 
 
 def test_a_node_that_is_connected_elsewhere_by_now_is_let_go(bench: Bench) -> None:

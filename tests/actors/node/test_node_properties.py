@@ -17,6 +17,7 @@ from actors.messages.node import (
     NodeArrived,
     NodeChanged,
     NodeHeartbeatArrived,
+    NodeIsAlive,
     NodeLost,
     NodeMessageArrived,
     NodeRefused,
@@ -25,11 +26,12 @@ from actors.messages.node import (
     NodeSuperseded,
     NodeUnknown,
     NodeUpdated,
+    ProbeNode,
 )
 from actors.messages.process import DispatcherRestarted, StoreEmptied
 from actors.node.actor import NodeActor
 from actors.node.options import NodeOptions
-from protocol.ids import NodeId, NodeJobId
+from protocol.ids import InstanceId, NodeId, NodeJobId
 from protocol.node_inbound import JobAck, LanguageCapabilities, NodeHeartbeat, NodeRegister
 from tests.support.recording import HandClock, RecordingOutbox, RecordingRef
 
@@ -98,6 +100,9 @@ ACTIONS: list[st.SearchStrategy[Callable[[Rig], Any]]] = [
         [
             lambda _rig: NodeRefused(),
             lambda _rig: NodeSuperseded(),
+            lambda _rig: NodeSuperseded(InstanceId("elsewhere")),
+            lambda _rig: NodeIsAlive(),
+            lambda _rig: ProbeNode(InstanceId("elsewhere")),
             lambda _rig: StoreEmptied(),
             lambda _rig: DispatcherRestarted(),
             lambda _rig: DrainNode(),

@@ -110,6 +110,9 @@ class ChaosNode:
             async with asyncio.timeout(_ACK_SECONDS):
                 while (message := json.loads(await wire.socket.recv()))["type"] != _ACK:
                     early.append(message)
+            if message.get("error") is not None:  # its former socket has given a sign of life
+                await wire.close()
+                raise OSError(message["error"]["code"])
         finally:
             self._is_connecting = False
         self.world.log(
@@ -169,14 +172,17 @@ class ChaosNode:
         self._cancel(self._work)
 
     async def move(self) -> None:
-        """Come back on another socket while the old one still lives."""
+        """Come back on another socket while the old one is open, and gives no sign of life."""
         old = self.wire
         if old is None:
             return
+        old.socket.transport.pause_reading()
         try:
             await self._connect(keeps_jobs=True)
         except (OSError, WebSocketException, TimeoutError):
             return
+        finally:
+            old.socket.transport.resume_reading()
         await asyncio.sleep(0.5)
         if self.wire is not old:
             await old.close()

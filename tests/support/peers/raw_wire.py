@@ -77,12 +77,17 @@ class RawWire:
     async def aclose(self) -> None:
         """Close the connection as a peer does that is done."""
         if self.is_open:
+            self.socket.transport.resume_reading()
             await self.socket.close()
         await self._stop_listening()
 
     def abort(self) -> None:
         """Cut the connection without a word, as a peer does whose machine loses its power."""
         self.socket.transport.abort()
+
+    def be_deaf(self) -> None:
+        """Read nothing more: pings stay unanswered, and what is sent still goes out."""
+        self.socket.transport.pause_reading()
 
     async def _stop_listening(self) -> None:
         if self._reader is not None:

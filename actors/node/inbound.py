@@ -1,0 +1,48 @@
+"""What a node's actor is told, by the gateway, the dispatcher and other instances."""
+
+from typing import TypeAlias
+
+from actors.messages.job import AssignJob, KeepJob, WithdrawJob
+from actors.messages.link import Flushed
+from actors.messages.node import (
+    DrainNode,
+    NodeAccepted,
+    NodeDrained,
+    NodeHeartbeatArrived,
+    NodeIsAlive,
+    NodeMessageArrived,
+    NodeRefused,
+    NodeRegistering,
+    NodeSocketLost,
+    NodeSuperseded,
+    NodeUnknown,
+    NodeUpdated,
+    ProbeNode,
+    SlotsListed,
+)
+from actors.messages.process import DispatcherRestarted, InstanceReaped, StoreEmptied
+
+NodeActorMessage: TypeAlias = (
+    NodeMessageArrived
+    | AssignJob
+    | WithdrawJob
+    | NodeHeartbeatArrived
+    | NodeRegistering
+    | NodeAccepted
+    | NodeRefused
+    | NodeUnknown
+    | NodeUpdated
+    | NodeSocketLost
+    | StoreEmptied
+    | DispatcherRestarted
+    | KeepJob
+    | SlotsListed
+    | InstanceReaped
+    | NodeSuperseded
+    | ProbeNode
+    | NodeIsAlive
+    | DrainNode
+    | NodeDrained
+    | Flushed
+)
+"""All that a node's actor is told."""
