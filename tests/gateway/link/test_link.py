@@ -221,7 +221,8 @@ async def test_what_cannot_be_read_is_acknowledged_and_dropped_whatever_it_is(li
     deep = b'{"signal":' + b"[" * 5000 + b"]" * 5000 + b"}"
     heads = (b"", b"{}", b"null", b"\xff\xfe", b'{"job_id":', deep)
     parcels = [LinkMessage("session:s", kind, head) for kind in CROSSING_KINDS for head in heads]
-    parcels = [one for one in parcels if (one.kind, one.head) != ("LinkBeat", b"{}")]
+    no_fields = ("LinkBeat", "NodeIsAlive")
+    parcels = [one for one in parcels if one.head != b"{}" or one.kind not in no_fields]
     wire, _ = await line.open()
     for seq, parcel in enumerate(parcels, start=1):
         wire.send(pack_message(seq, parcel))
