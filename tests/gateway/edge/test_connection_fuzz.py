@@ -18,6 +18,11 @@ MESSAGES = [
     '{"type":"job_result","job_id":"j","success":true}',
     '{"type":"session_close","session_id":"s-1"}',
     "nonsense",
+    '{"type":"ping"}',
+    '{"type":"audio_chunk","x":' + "[" * 60 + "]" * 60 + "}",
+    '{"type":"node_register","installed_models":[' + "{}," * 3000 + "{}]}",
+    '{"type":"client_heartbeat","session_id":"s-made-up","timestamp":1}',
+    "x" * 70_000,
 ]
 
 
@@ -31,13 +36,17 @@ def garbage(chance: random.Random) -> bytes:
         for _ in range(chance.choice([0, 0, 1, 2])):
             frame[chance.randrange(10)] = chance.randrange(256)
         parts.append(bytes(frame) if chance.random() < 0.9 else chance.randbytes(30))
+        if chance.random() < 0.1:
+            parts.append(make_frame(b"", 1, fin=False) + make_frame(b"x", 0, fin=False) * 100)
+        if chance.random() < 0.1:
+            parts.append(make_frame(b"x" * 125, 9) * 100)
     return b"".join(parts)
 
 
 async def misbehave(peer: Peer, chance: random.Random) -> None:
     data = garbage(chance)
     while data:
-        size = chance.randrange(1, 400)
+        size = chance.randrange(1, 400) * chance.choice([1, 1, 100])
         peer.writer.write(data[:size])
         data = data[size:]
         if chance.random() < 0.2:
@@ -59,6 +68,10 @@ def test_garbage_harms_nobody(loop: str, seed: int, log_records: list[dict[str, 
         peer, actor = await house.session()
         peer.say(chunk(f"s-{len(house.reception.inits)}", 1))
         await actor.count(1)
+        peer.abort()
+        while house.gateway.connections:
+            await asyncio.sleep(0.01)
+        assert house.gateway.buffers.total_bytes == 0
 
     run_gateway(scenario, loop=loop)
     assert [record["message"] for record in log_records if record["level"].no >= 40] == []
