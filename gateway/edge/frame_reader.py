@@ -172,7 +172,7 @@ class FrameReader:
     def _read(self, data: bytes, found: list[Received]) -> bytes:
         """Take whole frames off the data; return what is left."""
         start, size = 0, len(data)
-        frames = self.frames
+        frames, self._wanted_bytes = self.frames, 2
         while start + 2 <= size:
             if self.frames - frames >= FRAMES_AT_ONCE or len(found) >= MESSAGES_AT_ONCE:
                 self.has_more, self._wanted_bytes = True, 0

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.protocol import SERVER, Protocol
@@ -80,6 +80,8 @@ def streams(draw: st.DrawFn) -> list[bytes]:
     return [written[a:b] for a, b in pairwise([0, *cuts, len(written)])]
 
 
+@settings(max_examples=1000)
+@example([b"\x01\x80", b"\xe3\xca5\x95\x00", b"\x00"])
 @given(streams())
 def test_any_stream_is_read_as_the_library_reads_it(pieces: list[bytes]) -> None:
     ours = read_here(FrameReader(LIMIT), *pieces)
@@ -167,6 +169,14 @@ def test_very_many_frames_take_turns() -> None:
 def test_a_frame_that_will_never_end_is_not_waited_for() -> None:
     [(kind, _)] = read_here(FrameReader(100), bytes([0x81, 0xFF]) + (1 << 40).to_bytes(8, "big"))
     assert kind is FAILED
+
+
+def test_the_first_byte_of_a_frame_behind_a_long_one_holds_nothing_up() -> None:
+    reader = FrameReader(LIMIT)
+    long, short = from_client(Opcode.TEXT, b"x" * 5_000), from_client(Opcode.TEXT, b"y")
+    read_here(reader, long[:10])
+    assert read_here(reader, long[10:] + short[:1]) == [(TEXT, b"x" * 5_000)]
+    assert read_here(reader, short[1:]) == [(TEXT, b"y")]
 
 
 def test_nothing_is_read_after_a_broken_rule_or_the_close() -> None:
