@@ -5,7 +5,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.end_to_end.support import many_peers, short_deadlines, short_grace, short_segments
+from tests.end_to_end.support import (
+    many_peers,
+    short_absence,
+    short_deadlines,
+    short_grace,
+    short_segments,
+)
 from tests.support.peers.raw_wire import Pair
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
@@ -43,6 +49,12 @@ def impatient_scheduler() -> Iterator[SchedulerProcess]:
 def scheduler_of_short_lives() -> Iterator[SchedulerProcess]:
     """Short grace and flush of sessions."""
     yield from _running(*short_grace.FLAGS)
+
+
+@pytest.fixture(scope="session")
+def scheduler_of_short_absences() -> Iterator[SchedulerProcess]:
+    """A grace, a flush and a pause that tests can wait for."""
+    yield from _running(*short_absence.FLAGS)
 
 
 @pytest.fixture(scope="session")
