@@ -4,12 +4,15 @@ Owns what a peer is told about a message that does not parse. Never raises anyth
 `ProtocolError`, and never repeats what the peer sent.
 """
 
-from typing import Annotated, Generic, TypeVar
+from collections.abc import Callable
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic_core import to_json
 
 from protocol.admin import AdminInbound, AdminOutbound
 from protocol.errors import ErrorCode, ProtocolError
+from protocol.lenient import MOST_REPAIRS, read, repair
 from protocol.node_inbound import NodeInbound
 from protocol.node_outbound import NodeOutbound
 from protocol.session_inbound import SessionInbound
@@ -54,7 +57,7 @@ class Parser(Generic[M]):
     """One direction of one socket: its union of messages, compiled once."""
 
     def __init__(self, adapter: TypeAdapter[M]) -> None:
-        self.validate = adapter.validator.validate_json
+        self.validate: Callable[[str | bytes], Any] = adapter.validator.validate_json
         """Raises `ValidationError`, of which `refusal` makes a `ProtocolError`."""
 
     def __call__(self, data: str | bytes) -> M:
@@ -68,6 +71,28 @@ class Parser(Generic[M]):
         except ValidationError as error:
             raise refusal(error) from None
         return message
+
+
+class LenientParser(Parser[M]):
+    """The same for what programs say that mean well: see `protocol.lenient`."""
+
+    def __init__(self, adapter: TypeAdapter[M]) -> None:
+        super().__init__(adapter)
+        self._strict = self.validate
+        self.validate = self._validate_as_meant
+
+    def _validate_as_meant(self, data: str | bytes) -> Any:
+        try:
+            return self._strict(data)
+        except ValidationError as error:
+            found, fault = read(data), error  # what it is refused for, if it comes to that
+        for _ in range(MOST_REPAIRS if found is not None else 0):
+            try:
+                return self._strict(to_json(found))
+            except ValidationError as error:
+                if found is None or not repair(found, error):
+                    break
+        raise fault
 
 
 def refusal(error: ValidationError) -> ProtocolError:
@@ -94,7 +119,7 @@ parse_session_reply: Parser[SessionOutbound] = Parser(
 )
 """Server to client."""
 
-parse_node_message: Parser[NodeInbound] = Parser(
+parse_node_message: Parser[NodeInbound] = LenientParser(
     TypeAdapter(Annotated[NodeInbound, Field(discriminator="type")])
 )
 """Node to server."""

@@ -105,6 +105,8 @@ def test_a_message_without_one_required_field_is_refused(
 ) -> None:
     said = json.loads(encode(example))
     for name, field in type(example).model_fields.items():
+        if (said["type"], name) == ("job_result", "success"):
+            continue  # it is taken for an error of the node
         if field.is_required():
             with pytest.raises(Exception, match=rf"^{said['type']}\.{name} is missing$"):
                 parse(json.dumps({key: value for key, value in said.items() if key != name}))
