@@ -154,7 +154,7 @@ DEATHS = (
 
 
 @pytest.mark.parametrize("die", DEATHS, ids=lambda die: die.__name__)
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 @over_sockets
 async def test_words_sessions_and_registrations_survive(die: Death) -> None:
     store = ChaosStore()

@@ -31,8 +31,11 @@ class SteadyLoad:
             await client.speak(tone(200))
             await asyncio.sleep(_PERIOD_SECONDS)
 
-    async def stop(self, seconds: float = PATIENCE_S) -> list[Message]:
-        """Return all outcomes, one for each utterance, when the last has come."""
+    async def stop(self, seconds: float = 2 * PATIENCE_S) -> list[Message]:
+        """Return all outcomes, one for each utterance, when the last has come.
+
+        A job whose assignment got lost with a reply of the store may wait for its time-out (30 s).
+        """
         self._is_over = True
         await asyncio.gather(*self._speakers)
         outcomes: list[Message] = []
