@@ -68,7 +68,7 @@ def path_of(request: Request) -> list[str]:
 
 def is_for_everybody(path: list[str]) -> bool:
     """Tell whether a path is open to all; what is not listed here is for operators."""
-    return path in (["health"], ["ready"])
+    return path in (["health"], ["ready"], ["api", "v1", "languages"])
 
 
 class HttpAnswers:

@@ -122,6 +122,11 @@ def test_operators_need_their_token(guarded: SchedulerProcess) -> None:
     assert status_of(guarded, "/health") == status_of(guarded, "/ready") == 200
 
 
+def test_the_languages_are_for_everybody(guarded: SchedulerProcess) -> None:
+    assert status_of(guarded, "/api/v1/languages") == 200
+    assert status_of(guarded, "/api/v1/languages/") != 200
+
+
 @over_sockets
 async def test_a_node_may_see_its_own_report_alone(guarded: SchedulerProcess) -> None:
     ability = Ability(asr=("a",), semantic=("b",))
