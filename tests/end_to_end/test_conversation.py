@@ -84,7 +84,7 @@ async def test_who_answers_yes_twice_is_translated_twice(
         await script.read_all()
         assert [job["utterance_index"] for job in node.swallowed] == [1]
         (again,) = [job for job in node.jobs if job["attempt_id"] == 2]
-        assert again["session_id"] == f"{script.page.session_id}~2"
+        assert again["session_id"] == f"{node.jobs[0]['session_id']}~2"
         await script.send(["yes"])
         await script.read_all(5 * JOB_TIMEOUT)
 

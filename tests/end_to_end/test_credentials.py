@@ -266,7 +266,7 @@ async def test_a_node_id_belongs_to_its_credential_on_every_instance() -> None:
         ):
             await thief.say(ability.registration())
             ack = await thief.hear("node_register_ack")
-            assert (ack["status"], ack["error"]["code"]) == ("refused", "NODE_ID_CONFLICT")
+            assert (ack["status"], ack["error"]["code"]) == ("refused", "NODE_ID_IN_USE")
             await client.speak(tone(300))
             await node.answer(await node.job())
             await client.result()
