@@ -1,7 +1,5 @@
 """The life of a job, from the cut of its utterance to its end."""
 
-from dataclasses import dataclass
-
 from actors.ports import Mailbox
 from protocol.audio import AudioFormat
 from protocol.errors import MissingReason
@@ -192,7 +190,7 @@ class PartialArrived:
     is_final: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class KeepJob:
     """The node had this job before it came to this instance: its answer is wanted still."""
 
@@ -203,7 +201,7 @@ class KeepJob:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JobAbandoned:
     """To the dispatcher: a job whose outcome was told although the store may have it open."""
 

@@ -1,10 +1,10 @@
 """What the actor of a link to another instance and its sockets tell each other."""
 
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from actors.ports import Mailbox
 from protocol.peer import Address
+from protocol.value import value
 
 
 class LinkWire(Protocol):
@@ -20,7 +20,7 @@ class LinkWire(Protocol):
         """End the connection without a word."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Crossing:
     """Take this message to an actor of the other instance."""
 
@@ -28,24 +28,24 @@ class Crossing:
     message: Any
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LinkBeat:
     """Nothing was said for a while: is anybody there?"""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FlushAsked:
     """To a link: answer `Flushed` when all that it was told before has arrived, or cannot."""
 
     asker: Mailbox
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Flushed:
     """One link has nothing under way of what it was told before the question."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LinkOpened:
     """The other instance answers."""
 
@@ -56,7 +56,7 @@ class LinkOpened:
     """How far this link had come before."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LinkAcknowledged:
     """Everything up to this number has arrived."""
 
@@ -64,7 +64,7 @@ class LinkAcknowledged:
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LinkFailed:
     """There is no connection, or no longer."""
 

@@ -1,7 +1,5 @@
 """What a node's actor and the dispatcher tell each other of nodes."""
 
-from dataclasses import dataclass
-
 from actors.ports import Mailbox, Outbox
 from protocol.ids import NO_INSTANCE, InstanceId, JobId, NodeId
 from protocol.node_inbound import NodeHeartbeat, NodeRegister
@@ -10,7 +8,7 @@ from protocol.wire import WireMessage
 from storage.cells import Cell
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Languages:
     """The languages a node serves, each list as it named them, without repetition."""
 
@@ -120,7 +118,7 @@ class NodeSocketLost:
     outbox: Outbox
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NodeSuperseded:
     """The node is connected to another instance; the socket here is an old one, or a second one."""
 
@@ -128,19 +126,19 @@ class NodeSuperseded:
     """That instance."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ProbeNode:
     """To a node's actor elsewhere: is its socket alive? Another one claims its id."""
 
     asker: InstanceId
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NodeIsAlive:
     """To a node's actor elsewhere: the socket that it asked for has given a sign of life."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SlotsWanted:
     """The node has more in hand than it may: which of it holds a slot?"""
 
@@ -148,7 +146,7 @@ class SlotsWanted:
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SlotsListed:
     """The jobs that hold the node's slots in the store."""
 
@@ -156,12 +154,12 @@ class SlotsListed:
     """None: the node is registered under another epoch by now."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DrainNode:
     """To a node's actor: take nothing new, and let the node go when it has nothing open."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NodeDraining:
     """To the dispatcher: the node is to get no new jobs; answered by `NodeDrained`."""
 
@@ -169,14 +167,14 @@ class NodeDraining:
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NodeDrained:
     """To the node's actor: the store gives it nothing any more, under this epoch."""
 
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NodeRefused:
     """To a node's actor: the dispatcher does not take the node on."""
 

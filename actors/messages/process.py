@@ -1,7 +1,5 @@
 """What concerns the whole process and the other instances."""
 
-from dataclasses import dataclass
-
 from protocol.ids import InstanceId
 from protocol.value import value
 from storage.cells import FIRST, Cell
@@ -18,7 +16,7 @@ class StoreEmptied:
     """The store has lost its data: who has something in it puts it there again."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PeerSuspected:
     """Another instance does not answer: look at its lease when it ends."""
 
@@ -26,26 +24,26 @@ class PeerSuspected:
     lease_left_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PeerUnreachable:
     """An instance does not answer any more, so nothing comes back from its nodes either."""
 
     instance_id: InstanceId
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class InstanceReaped:
     """Others took this instance for dead: jobs of theirs that our nodes had go elsewhere."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NoteArrived:
     """Another instance's script did something to a job or a session of ours."""
 
     note: Note | Released
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class InstanceExpired:
     """To the dispatcher: another instance's lease has lapsed, clear up after it."""
 

@@ -5,7 +5,6 @@ wire messages only.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime as _datetime
 
@@ -14,6 +13,7 @@ from protocol.errors import ErrorCode
 from protocol.ids import InstanceId, RequestId, SessionId, TurnId
 from protocol.rooms import RoomMember, RoomMembers, RoomRequest
 from protocol.session_outbound import MissingResult, TranslationResult
+from protocol.value import value
 from protocol.webrtc import WebrtcSignal
 from storage.room import Seat
 
@@ -21,7 +21,7 @@ NOBODY_SPOKE = "nobody has spoken in this room for a long time: it is closed"
 AWAY_TOO_LONG = "away for too long: the room goes on without you"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RoomView:
     """Who is in a room and what each wants to hear, at one moment."""
 
@@ -61,7 +61,7 @@ class RoomView:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Listener:
     """Someone who hears an utterance of another member."""
 
@@ -82,7 +82,7 @@ class RoomMessage:
 # ---- gateway → SessionActor -----------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RoomRequested(RoomMessage):
     """The client wants something of a room."""
 
@@ -91,7 +91,7 @@ class RoomRequested(RoomMessage):
     """Of the socket that it came on."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SignalArrived(RoomMessage):
     """The client offers, answers or describes a direct voice link; `to` is the receiver."""
 
@@ -101,28 +101,28 @@ class SignalArrived(RoomMessage):
 # ---- SessionActor → RoomActor ---------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TakeSeat:
     """Let a session in; answered by `SeatGranted` or `SeatRefused`."""
 
     seat: Seat
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ChangeSeat:
     """A member wants something else, or is on another instance now: this is its whole seat."""
 
     seat: Seat
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LeaveSeat:
     """A member leaves."""
 
     session_id: SessionId
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReclaimSeat:
     """A member came from another instance: its seat comes along.
 
@@ -134,19 +134,19 @@ class ReclaimSeat:
     """Under which the session is here."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VacateSeat:
     """A member goes on at another instance, which takes its seat along: it is none of ours."""
 
     session_id: SessionId
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MemberSpoke:
     """A member said something: the room is not over for a while."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RoomChangedElsewhere:
     """Another instance has changed the room to this version."""
 
@@ -156,7 +156,7 @@ class RoomChangedElsewhere:
 # ---- RoomActor → SessionActor ---------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SeatGranted(RoomMessage):
     """The session is in; who else is comes next."""
 
@@ -164,7 +164,7 @@ class SeatGranted(RoomMessage):
     room_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SeatReclaimed(RoomMessage):
     """The session has its seat here now, as it was."""
 
@@ -172,7 +172,7 @@ class SeatReclaimed(RoomMessage):
     seat: Seat
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SeatRefused(RoomMessage):
     """The session did not get in."""
 
@@ -180,14 +180,14 @@ class SeatRefused(RoomMessage):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RoomSeen(RoomMessage):
     """The room as it is now, after any change."""
 
     view: RoomView
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RoomOver(RoomMessage):
     """The session is in the room no more."""
 
@@ -196,7 +196,7 @@ class RoomOver(RoomMessage):
     """For people."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RoomChanged(RoomMessage):
     """Crosses instances, to each member there: its instance reads the room again."""
 
@@ -207,7 +207,7 @@ class RoomChanged(RoomMessage):
 # ---- SessionActor → SessionActor ------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HeardCut(RoomMessage):
     """Crosses instances. A member said something that this one will hear: keep its place.
 
@@ -224,7 +224,7 @@ class HeardCut(RoomMessage):
     trace_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HeardOutcome(RoomMessage):
     """Crosses instances. What became of them, after each `HeardCut`."""
 
@@ -233,7 +233,7 @@ class HeardOutcome(RoomMessage):
     """As the speaker would hear it: index and numbers are still the speaker's."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HeardCorrection(RoomMessage):
     """Crosses instances. A full result after an empty one: it counts while that is held back."""
 
@@ -241,7 +241,7 @@ class HeardCorrection(RoomMessage):
     outcome: TranslationResult
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HeardAcknowledged(RoomMessage):
     """Crosses instances. This listener has the outcome, wherever it goes: let go of it."""
 
@@ -249,7 +249,7 @@ class HeardAcknowledged(RoomMessage):
     listener: SessionId
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SignalRelayed(RoomMessage):
     """Crosses instances. What a member says to this one about their voice link."""
 

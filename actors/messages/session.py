@@ -1,7 +1,5 @@
 """What a session's actor is told of its client, and what it tells of its life."""
 
-from dataclasses import dataclass
-
 from actors.ports import Mailbox, Outbox
 from protocol.ids import SessionId
 from protocol.session_inbound import Utterance
@@ -105,6 +103,6 @@ class SessionClaimed:
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SessionRefused:
     """To a session: the dispatcher fails whenever it takes it on, so it cannot go on."""

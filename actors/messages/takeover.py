@@ -3,17 +3,16 @@
 As in `actors.messages.job`: commands in the imperative, facts in the past tense, values only.
 """
 
-from dataclasses import dataclass
-
 from actors.ports import Mailbox, Outbox
 from protocol.errors import CloseCode, ErrorCode
 from protocol.ids import InstanceId, SessionId
+from protocol.value import value
 from storage.sessions import HeardEntry
 
 # ---- SessionActor → DispatcherActor ---------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RecordSession:
     """Keep this of a session in the store; answered by `SessionRecorded` once it is there."""
 
@@ -30,7 +29,7 @@ class RecordSession:
     """What it is about to tell its client of others, in a room."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SessionDrained:
     """The session ended here and may go on elsewhere: it stays in the store."""
 
@@ -40,7 +39,7 @@ class SessionDrained:
 # ---- DispatcherActor → SessionActor ---------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SessionRecorded:
     """What was to be kept is in the store."""
 
@@ -50,12 +49,12 @@ class SessionRecorded:
     """From `RecordSession`: so are all before it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SessionReleased:
     """The session belongs to another instance now: be quiet and go."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class OwnershipConfirmed:
     """The store was asked after the process stood still: the session is still its own."""
 
@@ -66,7 +65,7 @@ class OwnershipConfirmed:
 # ---- other instances, operators → SessionActor, DispatcherActor -----------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReleaseSession:
     """Another instance has claimed the session under this epoch."""
 
@@ -74,14 +73,14 @@ class ReleaseSession:
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class OwnershipUnclear:
     """This process stood still: ask the store which sessions are still ours."""
 
     stalls: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DrainRequested:
     """This instance goes away: finish what is open, then leave the session to another one."""
 
@@ -93,7 +92,7 @@ class DrainRequested:
 # ---- gateway ↔ DispatcherActor --------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ResumeRequested:
     """A client wants to go on with a session that is not here; answered by `ResumeAnswered`."""
 
@@ -106,7 +105,7 @@ class ResumeRequested:
     last_delivery_seq: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ResumeAnswered:
     """The session is here now and speaks on the socket that asked; or it cannot be had."""
 
@@ -119,7 +118,7 @@ class ResumeAnswered:
     close_code: CloseCode | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LocateSession:
     """A socket names a session that is not here; answered by `SessionLocated`."""
 
@@ -127,7 +126,7 @@ class LocateSession:
     session_id: SessionId
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SessionLocated:
     """Where a session is that a socket has named."""
 
@@ -143,7 +142,7 @@ class SessionLocated:
 # ---- presence → gateway ---------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SessionFreed:
     """A session that somebody waits for has lost its socket, or has ended."""
 
@@ -153,7 +152,7 @@ class SessionFreed:
 # ---- gateway → SessionActor -----------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SocketDraining:
     """The instance that relays this socket goes away; the session does not."""
 
@@ -165,7 +164,7 @@ class SocketDraining:
 CANNOT_RESUME = "this session cannot be resumed: send session_init without session_id"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SocketResumed:
     """A client came back to its session on this socket; its token was looked at before."""
 
