@@ -1,4 +1,4 @@
-"""Who is who: the dispatcher, the actor of each session and node here, and ways to those elsewhere.
+"""Who is who: the dispatcher, the actor of each session and node here, and ways to remote ones.
 
 A plain object for the loop's thread. It finds an actor by its id in constant time, which pykka's
 registry does not. It starts, stops and watches nobody.
@@ -36,11 +36,11 @@ class Directory:
     """The actors by their ids. Whoever replaces an actor registers the successor here."""
 
     def __init__(
-        self, instance_id: InstanceId = NO_INSTANCE, elsewhere: RemoteMailboxes | None = None
+        self, instance_id: InstanceId = NO_INSTANCE, remotes: RemoteMailboxes | None = None
     ) -> None:
         self.instance_id = instance_id
         """The instance that this process is."""
-        self.elsewhere = elsewhere
+        self.remotes = remotes
         """None: no other instance can be reached."""
         self.sessions: dict[SessionId, Mailbox] = {}
         self.nodes: dict[NodeId, Mailbox] = {}
@@ -70,19 +70,19 @@ class Directory:
         """Return the actor of a session, or the way to it where that instance is another one."""
         if instance_id == self.instance_id:
             return self.sessions.get(session_id)
-        return None if self.elsewhere is None else self.elsewhere.session(instance_id, session_id)
+        return None if self.remotes is None else self.remotes.session(instance_id, session_id)
 
     def node_at(self, instance_id: InstanceId, node_id: NodeId) -> Mailbox | None:
         """Return the actor of a node, or the way to it where that instance is another one."""
         if instance_id == self.instance_id:
             return self.nodes.get(node_id)
-        return None if self.elsewhere is None else self.elsewhere.node(instance_id, node_id)
+        return None if self.remotes is None else self.remotes.node(instance_id, node_id)
 
     def dispatcher_at(self, instance_id: InstanceId) -> Mailbox | None:
         """Return the dispatcher, or the way to the one of another instance."""
         if instance_id == self.instance_id:
             return self.dispatcher
-        return None if self.elsewhere is None else self.elsewhere.dispatcher(instance_id)
+        return None if self.remotes is None else self.remotes.dispatcher(instance_id)
 
     def register_session(self, session_id: SessionId, ref: Mailbox) -> Mailbox | None:
         """Enter a session's actor; return the one it replaces, if any."""

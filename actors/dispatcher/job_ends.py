@@ -253,7 +253,7 @@ class JobEnds:
 
     def late(self, answer: ResultArrived) -> Sequence[Step]:
         """An answer to a job that is not open here in that attempt: over, moved, or another's."""
-        if answer.job_id in self.open_jobs or self.directory.elsewhere is None:
+        if answer.job_id in self.open_jobs or self.directory.remotes is None:
             self.replace_empty(answer.job_id, answer.attempt, answer.node_id, answer.result)
             return ()
         if self._replaces_empty(answer.job_id, answer.attempt, answer.node_id, answer.result):

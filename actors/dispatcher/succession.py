@@ -22,7 +22,7 @@ from actors.messages.node import NodeArrived, NodeRefused
 from actors.messages.process import StoreEmptied
 from actors.messages.session import SessionOpened, SessionRefused
 from actors.runtime.actor import tell
-from actors.runtime.dead_letter import bury
+from actors.runtime.dead_letter import count_dead_letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def _judge(fault: Fault, parts: Parts) -> Sequence[Any]:
         is_its_own = message is None or job_of(message) == job_id
         return (abandoned,) if is_its_own else (abandoned, message)
     log.error("a message is given up: the dispatcher failed of it")
-    bury("dispatcher", message)
+    count_dead_letters("dispatcher", message)
     match message:
         case SessionOpened():
             tell(message.session, SessionRefused())

@@ -1,7 +1,7 @@
 """InstanceActor: this process's presence in the store.
 
 It renews the instance's lease, and notices when other instances died or the store has lost its
-data. It drives no jobs: who has to do something about it is told.
+data. It drives no jobs: who has to do something about it gets a message.
 """
 
 from collections.abc import Mapping

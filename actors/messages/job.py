@@ -12,7 +12,7 @@ from storage.job import JobSpec, JobState
 
 @value
 class Work:
-    """What a node is told of an utterance besides ids and audio (`job_assign` on the wire)."""
+    """What a node gets of an utterance besides ids and audio (`job_assign` on the wire)."""
 
     source: str
     target: str
@@ -148,7 +148,7 @@ class WithdrawJob:
     job_id: JobId
     attempt: int
     reason: str | None
-    """None: it owes no answer any more; it is not told, only forgotten."""
+    """None: it owes no answer any more; it gets no message, it is only forgotten."""
 
 
 @value
@@ -203,7 +203,7 @@ class KeepJob:
 
 @value
 class JobAbandoned:
-    """To the dispatcher: a job whose outcome was told although the store may have it open."""
+    """To the dispatcher: a job whose outcome was delivered although the store may have it open."""
 
     job_id: JobId
     attempt: int

@@ -30,19 +30,19 @@ class Crossing:
 
 @value
 class LinkBeat:
-    """Nothing was said for a while: is anybody there?"""
+    """Nothing was sent for a while: is anybody there?"""
 
 
 @value
 class FlushAsked:
-    """To a link: answer `Flushed` when all that it was told before has arrived, or cannot."""
+    """To a link: answer `Flushed` when all that it was sent before has arrived, or cannot."""
 
     asker: Mailbox
 
 
 @value
 class Flushed:
-    """One link has nothing under way of what it was told before the question."""
+    """One link has nothing under way of what it was sent before the question."""
 
 
 @value

@@ -63,7 +63,7 @@ class NodeChanged:
 
 @value
 class NodeUpdated:
-    """To a node's actor: what `NodeChanged` said under this epoch is in the store."""
+    """To a node's actor: what `NodeChanged` carried under this epoch is in the store."""
 
     epoch: int
 

@@ -74,7 +74,7 @@ class Listener:
 
 
 class RoomMessage:
-    """Everything about rooms that a session's actor is told."""
+    """All messages about rooms to a session's actor."""
 
     __slots__ = ()
 
@@ -143,7 +143,7 @@ class VacateSeat:
 
 @value
 class MemberSpoke:
-    """A member said something: the room is not over for a while."""
+    """A member spoke: the room is not over for a while."""
 
 
 @value
@@ -209,9 +209,9 @@ class RoomChanged(RoomMessage):
 
 @value
 class HeardCut(RoomMessage):
-    """Crosses instances. A member said something that this one will hear: keep its place.
+    """Crosses instances. A member spoke, and this one will hear it: keep its place.
 
-    Told again, with what became of it, to a listener that has moved and may not have heard it.
+    Sent again, with what became of it, to a listener that has moved and may not have heard it.
     """
 
     key: RequestId

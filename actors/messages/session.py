@@ -1,4 +1,4 @@
-"""What a session's actor is told of its client, and what it tells of its life."""
+"""Messages to a session's actor about its client, and from it about its life."""
 
 from actors.ports import Mailbox, Outbox
 from protocol.ids import SessionId
@@ -53,7 +53,7 @@ class PlaybackEnded:
 
 @value
 class CloseRequested:
-    """End the session: cut what was said so far, flush, free everything."""
+    """End the session: cut the speech so far, flush, free everything."""
 
     reason: str
     acknowledge: bool

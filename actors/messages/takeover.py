@@ -1,4 +1,4 @@
-"""What is told when sessions move from one instance to another.
+"""Messages for the move of a session from one instance to another.
 
 As in `actors.messages.job`: commands in the imperative, facts in the past tense, values only.
 """

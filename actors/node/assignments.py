@@ -218,7 +218,7 @@ class Assignments:
             self._held.use_up(known_as, None)
             again = ResultArrived(answered.job_id, answered.attempt, self._node_id, result)
             self._tell_owner(answered.owner, again)
-        elif known_as in self._held.past or self._directory.elsewhere is None:
+        elif known_as in self._held.past or self._directory.remotes is None:
             self._log.debug("result for a job this node does not have")
         else:  # it may have got the job from another instance: the store knows whose it is
             self._held.use_up(known_as, None)

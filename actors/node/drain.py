@@ -42,8 +42,8 @@ class NodeDrain:
     def drained(self, node: Mailbox, open_jobs: int) -> None:
         """The store gives it nothing, and the dispatcher has sent on all answers up to here."""
         if self.is_begun and not open_jobs and not self._flushing:
-            elsewhere = self._directory.elsewhere
-            self._flushing = 0 if elsewhere is None else elsewhere.flush(node)
+            remotes = self._directory.remotes
+            self._flushing = 0 if remotes is None else remotes.flush(node)
             self._go_if_done(open_jobs)
 
     def flushed(self, open_jobs: int) -> None:

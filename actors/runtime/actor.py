@@ -26,7 +26,7 @@ from pykka.messages import _ActorStop
 
 from actors.ports import Mailbox
 from actors.runtime.alarm import Alarm
-from actors.runtime.dead_letter import bury, dead_letters
+from actors.runtime.dead_letter import count_dead_letters, dead_letters
 from actors.runtime.future import BlockingCallError, LoopFuture, answer_unhandled, refuse
 from actors.runtime.inbox import InboxClosedError, LoopInbox, inbox_depths
 from actors.runtime.registry import RefList
@@ -40,7 +40,7 @@ __all__ = [
     "LoopActor",
     "LoopFuture",
     "Supervise",
-    "bury",
+    "count_dead_letters",
     "dead_letters",
     "inbox_depths",
     "inbox_of",
@@ -69,10 +69,10 @@ def tell(ref: Mailbox, message: Any) -> bool:
         elif not ref.actor_stopped.is_set():  # what its `tell` does in four calls
             ref.actor_inbox.put(Envelope(message))
         else:
-            bury(str(ref), message)
+            count_dead_letters(str(ref), message)
             return False
     except (ActorDeadError, InboxClosedError):
-        bury(str(ref), message)
+        count_dead_letters(str(ref), message)
         return False
     return True
 
@@ -95,7 +95,7 @@ def inbox_of(ref: Mailbox) -> LoopInbox[Envelope[Any]]:
 
 @dataclass(frozen=True, slots=True)
 class ActorFailed:
-    """An actor ended by an exception. Told to its supervisor, once."""
+    """An actor ended by an exception. Sent to its supervisor, once."""
 
     ref: ActorRef[Any]
     """The dead actor."""
@@ -348,7 +348,7 @@ class LoopActor(Actor):
     def _retire(self) -> None:
         """End as asked: what came behind the stop reaches nobody."""
         left = [message for message in self._close() if not isinstance(message, _ActorStop)]
-        bury(str(self.actor_ref), *left)
+        count_dead_letters(str(self.actor_ref), *left)
 
     def _fail(self, error: BaseException, failed: tuple[Any, ...]) -> bool:
         """End by an exception: log it, clean up, hand everything to the supervisor."""
@@ -370,7 +370,7 @@ class LoopActor(Actor):
                 return False
         except Exception as second:  # noqa: BLE001 - the clean-up of a failure may fail, too
             self._log_failure("supervisor failed", second)
-        bury(str(self.actor_ref), *failure.failed, *failure.pending)
+        count_dead_letters(str(self.actor_ref), *failure.failed, *failure.pending)
         return False
 
     def _close(self) -> list[Any]:

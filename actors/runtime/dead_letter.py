@@ -14,7 +14,7 @@ def dead_letters() -> int:
     return _Counter.count
 
 
-def bury(recipient: str, *messages: object) -> None:
+def count_dead_letters(recipient: str, *messages: object) -> None:
     """Count and log messages that reach nobody."""
     _Counter.count += len(messages)
     for message in messages:
@@ -32,4 +32,4 @@ class DeadLetters:
 
     def tell(self, message: Any) -> None:
         """Count the message."""
-        bury(self._name, message)
+        count_dead_letters(self._name, message)

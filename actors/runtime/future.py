@@ -12,7 +12,7 @@ from pykka._envelope import Envelope
 from pykka._types import OptExcInfo
 from pykka.messages import _ActorStop
 
-from actors.runtime.dead_letter import bury
+from actors.runtime.dead_letter import count_dead_letters
 
 T = TypeVar("T")
 
@@ -107,8 +107,8 @@ def answer_unhandled(recipient: str, envelope: Envelope[Any]) -> None:
 
 
 def refuse(recipient: str, envelope: Envelope[Any]) -> None:
-    """Take a message that came too late: another thread told it while the actor ended."""
+    """Take a message that came too late: another thread sent it while the actor ended."""
     if envelope.reply_to is None:
-        bury(recipient, envelope.message)
+        count_dead_letters(recipient, envelope.message)
     else:
         answer_unhandled(recipient, envelope)

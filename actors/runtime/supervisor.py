@@ -16,7 +16,7 @@ from typing import Any
 from loguru import logger
 
 from actors.ports import Mailbox
-from actors.runtime.actor import ActorFailed, LoopActor, bury, tell
+from actors.runtime.actor import ActorFailed, LoopActor, count_dead_letters, tell
 
 
 class Policy(StrEnum):
@@ -40,7 +40,7 @@ class Rule:
     restart: Callable[[ActorFailed], Mailbox | None] | None = None
     """Starts a successor, enters it in the directory and returns it; None: there is no use."""
     hand_over: Callable[[ActorFailed], Iterable[Any]] | None = None
-    """What a successor is told first, in order; None: all that was pending."""
+    """What a successor is sent first, in order; None: all that was pending."""
     max_failures: int | None = 5
     """Failures of the class within the window that are borne; one more escalates. None: any."""
     max_restarts: int | None = None
@@ -129,7 +129,7 @@ class Supervisor:
         if successor is not None:
             self._hand_over(rule, failure, successor)
             return
-        bury(str(failure.ref), *failure.failed, *failure.pending)
+        count_dead_letters(str(failure.ref), *failure.failed, *failure.pending)
         if policy is Policy.ESCALATE:
             self._escalate(failure)
 
@@ -138,7 +138,7 @@ class Supervisor:
         messages = list(failure.pending if rule.hand_over is None else rule.hand_over(failure))
         handed = {id(message) for message in messages}
         left = (one for one in (*failure.failed, *failure.pending) if id(one) not in handed)
-        bury(str(failure.ref), *left)
+        count_dead_letters(str(failure.ref), *left)
         for message in messages:
             tell(successor, message)
 

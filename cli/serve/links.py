@@ -96,12 +96,12 @@ class Links:
         )
         self.server = PeerServer(options, inside)
         self._dialler = PeerDialler(parts.instances, secret)
-        self.elsewhere = LinkedMailboxes(directory, _Edge(self._dialler), parts.metrics)
-        directory.elsewhere = self.elsewhere
+        self.remotes = LinkedMailboxes(directory, _Edge(self._dialler), parts.metrics)
+        directory.remotes = self.remotes
         self._links: list[ActorRef[LinkActor]] = []
         self._notes: Sequence[NoteStream] = ()
         self._note_streams: list[ActorRef[NotesActor]] = []
-        parts.metrics.watch(Gauge.LINKS, lambda: self.elsewhere.links)
+        parts.metrics.watch(Gauge.LINKS, lambda: self.remotes.links)
 
     async def start(self) -> None:
         """Listen, and have every beat say where.
@@ -124,8 +124,8 @@ class Links:
 
     def open(self, on_suspicion: Callable[[PeerSuspected], object]) -> None:
         """Begin to read notes and to send: the dispatcher is there."""
-        self.elsewhere.on_suspicion = on_suspicion
-        self.elsewhere.start_link = self._start_link
+        self.remotes.on_suspicion = on_suspicion
+        self.remotes.start_link = self._start_link
         self._notes = self._parts.note_streams()
         for notes in self._notes:
             self.start_notes(notes)
@@ -139,14 +139,14 @@ class Links:
     async def flush(self, within_seconds: float) -> None:
         """Wait until others have what they were told, not for ever."""
         asker = _FlushAsker()
-        asker.awaited = self.elsewhere.flush(asker)
+        asker.awaited = self.remotes.flush(asker)
         if asker.awaited:
             with suppress(TimeoutError):
                 await asyncio.wait_for(asker.is_done.wait(), within_seconds)
 
     async def stop(self) -> None:
         """Let go of the others: nobody in, nobody out, no more notes."""
-        self.elsewhere.start_link = None
+        self.remotes.start_link = None
         await self.server.close()
         for notes in self._notes:
             await notes.close()
@@ -161,6 +161,6 @@ class Links:
     def _start_link(self, peer: InstanceId) -> Mailbox:
         self._links = [link for link in self._links if link.is_alive()]
         patience = LinkPatience(self._parts.lease_ms)
-        link = LinkActor.start(peer, self.elsewhere, patience, supervisor=self._parts.supervisor)
+        link = LinkActor.start(peer, self.remotes, patience, supervisor=self._parts.supervisor)
         self._links.append(link)
         return link

@@ -1,1 +1,1 @@
-"""Connections to other instances: what is told across processes."""
+"""Connections to other instances: messages between processes."""

@@ -36,7 +36,7 @@ from protocol.peer import DISPATCHER, Address, Hello, LinkMessage, pack_message
 _FIRST_RETRY_MS = 50
 _LONGEST_RETRY_MS = 1000
 _BEATS_PER_SILENCE = 3
-"""While nothing is said, so many beats show in time whether the other end is there."""
+"""While nothing is sent, so many beats show in time whether the other end is there."""
 _SMALL_BYTES = 512
 """About what a message without audio takes."""
 
@@ -81,7 +81,7 @@ class LinkPatience:
 
 
 LinkActorMessage: TypeAlias = Crossing | LinkAcknowledged | FlushAsked | LinkOpened | LinkFailed
-"""All that a link is told."""
+"""All messages that a link takes."""
 
 
 class LinkActor(LoopActor):

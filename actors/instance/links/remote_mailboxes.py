@@ -22,7 +22,7 @@ from protocol.peer import DISPATCHER, Address, Hello, LinkMessage, Place
 
 
 class PeerEdge(Protocol):
-    """The sockets and the words of links; the gateway's part."""
+    """The sockets and the encoding of links; the gateway's part."""
 
     def dial(self, hello: Hello, link: Mailbox) -> None:
         """Make a connection; tell the link `LinkOpened` or `LinkFailed`, later."""
@@ -91,7 +91,7 @@ class LinkedMailboxes:
         return _Way(link, address)
 
     def flush(self, asker: Mailbox) -> int:
-        """Have each link answer `Flushed` when all it was told has arrived; return how many."""
+        """Have each link answer `Flushed` when all it was sent has arrived; return how many."""
         return sum(tell(link, FlushAsked(asker)) for link in list(self._links.values()))
 
     # ---- what links say ---------------------------------------------------------------------

@@ -79,10 +79,10 @@ class OutgoingLink:
         """Let go of what has arrived; return how many messages that were.
 
         Raises:
-            LinkBrokenError: More is said to have arrived than was sent.
+            LinkBrokenError: More is acknowledged than was sent.
         """
         if seq > self.last:
-            message = f"{seq} is said to have arrived, and was not sent"
+            message = f"{seq} is acknowledged, and was not sent"
             raise LinkBrokenError(message)
         arrived = 0
         while self._acknowledged < seq:

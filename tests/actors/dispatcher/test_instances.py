@@ -55,7 +55,7 @@ class Far:
 
 @pytest.fixture
 def far(any_bench: DispatchBench) -> Far:
-    any_bench.directory.elsewhere = far = Far()
+    any_bench.directory.remotes = far = Far()
     any_bench.world.beat(THERE)
     return far
 

@@ -73,7 +73,7 @@ class Bench:
     def actor(self) -> InstanceActor:
         return cast("InstanceActor", vars(self.ref)["_actor_weakref"]())
 
-    def told(self) -> list[Any]:
+    def sent(self) -> list[Any]:
         return [*self.node.take(), *self.session.take(), *self.dispatcher.take()]
 
 
@@ -102,7 +102,7 @@ def test_it_beats_three_times_in_a_lease_also_while_the_store_is_away(any_world:
         bench.beats.answer = ALIVE
         await pass_time(1)
         assert bench.actor.is_present
-        assert bench.told() == []
+        assert bench.sent() == []
 
     run(test, any_world)
 
@@ -113,9 +113,9 @@ def test_other_data_in_the_store_is_told_to_nodes_before_sessions_and_jobs(
     async def test(bench: Bench) -> None:
         bench.beats.answer = replace(ALIVE, data_id="d2")
         await pass_time(1)
-        assert bench.told() == [StoreEmptied()] * 3
+        assert bench.sent() == [StoreEmptied()] * 3
         await pass_time(1)
-        assert bench.told() == []
+        assert bench.sent() == []
 
     run(test, any_world)
 
@@ -124,7 +124,7 @@ def test_a_lost_lease_is_as_bad_as_lost_data(any_world: World) -> None:
     async def test(bench: Bench) -> None:
         bench.beats.answer = replace(ALIVE, revived=True)
         await pass_time(1)
-        assert bench.told() == [InstanceReaped(), *[StoreEmptied()] * 3]
+        assert bench.sent() == [InstanceReaped(), *[StoreEmptied()] * 3]
 
     run(test, any_world)
 
@@ -134,7 +134,7 @@ def test_who_has_expired_is_cleared_up_after(any_world: World) -> None:
         dead, silent = InstanceId("i2"), (NodeId("n9"), 7)
         bench.beats.answer = replace(ALIVE, expired_instances=(dead,), expired_nodes=(silent,))
         await pass_time(1)
-        assert bench.told() == [NodeLost(*silent, Cell(0)), InstanceExpired(dead)]
+        assert bench.sent() == [NodeLost(*silent, Cell(0)), InstanceExpired(dead)]
 
     run(test, any_world)
 
@@ -146,7 +146,7 @@ def test_a_successor_notices_data_that_was_lost_between_two_lives(any_world: Wor
         bench.beats.answer = replace(ALIVE, data_id="d2")
         bench.start(data_ids)
         await settle()
-        assert bench.told() == [StoreEmptied()] * 3
+        assert bench.sent() == [StoreEmptied()] * 3
 
     run(test, any_world)
 
@@ -196,7 +196,7 @@ def test_the_lease_holds_from_when_a_beat_was_asked_for(any_world: World) -> Non
 
 def test_nodes_hear_first_that_the_instance_was_taken_for_dead(any_world: World) -> None:
     async def test(bench: Bench) -> None:
-        bench.told()
+        bench.sent()
         bench.beats.answer = replace(ALIVE, revived=True)
         await pass_time(1.01)
         assert bench.node.take() == [InstanceReaped(), StoreEmptied()]
@@ -206,7 +206,7 @@ def test_nodes_hear_first_that_the_instance_was_taken_for_dead(any_world: World)
 
 def test_a_store_that_lost_its_data_has_given_nothing_away(any_world: World) -> None:
     async def test(bench: Bench) -> None:
-        bench.told()
+        bench.sent()
         bench.beats.answer = replace(ALIVE, data_id="d2", revived=True)
         await pass_time(1.01)
         assert bench.node.take() == [StoreEmptied()]

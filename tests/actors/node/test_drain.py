@@ -52,7 +52,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.ways = Ways()
-        self.directory = Directory(elsewhere=self.ways)
+        self.directory = Directory(remotes=self.ways)
         self.dispatcher = RecordingRef("dispatcher")
         self.directory.dispatcher = self.dispatcher
         self.outbox = RecordingOutbox()

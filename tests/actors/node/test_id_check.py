@@ -40,7 +40,7 @@ class Far:
 
 def far_of(bench: Bench) -> Far:
     far = Far()
-    bench.directory.elsewhere = far
+    bench.directory.remotes = far
     bench.directory.instance_id = InstanceId("near")
     return far
 

@@ -226,10 +226,10 @@ def test_a_failed_actor_lets_its_waiting_readers_go_on() -> None:
     async def main() -> None:
         ref = FragileActor.start(supervisor=lambda _: None)
         ref.tell("bomb")
-        told: list[str] = []
-        inbox_of(ref).on_room(lambda: told.append("room"))
+        heard: list[str] = []
+        inbox_of(ref).on_room(lambda: heard.append("room"))
         await settle()
-        assert told == ["room"]
+        assert heard == ["room"]
 
     run_virtual(main())
 

@@ -56,7 +56,7 @@ def test_another_thread_may_ask_and_block() -> None:
     run_virtual(main())
 
 
-def test_a_message_that_another_thread_tells_during_the_stop_is_buried() -> None:
+def test_a_message_that_another_thread_sends_during_the_stop_is_a_dead_letter() -> None:
     async def main() -> None:
         ref = EchoActor.start()
         await settle()

@@ -106,7 +106,7 @@ async def two_instances(store_url: str, settings: Settings) -> AsyncIterator[lis
     ]
     links = [Link(pair[1]._directory), Link(pair[0]._directory)]
     for scheduler, link in zip(pair, links, strict=True):
-        scheduler._directory.elsewhere = link
+        scheduler._directory.remotes = link
         await scheduler.start()
     try:
         yield [Instance(*both) for both in zip(pair, links, strict=True)]

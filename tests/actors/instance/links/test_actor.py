@@ -36,9 +36,9 @@ class Wire:
     is_closed: bool = False
 
     def send(self, frame: bytes) -> None:
-        said = unpack(frame)
-        assert isinstance(said, MessageFrame)
-        self.frames.append((said.seq, said.parcel.head.decode()))
+        message = unpack(frame)
+        assert isinstance(message, MessageFrame)
+        self.frames.append((message.seq, message.parcel.head.decode()))
 
     def close(self) -> None:
         self.is_closed = True
@@ -216,7 +216,7 @@ def test_while_something_is_said_there_are_no_beats(bench: Bench) -> None:
         bench.pass_time(SILENCE_MS / 4)
         bench.acknowledge(wire, seq)
         bench.send("more")
-    assert "LinkBeat()" not in [said for _, said in wire.frames]
+    assert "LinkBeat()" not in [text for _, text in wire.frames]
 
 
 def test_an_instance_out_of_reach_is_dialled_until_it_answers(bench: Bench) -> None:

@@ -1,4 +1,4 @@
-"""The reader of notes: everything is told, in order, whatever the store does meanwhile."""
+"""The reader of notes: every note is delivered, in order, whatever the store does meanwhile."""
 
 import asyncio
 from dataclasses import replace
@@ -34,7 +34,7 @@ class Source:
         return answer
 
 
-def told(source: Source, seconds: float = 0.1) -> list[Note]:
+def delivered(source: Source, seconds: float = 0.1) -> list[Note]:
     async def main() -> list[Note]:
         directory, dispatcher = Directory(), RecordingRef()
         directory.dispatcher = dispatcher
@@ -50,18 +50,18 @@ def told(source: Source, seconds: float = 0.1) -> list[Note]:
 
 
 def test_notes_are_told_in_order() -> None:
-    assert told(Source(NOTES[:2], NOTES[2:])) == NOTES
+    assert delivered(Source(NOTES[:2], NOTES[2:])) == NOTES
 
 
 def test_without_notes_it_waits_for_them() -> None:
     source = Source()
-    assert told(source, 5) == []
+    assert delivered(source, 5) == []
     assert source.reads == 3
 
 
 def test_a_store_that_is_away_is_asked_again_after_a_while() -> None:
     away = StorageUnavailable("away")
     source = Source(away, away, NOTES)
-    assert told(source, 0.9) == []
+    assert delivered(source, 0.9) == []
     assert source.reads == 2
-    assert told(Source(away, NOTES), 0.6) == NOTES
+    assert delivered(Source(away, NOTES), 0.6) == NOTES

@@ -64,10 +64,10 @@ class Bench:
         self.dispatcher, self.link = RecordingRef("dispatcher"), RecordingRef("link")
         self.directory.dispatcher = self.dispatcher
         self.metrics = CountingDrops()
-        self.elsewhere = LinkedMailboxes(self.directory, NoEdge(), self.metrics)
-        self.directory.elsewhere = self.elsewhere
+        self.remotes = LinkedMailboxes(self.directory, NoEdge(), self.metrics)
+        self.directory.remotes = self.remotes
         self.started: list[InstanceId] = []
-        self.elsewhere.start_link = self.start
+        self.remotes.start_link = self.start
         self.lease = Lease()
         self.lease.renew(self.now_ms, 3000)
         self.arrivals = Arrivals(self.directory, self.lease, self.metrics, lambda: self.now_ms)
@@ -88,7 +88,7 @@ def bench() -> Bench:
 # ---- ways ------------------------------------------------------------------------------------
 
 
-def test_whoever_is_elsewhere_is_told_by_the_one_link_to_there(bench: Bench) -> None:
+def test_whoever_is_on_another_instance_is_sent_to_by_the_one_link_to_there(bench: Bench) -> None:
     directory = bench.directory
     ways = [
         directory.node_at(B, NodeId("n")),
@@ -104,7 +104,7 @@ def test_whoever_is_elsewhere_is_told_by_the_one_link_to_there(bench: Bench) -> 
         ("dispatcher:", PARTIAL),
     ]
     assert bench.started == [B]
-    assert bench.elsewhere.links == 1
+    assert bench.remotes.links == 1
 
 
 def test_whoever_is_here_is_told_here(bench: Bench) -> None:
@@ -116,38 +116,38 @@ def test_whoever_is_here_is_told_here(bench: Bench) -> None:
 
 
 def test_there_is_no_way_to_an_instance_out_of_reach(bench: Bench) -> None:
-    bench.elsewhere.reachable(B, is_reachable=False)
+    bench.remotes.reachable(B, is_reachable=False)
     assert bench.directory.node_at(B, NodeId("n")) is None
     assert bench.dispatcher.messages == [PeerUnreachable(B)]
-    bench.elsewhere.reachable(B, is_reachable=True)
+    bench.remotes.reachable(B, is_reachable=True)
     assert bench.directory.node_at(B, NodeId("n")) is not None
 
 
 def test_there_is_no_way_to_nobody_nor_before_links_are_open(bench: Bench) -> None:
     assert bench.directory.node_at(InstanceId(""), NodeId("n")) is None
-    bench.elsewhere.start_link = None
+    bench.remotes.start_link = None
     assert bench.directory.dispatcher_at(B) is None
 
 
 def test_a_link_that_ended_is_followed_by_another(bench: Bench) -> None:
     assert bench.directory.dispatcher_at(B)
-    bench.elsewhere.link_ended(B, RecordingRef())
-    assert bench.elsewhere.links == 1
-    bench.elsewhere.link_ended(B, bench.link)
-    assert bench.elsewhere.links == 0
+    bench.remotes.link_ended(B, RecordingRef())
+    assert bench.remotes.links == 1
+    bench.remotes.link_ended(B, bench.link)
+    assert bench.remotes.links == 0
     assert bench.directory.dispatcher_at(B)
     assert bench.started == [B, B]
 
 
 def test_a_suspicion_goes_to_who_looks_at_leases(bench: Bench) -> None:
-    told: list[PeerSuspected] = []
-    bench.elsewhere.on_suspicion = told.append
-    bench.elsewhere.suspect(PeerSuspected(B, 5))
-    assert told == [PeerSuspected(B, 5)]
+    suspicions: list[PeerSuspected] = []
+    bench.remotes.on_suspicion = suspicions.append
+    bench.remotes.suspect(PeerSuspected(B, 5))
+    assert suspicions == [PeerSuspected(B, 5)]
 
 
 def test_what_did_not_arrive_comes_back_as_a_fact(bench: Bench) -> None:
-    bench.elsewhere.hand_back(
+    bench.remotes.hand_back(
         [
             UnderWay(1, NODE, ASSIGNMENT, 1),
             UnderWay(2, DISPATCHER, RESULT, 1),
