@@ -24,7 +24,7 @@ class Gauge(StrEnum):
     """What is done about too much load, as in `OverloadLevel`."""
     SOCKETS_WAITING = "sockets_waiting"
     """Sockets of clients with bytes that wait for their turn."""
-    SOCKETS_RELAYED = "sockets_passed_through"
+    SOCKETS_PASSED_THROUGH = "sockets_passed_through"
     """Sockets of clients here whose sessions are on other instances."""
     BUFFERED_BYTES = "buffered_bytes"
     """What all sockets together make us keep: outboxes, bytes read ahead, unfinished messages."""

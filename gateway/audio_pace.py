@@ -1,6 +1,6 @@
 """How fast the audio of one socket is read: it is paid for by time.
 
-It owns the socket's meter and what the client is told of a pause. It must not keep audio.
+It owns the socket's meter and the notice of a pause to the client. It must not keep audio.
 """
 
 from math import ceil, inf

@@ -92,7 +92,7 @@ def is_keepalive(data: bytes) -> bool:
     if data in {b"", b"ping"}:
         return True
     try:
-        said: Any = from_json(data)
+        message: Any = from_json(data)
     except ValueError:
         return False
-    return said == _PING or (isinstance(said, dict) and said.get("type") == _PING)
+    return message == _PING or (isinstance(message, dict) and message.get("type") == _PING)

@@ -1,4 +1,4 @@
-"""One socket on `/ws/node`: from what a node says to what its actor is told.
+"""One socket on `/ws/node`: from a node's messages to those for its actor.
 
 It owns which node this socket speaks for. It must not decide about jobs, and it closes a socket
 only for abuse: the existing nodes reconnect once in their life, so what a node gets wrong is
@@ -7,7 +7,7 @@ answered and forgotten.
 - `node_register` is always answered: by the node's actor, or here when it is refused.
 - A heartbeat may come first. It is kept until the registration.
 - Which node speaks is known from the registration, never from ids inside later messages.
-- A node registers once for each connection. If its actor has failed, the successor is told what it
+- A node registers once for each connection. If its actor has failed, the successor gets what it
   says; without a successor this socket registers again in the node's name.
 """
 
@@ -215,7 +215,7 @@ class NodeSocket:
         detail = ErrorDetail(code=code.value, message=text)
         self._outbox.say(NodeRegisterAck(message=text, status="refused", error=detail))
 
-    # ---- what a node's actor is told --------------------------------------------------------
+    # ---- messages to the node's actor -------------------------------------------------------
 
     def _on_early_beat(self, message: NodeHeartbeat) -> None:
         self._early_beat = message

@@ -26,7 +26,7 @@ class Reception(Protocol):
     ) -> OpenedSession | Refused | Pending:
         """Begin a session, or go on with one (`resume`).
 
-        `Pending`: it is not here; `asker` is told `ResumeAnswered` within a bounded time.
+        `Pending`: it is not here; `asker` gets `ResumeAnswered` within a bounded time.
         """
 
     def attach_session(
@@ -38,8 +38,8 @@ class Reception(Protocol):
     ) -> OpenedSession | Refused | Pending:
         """Give a detached session this socket; tells it `SocketAttached`.
 
-        `Pending`: it is not here; `asker` is told `SessionLocated` within a bounded time. Or its
-        socket may be gone; `asker` is told `SessionFreed` when it is. Without an asker only what is
+        `Pending`: it is not here; `asker` gets `SessionLocated` within a bounded time. Or its
+        socket may be gone; `asker` gets `SessionFreed` when it is. Without an asker only what is
         the case now counts.
         """
 

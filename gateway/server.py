@@ -39,8 +39,8 @@ from gateway.http.answers import (
 )
 from gateway.node_socket import OUTBOX_MESSAGES, NodeSocket
 from gateway.options import GatewayOptions
-from gateway.passthrough.door import PassthroughServer
 from gateway.passthrough.registry import Passthroughs, PeerIdentity
+from gateway.passthrough.server import PassthroughServer
 from gateway.ports import Caller, Reception, Reports
 from gateway.session_socket import SessionSocket
 from gateway.socket_context import SocketContext
@@ -114,11 +114,11 @@ class Gateway:
         self._gone: asyncio.Event | None = None
         self._answers: set[asyncio.Task[None]] = set()
         self._sockets: dict[str, _Socket] = {}
-        self.door: ReadQueue
+        self.handshakes: ReadQueue
         self.reading: ReadQueue
-        self.relays: Passthroughs | None = None
+        self.passthroughs: Passthroughs | None = None
         """Of clients here whose sessions are on other instances."""
-        self.guests: PassthroughServer
+        self.passthrough_server: PassthroughServer
         """Of clients on other instances whose sessions are here."""
         self.buffers = BufferTotal(options.max_buffered_bytes, inside.metrics)
         self._session_policy = SocketPolicy(
@@ -177,20 +177,20 @@ class Gateway:
         """
         loop = asyncio.get_running_loop()
         options, inside = self._options, self._inside
-        self.door, self.reading = ReadQueue(loop, all_wait=True), ReadQueue(loop)
+        self.handshakes, self.reading = ReadQueue(loop, all_wait=True), ReadQueue(loop)
         inside.metrics.watch(Gauge.OVERLOAD_LEVEL, lambda: inside.overload.level)
         inside.metrics.watch(Gauge.SOCKETS_WAITING, lambda: len(self.reading))
         self._keepalive = keepalive = Keepalive(
             loop, options.ping_interval_ms / 1000, options.ping_timeout_ms / 1000
         )
         if inside.identity is not None:
-            self.relays = Passthroughs(inside.identity, keepalive, options.max_outbox_bytes)
-            inside.metrics.watch(Gauge.SOCKETS_RELAYED, self.relays.__len__)
+            self.passthroughs = Passthroughs(inside.identity, keepalive, options.max_outbox_bytes)
+            inside.metrics.watch(Gauge.SOCKETS_PASSED_THROUGH, self.passthroughs.__len__)
         context = SocketContext(
             *(loop, options, inside.admission, inside.rooms, inside.reception, inside.metrics),
-            relays=self.relays,
+            passthroughs=self.passthroughs,
         )
-        self.guests = PassthroughServer(context, self.reading, keepalive)
+        self.passthrough_server = PassthroughServer(context, self.reading, keepalive)
 
         def open_session(connection: Connection, caller: Caller) -> SocketHandler:
             return SessionSocket(connection, context, caller)
@@ -228,8 +228,8 @@ class Gateway:
         await asyncio.gather(*self._answers, return_exceptions=True)
         for connection in list(self._connections):
             connection.abort()
-        if self.relays is not None:
-            await self.relays.close()
+        if self.passthroughs is not None:
+            await self.passthroughs.close()
         await self._wait_until(lambda: not self._connections)
         self._server = None
 
@@ -250,7 +250,7 @@ class Gateway:
     # ---- what connections ask ---------------------------------------------------------------
 
     def may_wait(self, start: bytes) -> bool:
-        """Tell whether a request waits at the door: a client's; nobody else's, nor a question."""
+        """Tell whether a request waits for its handshake: a client's does, no other."""
         return start.startswith(_CLIENT_REQUEST)
 
     def answer(self, request: Request, address: str) -> Answer:

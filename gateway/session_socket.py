@@ -1,4 +1,4 @@
-"""One socket on `/ws/session`: from what a client says to what its session is told.
+"""One socket on `/ws/session`: from a client's messages to those for its session's actor.
 
 It owns which session this socket speaks for and how fast it is read. It must not decide anything
 about speech or jobs, and it keeps no audio.
@@ -97,9 +97,9 @@ class SessionSocket:
         "_heard",
         "_outbox",
         "_pace",
+        "_passthrough",
         "_reader",
         "_ref",
-        "_relay",
         "_session_id",
         "_table",
     )
@@ -123,7 +123,7 @@ class SessionSocket:
         self._guard = MessageGuard(connection, context, parse_session_message, SESSION)
         self._heard = b""  # the text message that is being handled
         self._attaching: Attaching | None = None
-        self._relay: Passthrough | None = None
+        self._passthrough: Passthrough | None = None
 
     def __repr__(self) -> str:
         return f"<SessionSocket {self._session_id} {self._reader!r} {self._outbox!r}>"
@@ -132,8 +132,8 @@ class SessionSocket:
 
     def text_received(self, data: bytes) -> None:
         """Take a JSON message."""
-        if self._relay is not None:
-            self._relay.text(data)
+        if self._passthrough is not None:
+            self._passthrough.text(data)
             return
         message = self._guard.read(data)
         if message is not None:
@@ -143,8 +143,8 @@ class SessionSocket:
 
     def binary_received(self, data: bytes) -> None:
         """Take a binary frame: audio without JSON."""
-        if self._relay is not None:
-            self._relay.binary(data)
+        if self._passthrough is not None:
+            self._passthrough.binary(data)
             return
         if not data:
             self._guard.keepalive()
@@ -259,9 +259,9 @@ class SessionSocket:
             self.text_received(first)
         self._reader.let_go()
 
-    def relayed(self, relay: Passthrough) -> None:
-        """Pass everything on from now on; the relay says when this socket is read."""
-        self._relay = relay
+    def passed_through(self, passthrough: Passthrough) -> None:
+        """Pass everything on from now on; it decides when this socket is read."""
+        self._passthrough = passthrough
 
     def not_attached(self, refused: Refused) -> None:
         """Stay without a session."""
@@ -281,7 +281,7 @@ class SessionSocket:
         self._session_id = None
         self._table = self._WITHOUT_SESSION
 
-    # ---- what a session is told -------------------------------------------------------------
+    # ---- messages to the session -----------------------------------------------------------
 
     def _on_chunk(self, message: AudioChunk) -> None:
         if message.session_id == self._session_id or self._names_own(message.session_id):

@@ -23,7 +23,7 @@ class SocketContext:
     rooms: RoomOptions
     reception: Reception
     metrics: Metrics
-    relays: Passthroughs | None = None
+    passthroughs: Passthroughs | None = None
     """To the sessions of other instances; None: there are none."""
 
     def now_ms(self) -> float:

@@ -6,7 +6,7 @@ answer on it is that the client has the session, or a close with `NOT_GIVEN`. Fr
 ends are as one socket: text goes through as it is, both ways, and the code that closes one end
 closes the other. Binary messages begin with a byte that says what they are:
 
-    0x01 said     to the session: a client's binary message
+    0x01 client   to the session: a client's binary message
     0x02 leaving  to the session: after_ms u32, big-endian | reason, UTF-8: the instance that the
                   client is connected to goes away
     0x03 given    from the session: the client has it
@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote
 from protocol.ids import SessionId
 from protocol.peer import PEER_PATH, PeerProtocolError
 
-RELAY_PATH = f"{PEER_PATH}/session"
+PASSTHROUGH_PATH = f"{PEER_PATH}/session"
 SESSION_HEADER = "X-Lingua-Session"
 TENANT_HEADER = "X-Lingua-Tenant"
 
@@ -27,14 +27,14 @@ NOT_GIVEN = 4409
 """The client may not have the session: it is none of its own, or has a socket, or is over."""
 GIVEN = b"\x03"
 
-_SAID = b"\x01"
+_CLIENT_MESSAGE = b"\x01"
 _LEAVING = b"\x02"
 _AFTER_MS = struct.Struct(">BI")
 
 
 @dataclass(frozen=True, slots=True)
 class PassedClient:
-    """A client at another instance's door."""
+    """A client who is connected to another instance than its session's."""
 
     session_id: SessionId
     """Which session it names."""
@@ -66,11 +66,11 @@ class Leaving:
 
 def pack_client_message(data: bytes) -> bytes:
     """Return a client's binary message as it passes through."""
-    return _SAID + data
+    return _CLIENT_MESSAGE + data
 
 
 def pack_leaving(leaving: Leaving) -> bytes:
-    """Return the word that the client's instance goes away."""
+    """Return the message that the client's instance goes away."""
     return _AFTER_MS.pack(_LEAVING[0], leaving.after_ms) + leaving.reason.encode()
 
 
@@ -80,10 +80,10 @@ def unpack_passed(data: bytes) -> bytes | Leaving:
     Raises:
         PeerProtocolError: It is neither.
     """
-    if data[:1] == _SAID:
+    if data[:1] == _CLIENT_MESSAGE:
         return data[1:]
     if data[:1] == _LEAVING and len(data) >= _AFTER_MS.size:
         _, after_ms = _AFTER_MS.unpack_from(data)
         return Leaving(after_ms, data[_AFTER_MS.size :].decode(errors="replace"))
-    message = f"nothing that is relayed: {data[:1]!r}"
+    message = f"nothing that is passed through: {data[:1]!r}"
     raise PeerProtocolError(message)

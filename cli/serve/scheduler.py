@@ -172,7 +172,7 @@ class Scheduler:
         self._rooms.start(self._supervisor)
         self._links.open(self._suspect)
         await self.gateway.start()
-        self._links.server.accept_passed_clients(self.gateway.guests)
+        self._links.server.accept_passed_clients(self.gateway.passthrough_server)
         self._loop_lag.watch = self.gateway.note_lag
 
     async def drain(self) -> None:
@@ -191,9 +191,9 @@ class Scheduler:
 
     async def _close_passthroughs(self, within_ms: float) -> None:
         """Clients whose sessions are elsewhere hear what they have said, and go."""
-        if self.gateway.relays is not None:
+        if self.gateway.passthroughs is not None:
             leaving = Leaving(_RECONNECT_AFTER_MS, _SHUTDOWN)
-            await self.gateway.relays.leave(leaving, within_ms / 1000 + _DRAIN_SLACK_SECONDS)
+            await self.gateway.passthroughs.leave(leaving, within_ms / 1000 + _DRAIN_SLACK_SECONDS)
 
     async def _let_sessions_go(self, within_ms: float, *, has_others: bool) -> None:
         ask: CloseRequested | DrainRequested = CloseRequested(

@@ -12,7 +12,7 @@ from loguru import logger
 from actors.metrics import Gauge, Metrics
 
 LITTLE_BYTES = 4096
-"""A change below this is not told."""
+"""A change below this is not reported."""
 
 
 class Keeper(Protocol):

@@ -82,7 +82,7 @@ class EdgeConnection(asyncio.Protocol):
         """None until the request was answered with an upgrade."""
         self._opening: Opening | None = Opening(self, owner, self._ws)
         self._timer: asyncio.TimerHandle | None = None
-        self._read_queue: ReadQueue | None = owner.door
+        self._read_queue: ReadQueue | None = owner.handshakes
         """Where its bytes may have to wait; None: nowhere."""
         self._unread: bytes | None = None
         """What waits there."""
@@ -157,7 +157,7 @@ class EdgeConnection(asyncio.Protocol):
             self._end()
         elif self._ws.state is CONNECTING:
             self.abort()
-        elif self._intake is not None:  # the peer is gone, and what it said before is not wanted
+        elif self._intake is not None:  # the peer is gone, and what it sent before is not wanted
             self._stop_handing_over()
 
     def abort(self) -> None:

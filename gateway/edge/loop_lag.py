@@ -10,7 +10,7 @@ _WINDOW_SAMPLES = 80
 
 
 Watch: TypeAlias = Callable[[float, float], object]
-"""Told a lag and the loop's time, both in milliseconds."""
+"""Called with a lag and the loop's time, both in milliseconds."""
 
 
 class LoopLag:
@@ -20,7 +20,7 @@ class LoopLag:
         self.latest_s = 0.0
         """The last sample."""
         self.watch: Watch | None = None
-        """Told each sample."""
+        """Called with each sample."""
         self.on_sample: Callable[[float], object] = lambda _now_ms: None
         """Called with each sample's time (monotonic ms)."""
         self._loop = loop

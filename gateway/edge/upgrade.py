@@ -127,7 +127,7 @@ class EdgeOwner(Protocol):
     """Seconds that a peer has for its request."""
     close_timeout_s: float
     """Seconds that a peer has to close after we did."""
-    door: ReadQueue
+    handshakes: ReadQueue
     """Where requests wait that may."""
     reading: ReadQueue
     """Where what an upgraded peer sends waits, if its policy says so."""
@@ -135,7 +135,7 @@ class EdgeOwner(Protocol):
     """What is kept for all peers together."""
 
     def may_wait(self, start: bytes) -> bool:
-        """Tell whether the request that begins so has to wait at the door."""
+        """Tell whether the request that begins so has to wait for its handshake."""
 
     def answer(self, request: Request, address: str) -> Answer:
         """Decide about a request from this address (empty: of this machine); never raises."""

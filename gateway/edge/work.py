@@ -8,7 +8,7 @@ The unit is one message of a client, read and handled: about 40 µs.
 from typing import Final
 
 FRAME_COST: Final = 0.02
-"""A frame that brings no message: an empty or tiny fragment."""
+"""A frame that carries no message: an empty or tiny fragment."""
 PING_COST: Final = 0.25
 """A ping and its pong; a keep-alive in JSON."""
 MESSAGE_COST: Final = 1.0

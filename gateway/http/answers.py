@@ -30,7 +30,7 @@ _MOST_REPORTS = 256
 _Found = Callable[[Any], Response]
 
 MetricsText = Callable[[], bytes | Coroutine[Any, Any, bytes]]
-"""The figures as `/metrics` shows them: at once, or when other processes have said theirs."""
+"""The figures as `/metrics` shows them: at once, or when other processes have sent theirs."""
 
 
 def respond(status: HTTPStatus, content_type: str, body: bytes) -> Response:

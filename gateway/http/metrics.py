@@ -30,7 +30,7 @@ _GAUGES = {
     Gauge.AUDIO_BYTES_HELD: "Uplink audio in memory, in bytes",
     Gauge.OVERLOAD_LEVEL: "0, 1: no further sessions, 2: sessions are read more slowly, too",
     Gauge.SOCKETS_WAITING: "Sockets of clients with bytes that wait for their turn",
-    Gauge.SOCKETS_RELAYED: "Sockets of clients here whose sessions are on other instances",
+    Gauge.SOCKETS_PASSED_THROUGH: "Sockets of clients here whose sessions are on other instances",
     Gauge.BUFFERED_BYTES: "Bytes kept for all sockets: outboxes, read ahead, unfinished messages",
     Gauge.LINKS: "Other instances that something was sent to",
 }

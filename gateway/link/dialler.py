@@ -96,7 +96,7 @@ class PeerWire(CallingSocket):
         return f"<PeerWire to {self._hello.callee} {'open' if self.is_open else 'closed'}>"
 
     async def connect(self, url: str, secret: str) -> None:
-        """Return once the other instance has answered; the link is told by then.
+        """Return once the other instance has answered; the link knows it by then.
 
         Raises:
             CallFailedError: It refuses us.
@@ -118,15 +118,15 @@ class PeerWire(CallingSocket):
         if frame.opcode is not Opcode.BINARY:
             return
         try:
-            said = unpack(bytes(frame.data))
+            message = unpack(bytes(frame.data))
         except PeerProtocolError as error:
             self._fail(str(error))
             return
-        if isinstance(said, WelcomeFrame) and not self._is_answered:
+        if isinstance(message, WelcomeFrame) and not self._is_answered:
             self._opened()
-            tell(self._link, LinkOpened(self, self._hello.link, said.received))
-        elif isinstance(said, AckFrame) and self.is_open:
-            tell(self._link, LinkAcknowledged(self, said.seq))
+            tell(self._link, LinkOpened(self, self._hello.link, message.received))
+        elif isinstance(message, AckFrame) and self.is_open:
+            tell(self._link, LinkAcknowledged(self, message.seq))
 
     def _ended(self, reason: str) -> None:
         tell(self._link, LinkFailed(self, reason))

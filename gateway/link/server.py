@@ -27,7 +27,7 @@ from gateway.link.codec import SessionWay, UnreadableMessageError, unpack_link_m
 from gateway.link.options import PeerOptions
 from protocol.errors import CloseCode
 from protocol.ids import InstanceId
-from protocol.passthrough import RELAY_PATH
+from protocol.passthrough import PASSTHROUGH_PATH
 from protocol.peer import (
     CALLEE_HEADER,
     CALLER_HEADER,
@@ -72,7 +72,7 @@ class PeerInside:
 
 
 class PassedClients(Protocol):
-    """Takes clients that other instances bring, for sessions here."""
+    """Takes clients whom other instances pass to sessions here."""
 
     @property
     def reading(self) -> ReadQueue:
@@ -83,7 +83,7 @@ class PassedClients(Protocol):
         """What their sockets may do."""
 
     def answer(self, request: Request) -> Answer:
-        """Decide about one of them; who brings it has been let in."""
+        """Decide about one of them; the other instance has been let in."""
 
     def watch(self, connection: EdgeConnection) -> None:
         """It is a WebSocket now: see that its end is noticed."""
@@ -103,17 +103,18 @@ class PeerServer:
         self._inside = inside
         self._server: asyncio.Server | None = None
         self._connections: set[EdgeConnection] = set()
-        self._guests: set[EdgeConnection] = set()
+        self._passed_connections: set[EdgeConnection] = set()
         self._passed_clients: PassedClients | None = None
         self._links: OrderedDict[InstanceId, IncomingLink] = OrderedDict()
         self._sockets: dict[InstanceId, Connection] = {}
-        self.door: ReadQueue
+        self.handshakes: ReadQueue
         self.reading: ReadQueue
         self.buffers = BufferTotal(_MOST_BUFFERED_BYTES, inside.metrics, is_shown=False)
         self._policy = SocketPolicy(MAX_FRAME_BYTES, strict_text=False, keepalive=False)
 
     def __repr__(self) -> str:
-        return f"<PeerServer {self.url} callers={len(self._sockets)} guests={len(self._guests)}>"
+        callers, passed = len(self._sockets), len(self._passed_connections)
+        return f"<PeerServer {self.url} {callers=} {passed=}>"
 
     @property
     def url(self) -> str:
@@ -136,26 +137,26 @@ class PeerServer:
             OSError: the address is in use or not ours.
         """
         loop = asyncio.get_running_loop()
-        self.door = self.reading = ReadQueue(loop)
+        self.handshakes = self.reading = ReadQueue(loop)
         self._server = await loop.create_server(
             lambda: EdgeConnection(self, loop), self._options.peer_host, self._options.peer_port
         )
 
-    def accept_passed_clients(self, door: PassedClients) -> None:
+    def accept_passed_clients(self, passed_clients: PassedClients) -> None:
         """Take clients of other instances from now on."""
-        self._passed_clients = door
-        self.reading = door.reading
+        self._passed_clients = passed_clients
+        self.reading = passed_clients.reading
 
     async def close(self) -> None:
-        """Let nobody in any more, and go without a word: what is under way is sent elsewhere.
+        """Let nobody in any more, and go at once: what is under way is sent by another way.
 
-        Clients whom others have brought are told to come again, as our own are.
+        Clients whom others have passed on are asked to come again, as our own are.
         """
         if self._server is None:
             return
         self._server.close()
-        for guest in list(self._guests):
-            guest.close(CloseCode.GOING_AWAY, "the service restarts")
+        for connection in list(self._passed_connections):
+            connection.close(CloseCode.GOING_AWAY, "the service restarts")
         for connection in list(self._connections):
             connection.abort()
         with suppress(TimeoutError):
@@ -174,7 +175,7 @@ class PeerServer:
         """Decide about a request."""
         del address  # who has the secret may call from anywhere
         path = request.path.partition("?")[0]
-        if path not in (PEER_PATH, RELAY_PATH):
+        if path not in (PEER_PATH, PASSTHROUGH_PATH):
             return refuse(HTTPStatus.NOT_FOUND, "no such path")
         headers = request.headers
         if not self._is_one_of_us(headers.get("Authorization", "")):
@@ -185,14 +186,14 @@ class PeerServer:
         caller, link = headers.get(CALLER_HEADER), headers.get(LINK_HEADER)
         if headers.get(CALLEE_HEADER) != self._inside.instance_id or not caller:
             return refuse(HTTPStatus.MISDIRECTED_REQUEST, "this is another instance")
-        if path == RELAY_PATH:
-            return self._answer_guest(request)
+        if path == PASSTHROUGH_PATH:
+            return self._answer_passed_client(request)
         if not link:
             return refuse(HTTPStatus.BAD_REQUEST, "a link has a name")
         sender = InstanceId(caller)
         return Upgrade(self._policy, lambda connection: self._open(connection, sender, link))
 
-    def _answer_guest(self, request: Request) -> Answer:
+    def _answer_passed_client(self, request: Request) -> Answer:
         if self._passed_clients is None or self._server is None or not self._server.is_serving():
             return refuse(HTTPStatus.SERVICE_UNAVAILABLE, "no sessions here now")
         return self._passed_clients.answer(request)
@@ -208,16 +209,16 @@ class PeerServer:
 
     def upgraded(self, connection: EdgeConnection, policy: SocketPolicy) -> None:
         """It is a WebSocket now."""
-        door = self._passed_clients
-        if door is not None and policy is door.policy:
-            self._guests.add(connection)
-            door.watch(connection)
+        passed_clients = self._passed_clients
+        if passed_clients is not None and policy is passed_clients.policy:
+            self._passed_connections.add(connection)
+            passed_clients.watch(connection)
 
     def disconnected(self, connection: EdgeConnection) -> None:
         """It is gone."""
         self._connections.discard(connection)
-        if connection in self._guests and self._passed_clients is not None:
-            self._guests.discard(connection)
+        if connection in self._passed_connections and self._passed_clients is not None:
+            self._passed_connections.discard(connection)
             self._passed_clients.forget(connection)
 
     def slowed(self, connection: EdgeConnection) -> None:

@@ -33,7 +33,10 @@ class Attachable(PassedSocket, Protocol):
 
 
 class Attaching:
-    """One socket's wish. Life: made, `ask`ed once, over when the socket was told, or `cancel`."""
+    """One socket's request for a session.
+
+    Life: made, `ask`ed once, over when the socket has its answer, or by `cancel`.
+    """
 
     def __init__(
         self, socket: Attachable, outbox: Outbox, connection: Connection, caller: Caller
@@ -47,10 +50,10 @@ class Attaching:
         """The message that named the session, as it came; None: nothing is wanted any more."""
         self._context: SocketContext
         self._timer: asyncio.TimerHandle | None = None
-        self._relay: Passthrough | None = None
+        self._passthrough: Passthrough | None = None
 
     def ask(self, session_id: SessionId, first: bytes, context: SocketContext) -> bool:
-        """Begin; True if it takes a while. The socket is told what comes of it, maybe at once."""
+        """Begin; True if it takes a while. The socket hears what comes of it, maybe at once."""
         self._session_id, self._first, self._context = session_id, first, context
         opened = self._attach(may_wait=True)
         if not isinstance(opened, Pending):
@@ -63,8 +66,8 @@ class Attaching:
     def cancel(self) -> None:
         """The socket is gone."""
         self._first = None
-        if self._relay is not None:
-            self._relay.client_lost()
+        if self._passthrough is not None:
+            self._passthrough.client_lost()
         self._stop_waiting()
 
     def tell(self, news: SessionLocated | SessionFreed) -> None:
@@ -78,15 +81,15 @@ class Attaching:
             self._conclude(Refused(away, _STORE_AWAY, CloseCode.TRY_AGAIN_LATER))
         elif news.owner is None:
             self._conclude(Refused(ErrorCode.INVALID_SESSION, NOTHING_WAITS))
-        elif self._caller.is_passed_through or self._context.relays is None:
-            elsewhere = ErrorCode.INVALID_SESSION
-            self._conclude(Refused(elsewhere, _SECOND_INSTANCE, CloseCode.TRY_AGAIN_LATER))
+        elif self._caller.is_passed_through or self._context.passthroughs is None:
+            code = ErrorCode.INVALID_SESSION
+            self._conclude(Refused(code, _SECOND_INSTANCE, CloseCode.TRY_AGAIN_LATER))
         else:
-            guest = PassedClient(self._session_id, self._caller.tenant_id)
+            client = PassedClient(self._session_id, self._caller.tenant_id)
             first, self._first = self._first, None
-            home = self._context.relays
-            self._relay = Passthrough(self._socket, self._connection, home, guest, first)
-            self._relay.call(news.peer_url, news.owner)
+            calls = self._context.passthroughs
+            self._passthrough = Passthrough(self._socket, self._connection, calls, client, first)
+            self._passthrough.call(news.peer_url, news.owner)
 
     def _attach(self, *, may_wait: bool) -> OpenedSession | Refused | Pending:
         asker = self if may_wait else None

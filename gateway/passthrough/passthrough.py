@@ -1,9 +1,9 @@
 """One client's socket, passed through to the instance that has its session.
 
 It owns what passes between the client's connection here and the one to that instance: everything,
-in order, unread. It must not judge what the client says: the other end does, as for a socket of its
-own. What is bounded is bounded here: a client is not read while the other instance does not take
-what it has said, and is closed when it does not read what it is told.
+in order, unread. It must not judge what the client sends: the other end does, as for a socket of
+its own. What is bounded is bounded here: a client is not read while the other instance does not
+take what it has sent, and is closed when it does not read what is sent to it.
 
 Life: made when it is known where the session is; calling, while the client is not read; open;
 over. It is over for good: the client's socket ends with it.
@@ -43,8 +43,8 @@ class WireEnd(Protocol):
     def wire_opened(self) -> None:
         """The other instance has given the client its session."""
 
-    def wire_said(self, data: bytes) -> None:
-        """The session says something to its client."""
+    def wire_sent(self, data: bytes) -> None:
+        """The session sends something to its client."""
 
     def wire_full(self) -> None:
         """The other instance does not take more at the moment."""
@@ -84,7 +84,7 @@ class PassthroughWire(CallingSocket):
             self._flush_soon(len(data) + 1)
 
     def send_binary(self, data: bytes) -> None:
-        """Write a binary message of the relay."""
+        """Write a binary message."""
         if self.is_open and self._ws is not None:
             self._ws.send_binary(data)
             self._flush_soon(len(data) + 1)
@@ -114,45 +114,45 @@ class PassthroughWire(CallingSocket):
 
     @property
     def is_refused(self) -> bool:
-        """Whether the other instance has said that the client may not have the session."""
+        """Whether the other instance has answered that the client may not have the session."""
         closed = None if self._ws is None else self._ws.close_rcvd
         return closed is not None and closed.code == NOT_GIVEN
 
     def _take_frame(self, frame: Frame) -> None:
         if frame.opcode is Opcode.TEXT and self.is_open:
-            self._end.wire_said(bytes(frame.data))
+            self._end.wire_sent(bytes(frame.data))
         elif frame.opcode is Opcode.BINARY and frame.data == GIVEN and not self._is_answered:
             self._opened()
             self._end.wire_opened()
 
     def _ended(self, reason: str) -> None:
-        said = None if self._ws is None else self._ws.close_rcvd
-        if said is None or said.code in _RESERVED_CODES:
+        closed = None if self._ws is None else self._ws.close_rcvd
+        if closed is None or closed.code in _RESERVED_CODES:
             self._end.wire_ended(None, reason)
         else:
-            self._end.wire_ended(said.code, said.reason)
+            self._end.wire_ended(closed.code, closed.reason)
 
 
 class PassthroughCalls(Protocol):
-    """Makes the calls of relays, and keeps those that stand."""
+    """Makes the calls to other instances, and keeps the connections that are open."""
 
     max_outbox_bytes: int
 
-    def call(self, relay: "Passthrough", peer_url: str, owner: InstanceId) -> None:
+    def call(self, passthrough: "Passthrough", peer_url: str, owner: InstanceId) -> None:
         """Call the session's owner; `call_failed` says if nothing comes of it."""
 
-    def opened(self, relay: "Passthrough") -> None:
-        """The relay stands."""
+    def opened(self, passthrough: "Passthrough") -> None:
+        """The connection is open."""
 
-    def ended(self, relay: "Passthrough") -> None:
-        """The relay is over."""
+    def ended(self, passthrough: "Passthrough") -> None:
+        """The connection is over."""
 
 
 class PassedSocket(Protocol):
     """The socket here whose session is there."""
 
-    def relayed(self, relay: "Passthrough") -> None:
-        """All that it says from now on passes through."""
+    def passed_through(self, passthrough: "Passthrough") -> None:
+        """All that it sends from now on passes through."""
 
     def not_attached(self, refused: Refused) -> None:
         """Nothing came of it."""
@@ -165,26 +165,26 @@ class Passthrough:
         self,
         socket: PassedSocket,
         connection: Connection,
-        home: PassthroughCalls,
-        guest: PassedClient,
+        calls: PassthroughCalls,
+        client: PassedClient,
         first: bytes,
     ) -> None:
         """Take the message that named the session, as it came: it is the first to pass through."""
         self.wire = PassthroughWire(self)
-        self.guest = guest
+        self.client = client
         self._socket = socket
         self._connection = connection
-        self._home = home
+        self._calls = calls
         self._first: bytes | None = first
-        """Until the relay stands, or nothing comes of it."""
+        """Until the connection is open, or nothing comes of it."""
 
     def __repr__(self) -> str:
         state = "open" if self.wire.is_open else "over" if self._first is None else "called for"
-        return f"<Passthrough of {session_ref(self.guest.session_id)} {state}>"
+        return f"<Passthrough of {session_ref(self.client.session_id)} {state}>"
 
     def call(self, peer_url: str, owner: InstanceId) -> None:
         """Ask the session's owner for it; the socket hears what comes of that."""
-        self._home.call(self, peer_url, owner)
+        self._calls.call(self, peer_url, owner)
 
     def call_failed(self, error: Exception) -> None:
         """Hear that the other instance does not let the client in, or does not answer."""
@@ -197,13 +197,13 @@ class Passthrough:
         reason = str(error) or type(error).__name__
         logger.info(
             "an attach came to nothing",
-            session_ref=session_ref(self.guest.session_id),
+            session_ref=session_ref(self.client.session_id),
             reason=reason,
         )
         away = ErrorCode.SCHEDULER_DEPENDENCY_DOWN
         self._socket.not_attached(Refused(away, _NO_ANSWER, CloseCode.TRY_AGAIN_LATER))
 
-    # ---- what the client says ---------------------------------------------------------------
+    # ---- what the client sends ----------------------------------------------------------------
 
     def text(self, data: bytes) -> None:
         """Pass a text message on."""
@@ -218,15 +218,15 @@ class Passthrough:
         self.wire.send_binary(pack_leaving(leaving))
 
     def client_lost(self) -> None:
-        """The client is gone: its session hears of it once it has all that was said before."""
+        """The client is gone: its session hears of it once it has all that was sent before."""
         self._first = None
         if self.wire.is_open:
             self.wire.close()
-            self._home.ended(self)
+            self._calls.ended(self)
         else:
             self.wire.abort()
 
-    # ---- what the session says --------------------------------------------------------------
+    # ---- what the session sends ----------------------------------------------------------------
 
     def wire_opened(self) -> None:
         """Begin with the message that named the session, then read on."""
@@ -234,14 +234,14 @@ class Passthrough:
         if first is None:
             self.wire.abort()
             return
-        self._socket.relayed(self)
+        self._socket.passed_through(self)
         self.wire.send_text(first)
-        self._home.opened(self)
+        self._calls.opened(self)
         self._connection.resume()
 
-    def wire_said(self, data: bytes) -> None:
-        """Pass on what the session says, unless its client does not read."""
-        if self._connection.refused_bytes > self._home.max_outbox_bytes:
+    def wire_sent(self, data: bytes) -> None:
+        """Pass on what the session sends, unless its client does not read."""
+        if self._connection.refused_bytes > self._calls.max_outbox_bytes:
             self._connection.close(CloseCode.RECEIVER_TOO_SLOW, "receiver does not read")
             self.client_lost()
             return
@@ -257,10 +257,12 @@ class Passthrough:
 
     def wire_ended(self, code: int | None, reason: str) -> None:
         """Close the client's socket as the other end was closed."""
-        self._home.ended(self)
+        self._calls.ended(self)
         if code is None:
             logger.info(
-                "a relay is lost", session_ref=session_ref(self.guest.session_id), reason=reason
+                "a passed socket is lost",
+                session_ref=session_ref(self.client.session_id),
+                reason=reason,
             )
             self._connection.close(CloseCode.GOING_AWAY, _LOST)
         else:

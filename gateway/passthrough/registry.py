@@ -1,7 +1,7 @@
 """The sockets of one gateway whose sessions are on other instances.
 
-It owns the calls under way and the set of relays that stand, and sees that an instance that fell
-silent is noticed. What passes through is between a relay and its two ends.
+It owns the calls under way and the set of open connections, and sees that an instance that fell
+silent is noticed. What passes through is the matter of each `Passthrough`.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from gateway.edge.keepalive import Keepalive
 from gateway.link.calling_socket import CallFailedError
 from gateway.passthrough.passthrough import Passthrough
 from protocol.ids import InstanceId
-from protocol.passthrough import RELAY_PATH, Leaving
+from protocol.passthrough import PASSTHROUGH_PATH, Leaving
 from protocol.peer import PEER_PATH, calling_headers
 
 CALL_SECONDS = 3.0
@@ -48,44 +48,46 @@ class Passthroughs:
     def __len__(self) -> int:
         return len(self._open)
 
-    def call(self, relay: Passthrough, peer_url: str, owner: InstanceId) -> None:
-        """Call the session's owner; the relay hears what comes of it."""
-        task = asyncio.get_running_loop().create_task(self._call(relay, peer_url, owner))
+    def call(self, passthrough: Passthrough, peer_url: str, owner: InstanceId) -> None:
+        """Call the session's owner; `passthrough` hears what comes of it."""
+        task = asyncio.get_running_loop().create_task(self._call(passthrough, peer_url, owner))
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
 
-    async def _call(self, relay: Passthrough, peer_url: str, owner: InstanceId) -> None:
+    async def _call(self, passthrough: Passthrough, peer_url: str, owner: InstanceId) -> None:
         identity = self._identity
         headers = calling_headers(identity.secret(), identity.instance_id, owner)
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                await relay.wire.call(_relay_url(peer_url), headers | relay.guest.headers())
+                await passthrough.wire.call(
+                    _passthrough_url(peer_url), headers | passthrough.client.headers()
+                )
         except (OSError, TimeoutError, ValueError, CallFailedError) as error:
-            if not relay.wire.is_open:  # it may have answered in the very last moment
-                relay.call_failed(error)
+            if not passthrough.wire.is_open:  # it may have answered in the very last moment
+                passthrough.call_failed(error)
         finally:
-            if not relay.wire.is_open:
-                relay.wire.abort()
+            if not passthrough.wire.is_open:
+                passthrough.wire.abort()
 
-    def opened(self, relay: Passthrough) -> None:
-        """Watch over a relay that stands."""
-        self._open.add(relay)
-        self._keepalive.add(relay.wire)
+    def opened(self, passthrough: Passthrough) -> None:
+        """Watch over one that is open."""
+        self._open.add(passthrough)
+        self._keepalive.add(passthrough.wire)
         if self._leaving is not None:
-            relay.leave(self._leaving)
+            passthrough.leave(self._leaving)
 
-    def ended(self, relay: Passthrough) -> None:
-        """Forget a relay."""
-        self._open.discard(relay)
-        self._keepalive.remove(relay.wire)
+    def ended(self, passthrough: Passthrough) -> None:
+        """Forget a passthrough."""
+        self._open.discard(passthrough)
+        self._keepalive.remove(passthrough.wire)
         if self._none_left is not None and not self._open:
             self._none_left.set()
 
     async def leave(self, leaving: Leaving, within_seconds: float) -> None:
         """Have the sessions let go of their sockets here; return when all have, or in time."""
         self._leaving, self._none_left = leaving, asyncio.Event()
-        for relay in list(self._open):
-            relay.leave(leaving)
+        for passthrough in list(self._open):
+            passthrough.leave(leaving)
         if not self._open:
             return
         with suppress(TimeoutError):
@@ -99,6 +101,6 @@ class Passthroughs:
         await asyncio.gather(*self._calls, return_exceptions=True)
 
 
-def _relay_url(peer_url: str) -> str:
+def _passthrough_url(peer_url: str) -> str:
     """Return where an instance takes sockets: below where it takes links, whatever a proxy does."""
-    return peer_url.rstrip("/") + RELAY_PATH.removeprefix(PEER_PATH)
+    return peer_url.rstrip("/") + PASSTHROUGH_PATH.removeprefix(PEER_PATH)

@@ -178,7 +178,7 @@ def test_a_client_that_waits_is_not_taken_for_dead_and_its_ping_is_answered() ->
 @pytest.mark.parametrize("loop", LOOPS)
 def test_new_clients_wait_at_the_door_and_nobody_else_does(loop: str) -> None:
     async def scenario(house: House) -> None:
-        house.gateway.door = door = Barred(asyncio.get_running_loop(), all_wait=True)
+        house.gateway.handshakes = door = Barred(asyncio.get_running_loop(), all_wait=True)
         client = await house.dial()
         client.writer.write(upgrade_request("/ws/session"))
         await waiting(door)

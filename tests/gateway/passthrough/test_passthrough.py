@@ -87,7 +87,7 @@ async def two_gateways(secret: str = SECRET, **options: Any) -> AsyncIterator[Tw
     async with open_house(settings, identity=identity) as here, open_house(settings) as there:
         port = PeerServer(PeerOptions(), inside)
         await port.start()
-        port.accept_passed_clients(there.gateway.guests)
+        port.accept_passed_clients(there.gateway.passthrough_server)
         here.reception.is_fetching = True
         try:
             yield Two(here, there, port)
@@ -133,7 +133,7 @@ async def test_the_message_that_named_the_session_comes_first_then_all_others(tw
 
 
 @between
-async def test_words_and_frames_arrive_as_they_were_said(two: Two) -> None:
+async def test_texts_and_frames_arrive_as_they_were_sent(two: Two) -> None:
     audio = base64.b64encode(bytes(range(256)) * 100).decode()
     utterance = {
         "type": "utterance",
@@ -147,9 +147,9 @@ async def test_words_and_frames_arrive_as_they_were_said(two: Two) -> None:
         "sample_rate": 16000,
     }
     peer, actor = await two.attached(utterance)
-    said = await actor.next()
-    assert isinstance(said, UtteranceArrived)
-    assert (said.message.audio, said.message.tgt_lang) == (bytes(range(256)) * 100, "es")
+    message = await actor.next()
+    assert isinstance(message, UtteranceArrived)
+    assert (message.message.audio, message.message.tgt_lang) == (bytes(range(256)) * 100, "es")
     peer.frame(bytes((1, 3)) + bytes(4) + bytes(4) + b"\x01\x00" + NAME.encode() + b"abcd", 2)
     assert await actor.next() == ChunkArrived(b"abcd", 0, is_final=True, opus_ticks=0)
     peer.say(chunk(NAME, 7, audio))
@@ -172,7 +172,7 @@ async def test_what_the_session_says_arrives_and_so_does_its_end(two: Two) -> No
 
 
 @between
-async def test_a_session_hears_that_its_client_is_gone_after_all_that_it_said(two: Two) -> None:
+async def test_a_session_hears_that_its_client_is_gone_after_all_that_it_sent(two: Two) -> None:
     peer, actor = await two.attached()
     for number in range(5):
         peer.say(beat(number))
@@ -180,8 +180,8 @@ async def test_a_session_hears_that_its_client_is_gone_after_all_that_it_said(tw
     peer.abort()
     heard = await actor.count(7)
     assert [type(one) for one in heard] == [ClientBeat] * 6 + [SocketLost]
-    assert two.here.gateway.relays is not None
-    await until(lambda: not len(two.here.gateway.relays or ()))
+    assert two.here.gateway.passthroughs is not None
+    await until(lambda: not len(two.here.gateway.passthroughs or ()))
 
 
 @between
@@ -194,17 +194,19 @@ async def test_a_client_that_is_ahead_of_its_session_is_not_read(two: Two) -> No
         peer.say({**beat(number), "more": longest})
     await asyncio.sleep(0.5)
     assert len(actor.messages) + len(actor.actor_inbox) < 60
-    assert two.here.gateway.relays is not None
-    [relay] = two.here.gateway.relays._open
-    assert relay.wire._transport is not None
-    assert relay.wire._transport.get_write_buffer_size() < 2 * len(longest)
+    assert two.here.gateway.passthroughs is not None
+    [passthrough] = two.here.gateway.passthroughs._open
+    assert passthrough.wire._transport is not None
+    assert passthrough.wire._transport.get_write_buffer_size() < 2 * len(longest)
     actor.free()
     heard = await actor.count(201)
     assert [one.timestamp for one in heard[1:]] == list(range(200))
 
 
 @between
-async def test_a_client_that_does_not_read_is_closed_here_and_its_session_told(two: Two) -> None:
+async def test_a_client_that_does_not_read_is_closed_here_and_its_session_hears_it(
+    two: Two,
+) -> None:
     two.there.reception.detached.add(NAME)
     await two.named()
     await until(lambda: NAME in two.there.reception.actors)
@@ -217,8 +219,8 @@ async def test_a_client_that_does_not_read_is_closed_here_and_its_session_told(t
         if any(isinstance(one, SocketLost) for one in actor.messages):
             break
     await until(lambda: any(isinstance(one, SocketLost) for one in actor.messages))
-    assert two.here.gateway.relays is not None
-    assert len(two.here.gateway.relays) == 0
+    assert two.here.gateway.passthroughs is not None
+    assert len(two.here.gateway.passthroughs) == 0
 
 
 # ---- who may ------------------------------------------------------------------------------------
@@ -237,7 +239,7 @@ class Deaf:
     """Hears what comes over a wire and does nothing about it."""
 
     def wire_opened(self) -> None: ...
-    def wire_said(self, data: bytes) -> None: ...
+    def wire_sent(self, data: bytes) -> None: ...
     def wire_full(self) -> None: ...
     def wire_has_room(self) -> None: ...
     def wire_ended(self, code: int | None, reason: str) -> None: ...
@@ -252,7 +254,7 @@ def test_the_other_instance_judges_by_the_tenant_of_the_credential(tenant: str |
         await wire.call(f"{two.port.url}/session", headers)
         assert two.there.reception.tenants == [tenant]
         wire.abort()
-        await until(lambda: not two.port._guests)
+        await until(lambda: not two.port._passed_connections)
 
     between(scenario)()
 
@@ -297,7 +299,7 @@ async def test_a_session_is_waited_for_and_then_had(two: Two) -> None:
 
 @between
 async def test_a_session_whose_socket_stays_is_not_waited_for_for_ever(two: Two) -> None:
-    """Nor does anything that is said meanwhile get lost."""
+    """Nor does anything that is sent meanwhile get lost."""
     peer, _ = await two.attached()
     two.there.reception.is_fetching = True
     other = await two.there.connect("/ws/session")
@@ -314,7 +316,7 @@ async def test_a_session_whose_socket_stays_is_not_waited_for_for_ever(two: Two)
 
 
 @between
-async def test_a_relayed_socket_is_not_passed_on_to_a_third_instance(two: Two) -> None:
+async def test_a_passed_socket_is_not_passed_on_to_a_third_instance(two: Two) -> None:
     peer, actor = await two.attached()
     await actor.next()
     two.there.reception.is_fetching = True
@@ -374,16 +376,16 @@ async def test_a_client_that_leaves_while_its_session_is_called_leaves_nothing(t
     for connection in list(two.here.gateway._connections):
         connection.abort()
     await peer.hear_end()
-    await until(lambda: not two.port._guests)
+    await until(lambda: not two.port._passed_connections)
     asker.tell(SessionLocated(NAME, THERE, two.port.url))
-    assert two.here.gateway.relays is not None
-    assert len(two.here.gateway.relays) == 0
+    assert two.here.gateway.passthroughs is not None
+    assert len(two.here.gateway.passthroughs) == 0
 
 
 @between
 async def test_a_line_that_breaks_sends_the_client_away(two: Two) -> None:
     peer, _ = await two.attached()
-    for connection in list(two.port._guests):
+    for connection in list(two.port._passed_connections):
         connection.abort()
     assert await peer.hear_close() == CloseCode.GOING_AWAY
 
@@ -391,7 +393,7 @@ async def test_a_line_that_breaks_sends_the_client_away(two: Two) -> None:
 def test_an_instance_that_falls_silent_is_noticed() -> None:
     async def scenario(two: Two) -> None:
         peer, _ = await two.attached()
-        for connection in list(two.port._guests):
+        for connection in list(two.port._passed_connections):
             connection.pause()  # it reads no ping, so it answers none
             two.there.gateway._keepalive.remove(connection)  # type: ignore[union-attr]
         while True:
@@ -408,17 +410,17 @@ def test_an_instance_that_falls_silent_is_noticed() -> None:
 
 
 @between
-async def test_sessions_are_told_when_their_clients_instance_goes(two: Two) -> None:
+async def test_sessions_hear_when_their_clients_instance_goes(two: Two) -> None:
     peer, actor = await two.attached()
     await actor.next()
-    relays = two.here.gateway.relays
-    assert relays is not None
-    leaving = asyncio.create_task(relays.leave(Leaving(700, "shutdown"), PATIENCE_S))
-    told = await actor.next()
-    assert isinstance(told, SocketDraining)
-    assert (told.reason, told.reconnect_after_ms) == ("shutdown", 700)
+    passthroughs = two.here.gateway.passthroughs
+    assert passthroughs is not None
+    leaving = asyncio.create_task(passthroughs.leave(Leaving(700, "shutdown"), PATIENCE_S))
+    draining = await actor.next()
+    assert isinstance(draining, SocketDraining)
+    assert (draining.reason, draining.reconnect_after_ms) == ("shutdown", 700)
     assert not leaving.done()
-    told.outbox.close(CloseCode.GOING_AWAY, "bye")
+    draining.outbox.close(CloseCode.GOING_AWAY, "bye")
     assert await peer.hear_close() == CloseCode.GOING_AWAY
     await leaving
 
@@ -430,19 +432,19 @@ async def test_a_client_without_a_session_there_is_sent_away_at_once(two: Two) -
     peer.say({"type": "session_close", "session_id": NAME, "reason": "done"})
     await peer.is_heard()
     await actor.next()
-    relays = two.here.gateway.relays
-    assert relays is not None
-    await relays.leave(Leaving(700, "shutdown"), PATIENCE_S)
+    passthroughs = two.here.gateway.passthroughs
+    assert passthroughs is not None
+    await passthroughs.leave(Leaving(700, "shutdown"), PATIENCE_S)
     opcode, data = await peer.hear_frame()
     assert (opcode, json.loads(data)["type"]) == (TEXT, "reconnect")
     assert await peer.hear_close() == CloseCode.GOING_AWAY
 
 
 @between
-async def test_who_comes_while_the_instance_goes_is_told_after_its_words(two: Two) -> None:
-    relays = two.here.gateway.relays
-    assert relays is not None
-    await relays.leave(Leaving(700, "shutdown"), PATIENCE_S)
+async def test_who_comes_while_the_instance_goes_hears_it_after_its_messages(two: Two) -> None:
+    passthroughs = two.here.gateway.passthroughs
+    assert passthroughs is not None
+    await passthroughs.leave(Leaving(700, "shutdown"), PATIENCE_S)
     _, actor = await two.attached()
     assert isinstance(await actor.next(), ClientBeat)
     assert isinstance(await actor.next(), SocketDraining)
@@ -455,10 +457,10 @@ async def test_clients_are_sent_away_when_the_instance_of_their_sessions_goes(tw
     assert await peer.hear_close() == CloseCode.GOING_AWAY
 
 
-# ---- the words of a relay -----------------------------------------------------------------------
+# ---- how messages are packed --------------------------------------------------------------------
 
 
-def test_what_is_relayed_reads_back() -> None:
+def test_what_is_passed_through_reads_back() -> None:
     assert unpack_passed(pack_client_message(b"\x02abc")) == b"\x02abc"
     assert unpack_passed(pack_client_message(b"")) == b""
     leaving = Leaving(1000, "Größe")
@@ -466,7 +468,7 @@ def test_what_is_relayed_reads_back() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\x00", b"\x02\x00", b"\x07abc"])
-def test_what_is_not_relayed_is_refused(data: bytes) -> None:
+def test_what_is_not_passed_through_is_refused(data: bytes) -> None:
     with pytest.raises(PeerProtocolError):
         unpack_passed(data)
 
@@ -474,8 +476,8 @@ def test_what_is_not_relayed_is_refused(data: bytes) -> None:
 @between
 async def test_an_instance_that_breaks_the_protocol_is_cut_off(two: Two) -> None:
     peer, _ = await two.attached()
-    relays = two.here.gateway.relays
-    assert relays is not None
-    [relay] = relays._open
-    relay.wire.send_binary(b"\x07 nonsense")
+    passthroughs = two.here.gateway.passthroughs
+    assert passthroughs is not None
+    [passthrough] = passthroughs._open
+    passthrough.wire.send_binary(b"\x07 nonsense")
     assert await peer.hear_close() == CloseCode.POLICY_VIOLATION

@@ -89,7 +89,7 @@ def test_a_closing_session_hears_that_its_socket_is_gone(loop: str) -> None:
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_what_a_dead_socket_had_said_is_not_handed_over_once_it_is_closed_here(loop: str) -> None:
+def test_what_a_dead_socket_had_sent_is_not_handed_over_once_it_is_closed_here(loop: str) -> None:
     """Its bytes wait here unread because it had been too fast when its peer was lost."""
 
     async def scenario(house: House) -> None:

@@ -1,8 +1,8 @@
-"""Where other instances bring clients whose sessions are here.
+"""Takes the sockets of clients that other instances pass to the sessions here.
 
-It owns the judgement of who may have a session, which is reception's, and the end of a relay that
-stands for a socket: to a session it is one. It must not know how the caller proved itself: the port
-for other instances does.
+It owns the judgement of who may have a session, which is reception's, and the end of a
+passed socket: to a session it is a socket like others. It must not know how the caller proved
+itself: the port for other instances does.
 """
 
 from http import HTTPStatus
@@ -47,14 +47,14 @@ class PassthroughServer:
         self.policy = SocketPolicy(longest, strict_text=False, keepalive=True, queues=True)
 
     def answer(self, request: Request) -> Answer:
-        """Decide about a client whom another instance brings."""
+        """Decide about a client whom another instance passes on."""
         named = request.headers.get(SESSION_HEADER)
         if named is None:
-            return refuse(HTTPStatus.BAD_REQUEST, "a relay names a session")
-        guest = PassedClient.of(named, request.headers.get(TENANT_HEADER))
-        if not self._context.reception.has_session(guest.session_id):
+            return refuse(HTTPStatus.BAD_REQUEST, "a passed socket names a session")
+        client = PassedClient.of(named, request.headers.get(TENANT_HEADER))
+        if not self._context.reception.has_session(client.session_id):
             return refuse(HTTPStatus.NOT_FOUND, NOTHING_WAITS)
-        return Upgrade(self.policy, lambda connection: self._open(connection, guest))
+        return Upgrade(self.policy, lambda connection: self._open(connection, client))
 
     def watch(self, connection: Pinged) -> None:
         """Have the end of a silent instance noticed."""
@@ -64,10 +64,10 @@ class PassthroughServer:
         """The connection is gone."""
         self._keepalive.remove(connection)
 
-    def _open(self, connection: Connection, guest: PassedClient) -> SocketHandler:
-        caller = Caller(tenant_id=guest.tenant_id, is_passed_through=True)
+    def _open(self, connection: Connection, client: PassedClient) -> SocketHandler:
+        caller = Caller(tenant_id=client.tenant_id, is_passed_through=True)
         socket = PassedSessionSocket(connection, self._context, caller)
-        socket.ask_for(guest.session_id)
+        socket.ask_for(client.session_id)
         return socket
 
 
@@ -86,31 +86,31 @@ class PassedSessionSocket(SessionSocket):
         self._seek(session_id, b"")
 
     def attached(self, opened: OpenedSession, first: bytes) -> None:
-        """Say so before the session says anything."""
+        """Answer so before the session sends anything."""
         if not self._is_given:
             self._is_given = True
             self._connection.send_binary(GIVEN)
         super().attached(opened, first)
 
     def not_attached(self, refused: Refused) -> None:
-        """Let the client's instance say so, unless this is another session, named later."""
+        """Let the client's instance answer so, unless this is another session, named later."""
         if self._is_given:
             super().not_attached(refused)
         else:
             self._connection.close(NOT_GIVEN, refused.message)
 
     def binary_received(self, data: bytes) -> None:
-        """Take a client's binary message, or a word of its instance."""
+        """Take a client's binary message, or a message of its instance."""
         try:
-            said = unpack_passed(data)
+            message = unpack_passed(data)
         except PeerProtocolError as error:
-            logger.warning("another instance breaks the protocol of relays", why=str(error))
+            logger.warning("another instance breaks the protocol of passed sockets", why=str(error))
             self._outbox.close(CloseCode.POLICY_VIOLATION, str(error))
             return
-        if isinstance(said, Leaving):
-            self._leave_with(said)
+        if isinstance(message, Leaving):
+            self._leave_with(message)
         else:
-            super().binary_received(said)
+            super().binary_received(message)
 
     def _leave_with(self, leaving: Leaving) -> None:
         """The instance that the client is connected to goes away."""
