@@ -28,15 +28,15 @@ from tests.gateway.support.raw_peer import (
     make_frame,
     upgrade_request,
 )
-from tests.gateway.support.running_gateway import House, chunk, run_gateway, session_init
+from tests.gateway.support.running_gateway import RunningGateway, chunk, run_gateway, session_init
 
 
 def options(**changes: Any) -> GatewayOptions:
     return GatewayOptions(port=0, **changes)
 
 
-def reached(house: House, limit: str) -> bool:
-    return f'lingua_limits_reached_total{{limit="{limit}"}}' in house.metrics.text().decode()
+def reached(running: RunningGateway, limit: str) -> bool:
+    return f'lingua_limits_reached_total{{limit="{limit}"}}' in running.metrics.text().decode()
 
 
 async def lives(peer: Peer, actor: Any) -> None:
@@ -57,20 +57,20 @@ def nested(levels: int) -> str:
     "field", [nested(32), "[" + "0," * 2000 + "0]", '{"a":' * 100 + "1" + "}" * 100]
 )
 def test_a_text_that_is_built_beyond_the_limits_is_refused(field: str, filler: int) -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         rest = json.dumps(chunk("s-1", 1, "", x="x" * filler))[1:]
         peer.frame(f'{{"extra":{field},{rest}'.encode())
         assert (await peer.hear())["code"] == "INVALID_MESSAGE"
-        assert reached(house, "message_structure")
+        assert reached(running, "message_structure")
         await lives(peer, actor)
 
     run_gateway(scenario)
 
 
 def test_a_text_within_the_limits_is_taken() -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         for field in (nested(31), "[" + "0," * 1999 + "0]"):
             peer.frame(f'{{"extra":{field},{json.dumps(chunk("s-1", 1))[1:]}'.encode())
             assert isinstance(await actor.next(), ChunkArrived)
@@ -79,8 +79,8 @@ def test_a_text_within_the_limits_is_taken() -> None:
 
 
 def test_a_registration_that_is_nested_too_deep_is_answered_as_a_registration() -> None:
-    async def scenario(house: House) -> None:
-        peer = await house.connect("/ws/node")
+    async def scenario(running: RunningGateway) -> None:
+        peer = await running.connect("/ws/node")
         peer.frame(f'{{"type":"node_register","hardware":{nested(40)}}}'.encode())
         answer = await peer.hear()
         assert (answer["type"], answer["error"]["code"]) == ("node_register_ack", "INVALID_MESSAGE")
@@ -89,20 +89,20 @@ def test_a_registration_that_is_nested_too_deep_is_answered_as_a_registration() 
 
 
 def test_a_heartbeat_of_two_million_objects_is_not_read() -> None:
-    async def scenario(house: House) -> None:
-        peer = await house.connect("/ws/node")
+    async def scenario(running: RunningGateway) -> None:
+        peer = await running.connect("/ws/node")
         objects = "{}," * 2_000_000
         text = f'{{"type":"node_heartbeat","node_id":"n","installed_models":[{objects}{{}}]}}'
         peer.frame(text.encode())
         assert (await peer.hear())["code"] == "INVALID_MESSAGE"
-        assert reached(house, "node_max_message_bytes")
+        assert reached(running, "node_max_message_bytes")
 
     run_gateway(scenario)
 
 
 def test_a_chunk_of_very_many_packets_is_refused() -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         for packets, is_taken in ((500, True), (501, False), (180_000, False)):
             audio = join_packets([b"\x48"] * packets)
             peer.say(chunk("s-1", packets, base64.b64encode(audio).decode()))
@@ -117,8 +117,8 @@ def test_a_chunk_of_very_many_packets_is_refused() -> None:
 
 @pytest.mark.parametrize("seq", [2**53, 2**63, 10**400, -1])
 def test_a_number_that_others_do_not_hold_exactly_is_refused(seq: int) -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         peer.say(chunk("s-1", seq))
         assert (await peer.hear())["code"] == "INVALID_MESSAGE"
         await lives(peer, actor)
@@ -139,20 +139,20 @@ def test_a_number_that_others_do_not_hold_exactly_is_refused(seq: int) -> None:
     ids=["a little", "by far", "in fragments"],
 )
 def test_a_message_that_is_too_long_is_read_past(long: bytes) -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         peer.writer.write(long)
         answer = await peer.hear()
         assert (answer["code"], answer["message"]) == ("INVALID_MESSAGE", "message is too long")
-        assert reached(house, "session_max_message_bytes")
+        assert reached(running, "session_max_message_bytes")
         await lives(peer, actor)
 
     run_gateway(scenario, options=options(session_max_message_bytes=2048))
 
 
 def test_a_registered_node_is_not_closed_for_long_messages() -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.node(node_id="n-1")
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.node(node_id="n-1")
         for _ in range(30):
             peer.frame(b"x" * 70_000)
             assert (await peer.hear())["code"] == "INVALID_MESSAGE"
@@ -163,8 +163,8 @@ def test_a_registered_node_is_not_closed_for_long_messages() -> None:
 
 
 def test_who_registers_nothing_is_closed_for_long_messages() -> None:
-    async def scenario(house: House) -> None:
-        peer = await house.connect("/ws/node")
+    async def scenario(running: RunningGateway) -> None:
+        peer = await running.connect("/ws/node")
         for _ in range(20):
             peer.frame(b"x" * 70_000)
             await peer.hear()
@@ -175,12 +175,12 @@ def test_who_registers_nothing_is_closed_for_long_messages() -> None:
 
 
 def test_a_node_may_send_long_messages_once_it_was_given_a_job() -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.node(node_id="n-1")
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.node(node_id="n-1")
         beat = {"type": "node_heartbeat", "node_id": "n-1", "note": "x" * 1_000_000}
         peer.say(beat)
         assert (await peer.hear())["code"] == "INVALID_MESSAGE"
-        assert house.reception.outboxes["n-1"].send(encode_job_assign(ASSIGNMENT))
+        assert running.reception.outboxes["n-1"].send(encode_job_assign(ASSIGNMENT))
         assert (await peer.hear())["type"] == "job_assign"
         peer.say(beat)
         assert isinstance(await actor.next(), NodeHeartbeatArrived)
@@ -196,8 +196,8 @@ def keep_alive_texts() -> list[bytes]:
 
 
 def test_keep_alives_are_not_answered_and_do_not_change_the_row_of_bad_messages() -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         for _ in range(2):
             peer.frame(b"nonsense")
             assert (await peer.hear())["type"] == "error"
@@ -224,9 +224,9 @@ FLOODS: dict[str, Callable[[int], bytes]] = {
 
 @pytest.mark.parametrize("kind", FLOODS)
 def test_a_flood_is_read_at_the_rate_that_is_allowed(kind: str) -> None:
-    async def scenario(house: House) -> None:
+    async def scenario(running: RunningGateway) -> None:
         loop = asyncio.get_running_loop()
-        peer, actor = await house.session()
+        peer, actor = await running.session()
         if kind == "empty continuations":
             peer.frame(b"", TEXT, fin=False)
         began = loop.time()
@@ -238,15 +238,15 @@ def test_a_flood_is_read_at_the_rate_that_is_allowed(kind: str) -> None:
             await actor.count(140)
         # 20 at once, 120 at 200 in a second
         assert 0.4 < loop.time() - began < 2.5
-        assert reached(house, "message_rate")
+        assert reached(running, "message_rate")
 
     run_gateway(scenario, options=options(message_burst=20))
 
 
 def test_refusals_cost_more_than_what_can_be_used() -> None:
-    async def scenario(house: House) -> None:
+    async def scenario(running: RunningGateway) -> None:
         loop = asyncio.get_running_loop()
-        peer, _ = await house.session()
+        peer, _ = await running.session()
         began = loop.time()
         for _ in range(40):
             peer.frame(b"nonsense")
@@ -258,9 +258,9 @@ def test_refusals_cost_more_than_what_can_be_used() -> None:
 
 
 def test_made_up_sessions_are_looked_for_slowly() -> None:
-    async def scenario(house: House) -> None:
+    async def scenario(running: RunningGateway) -> None:
         loop = asyncio.get_running_loop()
-        peer = await house.connect("/ws/session")
+        peer = await running.connect("/ws/session")
         began = loop.time()
         for number in range(20):
             peer.say({"type": "client_heartbeat", "session_id": f"s-{number}", "timestamp": 1})
@@ -272,14 +272,14 @@ def test_made_up_sessions_are_looked_for_slowly() -> None:
 
 
 def test_a_neighbour_is_answered_at_once_while_others_flood() -> None:
-    async def scenario(house: House) -> None:
+    async def scenario(running: RunningGateway) -> None:
         loop = asyncio.get_running_loop()
         flood = b"".join(make(7) for make in FLOODS.values()) * 300
         for _ in range(4):
-            peer, _ = await house.session()
+            peer, _ = await running.session()
             peer.frame(b"", TEXT, fin=False)
             peer.writer.write(flood + make_frame(b"x", CONTINUATION, fin=False) * 100_000)
-        neighbour, actor = await house.session()
+        neighbour, actor = await running.session()
         waits = []
         for seq in range(20):
             began = loop.time()
@@ -296,15 +296,15 @@ def test_a_neighbour_is_answered_at_once_while_others_flood() -> None:
 
 
 def test_who_pings_and_never_reads_is_closed_with_4008() -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         peer.writer.transport.pause_reading()  # type: ignore[attr-defined] # a read transport too
         ping = make_frame(b"x" * 125, PING) * 1000
         most = 0
         for _ in range(300):
             peer.writer.write(ping)
             await asyncio.sleep(0.005)
-            most = max(most, house.gateway.buffers.total_bytes)
+            most = max(most, running.gateway.buffers.total_bytes)
             if actor.messages:
                 break
         assert isinstance(await actor.next(), SocketLost)
@@ -318,18 +318,18 @@ def test_who_pings_and_never_reads_is_closed_with_4008() -> None:
 
 
 def test_unfinished_messages_of_all_sockets_are_bounded_and_the_largest_goes_first() -> None:
-    async def scenario(house: House) -> None:
-        small, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        small, actor = await running.session()
         small.frame(b"x" * 50_000, fin=False)
         peers = []
         for number in range(12):
-            peer = await house.connect("/ws/session")
+            peer = await running.connect("/ws/session")
             peer.writer.write(make_frame(b"x" * 1_000_000)[: 200_000 if number else 300_000])
             await asyncio.sleep(0.02)
-            assert house.gateway.buffers.total_bytes <= 1_000_000
+            assert running.gateway.buffers.total_bytes <= 1_000_000
             peers.append(peer)
         assert await peers[0].hear_close() == 4008
-        assert reached(house, "max_buffered_bytes")
+        assert reached(running, "max_buffered_bytes")
         small.frame(b"x", CONTINUATION)
         assert (await small.hear())["code"] == "INVALID_MESSAGE"
         await lives(small, actor)
@@ -338,16 +338,16 @@ def test_unfinished_messages_of_all_sockets_are_bounded_and_the_largest_goes_fir
 
 
 def test_outboxes_of_all_sockets_are_bounded_together() -> None:
-    async def scenario(house: House) -> None:
+    async def scenario(running: RunningGateway) -> None:
         text = Translation(text="x" * 100_000)
         for number in range(1, 9):
-            peer, _ = await house.session()
+            peer, _ = await running.session()
             peer.writer.transport.pause_reading()  # type: ignore[attr-defined] # as above
             for _ in range(60):
-                house.reception.outboxes[f"s-{number}"].send(text)
+                running.reception.outboxes[f"s-{number}"].send(text)
                 await asyncio.sleep(0)
-        assert reached(house, "max_buffered_bytes")
-        assert house.gateway.buffers.total_bytes <= 5_000_000
+        assert reached(running, "max_buffered_bytes")
+        assert running.gateway.buffers.total_bytes <= 5_000_000
 
     run_gateway(
         scenario, options=options(max_buffered_bytes=5_000_000), bind=Bind(close_timeout_s=0.1)
@@ -355,15 +355,15 @@ def test_outboxes_of_all_sockets_are_bounded_together() -> None:
 
 
 def test_what_is_kept_for_a_socket_is_counted_until_it_is_gone() -> None:
-    async def scenario(house: House) -> None:
-        peer = await house.connect("/ws/session")
+    async def scenario(running: RunningGateway) -> None:
+        peer = await running.connect("/ws/session")
         peer.say(session_init())
         peer.writer.write(make_frame(b"x" * 1_000_000)[:200_000])
         await asyncio.sleep(0.05)
-        assert house.gateway.buffers.total_bytes > 150_000
+        assert running.gateway.buffers.total_bytes > 150_000
         peer.abort()
         await asyncio.sleep(0.05)
-        assert house.gateway.buffers.total_bytes == 0
+        assert running.gateway.buffers.total_bytes == 0
 
     run_gateway(scenario)
 
@@ -372,19 +372,19 @@ def test_what_is_kept_for_a_socket_is_counted_until_it_is_gone() -> None:
 
 
 def test_a_socket_has_at_most_two_sessions_that_are_closing() -> None:
-    async def scenario(house: House) -> None:
-        peer = await house.connect("/ws/session")
+    async def scenario(running: RunningGateway) -> None:
+        peer = await running.connect("/ws/session")
         for _ in range(6):
             peer.say(session_init())
         opened = [(await peer.hear())["session_id"] for _ in range(3)]
         assert opened == ["s-1", "s-2", "s-3"]
         await asyncio.sleep(0.2)
-        assert len(house.reception.inits) == 3
-        assert reached(house, "closing_sessions")
+        assert len(running.reception.inits) == 3
+        assert reached(running, "closing_sessions")
         for number in (1, 2, 3):
-            await house.reception.refs[f"s-{number}"].stop(block=False)
+            await running.reception.refs[f"s-{number}"].stop(block=False)
             assert (await peer.hear())["session_id"] == f"s-{number + 3}"
-        actor = house.reception.actors["s-6"]
+        actor = running.reception.actors["s-6"]
         peer.say(chunk("s-6", 9))
         assert await actor.next() == ChunkArrived(b"", 9, is_final=False)
 
@@ -392,31 +392,31 @@ def test_a_socket_has_at_most_two_sessions_that_are_closing() -> None:
 
 
 def test_a_client_that_leaves_while_it_waits_gets_no_further_session() -> None:
-    async def scenario(house: House) -> None:
-        peer = await house.connect("/ws/session")
+    async def scenario(running: RunningGateway) -> None:
+        peer = await running.connect("/ws/session")
         for _ in range(6):
             peer.say(session_init())
         for _ in range(3):
             await peer.hear()
         peer.abort()
-        assert isinstance(await house.reception.actors["s-3"].next(), SocketLost)
-        assert len(house.reception.inits) == 3
+        assert isinstance(await running.reception.actors["s-3"].next(), SocketLost)
+        assert len(running.reception.inits) == 3
 
     run_gateway(scenario)
 
 
 def test_a_session_that_is_closed_counts_until_it_has_ended() -> None:
-    async def scenario(house: House) -> None:
-        peer = await house.connect("/ws/session")
+    async def scenario(running: RunningGateway) -> None:
+        peer = await running.connect("/ws/session")
         for number in (1, 2, 3):
             peer.say(session_init())
             await peer.hear()
             peer.say({"type": "session_close", "session_id": f"s-{number}", "reason": ""})
         peer.say(session_init())
         await asyncio.sleep(0.2)
-        assert len(house.reception.inits) == 3
+        assert len(running.reception.inits) == 3
         peer.abort()
-        assert isinstance((await house.reception.actors["s-3"].count(2))[-1], SocketLost)
+        assert isinstance((await running.reception.actors["s-3"].count(2))[-1], SocketLost)
 
     run_gateway(scenario)
 
@@ -424,26 +424,26 @@ def test_a_session_that_is_closed_counts_until_it_has_ended() -> None:
 def test_sockets_of_one_address_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.edge.connection.address_of", lambda _transport: "203.0.113.7")
 
-    async def scenario(house: House) -> None:
-        first, _ = await house.session()
-        await house.session()
-        third = await house.dial()
+    async def scenario(running: RunningGateway) -> None:
+        first, _ = await running.session()
+        await running.session()
+        third = await running.dial()
         third.writer.write(upgrade_request("/ws/session"))
         assert (await third.reader.readline()).startswith(b"HTTP/1.1 429 ")
-        assert reached(house, "max_sockets_per_address")
-        await house.node(node_id="n-1")
+        assert reached(running, "max_sockets_per_address")
+        await running.node(node_id="n-1")
         first.abort()
-        while house.gateway.session_sockets > 1:
+        while running.gateway.session_sockets > 1:
             await asyncio.sleep(0.01)
-        await house.session()
+        await running.session()
 
     run_gateway(scenario, options=options(max_sockets_per_address=2))
 
 
 def test_behind_a_trusted_proxy_each_client_has_its_own_bound() -> None:
-    async def scenario(house: House) -> None:
+    async def scenario(running: RunningGateway) -> None:
         async def status(forwarded: str) -> bytes:
-            peer = await house.dial()
+            peer = await running.dial()
             peer.writer.write(upgrade_request("/ws/session", f"X-Forwarded-For: {forwarded}\r\n"))
             return (await peer.reader.readline()).split(b" ")[1]
 
@@ -453,16 +453,16 @@ def test_behind_a_trusted_proxy_each_client_has_its_own_bound() -> None:
         assert await status("2001:db8::1") == b"101"
         assert await status("2001:db8::2") == b"429"
         for _ in range(3):
-            await house.session()
+            await running.session()
 
     access = Access(AccessOptions(trusted_proxies="127.0.0.1"))
     run_gateway(scenario, options=options(max_sockets_per_address=1), access=access)
 
 
 def test_a_proxy_that_is_not_trusted_speaks_for_nobody() -> None:
-    async def scenario(house: House) -> None:
+    async def scenario(running: RunningGateway) -> None:
         for _ in range(3):
-            peer = await house.dial()
+            peer = await running.dial()
             peer.writer.write(upgrade_request("/ws/session", "X-Forwarded-For: 203.0.113.7\r\n"))
             assert b" 101 " in await peer.reader.readline()
 
@@ -470,8 +470,8 @@ def test_a_proxy_that_is_not_trusted_speaks_for_nobody() -> None:
 
 
 def test_programs_of_this_machine_are_no_address() -> None:
-    async def scenario(house: House) -> None:
+    async def scenario(running: RunningGateway) -> None:
         for _ in range(4):
-            await house.session()
+            await running.session()
 
     run_gateway(scenario, options=options(max_sockets_per_address=2))

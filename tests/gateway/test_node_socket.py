@@ -1,4 +1,4 @@
-"""What a node says, and what its actor is told."""
+"""What a node sends, and what its actor gets."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from protocol.errors import ErrorCode
 from protocol.node_inbound import JobResult
 from tests.gateway.support.example_assignment import ASSIGNMENT
 from tests.gateway.support.raw_peer import BINARY
-from tests.gateway.support.running_gateway import LOOPS, House, refused, run_gateway
+from tests.gateway.support.running_gateway import LOOPS, RunningGateway, refused, run_gateway
 
 RESULT = {"type": "job_result", "job_id": "j-1", "success": True, "text_asr": "yes"}
 BEAT = {"type": "node_heartbeat", "node_id": "n-1", "timestamp": 1}
@@ -27,13 +27,13 @@ OTHERS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_each_message_is_told_to_the_node(loop: str) -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.node(node_id="n-1")
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.node(node_id="n-1")
         for message in OTHERS:
             peer.say(message)
-            told = await actor.next()
-            assert isinstance(told, NodeMessageArrived)
-            assert told.message.model_dump()["type"] == message["type"]
+            arrived = await actor.next()
+            assert isinstance(arrived, NodeMessageArrived)
+            assert arrived.message.model_dump()["type"] == message["type"]
         peer.say({**BEAT, "node_id": "some-other"})
         assert isinstance(await actor.next(), NodeHeartbeatArrived)
         peer.abort()
@@ -43,30 +43,30 @@ def test_each_message_is_told_to_the_node(loop: str) -> None:
 
 
 def test_json_in_a_binary_frame_is_taken() -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.node(node_id="n-1")
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.node(node_id="n-1")
         peer.frame(json.dumps(RESULT).encode(), BINARY)
-        told = await actor.next()
-        assert isinstance(told.message, JobResult)
+        arrived = await actor.next()
+        assert isinstance(arrived.message, JobResult)
 
     run_gateway(scenario)
 
 
 def test_a_result_of_several_megabytes_arrives() -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.node(node_id="n-1")
-        assert house.reception.outboxes["n-1"].send(encode_job_assign(ASSIGNMENT))
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.node(node_id="n-1")
+        assert running.reception.outboxes["n-1"].send(encode_job_assign(ASSIGNMENT))
         assert (await peer.hear())["type"] == "job_assign"
         peer.say({**RESULT, "tts_audio": "A" * 8_000_000})
-        told = await actor.next()
-        assert len(told.message.tts_audio) == 8_000_000
+        arrived = await actor.next()
+        assert len(arrived.message.tts_audio) == 8_000_000
 
     run_gateway(scenario)
 
 
 def test_a_node_without_an_id_is_given_one() -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.node(node_id=None)
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.node(node_id=None)
         peer.say(BEAT)
         assert isinstance(await actor.next(), NodeHeartbeatArrived)
 
@@ -74,13 +74,13 @@ def test_a_node_without_an_id_is_given_one() -> None:
 
 
 def test_a_heartbeat_before_the_registration_is_kept_for_it() -> None:
-    async def scenario(house: House) -> None:
-        peer = await house.connect("/ws/node")
+    async def scenario(running: RunningGateway) -> None:
+        peer = await running.connect("/ws/node")
         peer.say({**BEAT, "timestamp": 1})
         peer.say({**BEAT, "timestamp": 2})
         peer.say({"type": "node_register", "node_id": "n-1"})
         assert (await peer.hear())["type"] == "node_register_ack"
-        beat = await house.reception.actors["n-1"].next()
+        beat = await running.reception.actors["n-1"].next()
         assert isinstance(beat, NodeHeartbeatArrived)
         assert beat.message.timestamp == 2
 
@@ -89,8 +89,8 @@ def test_a_heartbeat_before_the_registration_is_kept_for_it() -> None:
 
 @pytest.mark.parametrize("message", OTHERS, ids=lambda message: str(message["type"]))
 def test_a_socket_without_a_node_is_asked_to_register(message: dict[str, Any]) -> None:
-    async def scenario(house: House) -> None:
-        peer = await house.connect("/ws/node")
+    async def scenario(running: RunningGateway) -> None:
+        peer = await running.connect("/ws/node")
         peer.say(message)
         error = await peer.hear()
         assert (error["type"], error["code"]) == ("error", "INVALID_MESSAGE")
@@ -101,15 +101,15 @@ def test_a_socket_without_a_node_is_asked_to_register(message: dict[str, Any]) -
 
 
 def test_a_refused_registration_is_answered_and_the_socket_stays() -> None:
-    async def scenario(house: House) -> None:
-        house.reception.refusal = refused(ErrorCode.NODE_ID_CONFLICT)
-        peer = await house.connect("/ws/node")
+    async def scenario(running: RunningGateway) -> None:
+        running.reception.refusal = refused(ErrorCode.NODE_ID_CONFLICT)
+        peer = await running.connect("/ws/node")
         peer.say({"type": "node_register", "node_id": "n-1"})
         ack = await peer.hear()
         assert ack["type"] == "node_register_ack"
         assert ack["error"] == {"code": "NODE_ID_CONFLICT", "message": "no"}
         assert "node_id" not in ack
-        house.reception.refusal = None
+        running.reception.refusal = None
         peer.say({"type": "node_register", "node_id": "n-1"})
         assert (await peer.hear())["node_id"] == "n-1"
 
@@ -117,8 +117,8 @@ def test_a_refused_registration_is_answered_and_the_socket_stays() -> None:
 
 
 def test_a_registration_that_cannot_be_read_is_answered_as_one() -> None:
-    async def scenario(house: House) -> None:
-        peer = await house.connect("/ws/node")
+    async def scenario(running: RunningGateway) -> None:
+        peer = await running.connect("/ws/node")
         peer.say({"type": "node_register", "node_id": 5})
         ack = await peer.hear()
         assert ack["type"] == "node_register_ack"
@@ -129,14 +129,14 @@ def test_a_registration_that_cannot_be_read_is_answered_as_one() -> None:
 
 
 def test_a_node_whose_actor_is_gone_is_registered_again_in_its_name() -> None:
-    async def scenario(house: House) -> None:
-        peer, first = await house.node(node_id=None, version="2.0.0")
-        await house.reception.refs["node-1"].stop(block=False)
+    async def scenario(running: RunningGateway) -> None:
+        peer, first = await running.node(node_id=None, version="2.0.0")
+        await running.reception.refs["node-1"].stop(block=False)
         peer.say(RESULT)
         assert (await peer.hear())["node_id"] == "node-1"
-        again = house.reception.registrations[-1]
+        again = running.reception.registrations[-1]
         assert (again.node_id, again.version) == ("node-1", "2.0.0")
-        second = house.reception.actors["node-1"]
+        second = running.reception.actors["node-1"]
         assert second is not first
         assert isinstance(await second.next(), NodeMessageArrived)
 
@@ -147,22 +147,22 @@ def test_a_node_whose_actor_is_gone_is_registered_again_in_its_name() -> None:
     "data", [b"nonsense", b"[]", b'{"type":"what"}', b'{"type":"job_result"}', b'"\xff\xfe"', b""]
 )
 def test_bad_messages_are_answered_and_forgotten(data: bytes) -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.node(node_id="n-1")
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.node(node_id="n-1")
         for _ in range(3):
             for _ in range(4):
                 peer.frame(data)
                 assert (await peer.hear())["code"] == "INVALID_MESSAGE"
             peer.say(BEAT)
         await actor.count(3)
-        assert b'lingua_bad_messages_total{socket="node"} 12.0' in house.metrics.text()
+        assert b'lingua_bad_messages_total{socket="node"} 12.0' in running.metrics.text()
 
     run_gateway(scenario, options=GatewayOptions(port=0, max_bad_messages=4))
 
 
 def test_only_abuse_closes_a_node_socket() -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.node(node_id="n-1")
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.node(node_id="n-1")
         for _ in range(5):
             peer.frame(b"nonsense")
         for _ in range(4):
@@ -175,16 +175,16 @@ def test_only_abuse_closes_a_node_socket() -> None:
 
 
 def test_a_socket_has_one_id_for_life() -> None:
-    async def scenario(house: House) -> None:
-        peer, _ = await house.node(node_id="n-1")
+    async def scenario(running: RunningGateway) -> None:
+        peer, _ = await running.node(node_id="n-1")
         peer.say({"type": "node_register", "node_id": "n-2"})
         answer = await peer.hear()
         assert (answer["type"], answer["status"]) == ("node_register_ack", "refused")
         assert answer["error"]["code"] == ErrorCode.INVALID_MESSAGE
-        assert list(house.reception.actors) == ["n-1"]
+        assert list(running.reception.actors) == ["n-1"]
         peer.say({"type": "node_register"})
         assert (await peer.hear())["node_id"] == "n-1"
         peer.say(RESULT)
-        assert isinstance(await house.reception.actors["n-1"].next(), NodeMessageArrived)
+        assert isinstance(await running.reception.actors["n-1"].next(), NodeMessageArrived)
 
     run_gateway(scenario)

@@ -14,10 +14,10 @@ from gateway.server import Bind
 from tests.gateway.support.raw_peer import CLOSE, Peer
 from tests.gateway.support.running_gateway import (
     LOOPS,
-    House,
+    RunningGateway,
     chunk,
     open_files,
-    open_house,
+    open_gateway,
     run_gateway,
     session_init,
 )
@@ -25,7 +25,7 @@ from tests.gateway.support.running_gateway import (
 
 @contextmanager
 def nothing_left_open(loop: str = "asyncio") -> Iterator[None]:
-    async def nothing(_: House) -> None:
+    async def nothing(_: RunningGateway) -> None:
         pass
 
     run_gateway(nothing, loop=loop)  # what a loop opens once for the process
@@ -38,25 +38,25 @@ def nothing_left_open(loop: str = "asyncio") -> Iterator[None]:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_two_hundred_connections_at_once(loop: str) -> None:
-    async def one(house: House) -> None:
-        peer = await house.connect("/ws/session")
+    async def one(running: RunningGateway) -> None:
+        peer = await running.connect("/ws/session")
         peer.say(session_init())
         session_id = (await peer.hear())["session_id"]
         for seq in range(5):
             peer.say(chunk(session_id, seq))
-        messages = await house.reception.actors[session_id].count(5)
+        messages = await running.reception.actors[session_id].count(5)
         assert [message.seq for message in messages] == list(range(5))
 
-    async def scenario(house: House) -> None:
-        await asyncio.gather(*(one(house) for _ in range(200)))
-        assert house.gateway.session_sockets == 200
+    async def scenario(running: RunningGateway) -> None:
+        await asyncio.gather(*(one(running) for _ in range(200)))
+        assert running.gateway.session_sockets == 200
         tasks = asyncio.all_tasks()
         assert len(tasks) == 1, "no task for a connection or a message"
-        for peer in house.peers:
+        for peer in running.peers:
             peer.abort()
-        for actor in house.reception.actors.values():
+        for actor in running.reception.actors.values():
             assert isinstance((await actor.count(6))[-1], SocketLost)
-        assert house.gateway.connections == 0
+        assert running.gateway.connections == 0
 
     with nothing_left_open(loop):
         run_gateway(scenario, loop=loop)
@@ -73,18 +73,18 @@ def test_the_end_says_1001_to_clients_before_1012_to_nodes(loop: str) -> None:
         await peer.hear_end()
         peer.writer.close()
 
-    async def scenario(house: House) -> None:
-        node, _ = await house.node(node_id="n-1")
-        client, _ = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        node, _ = await running.node(node_id="n-1")
+        client, _ = await running.session()
         leaving = asyncio.gather(leave(node, "node"), leave(client, "client"))
-        port = house.port
-        await house.gateway.close()
+        port = running.port
+        await running.gateway.close()
         await leaving
         assert heard == [("client", 1001), ("node", 1012)]
-        assert (house.gateway.connections, house.port) == (0, 0)
+        assert (running.gateway.connections, running.port) == (0, 0)
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", port)
-        await house.gateway.close()
+        await running.gateway.close()
 
     with nothing_left_open(loop):
         run_gateway(scenario, loop=loop, bind=Bind(close_timeout_s=5))
@@ -92,24 +92,24 @@ def test_the_end_says_1001_to_clients_before_1012_to_nodes(loop: str) -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_the_end_does_not_wait_for_peers_that_do_not_close(loop: str) -> None:
-    async def scenario(house: House) -> None:
-        await house.session()
-        await house.node(node_id="n-1")
-        await house.dial()
+    async def scenario(running: RunningGateway) -> None:
+        await running.session()
+        await running.node(node_id="n-1")
+        await running.dial()
         began = asyncio.get_running_loop().time()
-        await house.gateway.close()
+        await running.gateway.close()
         assert asyncio.get_running_loop().time() - began < 1
-        assert house.gateway.connections == 0
+        assert running.gateway.connections == 0
 
     with nothing_left_open(loop):
         run_gateway(scenario, loop=loop, bind=Bind(close_timeout_s=0.1))
 
 
 def test_a_port_in_use_is_an_error_at_the_start() -> None:
-    async def scenario(house: House) -> None:
-        options = GatewayOptions(port=house.port)
+    async def scenario(running: RunningGateway) -> None:
+        options = GatewayOptions(port=running.port)
         with pytest.raises(OSError, match="in use"):
-            async with open_house(options):
+            async with open_gateway(options):
                 pass
 
     run_gateway(scenario)
@@ -117,8 +117,8 @@ def test_a_port_in_use_is_an_error_at_the_start() -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_an_ordinary_client_library_gets_along(loop: str) -> None:
-    async def scenario(house: House) -> None:
-        url = f"ws://127.0.0.1:{house.port}/ws/session"
+    async def scenario(running: RunningGateway) -> None:
+        url = f"ws://127.0.0.1:{running.port}/ws/session"
         async with connect(url) as client:
             await client.send('{"type":"audio_chunk","session_id":"s-1","seq":1,"is_final":true}')
             assert "INVALID_SESSION" in str(await client.recv())
@@ -127,7 +127,7 @@ def test_an_ordinary_client_library_gets_along(loop: str) -> None:
             assert "session_init_ack" in str(await client.recv())
             assert await (await client.ping()) >= 0
         assert client.close_code == 1000
-        assert isinstance(await house.reception.actors["s-1"].next(), SocketLost)
+        assert isinstance(await running.reception.actors["s-1"].next(), SocketLost)
         async with connect(url) as client:
             await client.send("x" * 5_000_000)
             assert "message is too long" in str(await client.recv())
@@ -136,14 +136,14 @@ def test_an_ordinary_client_library_gets_along(loop: str) -> None:
 
 
 def test_resets_of_many_clients_leave_nothing() -> None:
-    async def scenario(house: House) -> None:
+    async def scenario(running: RunningGateway) -> None:
         for _ in range(50):
-            peer, actor = await house.session()
-            peer.say(chunk(f"s-{len(house.reception.inits)}", 1))
+            peer, actor = await running.session()
+            peer.say(chunk(f"s-{len(running.reception.inits)}", 1))
             assert isinstance(await actor.next(), ChunkArrived)
             peer.abort()
             assert isinstance(await actor.next(), SocketLost)
-        assert house.gateway.connections == 0
+        assert running.gateway.connections == 0
 
     with nothing_left_open():
         run_gateway(scenario)

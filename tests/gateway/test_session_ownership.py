@@ -12,27 +12,33 @@ from actors.reception import Refused
 from protocol.errors import ErrorCode
 from protocol.ids import SessionId
 from tests.gateway.support.raw_peer import PING, PONG, Peer
-from tests.gateway.support.running_gateway import House, Recorder, chunk, run_gateway, session_init
+from tests.gateway.support.running_gateway import (
+    Recorder,
+    RunningGateway,
+    chunk,
+    run_gateway,
+    session_init,
+)
 from tests.support.waiting import until
 
 RESUME = session_init(resume=True, session_id="s-elsewhere", resume_token="t")
 REFUSAL = Refused(ErrorCode.INVALID_SESSION, "no")
 
 
-async def ask_elsewhere(house: House, peer: Peer) -> Any:
+async def ask_elsewhere(running: RunningGateway, peer: Peer) -> Any:
     """Ask for a session that has to be fetched; return who waits for the answer."""
-    before = len(house.reception.askers)
-    house.reception.is_fetching = True
+    before = len(running.reception.askers)
+    running.reception.is_fetching = True
     peer.say(RESUME)
-    await until(lambda: len(house.reception.askers) > before)
-    house.reception.is_fetching = False
-    return house.reception.askers[-1][0]
+    await until(lambda: len(running.reception.askers) > before)
+    running.reception.is_fetching = False
+    return running.reception.askers[-1][0]
 
 
 def test_a_refused_resume_leaves_the_socket_the_session_that_it_had() -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
-        asker = await ask_elsewhere(house, peer)
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
+        asker = await ask_elsewhere(running, peer)
         asker.tell(ResumeAnswered(SessionId("s-elsewhere"), message="no"))
         assert (await peer.hear())["message"] == "no"
         peer.say({"type": "client_heartbeat", "session_id": "s-1", "timestamp": 5})
@@ -44,22 +50,22 @@ def test_a_refused_resume_leaves_the_socket_the_session_that_it_had() -> None:
 
 
 def owned(actor: Recorder) -> bool:
-    """Whether a session has neither been told to end nor that its socket is gone."""
+    """Whether a session has heard neither that it ends nor that its socket is gone."""
     return not any(isinstance(one, CloseRequested | SocketLost) for one in actor.messages)
 
 
 class Client:
     """One socket that does anything."""
 
-    def __init__(self, house: House, peer: Peer) -> None:
-        self.house = house
+    def __init__(self, running: RunningGateway, peer: Peer) -> None:
+        self.running = running
         self.peer = peer
         self.asker: Any = None
         self.fetched = 0
 
     async def do(self, what: str) -> None:
         """Do one thing, and have the gateway take it; sessions that were closed end by then."""
-        reception = self.house.reception
+        reception = self.running.reception
         for name, actor in reception.actors.items():
             if any(isinstance(one, CloseRequested) for one in actor.messages):
                 reception.refs[name].stop(block=False)
@@ -70,7 +76,7 @@ class Client:
                 reception.refusal = REFUSAL
                 self.peer.say(RESUME)
             case "ask" if self.asker is None:
-                self.asker = await ask_elsewhere(self.house, self.peer)
+                self.asker = await ask_elsewhere(self.running, self.peer)
             case "no" if self.asker is not None:
                 self.asker.tell(ResumeAnswered(SessionId("s-elsewhere"), message="no"))
                 self.asker = None
@@ -102,14 +108,14 @@ class Client:
 @example(["init", "ask", "no"])
 @example(["init", "ask", "no", "init"])
 def test_after_anything_no_more_sessions_live_than_sockets(script: list[str]) -> None:
-    async def scenario(house: House) -> None:
-        peer = await house.connect("/ws/session")
-        client = Client(house, peer)
+    async def scenario(running: RunningGateway) -> None:
+        peer = await running.connect("/ws/session")
+        client = Client(running, peer)
         for what in script:
             await client.do(what)
-            assert sum(map(owned, house.reception.actors.values())) <= 1
+            assert sum(map(owned, running.reception.actors.values())) <= 1
         peer.abort()
-        await until(lambda: not house.gateway.session_sockets)
-        await until(lambda: not any(map(owned, house.reception.actors.values())))
+        await until(lambda: not running.gateway.session_sockets)
+        await until(lambda: not any(map(owned, running.reception.actors.values())))
 
     run_gateway(scenario)

@@ -9,7 +9,7 @@ from gateway.options import GatewayOptions
 from protocol.frames import FinalFrame, encode_frame
 from protocol.ids import SessionId
 from tests.gateway.support.raw_peer import BINARY
-from tests.gateway.support.running_gateway import House, run_gateway, session_init
+from tests.gateway.support.running_gateway import RunningGateway, run_gateway, session_init
 
 
 def heartbeat(session_id: str = "s-1") -> dict[str, Any]:
@@ -35,24 +35,24 @@ BAD = [
 
 @pytest.mark.parametrize(("data", "text"), BAD)
 def test_bad_input_is_answered_and_the_session_lives_on(data: bytes, text: str) -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         peer.frame(data)
         error = await peer.hear()
         assert (error["type"], error["code"]) == ("error", "INVALID_MESSAGE")
         assert text in error["message"]
         peer.say(heartbeat())
         assert await actor.next() == ClientBeat(5)
-        assert b'lingua_bad_messages_total{socket="session"} 1.0' in house.metrics.text()
+        assert b'lingua_bad_messages_total{socket="session"} 1.0' in running.metrics.text()
 
     run_gateway(scenario)
 
 
 @pytest.mark.parametrize("size", range(1, 16))
 def test_every_truncation_of_a_binary_frame_is_refused(size: int) -> None:
-    async def scenario(house: House) -> None:
+    async def scenario(running: RunningGateway) -> None:
         frame = encode_frame(FinalFrame(SessionId("s-1234"), 0, 0))
-        peer, actor = await house.session()
+        peer, actor = await running.session()
         peer.frame(frame[:size], BINARY)
         assert (await peer.hear())["code"] == "INVALID_MESSAGE"
         assert actor.messages == []
@@ -61,8 +61,8 @@ def test_every_truncation_of_a_binary_frame_is_refused(size: int) -> None:
 
 
 def test_an_error_never_overtakes_the_ack() -> None:
-    async def scenario(house: House) -> None:
-        peer = await house.connect("/ws/session")
+    async def scenario(running: RunningGateway) -> None:
+        peer = await running.connect("/ws/session")
         peer.say(session_init())
         peer.frame(b"nonsense")
         peer.say(heartbeat("s-2"))
@@ -73,8 +73,8 @@ def test_an_error_never_overtakes_the_ack() -> None:
 
 
 def test_too_many_bad_messages_in_a_row_close_the_socket_and_detach_the_session() -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         for _ in range(5):
             peer.frame(b"nonsense")
         for _ in range(4):
@@ -87,8 +87,8 @@ def test_too_many_bad_messages_in_a_row_close_the_socket_and_detach_the_session(
 
 
 def test_a_good_message_ends_a_row_of_bad_ones() -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         for _ in range(3):
             for _ in range(4):
                 peer.frame(b"nonsense", BINARY)
@@ -101,8 +101,8 @@ def test_a_good_message_ends_a_row_of_bad_ones() -> None:
 
 
 def test_messages_for_another_session_do_not_close_the_socket() -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         for _ in range(30):
             peer.say(heartbeat("s-9"))
         for _ in range(30):

@@ -1,4 +1,4 @@
-"""What a client says, and what its session is told."""
+"""What a client sends, and what its session's actor gets."""
 
 import base64
 from typing import Any
@@ -23,7 +23,7 @@ from protocol.session_outbound import ServerHeartbeat
 from tests.gateway.support.raw_peer import BINARY
 from tests.gateway.support.running_gateway import (
     LOOPS,
-    House,
+    RunningGateway,
     chunk,
     refused,
     run_gateway,
@@ -81,17 +81,17 @@ ROOM_MESSAGES: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_each_message_is_told_to_the_session(loop: str) -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         payload = base64.b64encode(AUDIO).decode()
         peer.say(chunk("s-1", 3, payload, client_timestamp_ms=77))
         assert await actor.next() == ChunkArrived(AUDIO, 3, False, 77, opus_ticks=TICKS)
         peer.say(chunk("s-1", 4, is_final=True))
         assert await actor.next() == ChunkArrived(b"", 4, is_final=True)
         peer.say(utterance())
-        told = await actor.next()
-        assert isinstance(told, UtteranceArrived)
-        assert told.message.audio == AUDIO
+        arrived = await actor.next()
+        assert isinstance(arrived, UtteranceArrived)
+        assert arrived.message.audio == AUDIO
         peer.say({**heartbeat(), "last_delivery_seq": 8})
         assert await actor.next() == ClientBeat(5, 8)
         peer.say(playback("tts_started"))
@@ -105,8 +105,8 @@ def test_each_message_is_told_to_the_session(loop: str) -> None:
 
 
 def test_binary_frames_are_chunks() -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         for frame in (
             AudioFrame(SID, 1, 99, is_final=False, audio=AUDIO),
             AudioFrame(SID, 2, 99, is_final=True, audio=AUDIO),
@@ -123,8 +123,8 @@ def test_binary_frames_are_chunks() -> None:
 
 
 def test_a_ping_frame_changes_nothing() -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         peer.frame(encode_frame(PingFrame()), BINARY)
         await peer.is_heard()
         assert actor.messages == []
@@ -133,8 +133,8 @@ def test_a_ping_frame_changes_nothing() -> None:
 
 
 def test_what_the_session_sends_reaches_the_client() -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         peer.abort()
         lost = await actor.next()
         assert isinstance(lost, SocketLost)
@@ -153,10 +153,10 @@ def test_what_the_session_sends_reaches_the_client() -> None:
 def test_a_message_that_names_another_session_is_refused_and_changes_nothing(
     message: dict[str, Any],
 ) -> None:
-    async def scenario(house: House) -> None:
-        house.reception.detached.add("s-2")
-        peer, actor = await house.session()
-        other, other_actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        running.reception.detached.add("s-2")
+        peer, actor = await running.session()
+        other, other_actor = await running.session()
         peer.say(message)
         error = await peer.hear()
         assert (error["type"], error["code"]) == ("error", "INVALID_SESSION")
@@ -170,8 +170,8 @@ def test_a_message_that_names_another_session_is_refused_and_changes_nothing(
 
 
 def test_a_binary_frame_that_names_another_session_is_refused() -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         peer.frame(encode_frame(FinalFrame(SessionId("s-9"), 0, 0)), BINARY)
         assert (await peer.hear())["code"] == "INVALID_SESSION"
         assert actor.messages == []
@@ -185,9 +185,9 @@ def test_a_binary_frame_that_names_another_session_is_refused() -> None:
     ids=lambda message: str(message["type"]),
 )
 def test_nothing_but_session_init_works_on_a_fresh_socket(message: dict[str, Any]) -> None:
-    async def scenario(house: House) -> None:
-        house.reception.detached.add("s-1")
-        peer = await house.connect("/ws/session")
+    async def scenario(running: RunningGateway) -> None:
+        running.reception.detached.add("s-1")
+        peer = await running.connect("/ws/session")
         peer.say(message)
         assert (await peer.hear())["code"] == "INVALID_SESSION"
         peer.say(session_init())
@@ -198,54 +198,54 @@ def test_nothing_but_session_init_works_on_a_fresh_socket(message: dict[str, Any
 
 @pytest.mark.parametrize("message", ROOM_MESSAGES, ids=lambda message: str(message["type"]))
 def test_what_is_said_about_a_room_is_told_to_the_session(message: dict[str, Any]) -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         peer.say(message)
-        told = await actor.next()
-        said = told.request if isinstance(told, RoomRequested) else told.signal
-        assert said.type == message["type"]
+        arrived = await actor.next()
+        wanted = arrived.request if isinstance(arrived, RoomRequested) else arrived.signal
+        assert wanted.type == message["type"]
 
     run_gateway(scenario)
 
 
 def test_wrong_room_codes_are_counted_by_the_socket_whatever_sessions_it_opens() -> None:
-    async def scenario(house: House) -> None:
-        peer, former = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, former = await running.session()
         peer.say(ROOM_MESSAGES[1])
         first = await former.next()
         peer.say(session_init())
         await peer.hear()
         peer.say(ROOM_MESSAGES[1])
-        second = await house.reception.actors["s-2"].next()
+        second = await running.reception.actors["s-2"].next()
         assert first.attempts is second.attempts
 
     run_gateway(scenario)
 
 
 def test_a_second_session_init_opens_another_session_and_closes_the_former() -> None:
-    async def scenario(house: House) -> None:
-        peer, former = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, former = await running.session()
         peer.say(session_init(tgt_lang="fr"))
         ack = await peer.hear()
         assert ack["session_id"] == "s-2"
-        told = await former.next()
-        assert isinstance(told, CloseRequested)
-        assert not told.acknowledge
+        arrived = await former.next()
+        assert isinstance(arrived, CloseRequested)
+        assert not arrived.acknowledge
         peer.say(heartbeat("s-1"))
         assert (await peer.hear())["code"] == "INVALID_SESSION"
         peer.say(heartbeat("s-2"))
-        assert await house.reception.actors["s-2"].next() == ClientBeat(5)
+        assert await running.reception.actors["s-2"].next() == ClientBeat(5)
         peer.abort()
-        assert isinstance(await house.reception.actors["s-2"].next(), SocketLost)
+        assert isinstance(await running.reception.actors["s-2"].next(), SocketLost)
         assert former.messages == []
 
     run_gateway(scenario)
 
 
 def test_a_refused_second_session_init_leaves_the_former_session_alone() -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
-        house.reception.refusal = refused(ErrorCode.INVALID_SESSION)
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
+        running.reception.refusal = refused(ErrorCode.INVALID_SESSION)
         peer.say(session_init(resume=True))
         assert (await peer.hear())["code"] == "INVALID_SESSION"
         peer.say(heartbeat())
@@ -255,11 +255,11 @@ def test_a_refused_second_session_init_leaves_the_former_session_alone() -> None
 
 
 def test_a_closed_session_leaves_the_socket_for_another_one() -> None:
-    async def scenario(house: House) -> None:
-        peer, former = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, former = await running.session()
         peer.say(close())
         assert await former.next() == CloseRequested("bye", acknowledge=True)
-        house.reception.detached.add("s-1")
+        running.reception.detached.add("s-1")
         peer.say(heartbeat())
         assert (await peer.hear())["code"] == "INVALID_SESSION"
         peer.say(session_init())
@@ -270,9 +270,9 @@ def test_a_closed_session_leaves_the_socket_for_another_one() -> None:
 
 
 def test_a_session_that_ended_by_itself_is_reported_to_its_client() -> None:
-    async def scenario(house: House) -> None:
-        peer, _ = await house.session()
-        await house.reception.refs["s-1"].stop(block=False)
+    async def scenario(running: RunningGateway) -> None:
+        peer, _ = await running.session()
+        await running.reception.refs["s-1"].stop(block=False)
         peer.say(heartbeat())
         assert (await peer.hear())["code"] == "INVALID_SESSION"
         peer.say(session_init())
@@ -282,10 +282,10 @@ def test_a_session_that_ended_by_itself_is_reported_to_its_client() -> None:
 
 
 def test_a_refusal_with_a_close_code_closes_the_socket_after_the_reason() -> None:
-    async def scenario(house: House) -> None:
+    async def scenario(running: RunningGateway) -> None:
         code = ErrorCode.NODE_OVERLOADED
-        house.reception.refusal = refused(code, CloseCode.TRY_AGAIN_LATER)
-        peer = await house.connect("/ws/session")
+        running.reception.refusal = refused(code, CloseCode.TRY_AGAIN_LATER)
+        peer = await running.connect("/ws/session")
         peer.say(session_init())
         assert (await peer.hear())["code"] == code
         assert await peer.hear_close() == 1013
@@ -298,12 +298,12 @@ def test_a_refusal_with_a_close_code_closes_the_socket_after_the_reason() -> Non
 
 @pytest.mark.parametrize("message", [utterance("s-7"), heartbeat("s-7")])
 def test_a_fresh_socket_gets_the_detached_session_it_names(message: dict[str, Any]) -> None:
-    async def scenario(house: House) -> None:
-        house.reception.detached.add("s-7")
-        peer = await house.connect("/ws/session")
+    async def scenario(running: RunningGateway) -> None:
+        running.reception.detached.add("s-7")
+        peer = await running.connect("/ws/session")
         peer.say(message)
         await peer.is_heard()
-        actor = house.reception.actors["s-7"]
+        actor = running.reception.actors["s-7"]
         assert isinstance(await actor.next(), SocketAttached)
         assert isinstance(await actor.next(), UtteranceArrived | ClientBeat)
         peer.say(chunk("s-7", 1))
@@ -315,8 +315,8 @@ def test_a_fresh_socket_gets_the_detached_session_it_names(message: dict[str, An
 
 
 def test_a_fresh_socket_that_names_an_unknown_session_is_refused() -> None:
-    async def scenario(house: House) -> None:
-        peer = await house.connect("/ws/session")
+    async def scenario(running: RunningGateway) -> None:
+        peer = await running.connect("/ws/session")
         peer.say(utterance("s-7"))
         assert (await peer.hear())["code"] == "INVALID_SESSION"
 

@@ -32,14 +32,14 @@ ANN, BOB = SessionId("ann"), SessionId("bob")
 A, B = InstanceId("i1"), InstanceId("i2")
 
 
-class Elsewhere:
+class Remotes:
     """The way to sessions of other instances: who they are is all that is asked."""
 
-    def __init__(self, house: "House") -> None:
-        self.house = house
+    def __init__(self, two: "TwoInstances") -> None:
+        self.both = two
 
     def session(self, instance_id: InstanceId, session_id: SessionId) -> Mailbox | None:
-        return self.house.instances[instance_id].directory.sessions.get(session_id)
+        return self.both.instances[instance_id].directory.sessions.get(session_id)
 
     def node(self, instance_id: InstanceId, node_id: NodeId) -> None:
         raise NotImplementedError
@@ -54,9 +54,9 @@ class Elsewhere:
 class Instance:
     """One instance's copy of the room, and its sessions."""
 
-    def __init__(self, house: "House", instance_id: InstanceId) -> None:
-        self.world = house.world
-        self.directory = Directory(instance_id, Elsewhere(house))
+    def __init__(self, two: "TwoInstances", instance_id: InstanceId) -> None:
+        self.world = two.world
+        self.directory = Directory(instance_id, Remotes(two))
         self.setup = RoomSetup(
             directory=self.directory,
             store=self.world.store,
@@ -97,7 +97,7 @@ class Instance:
                 self.tell(RoomChangedElsewhere(changed.version))
 
 
-class House:
+class TwoInstances:
     """Two instances on one store."""
 
     def __init__(self, world: World) -> None:
@@ -117,11 +117,11 @@ class House:
 
 
 @pytest.fixture
-def house() -> Iterator[House]:
+def two() -> Iterator[TwoInstances]:
     client = fakeredis.FakeAsyncRedis(server=fakeredis.FakeServer(), decode_responses=True)
     world = World.on_empty_store(RedisExecutor(client))
     world.do(world.member(A).rooms.create(CODE, "r", Seat(SessionId("host"), A, "en", 0), 60_000))
-    yield House(world)
+    yield TwoInstances(world)
     world.close()
 
 
@@ -133,42 +133,42 @@ def seats(ref: RecordingRef) -> dict[SessionId, InstanceId]:
 
 @pytest.mark.parametrize("order", list(permutations(["released", "reclaimed", "heard"])))
 def test_a_member_that_moves_is_seen_by_those_who_stay(
-    house: House, order: tuple[str, ...]
+    two: TwoInstances, order: tuple[str, ...]
 ) -> None:
-    ann, bob = house.enter(house.a, ANN), house.enter(house.a, BOB)
+    ann, bob = two.enter(two.a, ANN), two.enter(two.a, BOB)
     ann.messages.clear()
-    house.b.session(BOB)
+    two.b.session(BOB)
     for step in order:
         match step:
             case "released":
-                house.a.directory.remove_session(BOB, bob)
-                house.a.tell(VacateSeat(BOB))
+                two.a.directory.remove_session(BOB, bob)
+                two.a.tell(VacateSeat(BOB))
             case "reclaimed":
-                house.b.tell(ReclaimSeat(BOB, epoch=7))
+                two.b.tell(ReclaimSeat(BOB, epoch=7))
             case "heard":
-                house.a.hear_of_changes()
-    house.a.hear_of_changes()
+                two.a.hear_of_changes()
+    two.a.hear_of_changes()
     assert seats(ann)[BOB] == B
     assert all(BOB in {one.session_id for one in seen.view.seats} for seen in ann.of(RoomSeen))
 
 
-def test_a_member_that_leaves_is_gone_everywhere(house: House) -> None:
-    ann, _bob = house.enter(house.a, ANN), house.enter(house.a, BOB)
-    house.a.tell(LeaveSeat(BOB))  # its session goes on, outside of the room
+def test_a_member_that_leaves_is_gone_everywhere(two: TwoInstances) -> None:
+    ann, _bob = two.enter(two.a, ANN), two.enter(two.a, BOB)
+    two.a.tell(LeaveSeat(BOB))  # its session goes on, outside of the room
     assert BOB not in seats(ann)
-    house.a.tell(StoreEmptied())  # it looks again
+    two.a.tell(StoreEmptied())  # it looks again
     assert BOB not in seats(ann)
 
 
-def test_a_member_that_comes_back_is_seen_where_it_is(house: House) -> None:
-    ann, bob = house.enter(house.a, ANN), house.enter(house.a, BOB)
-    there = house.b.session(BOB)
-    house.a.directory.remove_session(BOB, bob)
-    house.a.tell(VacateSeat(BOB))
-    house.b.tell(ReclaimSeat(BOB, epoch=7))
-    house.a.hear_of_changes()
-    house.a.session(BOB)
-    house.b.directory.remove_session(BOB, there)
-    house.b.tell(VacateSeat(BOB))
-    house.a.tell(ReclaimSeat(BOB, epoch=8))
+def test_a_member_that_comes_back_is_seen_where_it_is(two: TwoInstances) -> None:
+    ann, bob = two.enter(two.a, ANN), two.enter(two.a, BOB)
+    there = two.b.session(BOB)
+    two.a.directory.remove_session(BOB, bob)
+    two.a.tell(VacateSeat(BOB))
+    two.b.tell(ReclaimSeat(BOB, epoch=7))
+    two.a.hear_of_changes()
+    two.a.session(BOB)
+    two.b.directory.remove_session(BOB, there)
+    two.b.tell(VacateSeat(BOB))
+    two.a.tell(ReclaimSeat(BOB, epoch=8))
     assert seats(ann)[BOB] == A

@@ -126,9 +126,9 @@ def test_a_token_that_says_something_wrong_is_not_taken(wrong: dict[str, Any]) -
 
 @pytest.mark.parametrize("missing", ["exp", "tenant"])
 def test_a_token_must_name_a_tenant_and_its_end(missing: str) -> None:
-    said = claims()
-    del said[missing]
-    assert verifier().tenant_of(jwt.encode(said, SECRET, "HS256")) is None
+    claimed = claims()
+    del claimed[missing]
+    assert verifier().tenant_of(jwt.encode(claimed, SECRET, "HS256")) is None
 
 
 def test_clocks_may_differ_by_the_leeway_and_not_more() -> None:

@@ -13,7 +13,13 @@ from gateway.options import GatewayOptions
 from gateway.server import Bind
 from protocol.session_outbound import Translation
 from tests.gateway.support.raw_peer import CLOSE
-from tests.gateway.support.running_gateway import LOOPS, House, Recorder, chunk, run_gateway
+from tests.gateway.support.running_gateway import (
+    LOOPS,
+    Recorder,
+    RunningGateway,
+    chunk,
+    run_gateway,
+)
 
 SECOND_OF_PCM = base64.b64encode(bytes(32_000)).decode()
 
@@ -30,14 +36,14 @@ async def turns(number: int = 20) -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_reading_stops_while_the_inbox_is_full_and_goes_on_in_order(loop: str) -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         actor.block()
         for seq in range(100):
             peer.say(chunk("s-1", seq))
         await actor.count(1)
         await turns()
-        assert 0 < len(inbox_of(house.reception.refs["s-1"])) <= Recorder.mailbox_limit
+        assert 0 < len(inbox_of(running.reception.refs["s-1"])) <= Recorder.mailbox_limit
         actor.free()
         await actor.count(100)
         assert seqs(actor) == list(range(100))
@@ -47,8 +53,8 @@ def test_reading_stops_while_the_inbox_is_full_and_goes_on_in_order(loop: str) -
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_bytes_stay_in_the_network_while_a_session_is_busy(loop: str) -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         actor.block()
         big = base64.b64encode(bytes(60_000)).decode()
         for seq in range(200):
@@ -65,8 +71,8 @@ def test_bytes_stay_in_the_network_while_a_session_is_busy(loop: str) -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_what_came_before_the_end_is_told_before_the_end(loop: str) -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         actor.block()
         for seq in range(50):
             peer.say(chunk("s-1", seq))
@@ -84,9 +90,9 @@ def test_what_came_before_the_end_is_told_before_the_end(loop: str) -> None:
 
 
 def test_one_busy_session_does_not_hold_up_another() -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
-        other, other_actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
+        other, other_actor = await running.session()
         actor.block()
         for seq in range(100):
             peer.say(chunk("s-1", seq))
@@ -99,14 +105,14 @@ def test_one_busy_session_does_not_hold_up_another() -> None:
 
 
 def test_a_busy_node_actor_stops_its_socket_too() -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.node(node_id="n-1")
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.node(node_id="n-1")
         actor.block()
         for number in range(50):
             peer.say({"type": "job_ack", "job_id": f"j-{number}"})
         await actor.count(1)
         await turns()
-        assert 0 < len(inbox_of(house.reception.refs["n-1"])) <= Recorder.mailbox_limit
+        assert 0 < len(inbox_of(running.reception.refs["n-1"])) <= Recorder.mailbox_limit
         actor.free()
         await actor.count(50)
         assert all(isinstance(message, NodeMessageArrived) for message in actor.messages)
@@ -118,9 +124,9 @@ def test_a_busy_node_actor_stops_its_socket_too() -> None:
 
 
 def test_audio_beyond_the_burst_is_read_at_the_allowed_rate_and_all_of_it() -> None:
-    async def scenario(house: House) -> None:
+    async def scenario(running: RunningGateway) -> None:
         loop = asyncio.get_running_loop()
-        peer, actor = await house.session(audio_format="pcm16")
+        peer, actor = await running.session(audio_format="pcm16")
         began = loop.time()
         for seq in range(8):
             peer.say(chunk("s-1", seq, SECOND_OF_PCM))
@@ -136,8 +142,8 @@ def test_audio_beyond_the_burst_is_read_at_the_allowed_rate_and_all_of_it() -> N
 
 
 def test_a_client_that_resumes_is_told_to_pause() -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session(resume=True)
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session(resume=True)
         for seq in range(4):
             peer.say(chunk("s-1", seq, SECOND_OF_PCM))
         notice = await peer.hear()
@@ -150,8 +156,8 @@ def test_a_client_that_resumes_is_told_to_pause() -> None:
 
 
 def test_whole_utterances_count_as_audio() -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session(resume=True)
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session(resume=True)
         peer.say(
             {
                 "type": "utterance",
@@ -176,10 +182,10 @@ def test_whole_utterances_count_as_audio() -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_client_that_does_not_read_is_closed_with_4008(loop: str) -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         peer.writer.transport.pause_reading()  # type: ignore[attr-defined] # a read transport too
-        outbox = house.reception.outboxes["s-1"]
+        outbox = running.reception.outboxes["s-1"]
         text = Translation(text="x" * 100_000)
         sent = 0
         while outbox.send(text):
@@ -199,14 +205,14 @@ def test_a_client_that_does_not_read_is_closed_with_4008(loop: str) -> None:
 
 
 def test_a_client_that_never_reads_again_is_cut_off() -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         peer.writer.transport.pause_reading()  # type: ignore[attr-defined] # a read transport too
-        outbox = house.reception.outboxes["s-1"]
+        outbox = running.reception.outboxes["s-1"]
         text = Translation(text="x" * 100_000)
         assert not all(outbox.send(text) for _ in range(1000))
         assert isinstance(await actor.next(), SocketLost)
-        assert house.gateway.connections == 0
+        assert running.gateway.connections == 0
 
     options = GatewayOptions(port=0, max_outbox_bytes=1_000_000)
     run_gateway(scenario, options=options, bind=Bind(close_timeout_s=0.1))

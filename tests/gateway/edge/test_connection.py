@@ -14,7 +14,13 @@ from tests.gateway.support.raw_peer import (
     make_frame,
     upgrade_request,
 )
-from tests.gateway.support.running_gateway import LOOPS, House, chunk, run_gateway, session_init
+from tests.gateway.support.running_gateway import (
+    LOOPS,
+    RunningGateway,
+    chunk,
+    run_gateway,
+    session_init,
+)
 
 SMALL = GatewayOptions(port=0, session_max_message_bytes=2048)
 
@@ -22,8 +28,8 @@ pytestmark = pytest.mark.parametrize("loop", LOOPS)
 
 
 def test_a_message_in_fragments_arrives_whole(loop: str) -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         text = b'{"type":"audio_chunk","session_id":"s-1","seq":7,"is_final":true}'
         peer.frame(text[:10], TEXT, fin=False)
         peer.frame(b"", CONTINUATION, fin=False)
@@ -37,8 +43,8 @@ def test_a_message_in_fragments_arrives_whole(loop: str) -> None:
 
 
 def test_a_message_split_over_many_segments_arrives_whole(loop: str) -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         data = make_frame(b'{"type":"audio_chunk","session_id":"s-1","seq":1,"is_final":false}')
         for position in range(len(data)):
             peer.writer.write(data[position : position + 1])
@@ -49,8 +55,8 @@ def test_a_message_split_over_many_segments_arrives_whole(loop: str) -> None:
 
 
 def test_frames_in_the_segment_of_the_request_are_not_lost(loop: str) -> None:
-    async def scenario(house: House) -> None:
-        peer = await house.dial()
+    async def scenario(running: RunningGateway) -> None:
+        peer = await running.dial()
         init = make_frame(str(session_init()).replace("'", '"').encode())
         peer.writer.write(upgrade_request("/ws/session?token=x") + init)
         await peer.reader.readuntil(b"\r\n\r\n")
@@ -91,8 +97,8 @@ def test_frames_in_the_segment_of_the_request_are_not_lost(loop: str) -> None:
 def test_a_frame_against_the_rules_closes_the_socket_and_detaches_the_session(
     loop: str, bytes_sent: bytes, code: int
 ) -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         peer.writer.write(bytes_sent)
         assert await peer.hear_close() == code
         peer.abort()
@@ -102,8 +108,8 @@ def test_a_frame_against_the_rules_closes_the_socket_and_detaches_the_session(
 
 
 def test_a_sequence_of_characters_may_be_split_between_fragments(loop: str) -> None:
-    async def scenario(house: House) -> None:
-        peer = await house.connect("/ws/session")
+    async def scenario(running: RunningGateway) -> None:
+        peer = await running.connect("/ws/session")
         data = '{"type": "Grüße"}'.encode()
         cut = data.index(b"\xc3") + 1
         peer.frame(data[:cut], TEXT, fin=False)
@@ -114,8 +120,8 @@ def test_a_sequence_of_characters_may_be_split_between_fragments(loop: str) -> N
 
 
 def test_a_close_is_echoed_and_what_came_before_it_is_taken(loop: str) -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         peer.say(chunk("s-1", 4))
         peer.frame(b"\x03\xe8bye", CLOSE)
         assert await peer.hear_frame() == (CLOSE, b"\x03\xe8bye")
@@ -129,8 +135,8 @@ def test_a_close_is_echoed_and_what_came_before_it_is_taken(loop: str) -> None:
 
 
 def test_a_close_without_a_code_is_echoed_without_one(loop: str) -> None:
-    async def scenario(house: House) -> None:
-        peer = await house.connect("/ws/session")
+    async def scenario(running: RunningGateway) -> None:
+        peer = await running.connect("/ws/session")
         peer.frame(b"", CLOSE)
         assert await peer.hear_frame() == (CLOSE, b"")
         assert await peer.hear_end() == b""
@@ -140,10 +146,10 @@ def test_a_close_without_a_code_is_echoed_without_one(loop: str) -> None:
 
 @pytest.mark.parametrize("path", ["/ws/session", "/ws/node"])
 def test_a_reset_in_the_middle_of_a_frame_harms_nobody(loop: str, path: str) -> None:
-    async def scenario(house: House) -> None:
-        other, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        other, actor = await running.session()
         for _ in range(20):
-            peer = await house.connect(path)
+            peer = await running.connect(path)
             peer.writer.write(make_frame(b"x" * 500)[:100])
             await peer.writer.drain()
             peer.abort()
@@ -154,13 +160,13 @@ def test_a_reset_in_the_middle_of_a_frame_harms_nobody(loop: str, path: str) -> 
 
 
 def test_a_bug_in_a_handler_closes_its_socket_alone(loop: str) -> None:
-    async def scenario(house: House) -> None:
+    async def scenario(running: RunningGateway) -> None:
         def broken(*_: object) -> None:
             raise KeyError("bug")
 
-        other, actor = await house.session()
-        house.reception.open_session = broken  # type: ignore[method-assign,assignment] # the bug
-        peer = await house.connect("/ws/session")
+        other, actor = await running.session()
+        running.reception.open_session = broken  # type: ignore[method-assign,assignment] # the bug
+        peer = await running.connect("/ws/session")
         peer.say(session_init())
         assert await peer.hear_close() == 1011
         other.say(chunk("s-1", 1))
@@ -170,8 +176,8 @@ def test_a_bug_in_a_handler_closes_its_socket_alone(loop: str) -> None:
 
 
 def test_a_binary_frame_of_the_longest_size_arrives(loop: str) -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         head = bytes([1, 3]) + bytes(8) + b"\x00\x00" + b"s-1"
         audio = bytes(SMALL.session_max_message_bytes - len(head))
         peer.frame(head + audio, BINARY)

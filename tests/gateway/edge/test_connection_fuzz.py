@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from tests.gateway.support.raw_peer import Peer, make_frame
-from tests.gateway.support.running_gateway import LOOPS, House, chunk, run_gateway, session_init
+from tests.gateway.support.running_gateway import (
+    LOOPS,
+    RunningGateway,
+    chunk,
+    run_gateway,
+    session_init,
+)
 
 MESSAGES = [
     json.dumps(session_init()),
@@ -60,18 +66,18 @@ async def misbehave(peer: Peer, chance: random.Random) -> None:
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("seed", range(3))
 def test_garbage_harms_nobody(loop: str, seed: int, log_records: list[dict[str, Any]]) -> None:
-    async def scenario(house: House) -> None:
+    async def scenario(running: RunningGateway) -> None:
         chance = random.Random(seed)
         for _ in range(200):
-            peer = await house.connect(chance.choice(["/ws/session", "/ws/node"]))
+            peer = await running.connect(chance.choice(["/ws/session", "/ws/node"]))
             await misbehave(peer, chance)
-        peer, actor = await house.session()
-        peer.say(chunk(f"s-{len(house.reception.inits)}", 1))
+        peer, actor = await running.session()
+        peer.say(chunk(f"s-{len(running.reception.inits)}", 1))
         await actor.count(1)
         peer.abort()
-        while house.gateway.connections:
+        while running.gateway.connections:
             await asyncio.sleep(0.01)
-        assert house.gateway.buffers.total_bytes == 0
+        assert running.gateway.buffers.total_bytes == 0
 
     run_gateway(scenario, loop=loop)
     assert [record["message"] for record in log_records if record["level"].no >= 40] == []

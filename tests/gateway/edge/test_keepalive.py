@@ -9,7 +9,7 @@ from actors.messages.session import SocketLost
 from gateway.edge.keepalive import Keepalive
 from gateway.options import GatewayOptions
 from tests.gateway.support.raw_peer import PING, PONG
-from tests.gateway.support.running_gateway import LOOPS, House, chunk, run_gateway
+from tests.gateway.support.running_gateway import LOOPS, RunningGateway, chunk, run_gateway
 from tests.support.virtual_time import run_virtual
 
 
@@ -105,9 +105,9 @@ FAST = GatewayOptions(port=0, ping_interval_ms=40, ping_timeout_ms=40)
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_dead_client_is_closed_and_a_silent_node_is_not(loop: str) -> None:
-    async def scenario(house: House) -> None:
-        node, _ = await house.node(node_id="n-1")
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        node, _ = await running.node(node_id="n-1")
+        peer, actor = await running.session()
         assert await peer.hear_frame() == (PING, b"")
         assert await peer.hear_close() == 1011
         assert isinstance(await actor.next(), SocketLost)
@@ -118,8 +118,8 @@ def test_a_dead_client_is_closed_and_a_silent_node_is_not(loop: str) -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_client_that_answers_pings_lives(loop: str) -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         for _ in range(6):
             opcode, data = await peer.hear_frame()
             assert opcode == PING
@@ -131,13 +131,13 @@ def test_a_client_that_answers_pings_lives(loop: str) -> None:
 
 
 def test_a_busy_session_is_not_taken_for_a_dead_client() -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         actor.block()
         for seq in range(60):
             peer.say(chunk("s-1", seq))
         await asyncio.sleep(0.3)
-        assert house.gateway.session_sockets == 1
+        assert running.gateway.session_sockets == 1
         actor.free()
         await actor.count(60)
 

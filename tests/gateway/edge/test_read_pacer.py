@@ -12,7 +12,13 @@ from gateway.edge.read_queue import ReadQueue
 from gateway.options import GatewayOptions
 from gateway.server import Bind
 from tests.gateway.support.raw_peer import PING, PONG, Peer, upgrade_request
-from tests.gateway.support.running_gateway import LOOPS, House, Recorder, chunk, run_gateway
+from tests.gateway.support.running_gateway import (
+    LOOPS,
+    Recorder,
+    RunningGateway,
+    chunk,
+    run_gateway,
+)
 
 
 class Barred(ReadQueue):
@@ -31,15 +37,15 @@ class Barred(ReadQueue):
         self._run_soon()
 
 
-def bar_reading(house: House) -> Barred:
+def bar_reading(running: RunningGateway) -> Barred:
     """Let clients that connect from now on wait for ever, after their `session_init`."""
-    house.gateway.reading = Barred(asyncio.get_running_loop())
-    return house.gateway.reading
+    running.gateway.reading = Barred(asyncio.get_running_loop())
+    return running.gateway.reading
 
 
-async def barred_session(house: House) -> tuple[Barred, Peer, Recorder]:
-    bar = bar_reading(house)
-    peer, actor = await house.session()
+async def barred_session(running: RunningGateway) -> tuple[Barred, Peer, Recorder]:
+    bar = bar_reading(running)
+    peer, actor = await running.session()
     bar.all_wait = True
     return bar, peer, actor
 
@@ -62,9 +68,9 @@ def seqs(actor: Recorder) -> list[int]:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_nodes_are_heard_while_clients_wait_and_then_clients_are_in_order(loop: str) -> None:
-    async def scenario(house: House) -> None:
-        bar, peer, actor = await barred_session(house)
-        node, node_actor = await house.node(node_id="n-1")
+    async def scenario(running: RunningGateway) -> None:
+        bar, peer, actor = await barred_session(running)
+        node, node_actor = await running.node(node_id="n-1")
         for seq in range(800):  # more than one turn takes
             peer.say(chunk("s-1", seq))
         await waiting(bar)
@@ -80,8 +86,8 @@ def test_nodes_are_heard_while_clients_wait_and_then_clients_are_in_order(loop: 
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_the_second_read_that_has_to_wait_is_the_last(loop: str) -> None:
-    async def scenario(house: House) -> None:
-        bar, peer, actor = await barred_session(house)
+    async def scenario(running: RunningGateway) -> None:
+        bar, peer, actor = await barred_session(running)
         big = base64.b64encode(bytes(60_000)).decode()
         for seq in range(200):
             peer.say(chunk("s-1", seq, big))
@@ -97,9 +103,9 @@ def test_the_second_read_that_has_to_wait_is_the_last(loop: str) -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_who_is_held_back_is_not_read_while_it_waits(loop: str) -> None:
-    async def scenario(house: House) -> None:
-        bar, peer, actor = await barred_session(house)
-        [connection] = house.gateway._connections
+    async def scenario(running: RunningGateway) -> None:
+        bar, peer, actor = await barred_session(running)
+        [connection] = running.gateway._connections
         peer.say(chunk("s-1", 0))
         await waiting(bar)
         assert connection._transport.is_reading()
@@ -122,8 +128,8 @@ def test_who_is_held_back_is_not_read_while_it_waits(loop: str) -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_what_waits_when_the_client_goes_is_told_before_its_end(loop: str) -> None:
-    async def scenario(house: House) -> None:
-        bar, peer, actor = await barred_session(house)
+    async def scenario(running: RunningGateway) -> None:
+        bar, peer, actor = await barred_session(running)
         for seq in range(3):
             peer.say(chunk("s-1", seq))
         await waiting(bar)
@@ -140,8 +146,8 @@ def test_what_waits_when_the_client_goes_is_told_before_its_end(loop: str) -> No
 
 
 def test_a_full_inbox_stops_a_client_in_the_middle_of_its_turn() -> None:
-    async def scenario(house: House) -> None:
-        bar, peer, actor = await barred_session(house)
+    async def scenario(running: RunningGateway) -> None:
+        bar, peer, actor = await barred_session(running)
         for seq in range(100):
             peer.say(chunk("s-1", seq))
         await waiting(bar)
@@ -158,14 +164,14 @@ def test_a_full_inbox_stops_a_client_in_the_middle_of_its_turn() -> None:
 
 
 def test_a_client_that_waits_is_not_taken_for_dead_and_its_ping_is_answered() -> None:
-    async def scenario(house: House) -> None:
-        bar, peer, actor = await barred_session(house)
+    async def scenario(running: RunningGateway) -> None:
+        bar, peer, actor = await barred_session(running)
         peer.say(chunk("s-1", 0))
         peer.frame(b"?", PING)
         await waiting(bar)
         assert (await peer.hear_frame())[0] == PING  # it does not answer: it has nothing to say
         await asyncio.sleep(0.2)
-        assert house.gateway.session_sockets == 1
+        assert running.gateway.session_sockets == 1
         bar.free()
         while (answer := await peer.hear_frame())[0] == PING:
             pass
@@ -176,19 +182,19 @@ def test_a_client_that_waits_is_not_taken_for_dead_and_its_ping_is_answered() ->
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_new_clients_wait_at_the_door_and_nobody_else_does(loop: str) -> None:
-    async def scenario(house: House) -> None:
-        house.gateway.handshakes = door = Barred(asyncio.get_running_loop(), all_wait=True)
-        client = await house.dial()
+def test_new_clients_wait_for_their_handshake_and_nobody_else_does(loop: str) -> None:
+    async def scenario(running: RunningGateway) -> None:
+        running.gateway.handshakes = handshakes = Barred(asyncio.get_running_loop(), all_wait=True)
+        client = await running.dial()
         client.writer.write(upgrade_request("/ws/session"))
-        await waiting(door)
-        _, node_actor = await house.node(node_id="n-1")
+        await waiting(handshakes)
+        _, node_actor = await running.node(node_id="n-1")
         assert node_actor.messages == []
-        assert (await house.get("/health"))[0] == 200
-        assert (await house.get("/ready"))[0] == 200
+        assert (await running.get("/health"))[0] == 200
+        assert (await running.get("/ready"))[0] == 200
         await asyncio.sleep(0.15)  # longer than a silent connection may last
-        assert house.gateway.session_sockets == 0
-        door.free()
+        assert running.gateway.session_sockets == 0
+        handshakes.free()
         head = await client.reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 101 ")
 
@@ -196,8 +202,8 @@ def test_new_clients_wait_at_the_door_and_nobody_else_does(loop: str) -> None:
 
 
 def test_a_gateway_that_closes_does_not_wait_for_those_who_wait() -> None:
-    async def scenario(house: House) -> None:
-        bar, peer, _ = await barred_session(house)
+    async def scenario(running: RunningGateway) -> None:
+        bar, peer, _ = await barred_session(running)
         peer.say(chunk("s-1", 0))
         await waiting(bar)
 
@@ -205,8 +211,8 @@ def test_a_gateway_that_closes_does_not_wait_for_those_who_wait() -> None:
 
 
 def test_lag_that_lasts_holds_clients_back_until_it_is_over() -> None:
-    async def scenario(house: House) -> None:
-        gateway = house.gateway
+    async def scenario(running: RunningGateway) -> None:
+        gateway = running.gateway
         overload = gateway._inside.overload
         seen = []
         for at_ms, lag_ms in ((0, 500), (500, 500), (1000, 500), (2000, 0), (3000, 0), (4000, 0)):
@@ -221,22 +227,22 @@ def test_lag_that_lasts_holds_clients_back_until_it_is_over() -> None:
             (first, False),
             (none, False),
         ]
-        assert "lingua_overload_level 0.0" in house.metrics.text().decode()
+        assert "lingua_overload_level 0.0" in running.metrics.text().decode()
 
     run_gateway(scenario)
 
 
 def test_clients_that_wait_long_are_an_overload_though_the_loop_is_on_time() -> None:
-    async def scenario(house: House) -> None:
-        bar, peer, _ = await barred_session(house)
+    async def scenario(running: RunningGateway) -> None:
+        bar, peer, _ = await barred_session(running)
         peer.say(chunk("s-1", 0))
         await waiting(bar)
-        house.gateway.reading = bar
-        assert "lingua_sockets_waiting 1.0" in house.metrics.text().decode()
+        running.gateway.reading = bar
+        assert "lingua_sockets_waiting 1.0" in running.metrics.text().decode()
         await asyncio.sleep(0.15)
-        house.gateway.note_lag(0, 0)
-        house.gateway.note_lag(0, 500)
-        assert house.gateway._inside.overload.level is OverloadLevel.NO_SESSIONS
-        assert (await house.get("/ready"))[0] == 200
+        running.gateway.note_lag(0, 0)
+        running.gateway.note_lag(0, 500)
+        assert running.gateway._inside.overload.level is OverloadLevel.NO_SESSIONS
+        assert (await running.get("/ready"))[0] == 200
 
     run_gateway(scenario)

@@ -10,13 +10,13 @@ from websockets.http11 import Request, Response
 from gateway.http.answers import HttpAnswers
 from gateway.server import Bind
 from tests.gateway.support.raw_peer import upgrade_request
-from tests.gateway.support.running_gateway import LOOPS, FakeReports, House, run_gateway
+from tests.gateway.support.running_gateway import LOOPS, FakeReports, RunningGateway, run_gateway
 
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_health_is_ok_while_the_process_answers(loop: str) -> None:
-    async def scenario(house: House) -> None:
-        status, headers, body = await house.get("/health")
+    async def scenario(running: RunningGateway) -> None:
+        status, headers, body = await running.get("/health")
         assert (status, body) == (200, b"OK")
         assert headers["content-type"].startswith("text/plain")
 
@@ -24,20 +24,20 @@ def test_health_is_ok_while_the_process_answers(loop: str) -> None:
 
 
 def test_ready_says_why_it_is_not() -> None:
-    async def scenario(house: House) -> None:
-        status, headers, body = await house.get("/ready")
+    async def scenario(running: RunningGateway) -> None:
+        status, headers, body = await running.get("/ready")
         assert (status, headers["content-type"]) == (200, "application/json")
         assert json.loads(body)["ready"] is True
-        house.reports.is_ready = False
-        status, _, body = await house.get("/ready")
+        running.reports.is_ready = False
+        status, _, body = await running.get("/ready")
         assert (status, json.loads(body)["draining"]) == (503, True)
 
     run_gateway(scenario)
 
 
 def test_metrics_are_prometheus_text() -> None:
-    async def scenario(house: House) -> None:
-        status, headers, body = await house.get("/metrics")
+    async def scenario(running: RunningGateway) -> None:
+        status, headers, body = await running.get("/metrics")
         assert (status, headers["content-type"].split(";")[0]) == (200, "text/plain")
         assert b"# TYPE lingua_jobs_total counter" in body
 
@@ -45,8 +45,8 @@ def test_metrics_are_prometheus_text() -> None:
 
 
 def test_a_job_is_shown_with_its_timeline() -> None:
-    async def scenario(house: House) -> None:
-        status, _, body = await house.get("/api/v1/jobs/job%201?pretty")
+    async def scenario(running: RunningGateway) -> None:
+        status, _, body = await running.get("/api/v1/jobs/job%201?pretty")
         job = json.loads(body)
         assert (status, job["state"], job["node"], job["language"]) == (
             200, "assigned", "n-1", "es",
@@ -73,8 +73,8 @@ def test_a_job_is_shown_with_its_timeline() -> None:
     ],
 )
 def test_each_path_has_its_status_and_a_json_body(path: str, status: int) -> None:
-    async def scenario(house: House) -> None:
-        answered, headers, body = await house.get(path)
+    async def scenario(running: RunningGateway) -> None:
+        answered, headers, body = await running.get(path)
         assert (answered, headers["content-type"]) == (status, "application/json")
         assert isinstance(json.loads(body), dict)
 
@@ -82,20 +82,20 @@ def test_each_path_has_its_status_and_a_json_body(path: str, status: int) -> Non
 
 
 def test_pages_of_any_origin_may_read_the_languages_and_nothing_else() -> None:
-    async def scenario(house: House) -> None:
-        status, headers, body = await house.get("/api/v1/languages")
+    async def scenario(running: RunningGateway) -> None:
+        status, headers, body = await running.get("/api/v1/languages")
         assert (status, headers["access-control-allow-origin"]) == (200, "*")
         assert json.loads(body) == {"pairs": []}
-        _, headers, _ = await house.get("/api/v1/stats")
+        _, headers, _ = await running.get("/api/v1/stats")
         assert "access-control-allow-origin" not in headers
 
     run_gateway(scenario)
 
 
 def test_a_store_that_is_away_is_503() -> None:
-    async def scenario(house: House) -> None:
-        house.reports.is_away = True
-        status, _, body = await house.get("/api/v1/jobs/x")
+    async def scenario(running: RunningGateway) -> None:
+        running.reports.is_away = True
+        status, _, body = await running.get("/api/v1/jobs/x")
         assert (status, json.loads(body)["message"]) == (503, "the store does not answer")
 
     run_gateway(scenario)
@@ -103,9 +103,9 @@ def test_a_store_that_is_away_is_503() -> None:
 
 @pytest.mark.parametrize("path", ["/health", "/ready", "/api/v1/jobs/other", "/nowhere"])
 def test_head_is_get_without_its_body(path: str) -> None:
-    async def scenario(house: House) -> None:
-        status, headers, body = await house.get(path)
-        head_status, head_headers, nothing = await house.get(path, "HEAD")
+    async def scenario(running: RunningGateway) -> None:
+        status, headers, body = await running.get(path)
+        head_status, head_headers, nothing = await running.get(path, "HEAD")
         assert (head_status, head_headers, nothing) == (status, headers, b"")
         assert int(headers["content-length"]) == len(body)
 
@@ -115,8 +115,8 @@ def test_head_is_get_without_its_body(path: str) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
 @pytest.mark.parametrize("path", ["/health", "/ws/session", "/nowhere"])
 def test_other_methods_are_not_allowed(method: str, path: str) -> None:
-    async def scenario(house: House) -> None:
-        status, headers, _ = await house.get(path, method)
+    async def scenario(running: RunningGateway) -> None:
+        status, headers, _ = await running.get(path, method)
         assert (status, headers["allow"]) == (405, "GET, HEAD")
 
     run_gateway(scenario)
@@ -124,16 +124,16 @@ def test_other_methods_are_not_allowed(method: str, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/ws/session", "/ws/node"])
 def test_a_plain_get_on_a_socket_path_needs_an_upgrade(path: str) -> None:
-    async def scenario(house: House) -> None:
-        status, headers, _ = await house.get(path)
+    async def scenario(running: RunningGateway) -> None:
+        status, headers, _ = await running.get(path)
         assert (status, headers["upgrade"]) == (426, "websocket")
 
     run_gateway(scenario)
 
 
 def test_an_unknown_socket_path_is_404_before_the_upgrade() -> None:
-    async def scenario(house: House) -> None:
-        peer = await house.dial()
+    async def scenario(running: RunningGateway) -> None:
+        peer = await running.dial()
         peer.writer.write(upgrade_request("/ws/unknown"))
         assert (await peer.hear_end()).startswith(b"HTTP/1.1 404 ")
 
@@ -141,8 +141,8 @@ def test_an_unknown_socket_path_is_404_before_the_upgrade() -> None:
 
 
 def test_compression_is_not_negotiated() -> None:
-    async def scenario(house: House) -> None:
-        peer = await house.dial()
+    async def scenario(running: RunningGateway) -> None:
+        peer = await running.dial()
         offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
         peer.writer.write(upgrade_request("/ws/session", offer))
         head = await peer.reader.readuntil(b"\r\n\r\n")
@@ -166,8 +166,8 @@ def test_compression_is_not_negotiated() -> None:
     ],
 )
 def test_what_is_no_request_is_answered_with_a_400_of_some_kind(request_bytes: bytes) -> None:
-    async def scenario(house: House) -> None:
-        peer = await house.dial()
+    async def scenario(running: RunningGateway) -> None:
+        peer = await running.dial()
         peer.writer.write(request_bytes)
         assert (await peer.hear_end()).startswith(b"HTTP/1.1 4")
 
@@ -175,49 +175,49 @@ def test_what_is_no_request_is_answered_with_a_400_of_some_kind(request_bytes: b
 
 
 def test_a_client_is_sent_away_while_draining_but_a_node_is_not() -> None:
-    async def scenario(house: House) -> None:
-        house.reception.draining = True
-        peer = await house.dial()
+    async def scenario(running: RunningGateway) -> None:
+        running.reception.draining = True
+        peer = await running.dial()
         peer.writer.write(upgrade_request("/ws/session"))
         assert (await peer.hear_end()).startswith(b"HTTP/1.1 503 ")
-        await house.connect("/ws/node")
+        await running.connect("/ws/node")
 
     run_gateway(scenario)
 
 
 def test_a_client_beyond_the_last_place_is_sent_away() -> None:
-    async def scenario(house: House) -> None:
-        await house.connect("/ws/session")
-        await house.connect("/ws/session")
-        peer = await house.dial()
+    async def scenario(running: RunningGateway) -> None:
+        await running.connect("/ws/session")
+        await running.connect("/ws/session")
+        peer = await running.dial()
         peer.writer.write(upgrade_request("/ws/session"))
         assert (await peer.hear_end()).startswith(b"HTTP/1.1 503 ")
-        await house.connect("/ws/node")
-        assert (await house.get("/health"))[0] == 200
+        await running.connect("/ws/node")
+        assert (await running.get("/health"))[0] == 200
 
     run_gateway(scenario, bind=Bind(max_connections=2, close_timeout_s=0.3))
 
 
 def test_a_peer_that_never_asks_is_cut_off() -> None:
-    async def scenario(house: House) -> None:
-        peer = await house.dial()
+    async def scenario(running: RunningGateway) -> None:
+        peer = await running.dial()
         peer.writer.write(b"GET /health HTTP/1.1\r\n")
         assert await peer.hear_end() == b""
-        assert house.gateway.connections == 0
+        assert running.gateway.connections == 0
 
     run_gateway(scenario, bind=Bind(open_timeout_s=0.05))
 
 
 def test_a_report_that_hangs_does_not_hold_up_the_end() -> None:
-    async def scenario(house: House) -> None:
+    async def scenario(running: RunningGateway) -> None:
         async def hang() -> None:
             await asyncio.Event().wait()
 
-        house.reports.stats = hang  # type: ignore[method-assign,assignment] # never answers
-        peer = await house.dial()
+        running.reports.stats = hang  # type: ignore[method-assign,assignment] # never answers
+        peer = await running.dial()
         peer.writer.write(b"GET /api/v1/stats HTTP/1.1\r\n\r\n")
         await peer.writer.drain()
-        await house.get("/health")
+        await running.get("/health")
 
     run_gateway(scenario)
 

@@ -37,12 +37,12 @@ SESSION = Address(Place.SESSION, "s")
 SECRET = "open sesame"
 
 
-def words(number: int) -> PartialArrived:
+def partial(number: int) -> PartialArrived:
     return PartialArrived(JobId("job"), 1, f"word {number}", is_final=False)
 
 
 def frame(seq: int) -> bytes:
-    return pack_message(seq, pack(SESSION, words(seq)))
+    return pack_message(seq, pack(SESSION, partial(seq)))
 
 
 class Counted(NullMetrics):

@@ -35,7 +35,13 @@ from protocol.passthrough import (
 from protocol.peer import PeerProtocolError, calling_headers
 from protocol.session_outbound import ServerHeartbeat, Translation
 from tests.gateway.support.raw_peer import CLOSE, TEXT, Peer
-from tests.gateway.support.running_gateway import House, Recorder, chunk, open_house, session_init
+from tests.gateway.support.running_gateway import (
+    Recorder,
+    RunningGateway,
+    chunk,
+    open_gateway,
+    session_init,
+)
 from tests.support.null_metrics import NullMetrics
 from tests.support.waiting import PATIENCE_S, until
 
@@ -49,8 +55,8 @@ MAX_OUTBOX = 64 * 1024
 class Two:
     """The gateway that clients connect to, and the one that has their sessions."""
 
-    here: House
-    there: House
+    here: RunningGateway
+    there: RunningGateway
     port: PeerServer
 
     async def named(self, message: dict[str, Any] | None = None) -> Peer:
@@ -84,7 +90,7 @@ async def two_gateways(secret: str = SECRET, **options: Any) -> AsyncIterator[Tw
     settings = GatewayOptions(port=0, max_outbox_bytes=MAX_OUTBOX, **options)
     inside = PeerInside(THERE, None, lambda *_: None, NullMetrics(), lambda: SECRET)  # type: ignore[arg-type]  # nothing is delivered
     identity = PeerIdentity(HERE, lambda: secret)
-    async with open_house(settings, identity=identity) as here, open_house(settings) as there:
+    async with open_gateway(settings, identity=identity) as here, open_gateway(settings) as there:
         port = PeerServer(PeerOptions(), inside)
         await port.start()
         port.accept_passed_clients(there.gateway.passthrough_server)
@@ -164,10 +170,10 @@ async def test_what_the_session_says_arrives_and_so_does_its_end(two: Two) -> No
     [attached, *_] = await two.there.reception.actors[NAME].count(1)
     attached.outbox.send(ServerHeartbeat(session_id=NAME, timestamp=5))
     assert (await peer.hear())["type"] == "server_heartbeat"
-    attached.outbox.close(4321, "as it was said there")
+    attached.outbox.close(4321, "as it was closed there")
     opcode, data = await peer.hear_frame()
     assert opcode == CLOSE
-    assert data == (4321).to_bytes(2, "big") + b"as it was said there"
+    assert data == (4321).to_bytes(2, "big") + b"as it was closed there"
     assert isinstance((await two.there.reception.actors[NAME].count(3))[-1], SocketLost)
 
 

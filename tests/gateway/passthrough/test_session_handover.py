@@ -16,7 +16,13 @@ from protocol.errors import CloseCode
 from protocol.ids import SessionId
 from protocol.session_outbound import SessionInitAck, Translation
 from tests.gateway.support.raw_peer import Peer
-from tests.gateway.support.running_gateway import LOOPS, House, chunk, run_gateway, session_init
+from tests.gateway.support.running_gateway import (
+    LOOPS,
+    RunningGateway,
+    chunk,
+    run_gateway,
+    session_init,
+)
 from tests.support.waiting import until
 
 SECOND = bytes(32_000)
@@ -76,14 +82,14 @@ def test_an_outbox_is_backed_up_when_half_of_its_bound_waits() -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_closing_session_hears_that_its_socket_is_gone(loop: str) -> None:
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         peer.say({"type": "session_close", "session_id": "s-1", "reason": "bye"})
         assert isinstance(await actor.next(), CloseRequested)
         peer.abort()
         lost = await actor.next()
         assert isinstance(lost, SocketLost)
-        assert lost.outbox is house.reception.outboxes["s-1"]
+        assert lost.outbox is running.reception.outboxes["s-1"]
 
     run_gateway(scenario, loop=loop)
 
@@ -92,14 +98,14 @@ def test_a_closing_session_hears_that_its_socket_is_gone(loop: str) -> None:
 def test_what_a_dead_socket_had_sent_is_not_handed_over_once_it_is_closed_here(loop: str) -> None:
     """Its bytes wait here unread because it had been too fast when its peer was lost."""
 
-    async def scenario(house: House) -> None:
-        peer, actor = await house.session()
+    async def scenario(running: RunningGateway) -> None:
+        peer, actor = await running.session()
         payload = base64.b64encode(SECOND[:3200]).decode()
         for seq in range(3):
             peer.say(chunk("s-1", seq, payload))
         await actor.count(1)
         peer.abort()
-        outbox = house.reception.outboxes["s-1"]
+        outbox = running.reception.outboxes["s-1"]
         for _ in range(500):
             if not outbox.send(Translation(text="anybody?")):
                 break
@@ -137,38 +143,38 @@ def test_a_peer_that_has_not_taken_the_bound_is_closed_before_more_is_written() 
 # ---- a session from another instance ------------------------------------------------------------
 
 
-async def asking(house: House) -> tuple[Peer, Mailbox, Outbox]:
+async def asking(running: RunningGateway) -> tuple[Peer, Mailbox, Outbox]:
     """Return a socket that has asked for a session that is not here."""
-    house.reception.is_fetching = True
-    peer = await house.connect("/ws/session")
+    running.reception.is_fetching = True
+    peer = await running.connect("/ws/session")
     peer.say(session_init(resume=True, session_id="s-7", resume_token="t"))
     peer.say(chunk("s-7"))  # too early: it is refused, behind the answer
-    await until(lambda: house.reception.askers)
-    [(asker, outbox)] = house.reception.askers
+    await until(lambda: running.reception.askers)
+    [(asker, outbox)] = running.reception.askers
     assert asker is not None
     return peer, asker, outbox
 
 
 def test_a_socket_waits_for_a_session_from_elsewhere_and_then_speaks_for_it() -> None:
-    async def scenario(house: House) -> None:
-        peer, asker, outbox = await asking(house)
+    async def scenario(running: RunningGateway) -> None:
+        peer, asker, outbox = await asking(running)
         ack = SessionInitAck(session_id=SessionId("s-7"))
-        house.reception.start("s-7", lambda: outbox.send(ack))
-        asker.tell(ResumeAnswered(SessionId("s-7"), house.reception.refs["s-7"]))
+        running.reception.start("s-7", lambda: outbox.send(ack))
+        asker.tell(ResumeAnswered(SessionId("s-7"), running.reception.refs["s-7"]))
         assert (await peer.hear())["type"] == "session_init_ack"
         assert (await peer.hear())["code"] == "INVALID_SESSION"
         peer.say({"type": "client_heartbeat", "session_id": "s-7", "timestamp": 5})
-        assert await house.reception.actors["s-7"].next() == ClientBeat(5)
+        assert await running.reception.actors["s-7"].next() == ClientBeat(5)
 
     run_gateway(scenario)
 
 
 def test_a_socket_that_is_refused_a_session_from_elsewhere_may_begin_another() -> None:
-    async def scenario(house: House) -> None:
-        peer, asker, _ = await asking(house)
+    async def scenario(running: RunningGateway) -> None:
+        peer, asker, _ = await asking(running)
         asker.tell(ResumeAnswered(SessionId("s-7"), message="no"))
         assert [(await peer.hear())["message"] for _ in range(2)][-1] == "no"
-        house.reception.is_fetching = False
+        running.reception.is_fetching = False
         peer.say(session_init())
         assert (await peer.hear())["session_id"] == "s-1"
 
@@ -176,12 +182,12 @@ def test_a_socket_that_is_refused_a_session_from_elsewhere_may_begin_another() -
 
 
 def test_a_session_that_comes_too_late_for_its_socket_is_detached() -> None:
-    async def scenario(house: House) -> None:
-        peer, asker, outbox = await asking(house)
+    async def scenario(running: RunningGateway) -> None:
+        peer, asker, outbox = await asking(running)
         peer.abort()
-        await until(lambda: not house.gateway.session_sockets)
-        house.reception.start("s-7", lambda: None)
-        asker.tell(ResumeAnswered(SessionId("s-7"), house.reception.refs["s-7"]))
-        assert await house.reception.actors["s-7"].next() == SocketLost(outbox)
+        await until(lambda: not running.gateway.session_sockets)
+        running.reception.start("s-7", lambda: None)
+        asker.tell(ResumeAnswered(SessionId("s-7"), running.reception.refs["s-7"]))
+        assert await running.reception.actors["s-7"].next() == SocketLost(outbox)
 
     run_gateway(scenario)

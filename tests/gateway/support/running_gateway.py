@@ -1,6 +1,6 @@
 """A real gateway on a loopback port in front of recording actors, and peers made of bytes.
 
-`run_gateway(scenario)` starts it, runs `await scenario(house)` on a real loop, and checks that
+`run_gateway(scenario)` starts it, runs `await scenario(running)` on a real loop, and checks that
 nothing is left: no connection, no task.
 """
 
@@ -40,7 +40,7 @@ Greeting: TypeAlias = Callable[[], object]
 
 
 class Recorder(LoopActor):
-    """Keeps what it is told; `block` makes it busy until `free`."""
+    """Keeps its messages; `block` makes it busy until `free`."""
 
     mailbox_limit = 8
 
@@ -88,7 +88,7 @@ class FakeReception:
     """Lets everybody in, unless `refusal` is set. Its actors are recorders."""
 
     tenants: list[str | None] = field(default_factory=list)
-    """Who the gateway said is calling, at each call."""
+    """The caller that the gateway named, at each call."""
 
     draining: bool = False
     refusal: Refused | None = None
@@ -200,7 +200,7 @@ class FakeReports:
 
 
 @dataclass
-class House:
+class RunningGateway:
     """A running gateway and what stands behind it."""
 
     gateway: Gateway
@@ -290,14 +290,14 @@ if importlib.util.find_spec("uvloop") is not None:
 
 
 @asynccontextmanager
-async def open_house(
+async def open_gateway(
     options: GatewayOptions | None = None,
     *,
     admission: AdmissionOptions | None = None,
     bind: Bind | None = None,
     identity: PeerIdentity | None = None,
     access: Access | None = None,
-) -> AsyncIterator[House]:
+) -> AsyncIterator[RunningGateway]:
     """A gateway for the time of a block; afterwards nothing of it may be left."""
     reception, reports = FakeReception(), FakeReports()
     metrics = PrometheusMetrics(LoopLag(asyncio.get_running_loop()))
@@ -310,11 +310,11 @@ async def open_house(
     )
     gateway = Gateway(options or GatewayOptions(port=0), inside, bind or Bind(close_timeout_s=0.3))
     await gateway.start()
-    house = House(gateway, reception, reports, metrics)
+    running = RunningGateway(gateway, reception, reports, metrics)
     try:
-        yield house
+        yield running
     finally:
-        for peer in house.peers:
+        for peer in running.peers:
             peer.abort()
         for actor in reception.actors.values():
             actor.free()
@@ -325,15 +325,15 @@ async def open_house(
 
 
 def run_gateway(
-    scenario: Callable[[House], Awaitable[T]], *, loop: str = "asyncio", **settings: Any
+    scenario: Callable[[RunningGateway], Awaitable[T]], *, loop: str = "asyncio", **settings: Any
 ) -> T:
-    """Run a scenario against a gateway; `settings` are those of `open_house`."""
+    """Run a scenario against a gateway; `settings` are those of `open_gateway`."""
 
     async def main() -> T:
         accidents: list[dict[str, Any]] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, what: accidents.append(what))
-        async with open_house(**settings) as house:
-            result = await scenario(house)
+        async with open_gateway(**settings) as running:
+            result = await scenario(running)
         left = asyncio.all_tasks() - {asyncio.current_task()}
         assert not left, left
         assert not accidents, accidents
