@@ -120,12 +120,12 @@ def _remove(actors: dict[K, Mailbox], key: K, ref: Mailbox) -> bool:
     return True
 
 
-def bring(
+def send_to_listeners(
     directory: Directory,
     listeners: Iterable[Listener],
     message: HeardCut | HeardOutcome | HeardCorrection,
 ) -> None:
-    """Tell each listener, wherever its session is; who is gone does not hear it."""
+    """Send it to each listener, wherever its session is; who is gone does not hear it."""
     for listener in listeners:
         session = directory.session_at(listener.instance_id, listener.session_id)
         if session is not None:

@@ -17,7 +17,7 @@ local MAX_SESSIONS = 64
 local key = prefix .. 'inst:' .. instance
 local lease = call('ZSCORE', prefix .. 'insts', instance)
 
--- Each process has a nonce of its own: two that are called alike are told apart.
+-- Each process has a nonce of its own: two of one name are distinguished by it.
 local holder = call('HGET', key, 'nonce')
 if holder and holder ~= nonce and lease and tonumber(lease) > now then
   return { 'TAKEN', lease - now }

@@ -7,7 +7,7 @@
 
 local key = prefix .. 'session:' .. session
 local current = redis.call('HMGET', key, 'epoch', 'owner')
--- Epoch 0: the owner was told it, and has forgotten.
+-- Epoch 0: the owner heard it, and has forgotten.
 local is_own = epoch == '0' and current[2] == instance
 if current[1] and current[1] ~= epoch and not is_own then
   return { 'FENCED' }

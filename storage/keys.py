@@ -74,7 +74,7 @@ KEYS = (
     Key("inst:*:mbox", "stream", Life.EXPIRES, "notes of other instances for it, about 10000"),
     Key("inst:*:reap", "string", Life.EXPIRES, "how far its reaper has come"),
     Key("jobs:queued", "zset", Life.FOREVER, "jobs that wait, by time"),
-    Key("jobs:running", "zset", Life.FOREVER, "jobs that a node has said it started, by time"),
+    Key("jobs:running", "zset", Life.FOREVER, "jobs that a node reports as started, by time"),
     Key("jobs:*", "list", Life.FOREVER, "final jobs by state, latest first, at most 10000"),
     Key("probe", "string", Life.EXPIRES, "written to find out whether the store takes writes"),
     Key("gen", "string", Life.FOREVER, "id of this data set: another one means that data was lost"),

@@ -222,7 +222,7 @@ def _removed(values: Raw) -> NodeRemoved:
 
 
 def moved(values: Raw) -> Moved:
-    """Read `MOVED`, with the owner where it is said."""
+    """Read `MOVED`, with the owner where it is given."""
     return Moved(InstanceId(values[0]) if values else None)
 
 

@@ -48,7 +48,7 @@ class Queued:
 class Duplicate:
     """The request or the step was done before; nothing changed.
 
-    For a job of one's own it says where the job is now, which is all that a lost reply said.
+    For a job of one's own it says where the job is now, which is all that a lost reply held.
     """
 
     job_id: JobId
@@ -356,7 +356,7 @@ class LeftCell:
     """The job has left its queue for another cell."""
 
     along: tuple[JobId, ...]
-    """Waiting segments of its turn that left with it, in order; the caller brings them over."""
+    """Waiting segments of its turn that left with it, in order; the caller moves them over."""
 
 
 @value

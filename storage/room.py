@@ -29,7 +29,7 @@ class Seat:
     wants_pcm16: bool = False
     """Speech comes as PCM16, not as the node sent it."""
     resumes: bool = False
-    """Its session may go on at another instance, and says what of others' words it has."""
+    """Its session may go on at another instance, and tells what it has heard of others."""
     epoch: int = 0
     """Under which its instance claimed the session, if it came from another one: who has moved has
     another place, even where instances are named alike."""
@@ -52,8 +52,8 @@ class Seat:
     @classmethod
     def read(cls, session_id: SessionId, text: str) -> Self:
         """Read what `text` wrote."""
-        instance, _, said = text.partition(" ")
-        fields = json.loads(said)
+        instance, _, document = text.partition(" ")
+        fields = json.loads(document)
         return cls(
             session_id,
             InstanceId(instance),

@@ -58,9 +58,14 @@ def _all_following(cell: Cell, rows: Iterable[Raw]) -> tuple[FollowingJob, ...]:
 def _recorded_outcomes(rows: Iterable[Raw]) -> tuple[RecordedOutcome, ...]:
     return tuple(
         RecordedOutcome(
-            int(cut), JobId(job), int(index), language, outcome, RequestId(words) if words else None
+            int(cut),
+            JobId(job),
+            int(index),
+            language,
+            outcome,
+            RequestId(heard_key) if heard_key else None,
         )
-        for cut, job, index, language, outcome, words in rows
+        for cut, job, index, language, outcome, heard_key in rows
     )
 
 

@@ -28,7 +28,7 @@ class FollowingJob:
 
 @dataclass(frozen=True, slots=True)
 class RecordedOutcome:
-    """What became of an utterance, as the store keeps it: words, no speech."""
+    """What became of an utterance, as the store keeps it: text, no speech."""
 
     cut: int
     """Number of the cut in its session, from 1; 0 for a session that cannot be resumed. Below 0 for
@@ -37,9 +37,9 @@ class RecordedOutcome:
     utterance_index: int
     language: str
     outcome: str
-    """JSON text; empty where it was told, and is not kept."""
-    words: RequestId | None = None
-    """Set for what another member of its room said, which has no job of its own."""
+    """JSON text; empty where it was delivered, and is not kept."""
+    heard_key: RequestId | None = None
+    """Key of what another member of its room said, which has no job of its own; None: its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class LocatedSession:
 
     owner: InstanceId
     peer_url: str
-    """Where other instances reach that one; empty: it has not said so."""
+    """Where other instances reach that one; empty: it has not published it."""
 
 
 @dataclass(frozen=True, slots=True)

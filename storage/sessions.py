@@ -56,7 +56,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class HeardEntry:
-    """What a session was told of another member of its room, as it is kept for another instance."""
+    """What a session heard of another member of its room, as it is kept for another instance."""
 
     number: int
     """Its place among the session's own cuts."""
@@ -144,7 +144,7 @@ class SessionRepository:
             epoch: Under which it is this instance's.
             session_state: What its owner wrote.
             tokens_from: The lowest token that is valid; empty: as before.
-            heard: What it was told of others in its room since the last note.
+            heard: What it heard of others in its room since the last note.
         """
         args = _RECORD.arguments(
             instance=self._instance_id,

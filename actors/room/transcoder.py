@@ -1,6 +1,6 @@
 """TranscoderActor: speech for members whose client plays PCM16 only.
 
-One per process. It asks a codec outside of the loop and brings the words to their listeners, in
+One per process. It asks a codec outside of the loop and sends outcomes to their listeners, in
 the order in which they came; what cannot be decoded goes out as it was, under its true format.
 """
 
@@ -9,7 +9,7 @@ from typing import Protocol, assert_never
 
 from loguru import logger
 
-from actors.directory import Directory, bring
+from actors.directory import Directory, send_to_listeners
 from actors.messages.room import HeardCorrection, HeardOutcome, Listener
 from actors.runtime.actor import LoopActor
 from protocol.session_outbound import TranslationResult
@@ -27,9 +27,9 @@ class SpeechCodec(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TranscodeSpeech:
-    """Bring these words to these listeners, with their speech as PCM16."""
+    """Send this to these listeners, with its speech as PCM16."""
 
-    words: HeardOutcome | HeardCorrection
+    heard: HeardOutcome | HeardCorrection
     listeners: tuple[Listener, ...]
 
 
@@ -52,8 +52,8 @@ class TranscoderActor(LoopActor):
         match message:
             case TranscodeSpeech():
                 self._current = message
-                words = await self._transcoded(message.words)
-                bring(self._directory, message.listeners, words)
+                transcoded = await self._transcoded(message.heard)
+                send_to_listeners(self._directory, message.listeners, transcoded)
                 self._current = None
             case ListenerCame():
                 await self._codec.prepare()
@@ -61,19 +61,19 @@ class TranscoderActor(LoopActor):
                 assert_never(message)
 
     def on_failure(self, *_exception: object) -> None:
-        """A bug ended this actor: nobody shall wait for the words that it had."""
+        """A bug ended this actor: nobody shall wait for the outcome that it had."""
         if self._current is not None:
-            bring(self._directory, self._current.listeners, self._current.words)
+            send_to_listeners(self._directory, self._current.listeners, self._current.heard)
 
     async def _transcoded(
-        self, words: HeardOutcome | HeardCorrection
+        self, heard: HeardOutcome | HeardCorrection
     ) -> HeardOutcome | HeardCorrection:
-        outcome = words.outcome
+        outcome = heard.outcome
         if not isinstance(outcome, TranslationResult):
-            return words
+            return heard
         pcm16 = await self._codec.pcm16(outcome.tts_audio)
         if pcm16 is None:
             logger.warning("speech could not be decoded; it goes out as it is")
-            return words
+            return heard
         spoken = outcome.model_copy(update={"tts_audio": pcm16, "tts_format": "pcm16"})
-        return type(words)(words.key, spoken)
+        return type(heard)(heard.key, spoken)

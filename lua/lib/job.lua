@@ -67,7 +67,7 @@ local function set_due(job, due)
   call('ZADD', prefix .. 'inst:' .. job.owner .. ':jobs', int(due), job.id)
 end
 
--- Where a job is now: what a lost reply said.
+-- Where a job is now: what a lost reply held.
 local function describe(word, job)
   local owner, epoch = '', '0'
   if job.node ~= '' then

@@ -1,6 +1,6 @@
 -- A room: its record and its seats. Needs lib/clock.lua and `code`.
 
-local OVER_TTL_MS = 60000 -- a room that is over can be told from one that never was
+local OVER_TTL_MS = 60000 -- a room that is over can be distinguished from one that never was
 
 local room_key = prefix .. 'room:' .. code
 local seats_key = room_key .. ':seats'

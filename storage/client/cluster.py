@@ -71,7 +71,7 @@ class ClusterExecutor:
         self._leaving: set[asyncio.Task[None]] = set()
         """Connections to former masters that are being closed."""
         self._is_stale = False
-        """A node said that the map is old, or that the cluster is not well."""
+        """A node answered that the map is old, or that the cluster is not well."""
         self._closed = False
 
     async def execute(self, commands: Sequence[Command]) -> Replies:

@@ -47,11 +47,11 @@ _OUR_FAULT = re.compile(
     r".*user_script|.*from script|Script attempted|Error (compiling|running) script"
     r"|[Ww]rong number of arg|syntax error|value is not"
 )
-"""`ERR` and these words, of which some clients leave `ERR` out: one of our commands is wrong."""
+"""`ERR` and these texts, of which some clients leave `ERR` out: one of our commands is wrong."""
 _PASSED_ON = re.compile(
     r".*user_script: ?\d+: -?(?!ERR|WRONGTYPE)[A-Z]+ |.*ACL failure|.*The user executing the script"
 )
-"""What a server said to a command within a script, in the words of some servers."""
+"""What a server answers to a command within a script, as some servers write it."""
 
 
 def is_our_fault(text: str) -> bool:
@@ -63,8 +63,8 @@ def is_our_fault(text: str) -> bool:
     code = _CODE.match(text)
     if code and code[0] != "ERR":
         return code[0] in _OUR_CODES
-    words = text.removeprefix("ERR ")
-    return bool(_OUR_FAULT.match(words)) and not _PASSED_ON.match(words)
+    message = text.removeprefix("ERR ")
+    return bool(_OUR_FAULT.match(message)) and not _PASSED_ON.match(message)
 
 
 def refuse_if_not_ready(replies: Sequence[Any]) -> None:

@@ -1,7 +1,7 @@
 """SentinelExecutor: the master that a set of sentinels watches, behind the seam of one server.
 
 Owns the question who the master is: asked before every connection, and again every second while one
-lasts, because a former master that cannot be told by its sentinels goes on answering. It must not
+lasts, because a former master that its sentinels cannot reach goes on answering. It must not
 know scripts or outcomes.
 """
 

@@ -1,4 +1,4 @@
-"""SlotMap: which master has which slot, as a node of the cluster said. Pure."""
+"""SlotMap: which master has which slot, as a node of the cluster described it. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class SlotMap:
         return tuple(dict.fromkeys(owner for owner in self._owners if owner is not None))
 
     def move(self, slot: int, address: Address) -> None:
-        """Note what a redirection said."""
+        """Note what a redirection named."""
         self._owners[slot] = address
 
     def shares(self, slots: Iterable[int]) -> dict[Address, int]:

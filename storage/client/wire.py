@@ -157,8 +157,8 @@ class WireExecutor:
                 replies = await connection.send(address.greeting)
         except (OSError, TimeoutError) as error:
             connection.end("the server did not let us in")
-            words = "no answer in time" if isinstance(error, TimeoutError) else str(error)
-            message = f"no connection to {address}: {words or type(error).__name__}"
+            reason = "no answer in time" if isinstance(error, TimeoutError) else str(error)
+            message = f"no connection to {address}: {reason or type(error).__name__}"
             raise StorageUnavailable(message) from error
         except BaseException:
             connection.end("the attempt was cancelled")

@@ -85,7 +85,7 @@ class ServerProcess:
         return self._child.pid if self._child else None
 
     def start(self) -> None:
-        """Return when the server answers; raise `StoreUnusable` with its last words if it fails."""
+        """Return when the server answers; raise `StoreUnusable` with its last output if it fails."""
         self._keeper.start()
         deadline = time.monotonic() + _START_LIMIT_SECONDS
         while not (answer := _ping(self.socket_path)).startswith(b"+PONG"):
@@ -164,7 +164,7 @@ class ServerProcess:
         size = os.fstat(self._log.fileno()).st_size
         tail = os.pread(self._log.fileno(), 2000, max(0, size - 2000)).decode(errors="replace")
         lines = [line.strip() for line in tail.splitlines() if line.strip()]
-        return lines[-1] if lines else "it said nothing"
+        return lines[-1] if lines else "it wrote nothing"
 
 
 def _ping(path: Path) -> bytes:

@@ -112,10 +112,10 @@ def test_what_a_session_heard_of_others_stands_among_its_own_outcomes(world: Wor
     assert isinstance(reply, Claimed)
     assert reply.session_state == '{"number":3}'
     own, first, second = reply.outcomes
-    assert (own.cut, own.words) == (1, None)
-    assert (first.cut, first.words, first.utterance_index) == (2, "other:7:es", 1)
+    assert (own.cut, own.heard_key) == (1, None)
+    assert (first.cut, first.heard_key, first.utterance_index) == (2, "other:7:es", 1)
     assert first.outcome == '{"text":"adiós"}'
-    assert (second.cut, second.words, second.outcome) == (3, "other:8:es", "")
+    assert (second.cut, second.heard_key, second.outcome) == (3, "other:8:es", "")
     assert 0 < world.command("PTTL", "out:s") <= 90_000
 
 

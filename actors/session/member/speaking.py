@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from actors.directory import bring
+from actors.directory import send_to_listeners
 from actors.messages.room import HeardCorrection, HeardCut, HeardOutcome, Listener, RoomView
 from actors.room.setup import RoomSetup
 from actors.room.transcoder import TranscodeSpeech
@@ -245,7 +245,7 @@ class Speaking:
             at_once = tuple(listener for listener in there if not listener.wants_pcm16)
             if pcm16:
                 tell(transcoder, TranscodeSpeech(message, pcm16))
-        bring(self._setup.directory, at_once, message)
+        send_to_listeners(self._setup.directory, at_once, message)
 
     def _placed(self, listener: Listener) -> Listener:
         at = self._at.get(listener.session_id)

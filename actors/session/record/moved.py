@@ -85,9 +85,11 @@ class TakenOverSession:
             saved,
             _outcomes(saved, claimed),
             {
-                each.cut: KnownHeard(each.words, from_json(each.outcome) if each.outcome else None)
+                each.cut: KnownHeard(
+                    each.heard_key, from_json(each.outcome) if each.outcome else None
+                )
                 for each in claimed.outcomes
-                if each.words is not None
+                if each.heard_key is not None
             },
             {job.job_id: job for job in claimed.jobs},
             min(last_delivery_seq, saved.number + _UNRECORDED),
@@ -146,7 +148,7 @@ def _outcomes(saved: SessionRecord, claimed: Claimed) -> dict[int, KnownOutcome]
         for end in saved.ends
     }
     for each in claimed.outcomes:
-        if each.words is not None:
+        if each.heard_key is not None:
             continue
         recorded = from_json(each.outcome)
         reason = recorded.get("reason")

@@ -251,10 +251,10 @@ class RoomWorld:
             case RecordSession():
                 kept.state = message.session_state
                 for one in message.heard:
-                    told = RecordedOutcome(
+                    outcome = RecordedOutcome(
                         one.number, JobId(""), one.index, "", one.outcome, one.key
                     )
-                    kept.outcomes.append(told)
+                    kept.outcomes.append(outcome)
                 life.inbox.append(SessionRecorded(message.end_seq, message.serial))
             case UtteranceCut():
                 kept.state = message.session_state
