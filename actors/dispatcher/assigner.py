@@ -29,6 +29,8 @@ FIRST_SPARE_NAME = 100
 """Spare names of a session carry numbers from here on, above every attempt."""
 OVERTAKEN = "overtaken"
 """Why a job needs a further attempt although nothing is wrong with its node."""
+TURN_MOVED = "turn_moved"
+"""Why a job leaves its node although that has it in hand: its turn goes on elsewhere."""
 
 
 class Assigner:
@@ -64,7 +66,7 @@ class Assigner:
             return ()
         if job.is_of_turn:
             if self._open.is_behind(job):
-                return ()
+                return self.bring_left_behind(job)
             # With no attempt left, a segment under a name of its own is better than none.
             may_move = job.attempt < self._max_attempts
             if may_move and (self._is_overtaken(job) or self._is_torn(job)):
@@ -77,6 +79,16 @@ class Assigner:
         if tell(job.session, UtteranceWanted(job.spec.job_id, job.attempt)):
             return ()
         return self._ends.end(job, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
+
+    def bring_left_behind(self, job: OpenJob) -> Sequence[Step]:
+        """Have what the turn's former node was given follow to where the turn goes on, or waits.
+
+        The store sends a segment elsewhere when that node has dropped the languages.
+        """
+        if job.is_moving:
+            return ()
+        left = self._open.left_behind(job)
+        return () if left is None else self._driver.move(left, TURN_MOVED)
 
     def audio_supplied(self, message: AudioSupplied) -> Sequence[Step]:
         """Go on with a job whose audio was asked for."""

@@ -9,7 +9,7 @@ from functools import partial
 
 from loguru import logger
 
-from actors.dispatcher.assigner import OVERTAKEN
+from actors.dispatcher.assigner import OVERTAKEN, TURN_MOVED
 from actors.dispatcher.driver import Driver
 from actors.dispatcher.job_ends import GIVEN_UP, JobEnds
 from actors.dispatcher.job_restorer import JobRestorer
@@ -46,7 +46,7 @@ class FailOver:
             attempt=job.attempt,
             node_id=job.node_id,
             reason=reason,
-            exclude_node=reason not in ("turn_wait", OVERTAKEN),
+            exclude_node=reason not in ("turn_wait", OVERTAKEN, TURN_MOVED),
             avoid=self._ends.out_of_reach(job) if reason == "undeliverable" else NO_INSTANCE,
             penalty_ms=self._options.model_penalty_ms if reason == "model_not_available" else 0,
             outcome=self._ends.recorded(job.spec, GIVEN_UP[reason]),

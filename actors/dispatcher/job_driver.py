@@ -154,7 +154,8 @@ class JobDriver:
                     return self.ends.end(job, JobState.FAILED, MissingReason.NODE_LOST)
                 return self.assigner.assign(job, message.audio)
             case Queued():
-                return self._wait(self._open(message, cell, reply), reply)
+                job = self._open(message, cell, reply)
+                return (*self._wait(job, reply), *self.assigner.bring_left_behind(job))
             case Duplicate():
                 return self._dispatched_before(message, cell, reply)
             case Lent() if reply.cell not in path:

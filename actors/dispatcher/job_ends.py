@@ -38,6 +38,7 @@ GIVEN_UP = {
     "job_timeout": MissingReason.JOB_TIMEOUT,
     "model_not_available": MissingReason.MODEL_NOT_AVAILABLE,
     "turn_wait": MissingReason.NO_AVAILABLE_NODE,
+    "turn_moved": MissingReason.NO_AVAILABLE_NODE,
     "overtaken": MissingReason.PROCESSING_ERROR,
 }
 """What the client is told when the last attempt ended like this."""

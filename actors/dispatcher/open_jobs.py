@@ -150,6 +150,14 @@ class OpenJobs:
         """
         return not all(self.are_together(earlier, job) for earlier in self.earlier_in_turn(job))
 
+    def left_behind(self, job: OpenJob) -> OpenJob | None:
+        """Return the first earlier segment of the turn that was sent to another node than this."""
+        for earlier in self.earlier_in_turn(job):
+            elsewhere = earlier.node_id is not None and earlier.node_id != job.node_id
+            if elsewhere and earlier.sent_on > 0 and not earlier.is_moving:
+                return earlier
+        return None
+
     @staticmethod
     def are_together(sent: OpenJob, other: OpenJob) -> bool:
         """Return whether the other's node has this one, under the same name of their turn."""

@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
+from tests.end_to_end.support.short_deadlines import is_next_attempt
 from tests.end_to_end.support.short_segments import LIMIT_MS, finish, speaker_and_node, why
-from tests.support.peers.raw_client import SILENT_CHUNK, recorded_packets, tone
-from tests.support.peers.raw_node import audio_of
+from tests.support.peers.raw_client import SILENT_CHUNK, raw_client, recorded_packets, tone
+from tests.support.peers.raw_node import Ability, audio_of, raw_node
 from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
 
@@ -133,3 +134,40 @@ async def test_a_monologue_is_ended_by_max_turn(scheduler: SchedulerProcess, pai
         four = await node.job()
         assert four["turn_id"] != one["turn_id"]
         await finish(node, client, four)
+
+
+@over_sockets
+async def test_a_turn_moves_whole_from_a_node_that_drops_its_languages(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    async with (
+        speaker_and_node(scheduler, pair) as (client, former),
+        raw_client(scheduler.session_url, *pair) as rival,
+    ):
+        await client.chunk(tone(LIMIT_MS))
+        first = await former.job()
+        async with raw_node(scheduler.node_url, Ability.of(pair, capacity=1)) as new:
+            await former.beat(language_capabilities={"asr_languages": [], "semantic_languages": []})
+            await rival.speak(tone(200))  # whoever hears it, the heartbeat has been read by then
+            await finish(new, rival, await new.job())
+            await client.chunk(tone(LIMIT_MS))
+            assert (await former.hear("job_cancel"))["job_id"] == first["job_id"]
+            await client.chunk(tone(300))
+            await client.final()
+            jobs = [await new.job() for _ in range(3)]
+            assert is_next_attempt(jobs[0], first)
+            assert [job["utterance_index"] for job in jobs] == [0, 1, 2]
+            assert [job["attempt_id"] for job in jobs] == [2, 2, 2]
+            assert len({job["turn_id"] for job in jobs}) == 1
+            assert len({job["session_id"] for job in jobs}) == 1
+            await former.answer(first, "too late")
+            for job in jobs:
+                await new.answer(job, f"words {job['utterance_index']}")
+            outcomes = [await client.outcome() for _ in jobs]
+            assert [one["utterance_index"] for one in outcomes] == [0, 1, 2]
+            assert [one["text_asr"] for one in outcomes] == ["words 0", "words 1", "words 2"]
+            await rival.speak(tone(200))  # the slot is free again, and nothing comes twice
+            await finish(new, rival, await new.job())
+            await client.fence()
+            assert len(client.all_heard("translation_result")) == 3
+            assert (new.peak, len(former.jobs)) == (1, 1)

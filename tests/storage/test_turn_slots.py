@@ -40,6 +40,24 @@ def test_a_turn_leaves_a_node_that_has_dropped_its_languages(world: World) -> No
     assert world.segment("s", 2, 2, turn_continues=False).node_id == "n2"
 
 
+def test_what_the_turn_has_open_follows_it_from_such_a_node_into_one_slot(world: World) -> None:
+    world.node("n1", slots=2)
+    world.node("n2")
+    world.segment("s", 0, 0)
+    world.segment("s", 1, 1)
+    world.update("n1", atoms=("a:en", "s:fr"))
+    world.segment("s", 2, 2)
+    moved = [world.failover(f"job-s-{part}-es", "n1", reason="turn_moved") for part in range(2)]
+    assert [(job.node_id, job.attempt) for job in moved] == [("n2", 2)] * 2
+    assert world.slots("n1") == {}
+    assert world.slots("n2") == {"s|turn-long|es": "job-s-2-es job-s-0-es job-s-1-es"}
+    last = world.failover("job-s-2-es", "n2", reason="overtaken")
+    assert (last.node_id, last.attempt) == ("n2", 2)
+    for part in range(3):
+        world.complete(f"job-s-{part}-es", "n2", attempt=2)
+    assert world.slots("n2") == {}
+
+
 def test_a_segment_joins_its_turn_at_a_draining_node(world: World) -> None:
     world.node("n1")
     world.node("n2")

@@ -4,15 +4,22 @@ from typing import Any
 
 import pytest
 
-from actors.messages.job import AssignJob, UtteranceWanted
-from actors.messages.node import NodeAccepted, NodeLost
+from actors.messages.job import (
+    AssignJob,
+    JobEnded,
+    JobQueued,
+    JobUndelivered,
+    UtteranceWanted,
+    WithdrawJob,
+)
+from actors.messages.node import Languages, NodeAccepted, NodeChanged, NodeLost
 from actors.messages.session import SessionEnded
 from protocol.errors import MissingReason
 from protocol.ids import NodeId, SessionId
 from storage.job import JobState
 from tests.actors.support.dispatch_bench import DispatchBench
 
-DONE, EMPTY = JobState.DONE, JobState.EMPTY
+DONE, EMPTY, FAILED = JobState.DONE, JobState.EMPTY, JobState.FAILED
 
 
 def heard(bench: DispatchBench, node: str, session: str = "s") -> list[tuple[int, int]]:
@@ -197,3 +204,97 @@ def test_audio_that_was_asked_for_twice_is_sent_once(bench: DispatchBench) -> No
     session.tell(UtteranceWanted(cut.spec.job_id, 1))
     bench.tell()
     assert heard(bench, "n") == [(0, 1)]
+
+
+# ---- a node that drops the languages of a turn ----------------------------------------------
+
+
+def drop_languages(bench: DispatchBench, name: str) -> NodeChanged:
+    epoch = bench.nodes[name].only(NodeAccepted).epoch
+    return NodeChanged(NodeId(name), epoch, Languages(asr=("de",), semantic=("fr",)))
+
+
+def test_open_segments_follow_their_turn_from_a_node_that_dropped_its_languages(
+    any_bench: DispatchBench,
+) -> None:
+    bench = any_bench
+    session = bench.session()
+    former = bench.node("n")
+    segments = [bench.segment(part, ends=part == 3) for part in range(4)]
+    bench.tell(segments[0])
+    bench.tell(segments[1])
+    new = bench.node("other")
+    bench.tell(drop_languages(bench, "n"))
+    bench.tell(segments[2])
+    ids = [cut.spec.job_id for cut in segments]
+    assert bench.assigned("n") == [(ids[0], 1), (ids[1], 1)]
+    assert [(one.job_id, one.attempt) for one in former.of(WithdrawJob)] == bench.assigned("n")
+    assert bench.assigned("other") == [(job_id, 2) for job_id in ids[:3]]
+    assert [one.audio for one in new.of(AssignJob)] == [cut.audio for cut in segments[:3]]
+    assert bench.world.slots("n") == {}
+    assert bench.world.slots("other") == {"s|turn-long|es": " ".join(ids[:3])}
+    bench.tell(segments[3])
+    assert bench.assigned("other")[3:] == [(ids[3], 2)]
+    bench.tell(bench.result(segments[0], "n"))  # of the attempt that was taken back
+    assert bench.ends_of() == []
+    bench.tell(bench.result(segments[3], "other", attempt=2))
+    assert bench.ends_of() == [(part, EMPTY, "merged") for part in range(3)] + [(3, DONE, None)]
+    assert bench.world.slots("other") == {}
+    assert len(session.of(JobEnded)) == 4
+
+
+def test_a_turn_waits_whole_when_no_other_node_has_a_free_slot(any_bench: DispatchBench) -> None:
+    bench = any_bench
+    session = bench.session()
+    bench.session("rival")
+    former = bench.node("n")
+    one, two = bench.segment(0), bench.segment(1, ends=True)
+    bench.tell(one)
+    bench.node("other")
+    rival = bench.cut("rival")
+    bench.tell(rival)
+    bench.tell(drop_languages(bench, "n"))
+    bench.tell(two)
+    assert former.only(WithdrawJob).job_id == one.spec.job_id
+    assert {told.job_id for told in session.of(JobQueued)} == {one.spec.job_id, two.spec.job_id}
+    assert bench.assigned("other") == [(rival.spec.job_id, 1)]
+    assert bench.world.slots("n") == {}
+    bench.tell(bench.result(rival, "other"))
+    assert bench.assigned("other")[1:] == [(one.spec.job_id, 2), (two.spec.job_id, 2)]
+    bench.tell(bench.result(one, "other", attempt=2), bench.result(two, "other", attempt=2))
+    assert bench.ends_of() == [(0, DONE, None), (1, DONE, None)]
+    assert bench.world.slots("other") == {}
+
+
+def test_a_segment_without_a_further_attempt_ends_when_its_turn_moves(
+    bench: DispatchBench,
+) -> None:
+    """What comes after it does not wait for a node that the turn has left."""
+    bench.session()
+    bench.node("a")
+    one, two = bench.segment(0), bench.segment(1, ends=True)
+    bench.tell(one)
+    for attempt, (former, new) in enumerate((("a", "b"), ("b", "c")), start=1):
+        bench.node(new)
+        bench.tell(JobUndelivered(one.spec.job_id, attempt, NodeId(former)))
+    assert bench.assigned("c") == [(one.spec.job_id, 3)]
+    bench.node("d")
+    bench.tell(drop_languages(bench, "c"))
+    bench.tell(two)
+    assert bench.ends_of() == [(0, FAILED, "no_available_node")]
+    assert bench.assigned("d") == [(two.spec.job_id, 1)]
+    assert bench.world.slots("c") == {}
+
+
+def test_a_turn_stays_at_a_node_that_drops_what_it_does_not_need(bench: DispatchBench) -> None:
+    bench.session()
+    bench.node("n")
+    one, two = bench.segment(0), bench.segment(1, ends=True)
+    bench.tell(one)
+    bench.node("other")
+    epoch = bench.nodes["n"].only(NodeAccepted).epoch
+    fewer = Languages(asr=("en",), semantic=("es",))
+    bench.tell(NodeChanged(NodeId("n"), epoch, fewer))
+    bench.tell(two)
+    assert bench.assigned("n") == [(one.spec.job_id, 1), (two.spec.job_id, 1)]
+    assert bench.assigned("other") == []

@@ -7,7 +7,7 @@ import pytest
 
 from actors.dispatcher.options import DispatchOptions
 from actors.messages.job import AssignJob, EndJob, JobDispatched, JobEnded, JobQueued
-from actors.messages.node import NodeLost
+from actors.messages.node import Languages, NodeChanged, NodeLost
 from actors.messages.session import SessionEnded
 from protocol.errors import MissingReason
 from protocol.ids import NodeId, SessionId
@@ -251,6 +251,22 @@ def test_waiting_segments_of_a_turn_leave_together_and_in_order(bench: CellBench
     bench.pass_time(1_100)
     assert [job for job, _ in bench.assigned("far")] == [part.spec.job_id for part in parts]
     assert bench.world.slots_in(C, "far") == 1
+
+
+def test_a_turn_leaves_whole_when_its_node_drops_its_languages(bench: CellBench) -> None:
+    bench.node_in(A, "near")
+    name, _ = bench.session_of(A)
+    one, two = bench.segment(0, name), bench.segment(1, name, ends=True)
+    bench.tell(one)
+    assert bench.assigned("near") == [(one.spec.job_id, 1)]
+    bench.node_in(B, "far")
+    bench.tell(NodeChanged(NodeId("near"), _epoch(bench, "near"), Languages()))
+    bench.tell(two)
+    bench.pass_time(1_100)
+    assert bench.assigned("far") == [(one.spec.job_id, 2), (two.spec.job_id, 2)]
+    assert (bench.world.slots_in(A, "near"), bench.world.slots_in(B, "far")) == (0, 1)
+    bench.tell(bench.result(one, "far", 2), bench.result(two, "far", 2))
+    assert bench.ends_of(name) == [(0, JobState.DONE, None), (1, JobState.DONE, None)]
 
 
 def test_a_job_that_is_ended_while_it_leaves_is_ended_where_it_goes(bench: CellBench) -> None:
