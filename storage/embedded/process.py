@@ -85,7 +85,7 @@ class ServerProcess:
         return self._child.pid if self._child else None
 
     def start(self) -> None:
-        """Return when the server answers; raise `StoreUnusable` with its last output if it fails."""
+        """Return when the server answers; `StoreUnusable` with its last output if it fails."""
         self._keeper.start()
         deadline = time.monotonic() + _START_LIMIT_SECONDS
         while not (answer := _ping(self.socket_path)).startswith(b"+PONG"):
