@@ -266,6 +266,28 @@ def test_a_turn_waits_whole_when_no_other_node_has_a_free_slot(any_bench: Dispat
     assert bench.world.slots("other") == {}
 
 
+def test_a_segment_whose_audio_is_on_its_way_to_such_a_node_follows_all_the_same(
+    any_bench: DispatchBench,
+) -> None:
+    bench = any_bench
+    session = bench.session()
+    one, two = bench.segment(0), bench.segment(1, ends=True)
+    bench.tell(one)
+    session.answers = False
+    bench.node("n")
+    bench.node("other")
+    bench.tell(drop_languages(bench, "n"))
+    bench.tell(two)
+    session.answers = True
+    bench.tell(drop_languages(bench, "n"))
+    assert [job_id for job_id, _ in bench.assigned("other")] == [one.spec.job_id, two.spec.job_id]
+    assert len({attempt for _, attempt in bench.assigned("other")}) == 1
+    attempt = bench.assigned("other")[0][1]
+    bench.tell(*(bench.result(cut, "other", attempt) for cut in (one, two)))
+    assert bench.ends_of() == [(0, DONE, None), (1, DONE, None)]
+    assert (bench.world.slots("n"), bench.world.slots("other")) == ({}, {})
+
+
 def test_a_segment_without_a_further_attempt_ends_when_its_turn_moves(
     bench: DispatchBench,
 ) -> None:
