@@ -15,8 +15,10 @@ class AdmissionOptions:
     """Bounds of one process on what its clients may bring."""
 
     max_sessions: Annotated[int, Ge(1)] = 10_000
-    """Attached sessions of this process; further ones are turned away (close code 1013), as they
-    are while as many detached ones wait for their clients."""
+    """Attached sessions of this process; further ones are turned away (close code 1013)."""
+    max_detached_sessions: Annotated[int, Ge(0)] = 0
+    """Sessions of this process that wait for their clients, beyond which those end that matter
+    least; 0: as many as `max_sessions`."""
     max_held_audio_bytes: Annotated[int, Ge(1)] = 256 * 1024 * 1024
     """Bytes of uplink audio held by all sessions together; beyond it utterances are refused."""
     max_held_audio_per_session: Annotated[int, Ge(1)] = 16 * 1024 * 1024
@@ -35,6 +37,11 @@ class AdmissionOptions:
     """Milliseconds of such lag after which sessions are turned away (close code 1013), and after
     as many more, sessions are read more slowly; twice as long without it undoes each step."""
 
+    @property
+    def most_detached(self) -> int:
+        """How many sessions may wait for their clients."""
+        return self.max_detached_sessions or self.max_sessions
+
 
 class Refusal(StrEnum):
     """Why a session may not open now."""
@@ -51,18 +58,17 @@ def admit_session(
     open_sessions: int,
     options: AdmissionOptions,
     *,
-    detached_sessions: int = 0,
     draining: bool = False,
     overloaded: bool = False,
 ) -> Refusal | None:
     """Return why a further session is refused; None lets it in.
 
-    `open_sessions` counts attached sessions: detached ones wait for their client and take no
-    place from others. They are bounded by themselves, or who comes and goes would fill the memory.
+    `open_sessions` counts attached sessions: detached ones take no place from others, and where
+    too many wait for their clients, some of those end.
     """
     if draining:
         return Refusal.DRAINING
-    if max(open_sessions, detached_sessions) >= options.max_sessions:
+    if open_sessions >= options.max_sessions:
         return Refusal.MAX_SESSIONS
     return Refusal.OVERLOADED if overloaded else None
 

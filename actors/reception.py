@@ -125,7 +125,6 @@ class Reception:
         refusal = admit_session(
             self._setup.presence.attached,
             self._admission,
-            detached_sessions=self._setup.presence.detached,
             draining=self.draining,
             overloaded=self._overload.level >= OverloadLevel.NO_SESSIONS,
         )

@@ -73,6 +73,11 @@ class SocketLost:
 
 
 @value
+class GraceRevoked:
+    """More sessions wait for their clients than may: this one waits no longer."""
+
+
+@value
 class SocketAttached:
     """A socket without a session of its own took over a detached session."""
 

@@ -12,5 +12,6 @@ In the order of a chunk:
 - `connection`: the sockets that speak for it. `ending`: the ways to end.
 
 Values beside them: `profile` and `job_spec` (what is asked for), `cut`, `utterances` (what is
-open), `options`, `setup`, `resumption` (who may come back), `presence` (who is here).
+open), `options`, `setup`, `resumption` (who may come back), `presence` (who is here),
+`detached` (who ends first where too many wait for their clients).
 """

@@ -34,6 +34,7 @@ from actors.messages.session import (
     ChunkArrived,
     ClientBeat,
     CloseRequested,
+    GraceRevoked,
     PlaybackEnded,
     PlaybackStarted,
     SessionClaimed,
@@ -149,7 +150,8 @@ class SessionActor(LoopActor):
             life.ends_ms = now_ms + self._setup.close_flush_ms
         else:
             life.ends_ms = life.grace_ends_ms
-            self._setup.presence.detach(self._profile.session_id, None)
+            self._uplink.has_spoken = True
+            self._connection.wait_for_client()
         self._log.info("session goes on here", open=len(self._uplink.open))
 
     def _open_in_store(self) -> None:
@@ -201,7 +203,7 @@ class SessionActor(LoopActor):
                 self._on_socket_resumed(message, now_ms)
             case SocketDraining():
                 self._connection.drain(message, now_ms)
-            case CloseRequested() | DrainRequested():
+            case CloseRequested() | DrainRequested() | GraceRevoked():
                 self._on_end_requested(message, now_ms)
             case SessionClaimed():
                 self._on_claimed(message)
@@ -271,11 +273,16 @@ class SessionActor(LoopActor):
         text = "rooms and voice links are not offered here"
         self._speech.refuse(ProtocolError(ErrorCode.UNSUPPORTED_FEATURE, text))
 
-    def _on_end_requested(self, message: CloseRequested | DrainRequested, now_ms: float) -> None:
-        if isinstance(message, CloseRequested):
-            self._ending.close(message, now_ms)
-        else:
-            self._ending.drain(message, now_ms)
+    def _on_end_requested(
+        self, message: CloseRequested | DrainRequested | GraceRevoked, now_ms: float
+    ) -> None:
+        match message:
+            case CloseRequested():
+                self._ending.close(message, now_ms)
+            case DrainRequested():
+                self._ending.drain(message, now_ms)
+            case GraceRevoked():
+                self._ending.grace_over(now_ms)
         self._ending.finish_if_done(now_ms)
 
     def _on_socket_resumed(self, message: SocketResumed, now_ms: float) -> None:

@@ -7,6 +7,7 @@ session, its pause clock and its place in rooms follow. Must not: end the sessio
 from actors.messages.session import SocketAttached, SocketLost
 from actors.messages.takeover import SocketDraining, SocketResumed
 from actors.ports import Outbox
+from actors.session.detached import Waiter
 from actors.session.life import Event, Phase
 from actors.session.parts import Parts
 from actors.session.resume.parts import ResumeParts
@@ -49,12 +50,24 @@ class Connection:
             return
         life.ends_ms = life.grace_ends_ms
         self._parts.uplink.detached(now_ms)
-        # who may come back needs its token, and others only name the session
-        attachable_by = self._parts.profile.credential if self._resume is None else None
-        self._presence.detach(self._parts.session_id, attachable_by)
+        self.wait_for_client(message.outbox.owner)
         if member is not None and self._resume is None:
             member.listen(is_listening=False)
         self._log.info("session detached", open=len(self._parts.uplink.open))
+
+    def wait_for_client(self, owner: str = "") -> None:
+        """Let it be found by its client, and count in its owner's share of those that wait."""
+        profile, session_id = self._parts.profile, self._parts.session_id
+        waiter = Waiter(
+            owner,
+            has_spoken=self._parts.uplink.has_spoken,
+            is_resumable=self._resume is not None,
+            is_gateway=profile.is_gateway,
+            is_answered=self._downlink.has_delivered,
+        )
+        # who may come back needs its token, and others only name the session
+        attachable_by = profile.credential if self._resume is None else None
+        self._presence.detach(session_id, self._parts.ref, attachable_by, waiter)
 
     def attached(self, message: SocketAttached) -> None:
         """A socket without a session of its own speaks for this one."""

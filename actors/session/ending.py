@@ -72,8 +72,10 @@ class Ending:
         if not cut and life.lingers and resume is not None:
             resume.notes.note()  # nothing else tells another instance that nothing more is taken
 
-    def _end_grace(self, now_ms: float) -> None:
-        """The client has not come back in time: nobody may any more, here or elsewhere."""
+    def grace_over(self, now_ms: float) -> None:
+        """The client is not waited for any longer: nobody may come back, here or elsewhere."""
+        if self._life.phase is not Phase.DETACHED or self._connection.is_claimed:
+            return  # its client is back in time
         self._setup.presence.withdraw(self._parts.session_id)
         if self._resume is not None:
             self._resume.notes.end_offer()
@@ -108,8 +110,7 @@ class Ending:
         self._life.ends_ms = None
         match self._life.phase:
             case Phase.DETACHED:
-                if not self._connection.is_claimed:  # else its client is back in time
-                    self._end_grace(now_ms)
+                self.grace_over(now_ms)
             case Phase.CLOSING:
                 self._cancel_open(now_ms)
             case Phase.LEAVING:

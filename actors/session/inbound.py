@@ -19,6 +19,7 @@ from actors.messages.session import (
     ChunkArrived,
     ClientBeat,
     CloseRequested,
+    GraceRevoked,
     PlaybackEnded,
     PlaybackStarted,
     SessionClaimed,
@@ -40,7 +41,7 @@ SessionMessage: TypeAlias = (
     ChunkArrived | UtteranceArrived | ClientBeat | PlaybackStarted | PlaybackEnded
     | JobEnded | JobDispatched | JobQueued | JobProgressed | PartialArrived | ResultReplaced
     | UtteranceWanted | SocketLost | SocketAttached | SocketResumed | SocketDraining
-    | CloseRequested | DrainRequested | RoomMessage | SessionClaimed | SessionRefused
+    | CloseRequested | DrainRequested | GraceRevoked | RoomMessage | SessionClaimed | SessionRefused
     | SessionRecorded | SessionReleased | OwnershipConfirmed | StoreEmptied | DispatcherRestarted
 )  # fmt: skip
 """All that a session is told."""

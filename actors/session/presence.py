@@ -3,9 +3,13 @@
 Kept by sessions, read by reception.
 """
 
+from collections.abc import Callable
+
+from actors.messages.session import GraceRevoked
 from actors.messages.takeover import SessionFreed
 from actors.ports import Mailbox
 from actors.runtime.actor import tell
+from actors.session.detached import DetachedQueue, Waiter
 from actors.session.resumption import Resumption
 from protocol.ids import SessionId
 
@@ -13,12 +17,17 @@ from protocol.ids import SessionId
 class Presence:
     """Attached sessions count against `max_sessions`; detached ones may be attached to.
 
-    Invariant: a session is in at most one of the two. Whether it can be resumed is apart from it.
+    Invariants: a session is in at most one of the two; there are no more detached ones than may
+    be. Whether a session can be resumed is apart from it.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, max_detached: int = 10_000, on_limit: Callable[[str], object] | None = None
+    ) -> None:
         self._attached: set[SessionId] = set()
-        self._detached: dict[SessionId, str | None] = {}
+        self._detached: dict[SessionId, tuple[Mailbox, str | None]] = {}
+        self._queue = DetachedQueue(max_detached)
+        self._on_limit = on_limit
         self._resumptions: dict[SessionId, Resumption] = {}
         self._waiting: dict[SessionId, list[Mailbox]] = {}
 
@@ -34,24 +43,46 @@ class Presence:
 
     def attach(self, session_id: SessionId) -> None:
         """The session has a socket."""
-        self._detached.pop(session_id, None)
+        self._forget_detached(session_id)
         self._attached.add(session_id)
 
-    def detach(self, session_id: SessionId, tenant_id: str | None) -> None:
-        """The session has lost its socket; one of the same tenant (None: nobody) may name it."""
+    def detach(
+        self, session_id: SessionId, session: Mailbox, tenant_id: str | None, waiter: Waiter
+    ) -> None:
+        """The session has lost its socket; one of the same tenant (None: nobody) may name it.
+
+        Where too many wait for their clients, the one that matters least is told to end.
+        """
         self._attached.discard(session_id)
-        self._detached[session_id] = tenant_id
+        self._detached[session_id] = session, tenant_id
+        self._queue.add(session_id, waiter)
         self._tell_waiting(session_id)
+        excess = self._queue.take_excess()
+        if excess is None:
+            return
+        if self._on_limit is not None:
+            self._on_limit("max_detached_sessions")
+        ends, _tenant = self._detached.pop(excess)
+        tell(ends, GraceRevoked())
+
+    def answered(self, session_id: SessionId) -> None:
+        """The session has had an outcome, with or without a socket."""
+        self._queue.answered(session_id)
 
     def leave(self, session_id: SessionId) -> None:
         """The session is over, or takes nothing more."""
         self._attached.discard(session_id)
-        self._detached.pop(session_id, None)
+        self._forget_detached(session_id)
         self._tell_waiting(session_id)
+
+    def _forget_detached(self, session_id: SessionId) -> None:
+        if self._detached.pop(session_id, None) is not None:
+            self._queue.remove(session_id)
 
     def detached_tenant(self, session_id: SessionId) -> str | None:
         """Return the tenant whose sockets may name the session; None when nobody may."""
-        return self._detached.get(session_id)
+        known = self._detached.get(session_id)
+        return None if known is None else known[1]
 
     # ---- sessions whose sockets may be gone -------------------------------------------------
 

@@ -246,6 +246,7 @@ class Speech:
             self._room.member.ended(Outcome(utterance, ended))
         if track is None or track.for_speaker:
             self._downlink.ended(utterance, ended, now_ms)
+            self._setup.presence.answered(self._parts.session_id)
         else:
             self._downlink.show_end(utterance, ended, now_ms)
             if self._notes is not None:

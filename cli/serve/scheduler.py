@@ -127,7 +127,7 @@ class Scheduler:
             admission.max_open_utterances,
             admission.max_held_audio_per_session,
         )
-        self._presence = Presence()
+        self._presence = Presence(admission.most_detached, self._metrics.limit_reached)
         self._stall_watch = StallWatch(settings.instance.instance_lease_ms)
         self._loop_lag.on_sample = self._stall_watch.tick
         self._lease = Lease()

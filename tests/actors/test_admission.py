@@ -11,10 +11,9 @@ def test_a_session_too_many_is_refused() -> None:
     assert admit_session(2, AdmissionOptions(max_sessions=2)) is Refusal.MAX_SESSIONS
 
 
-def test_as_many_sessions_as_may_be_open_may_wait_for_their_clients() -> None:
-    options = AdmissionOptions(max_sessions=2)
-    assert admit_session(0, options, detached_sessions=1) is None
-    assert admit_session(0, options, detached_sessions=2) is Refusal.MAX_SESSIONS
+def test_as_many_sessions_as_may_be_open_may_wait_for_their_clients_unless_told_otherwise() -> None:
+    assert AdmissionOptions(max_sessions=2).most_detached == 2
+    assert AdmissionOptions(max_sessions=2, max_detached_sessions=5).most_detached == 5
 
 
 def test_nobody_comes_in_while_draining() -> None:

@@ -8,7 +8,7 @@ from actors.admission import AdmissionOptions
 from actors.directory import Directory
 from actors.held_audio import HeldAudio
 from actors.messages.node import NodeArrived, NodeSocketLost
-from actors.messages.session import CloseRequested, SessionEnded, SocketLost
+from actors.messages.session import CloseRequested, GraceRevoked, SessionEnded, SocketLost
 from actors.messages.takeover import LocateSession, SessionFreed
 from actors.node.options import NodeOptions
 from actors.overload import Overload, OverloadLevel
@@ -41,7 +41,8 @@ class Door:
         self.directory = Directory()
         self.dispatcher = RecordingRef("dispatcher")
         self.directory.dispatcher = self.dispatcher
-        self.presence = Presence()
+        self.limits: list[str] = []
+        self.presence = Presence(max_sessions, self.limits.append)
         self.failures: list[ActorFailed] = []
         self.refusals: list[str] = []
         metrics = NullMetrics()
@@ -152,12 +153,34 @@ async def test_detached_and_ended_sessions_take_no_place(door: Door) -> None:
 
 
 @for_two
-async def test_who_comes_and_goes_leaves_so_many_sessions_and_no_more(door: Door) -> None:
-    await door.detached()
-    attachable = await door.detached()
-    assert isinstance(door.reception.open_session(INIT, RecordingOutbox(), None), Refused)
-    door.attach(attachable)
+async def test_who_comes_and_goes_leaves_so_many_sessions_and_refuses_nobody(door: Door) -> None:
+    resumable = await door.detached(resume=True)
+    longest = await door.detached()
+    latest = [await door.detached() for _ in range(5)][-1]
+    await settle()
+    assert set(door.directory.sessions) == {resumable, latest}
+    assert (door.presence.attached, door.presence.detached) == (0, 2)
+    assert door.limits == ["max_detached_sessions"] * 5
+    assert isinstance(door.attach(longest), Refused)
     door.open()
+    door.attach(latest)
+    assert (door.presence.attached, door.presence.detached) == (2, 1)
+
+
+@for_two
+async def test_who_is_on_the_way_back_is_waited_for_all_the_same(door: Door) -> None:
+    session_id = await door.detached(resume=True)
+    resumption = door.presence.resumption(session_id)
+    assert resumption is not None
+    ref = door.directory.sessions[session_id]
+    tell(ref, GraceRevoked())
+    back = door.open(resume=True, session_id=session_id, resume_token=resumption.renew(0))
+    await settle()
+    assert back.ref is ref
+    assert (door.presence.attached, door.presence.detached) == (1, 0)
+    tell(ref, GraceRevoked())
+    await settle()
+    assert door.presence.attached == 1
 
 
 @at_the_door

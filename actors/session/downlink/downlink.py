@@ -59,6 +59,8 @@ class Downlink:
         gate: OutcomeGate | None = None,
     ) -> None:
         self.outbox: Outbox | None = None
+        self.has_delivered = False
+        """Whether the client was given an outcome, though it may have been away."""
         self.is_cut = False
         """The socket took no more: it is gone, though its end has not been heard of."""
         self.gate = gate
@@ -277,6 +279,7 @@ class Downlink:
                 del self._expected[delivery.key]
                 is_kept = is_kept or outcome.utterance.is_repeatable
             message = self._message(delivery, now_ms)
+            self.has_delivered = True
             if is_kept:
                 self._keep(delivery, message)
             if gate is None:

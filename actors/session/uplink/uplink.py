@@ -88,6 +88,8 @@ class Uplink:
         self.progress = parts.progress
         """What has arrived and what may be forgotten; None unless the client may resume."""
         self.options = options
+        self.has_spoken = False
+        """Whether any audio has come, here or where the session was before."""
         self.epoch = 0
         """The session's epoch in the store; 0 until it is claimed."""
         self.segmenter = Segmenter(
@@ -315,6 +317,7 @@ class Uplink:
         change = holds - self._accounted_bytes
         if change > 0:
             self._held.take(change)
+            self.has_spoken = True
         elif change < 0:
             self._held.give_back(-change)
         self._accounted_bytes = holds
