@@ -17,7 +17,7 @@ K = TypeVar("K")
 
 
 class RemoteMailboxes(Protocol):
-    """Mailboxes of actors on other instances. What is told there crosses a link, or is lost."""
+    """Mailboxes of actors on other instances. A message to them crosses a link, or is lost."""
 
     def session(self, instance_id: InstanceId, session_id: SessionId) -> Mailbox | None:
         """Return the way to a session's actor; None if there is no way to its instance."""
@@ -29,7 +29,7 @@ class RemoteMailboxes(Protocol):
         """Return the way to an instance's dispatcher; None if there is none."""
 
     def flush(self, asker: Mailbox) -> int:
-        """Have each link answer `Flushed` when all it was told has arrived; return how many."""
+        """Have each link answer `Flushed` when all it was sent has arrived; return how many."""
 
 
 class Directory:

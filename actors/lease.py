@@ -41,7 +41,7 @@ class StallWatch:
         return f"<StallWatch {self.stalls} doubts>"
 
     def tick(self, now_ms: float) -> None:
-        """The process runs; to be told several times within the limit."""
+        """The process runs; to be called several times within the limit."""
         self.check(now_ms)
         self._ticked_at_ms = now_ms
 

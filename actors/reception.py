@@ -118,7 +118,7 @@ class Reception:
     ) -> OpenedSession | Refused | Pending:
         """Begin a session, or go on with one (`resume`); its actor acknowledges.
 
-        `asker` is told `ResumeAnswered` where the session has to be fetched first.
+        `asker` gets `ResumeAnswered` where the session has to be fetched first.
         """
         if init.resume and (init.session_id is not None or init.resume_token is not None):
             return self._resume_session(init, outbox, tenant_id, asker)
@@ -173,7 +173,7 @@ class Reception:
         """Go on with a session from another instance, on the socket that asked for it."""
         session_id, profile = wish.session_id, moved.profile
         former = self._directory.sessions.get(session_id)
-        if former is not None:  # it was here before, and has been told to go
+        if former is not None:  # it was here before, and has been asked to go
             self._setup.presence.leave(session_id)
             self._setup.presence.withdraw(session_id)
         ref = SessionActor.start(profile, self._setup, None, moved, supervisor=self._supervisor)
@@ -194,7 +194,7 @@ class Reception:
     ) -> OpenedSession | Refused | Pending:
         """Let a socket without a session speak for a detached one of the same tenant.
 
-        `asker` is told `SessionLocated` where the session is not here, or `SessionFreed` when it
+        `asker` gets `SessionLocated` where the session is not here, or `SessionFreed` when it
         is, and its socket may turn out to be gone: for so long it is `stop_waiting`'s to end.
         """
         presence = self._setup.presence

@@ -12,7 +12,7 @@ REPLAY_LULL_MS = 2_000.0
 class IngestMeter:
     """The length of each chunk, exactly, taken from a token bucket.
 
-    A format that was not declared is told from the framing of each chunk by itself: what the
+    A format that was not declared is known from the framing of each chunk by itself: what the
     session makes of it does not matter here.
     """
 

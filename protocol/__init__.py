@@ -1,4 +1,4 @@
-"""What may be said on a wire: ids, messages, frames, audio arithmetic, error codes.
+"""What may be sent on a wire: ids, messages, frames, audio arithmetic, error codes.
 
 Owns the shapes and their validation; knows nothing of sockets, clocks, actors or the store.
 """

@@ -1,6 +1,6 @@
 """JSON text to messages and back: each is validated once, here, and nowhere else.
 
-Owns what a peer is told about a message that does not parse. Never raises anything but
+Owns the answer to a peer about a message that does not parse. Never raises anything but
 `ProtocolError`, and never repeats what the peer sent.
 """
 

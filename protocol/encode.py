@@ -158,15 +158,15 @@ def encode_audio_ack(session_id: SessionId, next_seq: int) -> bytes:
     return f'{{"type":"audio_ack","session_id":{name},"next_seq":{next_seq}}}'.encode()
 
 
-def _optional(name: str, said: Any) -> str:
+def _optional(name: str, given: Any) -> str:
     """Return a field, or nothing where there is none."""
-    if said is None:
+    if given is None:
         return ""
-    kind = type(said)
+    kind = type(given)
     if kind is str:
-        return f',"{name}":{quoted(said)}'
-    return f',"{name}":{said if kind is int else _model(said)}'
+        return f',"{name}":{quoted(given)}'
+    return f',"{name}":{given if kind is int else _model(given)}'
 
 
-def _model(said: WireModel | Sequence[str] | float) -> str:
-    return to_json(said, exclude_none=True).decode()
+def _model(given: WireModel | Sequence[str] | float) -> str:
+    return to_json(given, exclude_none=True).decode()

@@ -4,7 +4,7 @@
     final 0x02: type u8, id length u8, seq u32, timestamp u32, session id
     ping 0x10, pong 0x11: type u8
 
-A client sends them only where the ack said `use_binary_frame`; the server takes them always.
+A client sends them only where the ack had `use_binary_frame`; the server takes them always.
 """
 
 from dataclasses import dataclass

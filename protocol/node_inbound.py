@@ -153,9 +153,11 @@ class JobResult(WireMessage):
         return not self.text_asr.strip()
 
     def service_timings(self) -> ServiceTimings:
-        """Return what the node said about its stages, and its own total."""
-        said = self.extra.get("service_timings") if self.extra else None
-        return ServiceTimings.pick(said if isinstance(said, dict) else {}, self.processing_time_ms)
+        """Return what the node reports about its stages, and its own total."""
+        timings = self.extra.get("service_timings") if self.extra else None
+        return ServiceTimings.pick(
+            timings if isinstance(timings, dict) else {}, self.processing_time_ms
+        )
 
 
 class _JobNotice(WireMessage):

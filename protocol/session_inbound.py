@@ -55,7 +55,7 @@ class SessionInit(WireMessage):
     partial_update_interval_ms: Count | None = None
     trace_id: TraceLabel | None = None
     audio_format: DeclaredFormat | None = None
-    """Absent: told from the framing of each chunk."""
+    """Absent: known from the framing of each chunk."""
     sample_rate: SampleRate | None = None
     channels: Channels | None = None
     use_binary_frame: bool | None = None

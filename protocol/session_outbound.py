@@ -94,7 +94,7 @@ class TranslationResult(WireMessage):
     tts_format: str = "pcm16"
     """`opus` (packets behind their lengths) or `pcm16`."""
     extra: JsonObject | None = None
-    """What else the node said, as it is."""
+    """What else the node sent, as it is."""
     trace_id: str | None = None
     group_id: str | None = None
     part_index: Count | None = None

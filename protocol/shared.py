@@ -63,11 +63,11 @@ class ServiceTimings(WireModel):
     total_ms: float | None = None
 
     @classmethod
-    def pick(cls, said: Mapping[str, Any], total_ms: float | None) -> Self:
-        """Take the numbers among what a node said; anything else it put there is dropped."""
-        if not said:
+    def pick(cls, sent: Mapping[str, Any], total_ms: float | None) -> Self:
+        """Take the numbers among what a node sent; anything else it put there is dropped."""
+        if not sent:
             return cls(total_ms=total_ms)
-        found = {name: _duration(said.get(name)) for name in cls.model_fields}
+        found = {name: _duration(sent.get(name)) for name in cls.model_fields}
         timings = {name: value for name, value in found.items() if value is not None}
         if total_ms is not None:
             timings.setdefault("total_ms", total_ms)

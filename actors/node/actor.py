@@ -1,7 +1,7 @@
 """NodeActor: one GPU node, its socket and the jobs it has in hand.
 
 It owns the node's connection and where it stands with the store; its `Assignments` owns the jobs.
-It knows nothing of the store: what the node sends is told to the dispatcher.
+It knows nothing of the store: what the node sends goes on to the dispatcher.
 
 Life: made at the first `node_register`, re-used when the same node comes back on another socket
 before its loss was noticed, ended when its socket is gone.

@@ -1,7 +1,7 @@
 """Assignments: the jobs that one node has in hand, on behalf of its actor.
 
 It knows how the node names its jobs, who is owed each answer, and how many slots the node takes.
-What the node says of a job is told to the dispatcher that drives it, which alone decides whether it
+What the node reports of a job goes to the dispatcher that drives it, which alone decides whether it
 still counts. It lets go of a job's audio as soon as the assignment is written.
 
 Messages of other instances come by other ways than those of this one's dispatcher: a job for a

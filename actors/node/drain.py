@@ -22,7 +22,7 @@ class NodeDrain:
         self._release = release
         self.is_begun = False
         self._flushing = 0
-        """Links that have not said yet that all answers arrived."""
+        """Links that have not reported yet that all answers arrived."""
 
     def begin(self, epoch: int) -> None:
         """Have the store give the node nothing new; epoch 0: when it is registered."""
@@ -47,7 +47,7 @@ class NodeDrain:
             self._go_if_done(open_jobs)
 
     def flushed(self, open_jobs: int) -> None:
-        """One link has brought over all that was said before."""
+        """One link has carried over all that was sent before."""
         self._flushing -= 1
         self._go_if_done(open_jobs)
 

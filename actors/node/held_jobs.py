@@ -41,7 +41,7 @@ class HeldJobs:
         self.slots: dict[Slot, int] = {}
         """How many open ones take each slot."""
         self._progress: dict[NodeJobId, int] = {}
-        """What the node has said of open ones: 1, it took it; 2, it began."""
+        """What the node has reported of open ones: 1, it took it; 2, it began."""
         self.past: OrderedDict[NodeJobId, Held | None] = OrderedDict()
         """Ids that it has used up lately; with their job where they were answered."""
 
@@ -57,7 +57,7 @@ class HeldJobs:
         return (*self.past, *self.open)
 
     def is_news(self, known_as: NodeJobId, *, started: bool) -> bool:
-        """Note that the node took the job, or began it; return whether it says so first now."""
+        """Note that the node took the job, or began it; return whether that is its first report."""
         before = self._progress.get(known_as, 0)
         self._progress[known_as] = max(before, 1 + started)
         return before < 1 + started

@@ -1,4 +1,4 @@
-"""What a node's actor is told, by the gateway, the dispatcher and other instances."""
+"""Messages to a node's actor, from the gateway, the dispatcher and other instances."""
 
 from typing import TypeAlias
 
@@ -45,4 +45,4 @@ NodeActorMessage: TypeAlias = (
     | NodeDrained
     | Flushed
 )
-"""All that a node's actor is told."""
+"""All messages that a node's actor takes."""

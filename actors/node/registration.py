@@ -1,4 +1,4 @@
-"""Registration: what the dispatcher is told of a node, and what it has still to be told.
+"""Registration: what the dispatcher knows of a node, and what it has still to get.
 
 One registration and one change of languages are under way at a time; of those that come meanwhile
 the last one counts. So a node cannot owe the dispatcher more than that, whatever it sends.
@@ -36,7 +36,7 @@ class Registration:
         """As the dispatcher knows them."""
         self._is_arriving = False
         self._next_known_epoch: int | None = None
-        """Of the registration that is told when the one under way is answered."""
+        """Of the registration that is sent when the one under way is answered."""
         self._is_changing = False
 
     def registered(
@@ -49,7 +49,7 @@ class Registration:
         self.acks_owed += 1
 
     def heard(self, capabilities: LanguageCapabilities | None) -> None:
-        """A heartbeat said this of the node's languages; None: nothing."""
+        """A heartbeat reported this of the node's languages; None: nothing."""
         if capabilities is not None:
             self.languages = languages(capabilities)
 
@@ -80,7 +80,7 @@ class Registration:
         )
 
     def answered(self) -> int | None:
-        """The dispatcher has answered; return the known epoch of what is to be told next."""
+        """The dispatcher has answered; return the known epoch of what is to be sent next."""
         self._is_arriving = False
         next_epoch, self._next_known_epoch = self._next_known_epoch, None
         return next_epoch
@@ -105,7 +105,7 @@ class Registration:
             self._directory.dispatcher.tell(NodeChanged(self._node_id, epoch, self.languages))
 
     def changed(self) -> None:
-        """The dispatcher has the languages that it was told last, or is another one."""
+        """The dispatcher has the languages that it got last, or is another one."""
         self._is_changing = False
 
     def restart(self) -> None:

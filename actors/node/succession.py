@@ -26,7 +26,7 @@ from protocol.node_outbound import NodeRegisterAck
 from protocol.shared import ErrorDetail
 
 _BETWEEN_THE_TWO = (AssignJob, WithdrawJob, NodeAccepted, NodeUnknown)
-"""What was told to the actor that failed, about its own jobs and epoch."""
+"""Messages to the actor that failed, about its own jobs and epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class NodeHandover:
     outbox: Outbox
     register: NodeRegister
     languages: Languages
-    """As the node said last."""
+    """As the node reported last."""
     used_ids: tuple[NodeJobId, ...]
     """Ids that the node has seen: it takes none of them again."""
     acks_owed: int
@@ -66,7 +66,7 @@ def handover_of(failure: ActorFailed) -> NodeHandover | None:
     for message in failure.failed:
         is_about_socket = isinstance(message, NodeRegistering | NodeSocketLost)
         if is_about_socket and message.outbox is handover.outbox:
-            return None  # the socket is gone, or nobody can register what it said
+            return None  # the socket is gone, or nobody can register what it reported
     return handover
 
 

@@ -2,7 +2,7 @@
 
 The store has the truth; this actor runs the scripts that change it for the members here, holds
 what they last answered, and tells every member here of each change. Members on other instances
-are told that there is something to read.
+get a message that there is something to read.
 
 While the store is away nobody gets in; who leaves has left here, and in the store once it answers.
 Must not: know sockets, audio or what a member says.
@@ -60,7 +60,7 @@ RoomMessage: TypeAlias = (
     | RoomChangedElsewhere
     | StoreEmptied
 )
-"""All that a room's actor is told."""
+"""All messages that a room's actor takes."""
 
 
 class RoomActor(LoopActor):
@@ -236,7 +236,7 @@ class RoomActor(LoopActor):
             await self._look()
 
     async def _look(self) -> None:
-        """Read the room, and note what was said since the last time."""
+        """Read the room, and note who spoke since the last time."""
         if self._code is None:
             return
         now_ms, spoke_ms = self.now_ms(), self._spoke_ms
@@ -293,7 +293,7 @@ class RoomActor(LoopActor):
         else:
             self._look_at(self.now_ms() + _RETRY_MS)
 
-    # ---- the copy, and who is told of it ----------------------------------------------------
+    # ---- the copy, and who gets it ----------------------------------------------------------
 
     def _adopt(self, state: RoomState, *, is_own_change: bool = False) -> None:
         """Take the store's word for the room."""
@@ -327,12 +327,12 @@ class RoomActor(LoopActor):
 
     def _show(self, view: RoomView) -> None:
         before, self._view = self._view, view
-        told = {seat.session_id for seat in self._here(view)}
+        listeners = {seat.session_id for seat in self._here(view)}
         if before is not None:
             moved = {one.session_id for one in view.seats if one.instance_id != self._mine}
-            told.update(one.session_id for one in self._here(before))
-            told -= moved  # it hears of the room where it is now
-        for session_id in sorted(told):
+            listeners.update(one.session_id for one in self._here(before))
+            listeners -= moved  # it hears of the room where it is now
+        for session_id in sorted(listeners):
             self._tell(session_id, RoomSeen(view))
 
     def _here(self, view: RoomView) -> list[Seat]:

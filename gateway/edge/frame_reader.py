@@ -7,8 +7,8 @@ breaks the rules is a `FAILED` at its place, and nothing is read after it.
 The library's own reader is not used: a frame costs it five times as much, it keeps every byte of a
 message that turns out too long, and it knows no bound on the number of frames.
 
-- A message that is too long, or comes in too many small fragments, is read past: not kept, told as
-  `NOT_TAKEN`, and the connection goes on behind it.
+- A message that is too long, or comes in too many small fragments, is read past: not kept, reported
+  as `NOT_TAKEN`, and the connection goes on behind it.
 - So many frames are taken in one call; what is left waits for the next one (`has_more`).
 """
 

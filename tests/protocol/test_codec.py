@@ -122,7 +122,7 @@ def test_what_is_nested_as_deep_as_can_be_read_can_be_written() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "sent",
     [
         {"type": SECRET},
         {SECRET: SECRET},
@@ -135,8 +135,8 @@ def test_what_is_nested_as_deep_as_can_be_read_can_be_written() -> None:
         UTTERANCE | {"audio": SECRET},
     ],
 )
-def test_a_refusal_never_repeats_what_the_peer_sent(said: dict[str, Any]) -> None:
-    error = refusal(parse_session_message, json.dumps(said))
+def test_a_refusal_never_repeats_what_the_peer_sent(sent: dict[str, Any]) -> None:
+    error = refusal(parse_session_message, json.dumps(sent))
     assert SECRET not in repr(error)
     assert error.__cause__ is None
     assert error.__suppress_context__

@@ -29,10 +29,10 @@ HEADS = {
 @pytest.mark.parametrize("container", list(HEADS))
 def test_a_container_is_recognised_in_any_pieces(container: Container) -> None:
     head = HEADS[container]
-    said = [recognise(head[:length]) for length in range(1, len(head) + 1)]
-    decided = said.index(container)
-    assert set(said[:decided]) <= {Undecided.MORE}
-    assert set(said[decided:]) == {container}
+    found = [recognise(head[:length]) for length in range(1, len(head) + 1)]
+    decided = found.index(container)
+    assert set(found[:decided]) <= {Undecided.MORE}
+    assert set(found[decided:]) == {container}
 
 
 def test_two_frames_of_mp3_are_recognised_and_one_is_not_yet() -> None:
@@ -65,9 +65,9 @@ def test_zeros_are_decided_after_eight_bytes() -> None:
 
 @given(st.binary(max_size=40))
 def test_more_bytes_never_make_a_container_of_what_is_none(head: bytes) -> None:
-    said = [recognise(head[:length]) for length in range(len(head) + 1)]
-    if Undecided.NONE in said:
-        assert set(said[said.index(Undecided.NONE) :]) == {Undecided.NONE}
+    found = [recognise(head[:length]) for length in range(len(head) + 1)]
+    if Undecided.NONE in found:
+        assert set(found[found.index(Undecided.NONE) :]) == {Undecided.NONE}
 
 
 # ---- WAV ----------------------------------------------------------------------------------------
@@ -117,8 +117,8 @@ def test_an_extensible_format_is_what_it_stands_for() -> None:
         (b"\xfe\xff" + head[22:36]) + b"\x16\x00" + b"\x10\x00" + bytes(4) + b"\x01\x00" + bytes(14)
     )
     data = head[:16] + len(chunk).to_bytes(4, "little") + chunk + head[36:]
-    samples, said = unwrapped(data, 9)
-    assert (samples, said and said.is_mono_pcm16) == (b"ab", True)
+    samples, found = unwrapped(data, 9)
+    assert (samples, found and found.is_mono_pcm16) == (b"ab", True)
 
 
 @pytest.mark.parametrize(
@@ -129,10 +129,10 @@ def test_an_extensible_format_is_what_it_stands_for() -> None:
     ],
 )
 def test_other_samples_are_told_apart(channels: int, width: int, text: str) -> None:
-    _, said = unwrapped(wav(b"abcd", channels=channels, width=width), 50)
-    assert said is not None
-    assert not said.is_mono_pcm16
-    assert str(said) == text
+    _, found = unwrapped(wav(b"abcd", channels=channels, width=width), 50)
+    assert found is not None
+    assert not found.is_mono_pcm16
+    assert str(found) == text
 
 
 @pytest.mark.parametrize(

@@ -118,23 +118,23 @@ def test_a_wrongly_typed_field_of_a_node_is_refused_by_its_name(
 @pytest.mark.parametrize("stage", ["asr_languages", "semantic_languages", "tts_languages"])
 def test_a_node_that_names_more_languages_than_there_are_is_refused(stage: str) -> None:
     languages = [f"a{number}" for number in range(501)]
-    said = REGISTER | {"language_capabilities": {stage: languages}}
-    error = refusal(parse_node_message, json.dumps(said))
+    sent = REGISTER | {"language_capabilities": {stage: languages}}
+    error = refusal(parse_node_message, json.dumps(sent))
     assert error.message == f"node_register.language_capabilities.{stage} is too long"
     assert error.message_type == "node_register"  # so it is answered by a refused registration
-    said = REGISTER | {"language_capabilities": {stage: languages[1:]}}
-    assert parse_node_message(json.dumps(said))
+    sent = REGISTER | {"language_capabilities": {stage: languages[1:]}}
+    assert parse_node_message(json.dumps(sent))
 
 
 def test_a_fault_inside_a_value_is_named_with_its_path() -> None:
-    said = INIT | {"features": {"emotion_detection": "yes"}}
-    error = refusal(parse_session_message, json.dumps(said))
+    sent = INIT | {"features": {"emotion_detection": "yes"}}
+    error = refusal(parse_session_message, json.dumps(sent))
     assert error.message == "session_init.features.emotion_detection must be true or false"
 
 
 def test_a_million_faults_are_one_short_refusal() -> None:
-    said = INIT | {"auto_langs": [5] * 100_000}
-    error = refusal(parse_session_message, json.dumps(said))
+    sent = INIT | {"auto_langs": [5] * 100_000}
+    error = refusal(parse_session_message, json.dumps(sent))
     assert error.message == "session_init.auto_langs.0 must be a string"
 
 
@@ -158,23 +158,23 @@ def test_null_is_the_same_as_absent_where_a_field_is_optional() -> None:
 
 
 def test_a_failed_job_may_leave_its_texts_null() -> None:
-    said = RESULT | dict.fromkeys(("text_asr", "text_translated", "tts_audio", "extra"))
-    result = parse_node_message(json.dumps(said))
+    sent = RESULT | dict.fromkeys(("text_asr", "text_translated", "tts_audio", "extra"))
+    result = parse_node_message(json.dumps(sent))
     assert result == JobResult(job_id=NodeJobId("j"), success=True)
 
 
 @pytest.mark.parametrize("percent", [0, 86, 7.26, 100.0, None])
 def test_a_load_is_a_whole_number_or_not(percent: float | None) -> None:
-    said = HEARTBEAT | {"resource_usage": {"cpu_percent": percent}}
-    heartbeat = parse_node_message(json.dumps(said))
+    sent = HEARTBEAT | {"resource_usage": {"cpu_percent": percent}}
+    heartbeat = parse_node_message(json.dumps(sent))
     assert isinstance(heartbeat, NodeHeartbeat)
     assert heartbeat.resource_usage is not None
     assert heartbeat.resource_usage.cpu_percent == percent
 
 
 def test_a_clock_with_fractions_is_cut_to_whole_milliseconds() -> None:
-    said = {"type": "client_heartbeat", "session_id": "s-1", "timestamp": 1795208675610.75}
-    heartbeat = parse_session_message(json.dumps(said))
+    sent = {"type": "client_heartbeat", "session_id": "s-1", "timestamp": 1795208675610.75}
+    heartbeat = parse_session_message(json.dumps(sent))
     assert isinstance(heartbeat, ClientHeartbeat)
     assert heartbeat.timestamp == 1795208675610
     assert isinstance(heartbeat.timestamp, int)

@@ -92,8 +92,8 @@ def test_absent_fields_are_neither_required_nor_written(
         for name, field in type(example).model_fields.items()
         if field.is_required() or name == "type"
     }
-    said = json.loads(encode(example))
-    lean = parse(json.dumps({name: said[name] for name in required}))
+    sent = json.loads(encode(example))
+    lean = parse(json.dumps({name: sent[name] for name in required}))
     written = json.loads(encode(lean))
     assert required <= set(written)
     assert None not in written.values()
@@ -103,10 +103,10 @@ def test_absent_fields_are_neither_required_nor_written(
 def test_a_message_without_one_required_field_is_refused(
     parse: Callable[[str | bytes], WireMessage], example: WireMessage
 ) -> None:
-    said = json.loads(encode(example))
+    sent = json.loads(encode(example))
     for name, field in type(example).model_fields.items():
-        if (said["type"], name) == ("job_result", "success"):
+        if (sent["type"], name) == ("job_result", "success"):
             continue  # it is taken for an error of the node
         if field.is_required():
-            with pytest.raises(Exception, match=rf"^{said['type']}\.{name} is missing$"):
-                parse(json.dumps({key: value for key, value in said.items() if key != name}))
+            with pytest.raises(Exception, match=rf"^{sent['type']}\.{name} is missing$"):
+                parse(json.dumps({key: value for key, value in sent.items() if key != name}))

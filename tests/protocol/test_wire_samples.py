@@ -41,9 +41,9 @@ def test_a_recorded_message_with_unknown_fields_is_accepted(sample: dict[str, An
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample["message"]["type"])
 def test_nothing_that_a_recorded_message_says_is_lost(sample: dict[str, Any]) -> None:
-    said = {key: value for key, value in sample["message"].items() if value is not None}
-    written = json.loads(encode(parse(sample, json.dumps(said))))
-    assert written == said
+    sent = {key: value for key, value in sample["message"].items() if value is not None}
+    written = json.loads(encode(parse(sample, json.dumps(sent))))
+    assert written == sent
 
 
 def test_recorded_audio_arrives_as_framed_opus() -> None:
@@ -56,9 +56,9 @@ def test_recorded_audio_arrives_as_framed_opus() -> None:
 
 
 def test_a_recorded_result_keeps_its_speech_and_diagnostics_as_they_are() -> None:
-    said = next(s["message"] for s in SAMPLES if s["message"]["type"] == "job_result")
-    result = parse_node_message(json.dumps(said))
+    sent = next(s["message"] for s in SAMPLES if s["message"]["type"] == "job_result")
+    result = parse_node_message(json.dumps(sent))
     assert isinstance(result, JobResult)
-    assert result.tts_audio == said["tts_audio"]
-    assert result.extra == said["extra"]
+    assert result.tts_audio == sent["tts_audio"]
+    assert result.extra == sent["extra"]
     assert not result.is_empty

@@ -132,8 +132,8 @@ def test_a_live_former_owner_gets_a_note(world: World) -> None:
     world.resumable("s")
     reply = world.take_over("s", "i2")
     [(_, note)] = world.notes("i1")
-    told = {"kind": "release", "session": "s", "epoch": str(reply.epoch), "instance": "i2"}
-    assert note == told
+    expected = {"kind": "release", "session": "s", "epoch": str(reply.epoch), "instance": "i2"}
+    assert note == expected
 
 
 def test_a_dead_former_owner_gets_none(world: World) -> None:

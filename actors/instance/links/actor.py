@@ -41,7 +41,7 @@ _SMALL_BYTES = 512
 """About what a message without audio takes."""
 
 
-class LinkHome(Protocol):
+class LinkContext(Protocol):
     """What a link needs of the instance it belongs to."""
 
     @property
@@ -87,11 +87,11 @@ LinkActorMessage: TypeAlias = Crossing | LinkAcknowledged | FlushAsked | LinkOpe
 class LinkActor(LoopActor):
     """The way to one instance."""
 
-    def __init__(self, peer: InstanceId, home: LinkHome, patience: LinkPatience) -> None:
+    def __init__(self, peer: InstanceId, context: LinkContext, patience: LinkPatience) -> None:
         super().__init__()
         self.key = peer
         self._peer = peer
-        self._home = home
+        self._context = context
         self._patience = patience
         self._link = OutgoingLink(patience.bounds)
         self._name = _new_name()
@@ -150,8 +150,8 @@ class LinkActor(LoopActor):
         """A bug ended this actor: hand back what was under way; the next message begins anew."""
         self._drop_wire()
         self._hand_back(self._link.give_up())
-        self._home.reachable(self._peer, is_reachable=True)
-        self._home.link_ended(self._peer, self.actor_ref)
+        self._context.reachable(self._peer, is_reachable=True)
+        self._context.link_ended(self._peer, self.actor_ref)
 
     def on_stop(self) -> None:
         """The process ends."""
@@ -164,7 +164,7 @@ class LinkActor(LoopActor):
     def _on_crossing(self, message: Crossing) -> None:
         size = _SMALL_BYTES + len(getattr(message.message, "audio", b""))
         if self._link.is_full or self._is_gone:
-            self._home.hand_back([UnderWay(0, message.address, message.message, size)])
+            self._context.hand_back([UnderWay(0, message.address, message.message, size)])
             return
         if not self._link:
             self._heard_at_ms = self.now_ms()
@@ -177,9 +177,9 @@ class LinkActor(LoopActor):
             self._arm()
 
     def _write(self, wire: LinkWire, entry: UnderWay) -> None:
-        frame = pack_message(entry.seq, self._home.pack(entry.address, entry.message))
+        frame = pack_message(entry.seq, self._context.pack(entry.address, entry.message))
         wire.send(frame)
-        self._home.metrics.link_sent(len(frame), again=entry.seq <= self._sent)
+        self._context.metrics.link_sent(len(frame), again=entry.seq <= self._sent)
         self._sent = max(self._sent, entry.seq)
 
     def _on_acknowledged(self, message: LinkAcknowledged) -> None:
@@ -205,7 +205,7 @@ class LinkActor(LoopActor):
 
     def _hand_back(self, left: Sequence[UnderWay]) -> None:
         """It cannot arrive by this link; nobody waits for that any longer."""
-        self._home.hand_back(left)
+        self._context.hand_back(left)
         flushes, self._flushes = self._flushes, []
         for _, asker in flushes:
             tell(asker, Flushed())
@@ -214,8 +214,8 @@ class LinkActor(LoopActor):
 
     def _dial(self) -> None:
         self._is_dialling = True
-        hello = Hello(self._home.instance_id, self._peer, self._name)
-        self._home.dial(hello, self.actor_ref)
+        hello = Hello(self._context.instance_id, self._peer, self._name)
+        self._context.dial(hello, self.actor_ref)
 
     def _dial_later(self) -> None:
         if self._retry_at_ms is None and not self._is_dialling:
@@ -239,7 +239,7 @@ class LinkActor(LoopActor):
         self._heard_at_ms = self.now_ms()
         if self._given_up:
             self._given_up = False
-            self._home.reachable(self._peer, is_reachable=True)
+            self._context.reachable(self._peer, is_reachable=True)
         self._log.info("linked to another instance")
         for entry in to_send:
             self._write(message.wire, entry)
@@ -257,7 +257,7 @@ class LinkActor(LoopActor):
             return
         self._log.debug("link is down", reason=message.reason)
         if message.lease_left_ms is not None:
-            self._home.suspect(PeerSuspected(self._peer, message.lease_left_ms))
+            self._context.suspect(PeerSuspected(self._peer, message.lease_left_ms))
         if message.wire is not None or self._link or self._given_up:
             self._dial_later()
         self._arm()
@@ -276,7 +276,7 @@ class LinkActor(LoopActor):
         self._sent = 0
         if not is_reachable and not self._given_up:
             self._given_up = True
-            self._home.reachable(self._peer, is_reachable=False)
+            self._context.reachable(self._peer, is_reachable=False)
         self._hand_back(left)
 
     def _drop_wire(self) -> None:
@@ -290,8 +290,8 @@ class LinkActor(LoopActor):
             self._is_gone = True
             self._log.info("another instance is gone", reason=message.reason)
             self._hand_back(self._link.give_up())
-            self._home.reachable(self._peer, is_reachable=True)
-            self._home.link_ended(self._peer, self.actor_ref)
+            self._context.reachable(self._peer, is_reachable=True)
+            self._context.link_ended(self._peer, self.actor_ref)
         self._leave()
 
     def _leave(self) -> None:

@@ -44,7 +44,7 @@ class _Way:
 
 
 class LinkedMailboxes:
-    """Implements `RemoteMailboxes` and `LinkHome`. For the loop's thread."""
+    """Implements `RemoteMailboxes` and `LinkContext`. For the loop's thread."""
 
     def __init__(self, directory: Directory, edge: PeerEdge, metrics: Metrics) -> None:
         self.instance_id = directory.instance_id
@@ -94,7 +94,7 @@ class LinkedMailboxes:
         """Have each link answer `Flushed` when all it was sent has arrived; return how many."""
         return sum(tell(link, FlushAsked(asker)) for link in list(self._links.values()))
 
-    # ---- what links say ---------------------------------------------------------------------
+    # ---- what links need -----------------------------------------------------------------------
 
     def reachable(self, peer: InstanceId, *, is_reachable: bool) -> None:
         """Note whether sending there makes sense."""

@@ -81,8 +81,8 @@ class Bench:
 
     def register(self, outbox: RecordingOutbox | None = None, **fields: Any) -> None:
         """Let the node register, without an answer of the store."""
-        said = NodeRegister(language_capabilities=ENGLISH_SPANISH, **fields)
-        self.tell(NodeRegistering(said, outbox or self.outbox))
+        message = NodeRegister(language_capabilities=ENGLISH_SPANISH, **fields)
+        self.tell(NodeRegistering(message, outbox or self.outbox))
 
     def online(self, epoch: int = 1) -> "Bench":
         """Let the node register and be accepted."""
@@ -105,12 +105,12 @@ class Bench:
 
     def say(self, job_id: str, **fields: Any) -> None:
         """Let the node answer a job."""
-        said: dict[str, Any] = {
+        content: dict[str, Any] = {
             "success": True,
             "text_asr": "hello",
             "text_translated": "hola",
         } | fields
-        self.tell(NodeMessageArrived(JobResult(job_id=NodeJobId(job_id), **said)))
+        self.tell(NodeMessageArrived(JobResult(job_id=NodeJobId(job_id), **content)))
 
 
 @pytest.fixture
@@ -381,8 +381,8 @@ def test_a_socket_that_takes_nothing_more_is_as_good_as_lost(bench: Bench) -> No
     bench.assign(0)
     bench.outbox.is_open = False
     bench.assign(1)
-    told = [type(message) for message in bench.dispatcher.messages]
-    assert told == [NodeLost, JobUndelivered]
+    sent = [type(message) for message in bench.dispatcher.messages]
+    assert sent == [NodeLost, JobUndelivered]
     bench.tell(NodeSocketLost(bench.outbox))
     assert NodeId("n") not in bench.directory.nodes
 
@@ -441,7 +441,10 @@ def test_an_assignment_that_was_answered_is_not_sent_again(bench: Bench) -> None
     bench.say("job-0")
     bench.assign()
     assert len(bench.outbox.of(JobAssign)) == 1
-    assert [type(told) for told in bench.dispatcher.messages] == [ResultArrived, JobUndelivered]
+    assert [type(message) for message in bench.dispatcher.messages] == [
+        ResultArrived,
+        JobUndelivered,
+    ]
 
 
 @pytest.mark.parametrize("reason", ["job_timeout", None], ids=["cancelled", "merged"])
@@ -518,7 +521,7 @@ def test_progress_goes_where_it_belongs(bench: Bench) -> None:
         bench.tell(NodeMessageArrived(JobStarted(job_id=job_id)))
     bench.tell(NodeMessageArrived(NodeError(code="GPU_ON_FIRE")))
     assert bench.session.only(PartialArrived).text == "hel"
-    assert [told.started for told in bench.dispatcher.of(JobAccepted)] == [False, True]
+    assert [accepted.started for accepted in bench.dispatcher.of(JobAccepted)] == [False, True]
 
 
 def test_a_partial_text_for_a_session_that_is_gone_harms_nobody(bench: Bench) -> None:

@@ -88,8 +88,8 @@ class Bench:
         self.outbox.take()
 
     def register(self) -> None:
-        said = NodeRegister(max_concurrent_jobs=2)
-        self.node.on_receive(NodeRegistering(said, self.outbox))
+        message = NodeRegister(max_concurrent_jobs=2)
+        self.node.on_receive(NodeRegistering(message, self.outbox))
 
     def assign(self, name: str, owner: InstanceId = THERE, attempt: int = 1) -> AssignJob:
         spec = job(name)
@@ -136,8 +136,8 @@ def test_what_the_node_says_of_a_job_goes_to_the_instance_that_drives_it(bench: 
 
 def test_words_so_far_go_to_the_session_wherever_it_is(bench: Bench) -> None:
     bench.assign("far")
-    said = NodeAsrPartial(job_id=NodeJobId("far"), text="so far", is_final=False)
-    bench.node.on_receive(NodeMessageArrived(said))
+    message = NodeAsrPartial(job_id=NodeJobId("far"), text="so far", is_final=False)
+    bench.node.on_receive(NodeMessageArrived(message))
     assert bench.session.only(PartialArrived).text == "so far"
 
 
@@ -261,8 +261,8 @@ def test_a_job_that_came_with_the_node_is_answered_to_its_owner(bench: Bench) ->
     bench.node.on_receive(KeepJob(THERE, job("kept"), WORK, 2))
     assert bench.node.open_jobs == 1
     assert bench.given() == []
-    said = NodeAsrPartial(job_id=NodeJobId("kept~2"), text="so far", is_final=False)
-    bench.node.on_receive(NodeMessageArrived(said))
+    message = NodeAsrPartial(job_id=NodeJobId("kept~2"), text="so far", is_final=False)
+    bench.node.on_receive(NodeMessageArrived(message))
     assert bench.far.session_ref.only(PartialArrived).job_id == "kept"
     bench.answer("kept~2")
     assert bench.far.dispatcher_ref.only(ResultArrived).attempt == 2

@@ -118,9 +118,9 @@ def test_a_nodes_actor_comes_to_rest(turns: list[list[Callable[[Rig], Any]]]) ->
     rig = Rig()
     rig.tell(rig.register(0))
     for epoch, turn in enumerate(turns, start=1):
-        told = len(rig.dispatcher.messages)
+        before = len(rig.dispatcher.messages)
         rig.tell(*(make(rig) for make in turn))
-        assert len(rig.dispatcher.messages) - told <= 3 * len(turn)
+        assert len(rig.dispatcher.messages) - before <= 3 * len(turn)
         if epoch % 2:
             rig.answer(epoch)
     lost = [NodeSocketLost(socket) for socket in rig.sockets]
