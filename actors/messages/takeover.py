@@ -154,7 +154,7 @@ class SessionFreed:
 
 @value
 class SocketDraining:
-    """The instance that relays this socket goes away; the session does not."""
+    """The instance that passes this socket through goes away; the session does not."""
 
     outbox: Outbox
     reason: str

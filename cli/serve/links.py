@@ -137,7 +137,7 @@ class Links:
         return ref
 
     async def flush(self, within_seconds: float) -> None:
-        """Wait until others have what they were told, not for ever."""
+        """Wait until others have what they were sent, not for ever."""
         asker = _FlushAsker()
         asker.awaited = self.remotes.flush(asker)
         if asker.awaited:

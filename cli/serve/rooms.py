@@ -1,7 +1,7 @@
 """Rooms: what people need to hear each other, put together.
 
 The composition of the rooms' actors and of what turns speech into samples. It stops after the
-sockets, and before the links that its members on other instances are told by.
+sockets, and before the links that its members on other instances are reached by.
 """
 
 from collections.abc import Callable

@@ -149,7 +149,7 @@ class Scheduler:
         self._instance: ActorRef[InstanceActor] | None = None
         self._actors: list[ActorRef[Any]] = []
         self._handed_over: Sequence[Any] = ()
-        """What the latest successor of a dispatcher is told first."""
+        """What the latest successor of a dispatcher is sent first."""
         self._is_crippled = False
         """The dispatcher is dead and has no successor: no outcome comes any more."""
         self._watch()
@@ -190,7 +190,7 @@ class Scheduler:
             await self._links.flush(_DRAIN_SLACK_SECONDS)
 
     async def _close_passthroughs(self, within_ms: float) -> None:
-        """Clients whose sessions are elsewhere hear what they have said, and go."""
+        """Clients whose sessions are elsewhere hear the outcomes of their speech, and go."""
         if self.gateway.passthroughs is not None:
             leaving = Leaving(_RECONNECT_AFTER_MS, _SHUTDOWN)
             await self.gateway.passthroughs.leave(leaving, within_ms / 1000 + _DRAIN_SLACK_SECONDS)

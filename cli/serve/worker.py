@@ -70,7 +70,7 @@ class _Worker:
         listening = asyncio.create_task(self._listen(down, stop))
         try:
             return await run_scheduler(
-                self._scheduler, order.settings, stop, lambda: self._say(Ready())
+                self._scheduler, order.settings, stop, lambda: self._send(Ready())
             )
         finally:
             listening.cancel()
@@ -88,36 +88,36 @@ class _Worker:
     async def _listen(self, down: asyncio.StreamReader, stop: StopSignals) -> None:
         while line := await down.readline():
             try:
-                words = read_to_worker(line)
+                message = read_to_worker(line)
             except ValueError:
-                logger.error("the supervisor said something unknown")
+                logger.error("the supervisor sent something unknown")
                 continue
-            match words:
+            match message:
                 case Stop():
                     stop.ask()
                 case Reload() if self._scheduler is not None:
                     self._scheduler.access.reload()
                 case ShowMetrics(number) if self._scheduler is not None:
                     own = self._scheduler.metrics_text().decode()
-                    self._say(MetricsShown(number, own))
+                    self._send(MetricsShown(number, own))
                 case MetricsSummed(number, text):
                     waiting = self._asked.pop(number, None)
                     if waiting is not None and not waiting.done():
                         waiting.set_result(text)
                 case other:
-                    logger.bind(said=type(other).__name__).error("not for a worker")
+                    logger.bind(kind=type(other).__name__).error("not for a worker")
         stop.ask()  # the supervisor is gone
 
-    def _say(self, words: FromWorker) -> None:
+    def _send(self, message: FromWorker) -> None:
         if self._up is not None:
-            self._up.write(encode(words))
+            self._up.write(encode(message))
 
     async def _all_metrics(self) -> bytes:
         """Return the figures of all workers; its own where the supervisor does not answer."""
         number = next(self._numbers)
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._asked[number] = answer
-        self._say(MetricsAsked(number))
+        self._send(MetricsAsked(number))
         try:
             async with asyncio.timeout(_SUM_SECONDS):
                 return (await answer).encode()

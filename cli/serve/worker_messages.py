@@ -2,7 +2,7 @@
 
 Down a worker's standard input: its order first, then `Stop`, `Reload` and `ShowMetrics`. Up its
 standard output: `Ready`, `MetricsAsked` and `MetricsShown`. The end of the input means that the
-supervisor is gone: the worker stops as if it had been told to.
+supervisor is gone: the worker stops as if it had been asked to.
 """
 
 from dataclasses import dataclass
@@ -90,11 +90,11 @@ LONGEST_LINE_BYTES = 16 * 1024 * 1024
 """Figures of a worker with many nodes are the longest."""
 
 
-def encode(words: ToWorker | FromWorker) -> bytes:
+def encode(message: ToWorker | FromWorker) -> bytes:
     """Return the line that says it."""
     adapter: TypeAdapter[ToWorker] | TypeAdapter[FromWorker]
-    adapter = _TO_WORKER if isinstance(words, ToWorker) else _FROM_WORKER
-    return adapter.dump_json(words) + b"\n"  # type: ignore[arg-type]  # the check is right above
+    adapter = _TO_WORKER if isinstance(message, ToWorker) else _FROM_WORKER
+    return adapter.dump_json(message) + b"\n"  # type: ignore[arg-type]  # the check is right above
 
 
 def read_to_worker(line: bytes) -> ToWorker:

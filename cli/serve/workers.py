@@ -69,7 +69,7 @@ def run_workers(settings: Settings, store: RunningStore) -> int:
 
 @dataclass(slots=True)
 class _Worker:
-    """One process, and what it has said."""
+    """One process, and what it has reported."""
 
     number: int
     process: asyncio.subprocess.Process
@@ -78,10 +78,10 @@ class _Worker:
     figures: dict[int, str] = field(default_factory=dict)
     """Its answers to questions that are still open."""
 
-    def tell(self, words: ToWorker) -> None:
+    def tell(self, message: ToWorker) -> None:
         """Write a line; one that has ended does not hear it."""
         if self.process.stdin is not None and not self.process.stdin.is_closing():
-            self.process.stdin.write(encode(words))
+            self.process.stdin.write(encode(message))
 
 
 class _Workers:
@@ -138,7 +138,7 @@ class _Workers:
             status = await self._listen(worker)
             if self._stopping.is_set():
                 return status
-            if not self._all_ready.is_set():  # what it said on stderr is what is wrong
+            if not self._all_ready.is_set():  # what it wrote on stderr is what is wrong
                 self._stop()
                 return status or 1
             lived_s = time.monotonic() - worker.started_s
@@ -177,15 +177,15 @@ class _Workers:
         return worker
 
     async def _listen(self, worker: _Worker) -> int:
-        """Take what the worker says until it ends; return its exit status."""
+        """Take what the worker sends until it ends; return its exit status."""
         stdout = worker.process.stdout
         while stdout is not None and (line := await stdout.readline()):
             try:
-                words = read_from_worker(line)
+                message = read_from_worker(line)
             except ValueError:
-                logger.bind(worker=worker.number).error("a worker said something unknown")
+                logger.bind(worker=worker.number).error("a worker sent something unknown")
                 continue
-            await self._take(worker, words)
+            await self._take(worker, message)
         status = await worker.process.wait()
         async with self._answered:  # nobody waits for its figures any more
             if self._workers.get(worker.number) is worker:
@@ -193,19 +193,19 @@ class _Workers:
             self._answered.notify_all()
         return status
 
-    async def _take(self, worker: _Worker, words: FromWorker) -> None:
-        match words:
+    async def _take(self, worker: _Worker, message: FromWorker) -> None:
+        match message:
             case Ready():
                 worker.is_ready = True
                 if sum(other.is_ready for other in self._workers.values()) == self._wanted:
                     self._all_ready.set()
             case MetricsAsked():
-                summing = asyncio.create_task(self._sum_for(worker, words.number))
+                summing = asyncio.create_task(self._sum_for(worker, message.number))
                 self._sums.add(summing)
                 summing.add_done_callback(self._sums.discard)
             case MetricsShown():
                 async with self._answered:
-                    worker.figures[words.number] = words.text
+                    worker.figures[message.number] = message.text
                     self._answered.notify_all()
 
     # ---- the figures of all -----------------------------------------------------------------

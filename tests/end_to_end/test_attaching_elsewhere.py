@@ -382,13 +382,13 @@ async def test_wherever_the_kernel_puts_a_client_it_finds_its_session(
     with running_scheduler("--workers", "2", *FLAGS) as scheduler:
         async with raw_node(scheduler.node_url, Ability.of(pair, 20)) as node:
             node.answers()
-            relayed = 0.0
+            passed = 0.0
             clients = [await detached(scheduler, pair) for _ in range(6)]
             for round_ in range(8):
                 clients = list(
                     await asyncio.gather(*(attached(scheduler, client) for client in clients))
                 )
-                relayed += (await asyncio.to_thread(scheduler.metrics))[
+                passed += (await asyncio.to_thread(scheduler.metrics))[
                     "lingua_sockets_passed_through"
                 ]
                 for client in clients:
@@ -396,7 +396,7 @@ async def test_wherever_the_kernel_puts_a_client_it_finds_its_session(
                 for client in clients:
                     assert (await client.result())["utterance_index"] == round_
                     client.abort()
-            assert 0 < relayed < 48
+            assert 0 < passed < 48
             async with AsyncExitStack() as stack:
                 for client in clients:
                     last = await attached(scheduler, client)

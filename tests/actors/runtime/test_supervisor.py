@@ -278,7 +278,7 @@ def test_who_fails_again_and_again_gets_no_successor_but_others_do() -> None:
     run_virtual(main())
 
 
-def test_a_grave_takes_what_is_told_to_the_dead_and_counts_it() -> None:
+def test_dead_letters_take_what_is_sent_to_a_dead_actor_and_count_it() -> None:
     before = dead_letters()
     DeadLetters("dispatcher").tell("word")
     assert dead_letters() == before + 1
