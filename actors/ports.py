@@ -12,12 +12,28 @@ class Mailbox(Protocol):
         """Leave a message; never blocks. An actor's ref raises ActorDeadError once it is dead."""
 
 
+class SocketJobs:
+    """How many jobs wait for a node of all sessions that were opened on one socket."""
+
+    __slots__ = ("waiting",)
+
+    def __init__(self) -> None:
+        self.waiting = 0
+
+    def __repr__(self) -> str:
+        return f"<SocketJobs {self.waiting} waiting>"
+
+
 class Outbox(Protocol):
     """The way out to one peer's socket. Never blocks; the gateway bounds what waits in it."""
 
     @property
     def owner(self) -> str:
         """Whose share of the process the peer takes: a tenant's, or an address; empty: nobody's."""
+
+    @property
+    def jobs(self) -> SocketJobs:
+        """What the sessions opened on this socket have waiting, closed ones included."""
 
     @property
     def is_backed_up(self) -> bool:

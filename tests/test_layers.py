@@ -62,6 +62,7 @@ IN_ACTORS: dict[str, set[str]] = {
     "runtime": {"ports"},
     "messages": {"ports", "admission"},
     "directory": {"ports", "messages", "runtime"},
+    "waiting_jobs": {"ports"},
     "verdict": {"messages"},
     "missing_log": {"messages"},
     "overload": {"admission"},
@@ -70,7 +71,7 @@ IN_ACTORS: dict[str, set[str]] = {
     "instance": {"runtime", "messages", "directory", "ports", "metrics", "lease"},
     "session": {
         "runtime", "messages", "directory", "ports", "metrics", "admission", "held_audio", "lease",
-        "room",
+        "room", "waiting_jobs",
         "missing_log",
     },
     "dispatcher": {

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from actors.messages.node import NodeMessageArrived, NodeSocketLost
 from actors.messages.session import ChunkArrived, CloseRequested
+from actors.ports import SocketJobs
 from actors.reception import OpenedNode, OpenedSession
 from actors.runtime.actor import tell
 from cli.serve.scheduler import Scheduler
@@ -49,6 +50,7 @@ class Peer:
 
     is_backed_up = False
     owner = ""
+    jobs = SocketJobs()
     is_unread = False
     is_heard = True
 

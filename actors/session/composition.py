@@ -44,10 +44,11 @@ def compose(
     downlink.outbox = outbox
     room = RoomPart(profile, setup, downlink, indexes, records)
     uplink_parts = UplinkParts(opened, indexes, room, progress, records)
-    held = setup.held.share("" if outbox is None else outbox.owner)
+    owner, socket = ("", None) if outbox is None else (outbox.owner, outbox.jobs)
+    held, waiting = setup.held.share(owner), setup.waiting.share(owner, socket)
     uplink = Uplink(profile, setup.uplink, held, uplink_parts)
     log = logger.bind(session_ref=profile.session_ref)
-    parts = Parts(ref, profile, setup, Life(), uplink, downlink, room, log)
+    parts = Parts(ref, profile, setup, Life(), uplink, downlink, room, waiting, log)
     if progress is None or records is None or gate is None:
         return parts, None
     resumption = _resumption(profile, outbox, moved)

@@ -181,6 +181,7 @@ class Ending:
 
     def _drop_all(self) -> None:
         self._parts.uplink.drop_all()
+        self._parts.waiting.drop()
         if self._resume is not None and self._resume.again is not None:
             self._resume.again.drop()
 

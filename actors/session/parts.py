@@ -13,6 +13,7 @@ from actors.session.member.part import RoomPart
 from actors.session.profile import SessionProfile
 from actors.session.setup import SessionSetup
 from actors.session.uplink.uplink import Uplink
+from actors.waiting_jobs import WaitingShare
 from protocol.ids import SessionId
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class Parts:
     uplink: Uplink
     downlink: Downlink
     room: RoomPart
+    waiting: WaitingShare
+    """Its jobs that wait for a node."""
     log: "Logger"
     """Bound to the session."""
 

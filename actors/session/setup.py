@@ -10,6 +10,7 @@ from actors.metrics import Metrics
 from actors.room.setup import RoomSetup
 from actors.session.options import DownlinkOptions, UplinkOptions
 from actors.session.presence import Presence
+from actors.waiting_jobs import WaitingJobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,5 +30,6 @@ class SessionSetup:
     wall_ms: Callable[[], int]
     """Unix ms, for what peers are told."""
     stall_watch: StallWatch = field(default_factory=StallWatch)
+    waiting: WaitingJobs = field(default_factory=WaitingJobs)
     rooms: RoomSetup | None = None
     """None: rooms are not offered."""

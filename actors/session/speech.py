@@ -47,6 +47,7 @@ class Speech:
         self._uplink = parts.uplink
         self._downlink = parts.downlink
         self._room = parts.room
+        self._waiting = parts.waiting
         self._notes = notes
         """None: nobody can resume the session."""
         self._again = again
@@ -130,6 +131,8 @@ class Speech:
             if is_first:
                 self._setup.metrics.cut_made(utterance.reason.value)
             limit = self._uplink.limit
+            if limit is None and not utterance.is_silent:
+                limit = self._waiting.limit
             if limit is not None:
                 self._setup.metrics.limit_reached(limit)
                 self.end(utterance, JobState.FAILED, MissingReason.QUEUE_FULL, utterance.cut_at_ms)
@@ -137,6 +140,7 @@ class Speech:
                 silence, now_ms = MissingReason.SILENCE_DETECTED, utterance.cut_at_ms
                 self.end(utterance, JobState.EMPTY, silence, now_ms)
             else:
+                self._waiting.add(utterance.spec.job_id)
                 self.tell_cut(utterance)
 
     def tell_cut(self, utterance: Utterance) -> None:
@@ -170,6 +174,7 @@ class Speech:
         if utterance is None:
             return
         if isinstance(message, JobQueued):
+            self._waiting.add(message.job_id)
             if self._notes is not None:
                 self._notes.stored(utterance)
             wait_ms = message.wait_ms_estimate
@@ -179,6 +184,7 @@ class Speech:
 
     def dispatched(self, message: JobDispatched, now_ms: float) -> None:
         """A node has the job."""
+        self._waiting.remove(message.job_id)
         utterance = self._uplink.open.get(message.job_id)
         if utterance is None:
             return
@@ -217,6 +223,7 @@ class Speech:
 
     def ended(self, message: JobEnded, now_ms: float) -> None:
         """One outcome per utterance: what comes for a closed one changes nothing."""
+        self._waiting.remove(message.job_id)
         utterance = self._uplink.close(message.job_id)
         if utterance is None:
             return

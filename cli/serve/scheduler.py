@@ -42,6 +42,7 @@ from actors.session.actor import SessionActor
 from actors.session.options import DownlinkOptions
 from actors.session.presence import Presence
 from actors.session.setup import SessionSetup
+from actors.waiting_jobs import WaitingJobs
 from cli.serve.links import LinkParts, Links
 from cli.serve.live_access import LiveAccess
 from cli.serve.membership import Membership
@@ -127,6 +128,8 @@ class Scheduler:
             admission.max_open_utterances,
             admission.max_held_audio_per_session,
         )
+        dispatch = settings.dispatch
+        self._waiting = WaitingJobs(dispatch.max_queued_jobs, dispatch.max_queued_per_session)
         self._presence = Presence(admission.most_detached, self._metrics.limit_reached)
         self._stall_watch = StallWatch(settings.instance.instance_lease_ms)
         self._loop_lag.on_sample = self._stall_watch.tick
@@ -361,6 +364,7 @@ class Scheduler:
             directory=self._directory,
             presence=self._presence,
             held=self._held,
+            waiting=self._waiting,
             metrics=self._metrics,
             uplink=uplink_options(settings),
             downlink=DownlinkOptions(

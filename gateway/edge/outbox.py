@@ -7,6 +7,7 @@ message nor many in one turn of the loop say that it does not read.
 
 from typing import Any
 
+from actors.ports import SocketJobs
 from gateway.edge.upgrade import Connection
 from protocol.codec import encode_utf8
 from protocol.errors import CloseCode
@@ -18,11 +19,13 @@ _MOST_KEPT_ERRORS = 20
 class SocketOutbox:
     """Implements `Outbox` on a socket. Outlives it: then it takes nothing. Never raises."""
 
-    __slots__ = ("_connection", "_first_is_due", "_kept", "_max_bytes", "owner")
+    __slots__ = ("_connection", "_first_is_due", "_kept", "_max_bytes", "jobs", "owner")
 
     def __init__(self, connection: Connection, max_bytes: int, owner: str = "") -> None:
         self.owner = owner
         """Whose share of the process the peer takes; empty: nobody's."""
+        self.jobs = SocketJobs()
+        """What the sessions opened on it have waiting."""
         self._connection = connection
         self._max_bytes = max_bytes
         self._first_is_due = False

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
+from actors.ports import SocketJobs
 from actors.runtime.actor import LoopActor
 from protocol.codec import parse_node_command, parse_session_reply
 from protocol.errors import ProtocolError
@@ -56,6 +57,7 @@ class RecordingOutbox:
     closed_with: tuple[int, str] | None = None
     is_backed_up: bool = False
     owner: str = ""
+    jobs: SocketJobs = field(default_factory=SocketJobs)
     is_unread: bool = False
     is_heard: bool = False
     """Whether the peer answers a probe."""

@@ -20,6 +20,7 @@ from actors.session.options import (
 from actors.session.presence import Presence
 from actors.session.profile import SessionProfile
 from actors.session.setup import SessionSetup
+from actors.waiting_jobs import WaitingJobs
 from protocol.audio import AudioFormat
 from protocol.errors import MissingReason
 from protocol.ids import NodeId, NodeJobId, SessionId, TraceId
@@ -50,6 +51,7 @@ class SessionBench:
         keep_audio: bool = True,
         start: bool = True,
         stall_watch: StallWatch | None = None,
+        waiting: WaitingJobs | None = None,
         **profile: Any,
     ) -> None:
         self.clock = HandClock(1000.0)
@@ -77,6 +79,7 @@ class SessionBench:
             keep_audio_after_sending=keep_audio,
             wall_ms=lambda: WALL_MS + int(self.clock.now_ms),
             stall_watch=stall_watch or StallWatch(),
+            waiting=waiting or WaitingJobs(),
         )
         words = {"platform": "web", "source": "en", "target": "es", "tenant_id": "t"} | profile
         self.profile = SessionProfile(session_id=SID, trace_id=TraceId("trace"), **words)
