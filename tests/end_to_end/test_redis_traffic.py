@@ -121,6 +121,8 @@ async def _all_kinds_of_work(scheduler: SchedulerProcess, tap: RedisTap) -> None
         async with raw_client(scheduler.session_url, resume=True) as resuming:
             await utter(resuming, "json")
             node, job = await next_job([other for other in nodes if other is not doomed])
+            while job["session_id"] != resuming.known_as:  # the lost client's may come again
+                node, job = await next_job([node])
             await node.answer(job, RECORDED)
             await resuming.result()
     await asyncio.to_thread(scheduler.wait_until_idle)
