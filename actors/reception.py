@@ -36,8 +36,8 @@ from protocol.ids import (
     new_session_id,
     new_trace_id,
 )
-from protocol.node_inbound import NodeRegister
-from protocol.session_inbound import SessionInit
+from protocol.messages.node_inbound import NodeRegister
+from protocol.messages.session_inbound import SessionInit
 
 _OWNERS_KEPT = 64
 NOTHING_WAITS = "no such session waits for a socket"

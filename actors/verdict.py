@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from actors.messages.job import Work
 from protocol.beginning import OUTCOME_MAX_BYTES, beginnings
 from protocol.errors import ErrorCode, MissingReason
-from protocol.node_inbound import JobResult
+from protocol.messages.node_inbound import JobResult
 from protocol.value import value
 from storage.job import JobSpec, JobState
 

@@ -31,8 +31,8 @@ from peers.engines import opus
 from peers.pcm import duration_ms, silence
 from peers.socket_url import SESSION_PATH, UrlError, socket_url
 from peers.wav import WavError, read_wav, write_wav
-from protocol.audio import AudioFormat
-from protocol.session_outbound import (
+from protocol.audio.framing import AudioFormat
+from protocol.messages.session_outbound import (
     ErrorMessage,
     MissingResult,
     Reconnect,

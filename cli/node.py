@@ -22,9 +22,9 @@ from peers.engines.engine import EngineError, Engines
 from peers.node.node import ReferenceNode
 from peers.node.options import ReferenceNodeOptions
 from peers.socket_url import NODE_PATH, UrlError, shown_url, socket_url
-from protocol.audio import AudioFormat
+from protocol.audio.framing import AudioFormat
 from protocol.ids import NodeId
-from protocol.node_inbound import NodeName
+from protocol.messages.node_inbound import NodeName
 
 _NAME: TypeAdapter[NodeId] = TypeAdapter(NodeName)
 

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from peers.client.timeline import RESULT, UtteranceRecord
-from protocol.session_outbound import UiEventKind
+from protocol.messages.session_outbound import UiEventKind
 
 _STAGES = (
     (UiEventKind.QUEUED, "queued"),

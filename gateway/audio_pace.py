@@ -9,8 +9,8 @@ from gateway.edge.outbox import SocketOutbox
 from gateway.edge.read_pacer import Reader
 from gateway.ingest_meter import IngestMeter
 from gateway.socket_context import SocketContext
-from protocol.audio import MOST_CHUNK_PACKETS, framed_ticks
-from protocol.session_outbound import Backpressure
+from protocol.audio.framing import MOST_CHUNK_PACKETS, framed_ticks
+from protocol.messages.session_outbound import Backpressure
 
 _PAUSE_NOTICE_MS = 1000
 """A client hears at most one `backpressure` in this time; it ignores those that come faster."""

@@ -2,7 +2,7 @@
 
 from actors.admission import AdmissionOptions
 from gateway.edge.token_bucket import TokenBucket
-from protocol.audio import TICKS_PER_MS, AudioFormat, pcm_ticks
+from protocol.audio.framing import TICKS_PER_MS, AudioFormat, pcm_ticks
 
 DEFAULT_RATE_HZ = 16_000
 REPLAY_LULL_MS = 2_000.0

@@ -31,7 +31,7 @@ from gateway.socket_context import SocketContext
 from protocol.codec import parse_node_message
 from protocol.errors import CloseCode, ErrorCode, ProtocolError
 from protocol.ids import NodeId
-from protocol.node_inbound import (
+from protocol.messages.node_inbound import (
     JobAck,
     JobResult,
     JobStarted,
@@ -40,9 +40,9 @@ from protocol.node_inbound import (
     NodeHeartbeat,
     NodeRegister,
 )
-from protocol.node_outbound import NodeRegisterAck
-from protocol.session_outbound import error_message
-from protocol.shared import ErrorDetail
+from protocol.messages.node_outbound import NodeRegisterAck
+from protocol.messages.session_outbound import error_message
+from protocol.messages.shared import ErrorDetail
 
 OUTBOX_MESSAGES = 4
 """Messages of the longest size that may wait for a node that does not read."""

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from actors.ports import Mailbox, Outbox
 from actors.reception import OpenedNode, OpenedSession, Pending, Refused
 from protocol.ids import JobId, NodeId, SessionId
-from protocol.node_inbound import NodeRegister
-from protocol.session_inbound import SessionInit
+from protocol.messages.node_inbound import NodeRegister
+from protocol.messages.session_inbound import SessionInit
 
 
 class Reception(Protocol):

@@ -50,8 +50,9 @@ from gateway.message_guard import SESSION, MessageGuard
 from gateway.passthrough.attaching import Attaching
 from gateway.passthrough.passthrough import Passthrough
 from gateway.ports import Caller
+from gateway.refusals import Refusals
 from gateway.socket_context import SocketContext
-from protocol.audio import (
+from protocol.audio.framing import (
     MOST_CHUNK_PACKETS,
     MOST_UTTERANCE_PACKETS,
     TOO_MANY_PACKETS,
@@ -60,11 +61,17 @@ from protocol.audio import (
     misfit,
 )
 from protocol.codec import parse_session_message
-from protocol.errors import CloseCode, ErrorCode, ProtocolError
+from protocol.errors import ErrorCode, ProtocolError
 from protocol.frames import AudioFrame, FinalFrame, parse_frame
 from protocol.ids import SessionId, session_ref
-from protocol.rooms import RoomCreate, RoomJoin, RoomLeave, RoomRawVoicePreference, RoomRequest
-from protocol.session_inbound import (
+from protocol.messages.rooms import (
+    RoomCreate,
+    RoomJoin,
+    RoomLeave,
+    RoomRawVoicePreference,
+    RoomRequest,
+)
+from protocol.messages.session_inbound import (
     AudioChunk,
     ClientHeartbeat,
     SessionClose,
@@ -73,8 +80,7 @@ from protocol.session_inbound import (
     TtsStarted,
     Utterance,
 )
-from protocol.session_outbound import error_message
-from protocol.webrtc import WebrtcAnswer, WebrtcIce, WebrtcOffer, WebrtcSignal
+from protocol.messages.webrtc import WebrtcAnswer, WebrtcIce, WebrtcOffer, WebrtcSignal
 
 _Handler: TypeAlias = Callable[[Any, Any], None]
 """What a socket does with a message of one type."""
@@ -100,6 +106,7 @@ class SessionSocket:
         "_passthrough",
         "_reader",
         "_ref",
+        "_refusals",
         "_session_id",
         "_table",
     )
@@ -121,6 +128,7 @@ class SessionSocket:
         self._attachable = True
         self._attempts = JoinAttempts(context.rooms.room_joins_per_minute)
         self._guard = MessageGuard(connection, context, parse_session_message, SESSION)
+        self._refusals = Refusals(self._outbox, self._guard)
         self._heard = b""  # the text message that is being handled
         self._attaching: Attaching | None = None
         self._passthrough: Passthrough | None = None
@@ -198,7 +206,7 @@ class SessionSocket:
             self._ref, self._session_id, self._table = None, None, self._ASKING
         elif isinstance(opened, Refused):
             self._outbox.expect_none()
-            self._on_refused(opened)
+            self._refusals.session_refused(opened)
         else:
             self._on_opened(message, opened, self._ref)
 
@@ -213,7 +221,7 @@ class SessionSocket:
             self._ref, self._session_id = former or (None, None)
             self._table = self._WITH_SESSION if former else self._WITHOUT_SESSION
             self._outbox.expect_none()
-            self._on_refused(Refused(answer.code, answer.message, answer.close_code))
+            self._refusals.session_refused(Refused(answer.code, answer.message, answer.close_code))
         else:
             session_id, is_binary = answer.session_id, answer.use_binary_frame
             opened = OpenedSession(session_id, answer.session, is_binary, is_resumed=True)
@@ -266,7 +274,7 @@ class SessionSocket:
     def not_attached(self, refused: Refused) -> None:
         """Stay without a session."""
         self._attaching = None
-        self._on_refused(refused)
+        self._refusals.session_refused(refused)
         self._reader.let_go()
 
     def _enter(self, opened: OpenedSession) -> None:
@@ -338,7 +346,7 @@ class SessionSocket:
         if self._session_id is None:
             self._on_homeless(session_id)
         else:
-            self._refuse("session_id is not the session of this socket")
+            self._refusals.no_session("session_id is not the session of this socket")
         return False
 
     def _tell(self, message: Any) -> None:
@@ -346,31 +354,18 @@ class SessionSocket:
             self._reader.check()
         elif self._ref is not None:
             self._leave()
-            self._refuse("the session has ended: send session_init")
+            self._refusals.no_session("the session has ended: send session_init")
 
     # ---- refusals ---------------------------------------------------------------------------
 
     def _on_homeless(self, _named: Any) -> None:
-        self._refuse("no session on this socket: send session_init first")
+        self._refusals.no_session("no session on this socket: send session_init first")
 
     def _on_asking(self, _message: Any) -> None:
-        self._refuse("the session to resume is being fetched: wait")
-
-    def _refuse(self, text: str) -> None:
-        self._outbox.say(error_message(ErrorCode.INVALID_SESSION, text))
-
-    def _on_refused(self, refused: Refused) -> None:
-        self._outbox.say(error_message(refused.code, refused.message))
-        if refused.close_code is not None:
-            self._outbox.close(refused.close_code, refused.message)
+        self._refusals.no_session("the session to resume is being fetched: wait")
 
     def _on_bad(self, error: ProtocolError) -> None:
-        if self._guard.is_too_much():
-            self._outbox.close(CloseCode.POLICY_VIOLATION, "too many invalid messages")
-            return
-        self._outbox.say(error_message(error.code, error.message))
-        if error.close_code is not None:
-            self._outbox.close(error.close_code, error.message)
+        self._refusals.bad_message(error)
 
     _ROOM_MESSAGES: ClassVar[dict[type, _Handler]] = {
         **dict.fromkeys((RoomCreate, RoomJoin, RoomLeave, RoomRawVoicePreference), _on_room),

@@ -10,7 +10,7 @@ from gateway.ingest_meter import IngestMeter
 from gateway.options import GatewayOptions
 from gateway.passthrough.registry import Passthroughs
 from gateway.ports import Reception
-from protocol.audio import AudioFormat
+from protocol.audio.framing import AudioFormat
 
 
 @dataclass(frozen=True, slots=True)

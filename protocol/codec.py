@@ -10,13 +10,13 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
-from protocol.admin import AdminInbound, AdminOutbound
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.lenient import MOST_REPAIRS, read, repair
-from protocol.node_inbound import NodeInbound
-from protocol.node_outbound import NodeOutbound
-from protocol.session_inbound import SessionInbound
-from protocol.session_outbound import SessionOutbound
+from protocol.messages.admin import AdminInbound, AdminOutbound
+from protocol.messages.node_inbound import NodeInbound
+from protocol.messages.node_outbound import NodeOutbound
+from protocol.messages.session_inbound import SessionInbound
+from protocol.messages.session_outbound import SessionOutbound
 
 _MAX_ERROR_LENGTH = 200
 

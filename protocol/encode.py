@@ -15,11 +15,11 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
-from protocol.audio import AudioFormat
+from protocol.audio.framing import AudioFormat
 from protocol.errors import MissingReason
 from protocol.ids import SessionId
-from protocol.session_outbound import UiEventKind
-from protocol.shared import FULL_PIPELINE, Features, Pipeline
+from protocol.messages.session_outbound import UiEventKind
+from protocol.messages.shared import FULL_PIPELINE, Features, Pipeline
 from protocol.value import value
 from protocol.wire import WireModel
 
@@ -60,7 +60,7 @@ class UiEventTemplate:
 
 @value
 class Assignment:
-    """The fields of a `job_assign`, as in `protocol.node_outbound.JobAssign`."""
+    """The fields of a `job_assign`, as in `protocol.messages.node_outbound.JobAssign`."""
 
     job_id: str
     attempt_id: int

@@ -19,9 +19,9 @@ from storage.replies import Alive, Fenced, Incompatible, Reaped, Revived, Taken,
 from storage.scripts import load_script
 from storage.store import Store
 
-_BEAT = load_script("beat")
-_AGREE = load_script("agree_schema")
-_REAP = load_script("reap")
+_BEAT = load_script("instance/beat")
+_AGREE = load_script("instance/agree_schema")
+_REAP = load_script("instance/reap")
 
 DEFAULT_GRACE_MS = 30_000
 """How long a dead instance's sessions can be resumed."""

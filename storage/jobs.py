@@ -37,16 +37,16 @@ from storage.replies import (
 from storage.scripts import load_script
 from storage.store import Store
 
-_DISPATCH = load_script("dispatch_task")
-_COMPLETE = load_script("complete_task")
-_PROGRESS = load_script("update_job_status")
-_FAILOVER = load_script("failover_job")
-_SWEEP = load_script("sweep")
-_RESTORE = load_script("restore_job")
-_LOCATE = load_script("locate_job")
-_BORROW = load_script("borrow_node")
-_LEND = load_script("lend_job")
-_SURVEY = load_script("survey")
+_DISPATCH = load_script("job/dispatch_task")
+_COMPLETE = load_script("job/complete_task")
+_PROGRESS = load_script("job/update_job_status")
+_FAILOVER = load_script("job/failover_job")
+_SWEEP = load_script("job/sweep")
+_RESTORE = load_script("job/restore_job")
+_LOCATE = load_script("job/locate_job")
+_BORROW = load_script("job/borrow_node")
+_LEND = load_script("job/lend_job")
+_SURVEY = load_script("job/survey")
 
 
 @dataclass(frozen=True, slots=True)

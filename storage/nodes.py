@@ -28,13 +28,13 @@ from storage.replies import (
 from storage.scripts import load_script
 from storage.store import Store
 
-_REGISTER = load_script("register_node")
-_HEARTBEAT = load_script("heartbeat")
-_UPDATE = load_script("update_node")
-_OFFLINE = load_script("node_offline")
-_LIST_SLOTS = load_script("list_slots")
-_COUNT = load_script("count_nodes")
-_PLACE = load_script("place_node")
+_REGISTER = load_script("node/register_node")
+_HEARTBEAT = load_script("node/heartbeat")
+_UPDATE = load_script("node/update_node")
+_OFFLINE = load_script("node/node_offline")
+_LIST_SLOTS = load_script("node/list_slots")
+_COUNT = load_script("node/count_nodes")
+_PLACE = load_script("node/place_node")
 
 _SLOTS_PER_READ = 500
 

@@ -12,10 +12,10 @@ from storage.room import Seat
 from storage.scripts import load_script
 from storage.store import Store
 
-_CREATE = load_script("create_room")
-_JOIN = load_script("join_room")
-_LEAVE = load_script("leave_room")
-_LOOK = load_script("look_room")
+_CREATE = load_script("room/create_room")
+_JOIN = load_script("room/join_room")
+_LEAVE = load_script("room/leave_room")
+_LOOK = load_script("room/look_room")
 
 
 class RoomRepository:

@@ -44,7 +44,8 @@ class ScriptCallError(TypeError):
 class Script:
     """A script, ready to be sent."""
 
-    name: str
+    path: str
+    """Its file, under `lua/` and without the ending, such as `job/dispatch_task`."""
     text: str
     """With its includes and the locals of its header."""
     sha: str
@@ -56,6 +57,11 @@ class Script:
     """The parameter that takes all remaining arguments."""
     words: frozenset[str]
     """First elements of every possible reply."""
+
+    @property
+    def name(self) -> str:
+        """What the script is called in replies, logs and metrics."""
+        return name_of(self.path)
 
     def arguments(self, **given: int | str | Sequence[int | str]) -> tuple[int | str, ...]:
         """Return the arguments in the script's order.
@@ -88,37 +94,43 @@ class Script:
 
 
 @cache
-def load_script(name: str, directory: Path = LUA_DIRECTORY) -> Script:
-    """Return the script of `lua/<name>.lua`.
+def load_script(path: str, directory: Path = LUA_DIRECTORY) -> Script:
+    """Return the script of `lua/<path>.lua`.
 
     Raises:
         ScriptHeaderError: The file is missing or its header breaks the rules.
     """
-    return parse_script(name, _read(directory / f"{name}.lua"), directory)
+    return parse_script(path, _read(directory / f"{path}.lua"), directory)
 
 
-def parse_script(name: str, source: str, directory: Path = LUA_DIRECTORY) -> Script:
+def name_of(path: str) -> str:
+    """Return the last part of a script's path."""
+    return path.rpartition("/")[2]
+
+
+def parse_script(path: str, source: str, directory: Path = LUA_DIRECTORY) -> Script:
     """Return the script of this source; includes are looked up in the directory."""
+    name = name_of(path)
     if not source.startswith(f"-- {name}: "):
-        message = f"lua/{name}.lua must open with '-- {name}: ' and what it does"
+        message = f"lua/{path}.lua must open with '-- {name}: ' and what it does"
         raise ScriptHeaderError(message)
     header: dict[str, list[str]] = {"KEYS": [], "ARGV": [], "RETURNS": []}
     for match in map(_HEADER.fullmatch, source.splitlines()):
         if match:
             header[match[1]].append(match[2])
-    keys = [_checked(name, key) for line in header["KEYS"] for key in line.split()]
-    arguments = [_argument(name, line) for line in header["ARGV"]]
+    keys = [_checked(path, key) for line in header["KEYS"] for key in line.split()]
+    arguments = [_argument(path, line) for line in header["ARGV"]]
     lists = [argument for argument, kind in arguments if kind == "list"]
     if lists and (len(lists) > 1 or arguments[-1][1] != "list"):
-        message = f"lua/{name}.lua: a list takes the remaining arguments, so only the last can be"
+        message = f"lua/{path}.lua: a list takes the remaining arguments, so only the last can be"
         raise ScriptHeaderError(message)
     if not header["RETURNS"]:
-        message = f"lua/{name}.lua has no RETURNS line"
+        message = f"lua/{path}.lua has no RETURNS line"
         raise ScriptHeaderError(message)
     body = _INCLUDE.sub(lambda match: _read(directory / match[1]), source)
     text = "\n".join([*_locals(keys, arguments), body])
     return Script(
-        name=name,
+        path=path,
         text=text,
         sha=hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(),
         parameters=tuple(argument for argument, kind in arguments if kind != "list"),

@@ -25,14 +25,14 @@ from storage.session_replies import (
 )
 from storage.store import Store
 
-_CHECK = load_script("check_sessions")
-_CLAIM = load_script("claim_session")
-_CLOSE = load_script("close_session")
-_FIND = load_script("find_session")
-_LOCATE = load_script("locate_session")
-_RECORD = load_script("record_session")
-_CLAIM_GUEST = load_script("claim_guest")
-_RECORD_GUEST = load_script("record_guest")
+_CHECK = load_script("session/check_sessions")
+_CLAIM = load_script("session/claim_session")
+_CLOSE = load_script("session/close_session")
+_FIND = load_script("session/find_session")
+_LOCATE = load_script("session/locate_session")
+_RECORD = load_script("session/record_session")
+_CLAIM_GUEST = load_script("session/claim_guest")
+_RECORD_GUEST = load_script("session/record_guest")
 
 DEFAULT_TTL_SECONDS = 3600
 

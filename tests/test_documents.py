@@ -13,8 +13,8 @@ import pytest
 
 from peers.node import ReferenceNode
 from protocol.ids import SessionId
-from protocol.session_inbound import AudioChunk, SessionInit
-from protocol.session_outbound import SessionInitAck, TranslationResult
+from protocol.messages.session_inbound import AudioChunk, SessionInit
+from protocol.messages.session_outbound import SessionInitAck, TranslationResult
 from tests.support.peers.scripted_server import ScriptedPeer, scripted_server
 
 ROOT = Path(__file__).parents[1]

@@ -19,10 +19,10 @@ from actors.runtime.actor import tell
 from cli.serve.scheduler import Scheduler
 from cli.settings.settings import Settings
 from protocol.ids import InstanceId, NodeJobId
-from protocol.node_inbound import JobResult, LanguageCapabilities, NodeRegister
-from protocol.node_outbound import JobAssign, NodeRegisterAck
-from protocol.session_inbound import SessionInit
-from protocol.session_outbound import (
+from protocol.messages.node_inbound import JobResult, LanguageCapabilities, NodeRegister
+from protocol.messages.node_outbound import JobAssign, NodeRegisterAck
+from protocol.messages.session_inbound import SessionInit
+from protocol.messages.session_outbound import (
     MissingResult,
     SessionCloseAck,
     SessionInitAck,

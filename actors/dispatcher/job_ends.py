@@ -26,7 +26,7 @@ from actors.runtime.actor import tell
 from actors.verdict import is_full, judge_orphan, recorded_outcome
 from protocol.errors import MissingReason
 from protocol.ids import NO_INSTANCE, InstanceId, JobId, NodeId
-from protocol.node_inbound import JobResult
+from protocol.messages.node_inbound import JobResult
 from storage.cells import Cell
 from storage.job import FINAL_STATES, JobSpec, JobState
 from storage.jobs import Completion, JobRepository

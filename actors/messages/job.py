@@ -1,11 +1,11 @@
 """The life of a job, from the cut of its utterance to its end."""
 
 from actors.ports import Mailbox
-from protocol.audio import AudioFormat
+from protocol.audio.framing import AudioFormat
 from protocol.errors import MissingReason
 from protocol.ids import NO_INSTANCE, InstanceId, JobId, NodeId, TraceId, TurnId
-from protocol.node_inbound import JobResult
-from protocol.shared import Features, Pipeline
+from protocol.messages.node_inbound import JobResult
+from protocol.messages.shared import Features, Pipeline
 from protocol.value import value
 from storage.job import JobSpec, JobState
 

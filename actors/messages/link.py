@@ -3,7 +3,7 @@
 from typing import Any, Protocol
 
 from actors.ports import Mailbox
-from protocol.peer import Address
+from protocol.instances.link import Address
 from protocol.value import value
 
 

@@ -2,7 +2,7 @@
 
 from actors.ports import Mailbox, Outbox
 from protocol.ids import NO_INSTANCE, InstanceId, JobId, NodeId
-from protocol.node_inbound import NodeHeartbeat, NodeRegister
+from protocol.messages.node_inbound import NodeHeartbeat, NodeRegister
 from protocol.value import value
 from protocol.wire import WireMessage
 from storage.cells import Cell

@@ -11,10 +11,10 @@ from datetime import datetime as _datetime
 from actors.admission import JoinAttempts
 from protocol.errors import ErrorCode
 from protocol.ids import InstanceId, RequestId, SessionId, TurnId
-from protocol.rooms import RoomMember, RoomMembers, RoomRequest
-from protocol.session_outbound import MissingResult, TranslationResult
+from protocol.messages.rooms import RoomMember, RoomMembers, RoomRequest
+from protocol.messages.session_outbound import MissingResult, TranslationResult
+from protocol.messages.webrtc import WebrtcSignal
 from protocol.value import value
-from protocol.webrtc import WebrtcSignal
 from storage.room import Seat
 
 NOBODY_SPOKE = "nobody has spoken in this room for a long time: it is closed"

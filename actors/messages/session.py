@@ -2,7 +2,7 @@
 
 from actors.ports import Mailbox, Outbox
 from protocol.ids import SessionId
-from protocol.session_inbound import Utterance
+from protocol.messages.session_inbound import Utterance
 from protocol.value import value
 from storage.sessions import Claim
 

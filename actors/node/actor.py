@@ -47,8 +47,8 @@ from actors.runtime.actor import LoopActor, tell
 from actors.runtime.alarm import earliest
 from protocol.errors import CloseCode
 from protocol.ids import NodeId
-from protocol.node_inbound import NodeHeartbeat
-from protocol.node_outbound import NodeRegisterAck
+from protocol.messages.node_inbound import NodeHeartbeat
+from protocol.messages.node_outbound import NodeRegisterAck
 from protocol.wire import WireMessage
 
 _SILENT = "node_silent"

@@ -32,8 +32,8 @@ from actors.ports import Mailbox
 from actors.runtime.actor import tell
 from actors.verdict import goes_on, is_full
 from protocol.ids import InstanceId, NodeId, NodeJobId
-from protocol.node_inbound import JobAck, JobResult, JobStarted, NodeAsrPartial, NodeError
-from protocol.node_outbound import JobCancel
+from protocol.messages.node_inbound import JobAck, JobResult, JobStarted, NodeAsrPartial, NodeError
+from protocol.messages.node_outbound import JobCancel
 from protocol.wire import WireMessage
 
 _GIVEN_UP = "given_up"

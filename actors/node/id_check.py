@@ -14,8 +14,8 @@ from actors.ports import Outbox
 from actors.runtime.actor import tell
 from protocol.errors import ErrorCode
 from protocol.ids import InstanceId, NodeId
-from protocol.node_outbound import NodeRegisterAck
-from protocol.shared import ErrorDetail
+from protocol.messages.node_outbound import NodeRegisterAck
+from protocol.messages.shared import ErrorDetail
 
 _LOOKS = 20
 """How often it is looked for a sign of life in the time that there is."""

@@ -1,7 +1,7 @@
 """What a node says of itself: languages, capacity, load. Pure."""
 
 from actors.messages.node import Languages
-from protocol.node_inbound import LanguageCapabilities, ResourceUsage
+from protocol.messages.node_inbound import LanguageCapabilities, ResourceUsage
 
 
 def languages(capabilities: LanguageCapabilities | None) -> Languages:

@@ -11,8 +11,8 @@ from actors.messages.node import Languages, NodeArrived, NodeChanged
 from actors.node.load import languages
 from actors.ports import Mailbox
 from protocol.ids import NodeId
-from protocol.node_inbound import LanguageCapabilities, NodeRegister
-from protocol.node_outbound import NodeRegisterAck
+from protocol.messages.node_inbound import LanguageCapabilities, NodeRegister
+from protocol.messages.node_outbound import NodeRegisterAck
 from protocol.wire import WireMessage
 
 

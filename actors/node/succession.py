@@ -21,9 +21,9 @@ from actors.ports import Outbox
 from actors.runtime.actor import ActorFailed, tell
 from protocol.errors import ErrorCode
 from protocol.ids import NodeId, NodeJobId
-from protocol.node_inbound import NodeRegister
-from protocol.node_outbound import NodeRegisterAck
-from protocol.shared import ErrorDetail
+from protocol.messages.node_inbound import NodeRegister
+from protocol.messages.node_outbound import NodeRegisterAck
+from protocol.messages.shared import ErrorDetail
 
 _BETWEEN_THE_TWO = (AssignJob, WithdrawJob, NodeAccepted, NodeUnknown)
 """Messages to the actor that failed, about its own jobs and epoch."""

@@ -12,7 +12,7 @@ from loguru import logger
 from actors.directory import Directory, send_to_listeners
 from actors.messages.room import HeardCorrection, HeardOutcome, Listener
 from actors.runtime.actor import LoopActor
-from protocol.session_outbound import TranslationResult
+from protocol.messages.session_outbound import TranslationResult
 
 
 class SpeechCodec(Protocol):

@@ -13,7 +13,7 @@ from actors.session.parts import Parts
 from actors.session.resume.parts import ResumeParts
 from actors.session.speech import Speech
 from protocol.errors import CloseCode
-from protocol.session_outbound import Reconnect
+from protocol.messages.session_outbound import Reconnect
 
 
 class Connection:

@@ -5,7 +5,7 @@ Values only. Must not: decide when to cut (`actors.session.uplink.segmenter` doe
 
 from enum import StrEnum
 
-from protocol.audio import AudioFormat
+from protocol.audio.framing import AudioFormat
 from protocol.ids import TurnId
 from protocol.value import value
 

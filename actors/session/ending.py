@@ -18,7 +18,7 @@ from actors.session.resume.parts import ResumeParts
 from actors.session.speech import Speech
 from actors.session.utterances import Utterance
 from protocol.errors import CloseCode, ErrorCode, MissingReason
-from protocol.session_outbound import SessionCloseAck, error_message
+from protocol.messages.session_outbound import SessionCloseAck, error_message
 from storage.job import JobState
 
 

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt
 
 from actors.session.cut import CutReason
-from protocol.audio import AudioFormat
-from protocol.loudness import is_silent
+from protocol.audio.framing import AudioFormat
+from protocol.audio.loudness import is_silent
 
 
 @dataclass(frozen=True, slots=True)

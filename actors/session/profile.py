@@ -6,11 +6,11 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from actors.room.audience import Track
-from protocol.audio import AudioFormat
+from protocol.audio.framing import AudioFormat
 from protocol.ids import SessionId, SessionRef, TraceId, session_ref
-from protocol.session_inbound import SessionInit, Utterance
-from protocol.session_outbound import SessionInitAck, Unserved
-from protocol.shared import FULL_PIPELINE, EndpointingMode, Features, Pipeline
+from protocol.messages.session_inbound import SessionInit, Utterance
+from protocol.messages.session_outbound import SessionInitAck, Unserved
+from protocol.messages.shared import FULL_PIPELINE, EndpointingMode, Features, Pipeline
 from protocol.value import value
 from storage.capability import Abilities
 

@@ -34,7 +34,7 @@ from actors.session.uplink.indexes import Repeated
 from actors.session.utterances import Utterance
 from protocol.encode import encode_server_heartbeat
 from protocol.errors import ErrorCode, MissingReason, ProtocolError
-from protocol.session_outbound import UiEventKind, error_message
+from protocol.messages.session_outbound import UiEventKind, error_message
 from storage.job import JobState
 
 

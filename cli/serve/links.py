@@ -29,7 +29,7 @@ from gateway.link.options import PeerOptions
 from gateway.link.server import PeerInside, PeerServer
 from gateway.passthrough.registry import PeerIdentity
 from protocol.ids import InstanceId
-from protocol.peer import Address, Hello, LinkMessage
+from protocol.instances.link import Address, Hello, LinkMessage
 from storage.instances import InstanceRepository
 from storage.note_stream import NoteStream
 

@@ -58,7 +58,7 @@ from gateway.http.metrics import PrometheusMetrics
 from gateway.http.reports import ReportSources, StoreReports
 from gateway.server import Bind, Gateway, Inside
 from protocol.ids import InstanceId
-from protocol.passthrough import Leaving
+from protocol.instances.passthrough import Leaving
 from storage.cells import Cell
 from storage.layout import settle_cells
 from storage.store import Store, open_store

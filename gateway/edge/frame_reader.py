@@ -16,7 +16,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Final, NamedTuple
 
-from protocol.pieces import compact
+from protocol.audio.pieces import compact
 
 try:
     from websockets.speedups import apply_mask

@@ -35,7 +35,7 @@ from actors.messages.room import (
 )
 from actors.ports import Mailbox
 from protocol.ids import InstanceId, SessionId
-from protocol.peer import Address, LinkMessage
+from protocol.instances.link import Address, LinkMessage
 from storage.job import JobSpec
 
 SessionWay = Callable[[InstanceId, SessionId], Mailbox | None]

@@ -15,7 +15,7 @@ from actors.ports import Mailbox
 from actors.runtime.actor import tell
 from gateway.link.calling_socket import CallFailedError, CallingSocket
 from protocol.ids import InstanceId
-from protocol.peer import (
+from protocol.instances.link import (
     LINK_HEADER,
     AckFrame,
     Hello,

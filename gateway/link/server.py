@@ -27,8 +27,7 @@ from gateway.link.codec import SessionWay, UnreadableMessageError, unpack_link_m
 from gateway.link.options import PeerOptions
 from protocol.errors import CloseCode
 from protocol.ids import InstanceId
-from protocol.passthrough import PASSTHROUGH_PATH
-from protocol.peer import (
+from protocol.instances.link import (
     CALLEE_HEADER,
     CALLER_HEADER,
     LINK_HEADER,
@@ -42,6 +41,7 @@ from protocol.peer import (
     pack_welcome,
     unpack,
 )
+from protocol.instances.passthrough import PASSTHROUGH_PATH
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 """Well above the longest message of a node with its envelope."""

@@ -17,7 +17,7 @@ from gateway.ports import Caller
 from gateway.socket_context import SocketContext
 from protocol.errors import CloseCode, ErrorCode
 from protocol.ids import SessionId
-from protocol.passthrough import PassedClient
+from protocol.instances.passthrough import PassedClient
 
 FREED_WAIT_SECONDS = 1.0
 """For so long the end of a former socket may take until it is heard of here."""

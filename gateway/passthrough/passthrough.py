@@ -20,7 +20,7 @@ from gateway.edge.upgrade import Connection
 from gateway.link.calling_socket import CallingSocket
 from protocol.errors import CloseCode, ErrorCode
 from protocol.ids import InstanceId, session_ref
-from protocol.passthrough import (
+from protocol.instances.passthrough import (
     GIVEN,
     NOT_GIVEN,
     Leaving,

@@ -13,8 +13,8 @@ from gateway.edge.keepalive import Keepalive
 from gateway.link.calling_socket import CallFailedError
 from gateway.passthrough.passthrough import Passthrough
 from protocol.ids import InstanceId
-from protocol.passthrough import PASSTHROUGH_PATH, Leaving
-from protocol.peer import PEER_PATH, calling_headers
+from protocol.instances.link import PEER_PATH, calling_headers
+from protocol.instances.passthrough import PASSTHROUGH_PATH, Leaving
 
 CALL_SECONDS = 3.0
 """For so long an instance that has a session may take to answer."""

@@ -22,7 +22,8 @@ from gateway.session_socket import SessionSocket
 from gateway.socket_context import SocketContext
 from protocol.errors import CloseCode
 from protocol.ids import SessionId
-from protocol.passthrough import (
+from protocol.instances.link import PeerProtocolError
+from protocol.instances.passthrough import (
     GIVEN,
     NOT_GIVEN,
     SESSION_HEADER,
@@ -31,8 +32,7 @@ from protocol.passthrough import (
     PassedClient,
     unpack_passed,
 )
-from protocol.peer import PeerProtocolError
-from protocol.session_outbound import Reconnect
+from protocol.messages.session_outbound import Reconnect
 
 
 class PassthroughServer:

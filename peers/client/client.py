@@ -31,8 +31,8 @@ from peers.connection import reason
 from protocol.codec import encode, parse_session_reply
 from protocol.errors import CloseCode, ProtocolError
 from protocol.frames import AudioFrame, FinalFrame, encode_frame
-from protocol.session_inbound import AudioChunk, ClientHeartbeat, SessionClose
-from protocol.session_outbound import (
+from protocol.messages.session_inbound import AudioChunk, ClientHeartbeat, SessionClose
+from protocol.messages.session_outbound import (
     AudioAck,
     Backpressure,
     MissingResult,

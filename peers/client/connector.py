@@ -13,10 +13,10 @@ from websockets.exceptions import ConnectionClosed, InvalidURI
 from peers.client.options import ClientOptions
 from peers.connection import CONNECT_ERRORS, open_connection, reason
 from peers.socket_url import shown_url
-from protocol.audio import AudioFormat, DeclaredFormat
+from protocol.audio.framing import AudioFormat, DeclaredFormat
 from protocol.codec import encode
-from protocol.session_inbound import SessionInit
-from protocol.session_outbound import ErrorMessage, SessionInitAck, SessionOutbound
+from protocol.messages.session_inbound import SessionInit
+from protocol.messages.session_outbound import ErrorMessage, SessionInitAck, SessionOutbound
 
 VERSION = "reference-client-1.0"
 PLATFORM = "reference"

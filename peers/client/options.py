@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from protocol.audio import AudioFormat
+from protocol.audio.framing import AudioFormat
 
 
 @dataclass(frozen=True, slots=True)

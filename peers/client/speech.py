@@ -7,8 +7,8 @@ import base64
 import binascii
 
 from peers.engines import opus
-from protocol.audio import AudioFormat, join_packets, split_packets
-from protocol.session_outbound import TranslationResult
+from protocol.audio.framing import AudioFormat, join_packets, split_packets
+from protocol.messages.session_outbound import TranslationResult
 
 
 class SpeechFormatError(Exception):

@@ -7,7 +7,7 @@ one monotonic clock of the caller.
 from dataclasses import dataclass, field
 
 from protocol.errors import MissingReason
-from protocol.session_outbound import (
+from protocol.messages.session_outbound import (
     AsrPartial,
     MissingResult,
     SessionOutbound,

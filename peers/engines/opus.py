@@ -1,6 +1,6 @@
 """Opus packets to PCM16 and back (PyAV, which carries libopus; an extra of nodes and clients).
 
-Owns the codec; how packets are framed for the wire is `protocol.audio`'s. Packets last 20 ms,
+Owns the codec; the framing on the wire is `protocol.audio.framing`. Packets last 20 ms,
 16 kHz mono, the kind that clients send. Runs in the caller's thread: 2 ms of work per second
 decoded, 10 encoded.
 """
@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from peers.pcm import RATE_HZ
-from protocol.audio import MAX_PACKET_BYTES
+from protocol.audio.framing import MAX_PACKET_BYTES
 
 PACKET_SAMPLES = RATE_HZ // 50
 PACKET_BYTES = PACKET_SAMPLES * 2

@@ -15,8 +15,8 @@ from peers.node.pipeline import JobPipeline
 from peers.node.profile import WorkLoad
 from protocol.errors import ErrorCode
 from protocol.ids import NodeJobId
-from protocol.node_inbound import JobAck, JobError, JobResult, JobStarted, NodeAsrPartial
-from protocol.node_outbound import JobAssign
+from protocol.messages.node_inbound import JobAck, JobError, JobResult, JobStarted, NodeAsrPartial
+from protocol.messages.node_outbound import JobAssign
 from protocol.wire import WireMessage
 
 MAX_KNOWN_JOBS = 10_000

@@ -22,19 +22,19 @@ from peers.node.pipeline import JobPipeline
 from peers.node.profile import NodeProfile
 from peers.outgoing import Outgoing
 from peers.socket_url import shown_url
-from protocol.audio import AudioFormat
+from protocol.audio.framing import AudioFormat
 from protocol.codec import encode, parse_node_command
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.ids import NodeId
-from protocol.node_inbound import JobResult, NodeHeartbeat
-from protocol.node_outbound import (
+from protocol.messages.node_inbound import JobResult, NodeHeartbeat
+from protocol.messages.node_outbound import (
     JobAssign,
     JobCancel,
     NodeControl,
     NodeOutbound,
     NodeRegisterAck,
 )
-from protocol.session_outbound import ErrorMessage
+from protocol.messages.session_outbound import ErrorMessage
 from protocol.wire import WireMessage
 
 

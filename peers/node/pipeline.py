@@ -31,11 +31,11 @@ from peers.engines.engine import (
 )
 from peers.engines.opus import OpusError
 from peers.pcm import RATE_HZ, resample, silence, to_bytes, to_samples
-from protocol.audio import AudioFormat, join_packets
+from protocol.audio.framing import AudioFormat, join_packets
 from protocol.errors import ErrorCode
 from protocol.ids import NodeJobId
-from protocol.node_inbound import JobError, JobResult
-from protocol.node_outbound import JobAssign
+from protocol.messages.node_inbound import JobError, JobResult
+from protocol.messages.node_outbound import JobAssign
 from protocol.wire import JsonObject
 
 ASR_EMPTY = "ASR_EMPTY"

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from peers.engines.engine import Engines
 from peers.node.machine_load import MachineLoad, memory_gb
 from protocol.ids import NodeId
-from protocol.node_inbound import (
+from protocol.messages.node_inbound import (
     LanguageCapabilities,
     NodeHeartbeat,
     NodeRegister,
     ResourceUsage,
 )
-from protocol.shared import Features
+from protocol.messages.shared import Features
 from protocol.wire import JsonObject
 
 VERSION = "2.0.0"

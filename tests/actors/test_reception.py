@@ -24,9 +24,9 @@ from actors.session.presence import Presence
 from actors.session.setup import SessionSetup
 from protocol.errors import CloseCode, ErrorCode
 from protocol.ids import NodeId, SessionId
-from protocol.node_inbound import NodeRegister
-from protocol.session_inbound import SessionInit
-from protocol.session_outbound import SessionInitAck
+from protocol.messages.node_inbound import NodeRegister
+from protocol.messages.session_inbound import SessionInit
+from protocol.messages.session_outbound import SessionInitAck
 from tests.support.null_metrics import NullMetrics
 from tests.support.recording import RecordingOutbox, RecordingRef
 from tests.support.virtual_time import run_virtual, settle, stop_actors

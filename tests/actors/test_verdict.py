@@ -10,8 +10,8 @@ from actors.verdict import Follow, Verdict, goes_on, judge, recorded_outcome
 from protocol.beginning import OUTCOME_MAX_BYTES
 from protocol.errors import MissingReason
 from protocol.ids import NodeJobId
-from protocol.node_inbound import JobError, JobResult
-from protocol.shared import Pipeline
+from protocol.messages.node_inbound import JobError, JobResult
+from protocol.messages.shared import Pipeline
 from storage.job import JobState
 from tests.actors.node.test_actor import assignment
 from tests.support.recording import RecordingRef

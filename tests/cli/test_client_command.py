@@ -12,11 +12,11 @@ from cli.client import main
 from peers.engines import opus
 from peers.pcm import duration_ms, silence
 from peers.wav import read_wav, write_wav
-from protocol.audio import join_packets
+from protocol.audio.framing import join_packets
 from protocol.errors import MissingReason
 from protocol.ids import SessionId
-from protocol.session_inbound import AudioChunk, SessionClose, SessionInit
-from protocol.session_outbound import (
+from protocol.messages.session_inbound import AudioChunk, SessionClose, SessionInit
+from protocol.messages.session_outbound import (
     MissingResult,
     SessionCloseAck,
     SessionInitAck,
@@ -24,7 +24,7 @@ from protocol.session_outbound import (
     UiEvent,
     UiEventKind,
 )
-from protocol.shared import ServiceTimings
+from protocol.messages.shared import ServiceTimings
 from tests.support.peers.scripted_server import ScriptedPeer, scripted_server
 from tests.support.waiting import PATIENCE_S
 

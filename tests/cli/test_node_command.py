@@ -13,8 +13,8 @@ from cli.node import main, summary
 from peers.engines.builtin import builtin_engines
 from peers.node.options import ReferenceNodeOptions
 from protocol.ids import NodeId
-from protocol.node_inbound import NodeHeartbeat, NodeRegister
-from protocol.node_outbound import NodeRegisterAck
+from protocol.messages.node_inbound import NodeHeartbeat, NodeRegister
+from protocol.messages.node_outbound import NodeRegisterAck
 from tests.cli.support.marked_processes import Mark, take_ctrl_c
 from tests.support.peers.scripted_server import ScriptedPeer, scripted_server
 from tests.support.waiting import PATIENCE_S

@@ -9,7 +9,7 @@ import pytest
 from peers.client.client import SpeechClient
 from peers.client.options import ClientOptions
 from peers.client.timeline import UtteranceRecord
-from protocol.audio import AudioFormat
+from protocol.audio.framing import AudioFormat
 from tests.chaos.faults.proxy import FaultProxy
 from tests.support.peers.raw_client import tone
 from tests.support.peers.raw_node import Ability, audio_of, raw_node

@@ -14,9 +14,9 @@ from gateway.access.access import Access
 from gateway.access.options import AccessOptions
 from gateway.options import GatewayOptions
 from gateway.server import Bind
-from protocol.audio import join_packets
+from protocol.audio.framing import join_packets
 from protocol.encode import encode_job_assign
-from protocol.session_outbound import Translation
+from protocol.messages.session_outbound import Translation
 from tests.gateway.support.example_assignment import ASSIGNMENT
 from tests.gateway.support.raw_peer import (
     BINARY,

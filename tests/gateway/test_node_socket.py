@@ -9,7 +9,7 @@ from actors.messages.node import NodeHeartbeatArrived, NodeMessageArrived, NodeS
 from gateway.options import GatewayOptions
 from protocol.encode import encode_job_assign
 from protocol.errors import ErrorCode
-from protocol.node_inbound import JobResult
+from protocol.messages.node_inbound import JobResult
 from tests.gateway.support.example_assignment import ASSIGNMENT
 from tests.gateway.support.raw_peer import BINARY
 from tests.gateway.support.running_gateway import LOOPS, RunningGateway, refused, run_gateway

@@ -19,7 +19,7 @@ from actors.messages.session import (
 from protocol.errors import CloseCode, ErrorCode
 from protocol.frames import AudioFrame, FinalFrame, PingFrame, encode_frame
 from protocol.ids import SessionId
-from protocol.session_outbound import ServerHeartbeat
+from protocol.messages.session_outbound import ServerHeartbeat
 from tests.gateway.support.raw_peer import BINARY
 from tests.gateway.support.running_gateway import (
     LOOPS,

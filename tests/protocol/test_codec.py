@@ -18,9 +18,9 @@ from protocol.codec import (
     parse_session_reply,
 )
 from protocol.errors import CloseCode, ErrorCode, ProtocolError
-from protocol.node_inbound import JobResult, NodeHeartbeat, NodeRegister
-from protocol.session_inbound import AudioChunk, SessionInit, Utterance
-from protocol.session_outbound import error_message
+from protocol.messages.node_inbound import JobResult, NodeHeartbeat, NodeRegister
+from protocol.messages.session_inbound import AudioChunk, SessionInit, Utterance
+from protocol.messages.session_outbound import error_message
 from tests.protocol.support.wire_refusals import (
     CHUNK,
     HEARTBEAT,

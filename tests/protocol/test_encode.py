@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.audio import AudioFormat
+from protocol.audio.framing import AudioFormat
 from protocol.codec import encode, encode_utf8, parse_node_command, parse_node_message
 from protocol.encode import (
     Assignment,
@@ -17,9 +17,9 @@ from protocol.encode import (
 )
 from protocol.errors import MissingReason
 from protocol.ids import SessionId, TraceId
-from protocol.node_inbound import JobResult
-from protocol.node_outbound import JobAssign
-from protocol.session_outbound import (
+from protocol.messages.node_inbound import JobResult
+from protocol.messages.node_outbound import JobAssign
+from protocol.messages.session_outbound import (
     AudioAck,
     MissingResult,
     ServerHeartbeat,
@@ -27,7 +27,7 @@ from protocol.session_outbound import (
     UiEvent,
     UiEventKind,
 )
-from protocol.shared import FULL_PIPELINE, Features, Pipeline, SessionMode
+from protocol.messages.shared import FULL_PIPELINE, Features, Pipeline, SessionMode
 from protocol.wire import MAX_SAFE_INTEGER
 from tests.protocol.support.wire_refusals import RESULT
 

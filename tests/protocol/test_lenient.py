@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from protocol.codec import encode_utf8, parse_node_message
 from protocol.errors import ProtocolError
-from protocol.node_inbound import JobResult, NodeHeartbeat
+from protocol.messages.node_inbound import JobResult, NodeHeartbeat
 
 GOOD: dict[str, Any] = {
     "type": "job_result",

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from storage.scripts import (
-    LUA_DIRECTORY,
     ScriptCallError,
     ScriptHeaderError,
     load_script,
     parse_script,
 )
+from tests.storage.support.script_files import SCRIPT_PATHS
 
 SOURCE = """-- greet: says hello
 -- KEYS prefix
@@ -82,9 +82,9 @@ def test_a_file_is_included_where_its_line_stands(tmp_path: Path) -> None:
     assert text.index("before()") < text.index("local part = 1") < text.index("after()")
 
 
-@pytest.mark.parametrize("path", sorted(LUA_DIRECTORY.glob("*.lua")), ids=lambda path: path.stem)
-def test_every_script_takes_the_prefix_and_says_who_calls(path: Path) -> None:
-    script = load_script(path.stem)
+@pytest.mark.parametrize("path", SCRIPT_PATHS)
+def test_every_script_takes_the_prefix_and_says_who_calls(path: str) -> None:
+    script = load_script(path)
     assert "local prefix = KEYS[1]" in script.text
     assert "KEYS[2]" not in script.text
     assert "instance" in script.parameters

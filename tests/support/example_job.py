@@ -1,9 +1,9 @@
 """A job as it crosses between instances."""
 
 from actors.messages.job import Work
-from protocol.audio import AudioFormat
+from protocol.audio.framing import AudioFormat
 from protocol.ids import JobId, SessionId, TraceId, TurnId, request_id
-from protocol.shared import FULL_PIPELINE
+from protocol.messages.shared import FULL_PIPELINE
 from storage.job import JobSpec
 
 WORK = Work(

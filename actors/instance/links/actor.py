@@ -31,7 +31,7 @@ from actors.metrics import Metrics
 from actors.ports import Mailbox
 from actors.runtime.actor import LoopActor, tell
 from protocol.ids import InstanceId
-from protocol.peer import DISPATCHER, Address, Hello, LinkMessage, pack_message
+from protocol.instances.link import DISPATCHER, Address, Hello, LinkMessage, pack_message
 
 _FIRST_RETRY_MS = 50
 _LONGEST_RETRY_MS = 1000

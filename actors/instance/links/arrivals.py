@@ -15,7 +15,7 @@ from actors.metrics import Metrics
 from actors.ports import Mailbox
 from actors.runtime.actor import tell
 from protocol.ids import InstanceId, NodeId, SessionId
-from protocol.peer import Address, Place
+from protocol.instances.link import Address, Place
 
 
 class Arrivals:

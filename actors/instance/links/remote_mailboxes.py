@@ -18,7 +18,7 @@ from actors.metrics import Metrics
 from actors.ports import Mailbox
 from actors.runtime.actor import tell
 from protocol.ids import InstanceId, NodeId, SessionId
-from protocol.peer import DISPATCHER, Address, Hello, LinkMessage, Place
+from protocol.instances.link import DISPATCHER, Address, Hello, LinkMessage, Place
 
 
 class PeerEdge(Protocol):

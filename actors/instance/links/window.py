@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from protocol.peer import Address
+from protocol.instances.link import Address
 
 
 class LinkBrokenError(Exception):

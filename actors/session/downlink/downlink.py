@@ -37,7 +37,7 @@ from actors.session.utterances import Utterance
 from protocol.codec import encode_utf8
 from protocol.errors import CloseCode
 from protocol.ids import JobId, RequestId
-from protocol.session_outbound import MissingResult, TranslationResult, UiEventKind
+from protocol.messages.session_outbound import MissingResult, TranslationResult, UiEventKind
 from protocol.wire import WireMessage
 from storage.job import JobState
 

@@ -19,7 +19,7 @@ from actors.session.record.saved import DeliveryOrder
 from protocol.beginning import OUTCOME_MAX_BYTES, beginnings
 from protocol.codec import encode_utf8
 from protocol.ids import RequestId
-from protocol.session_outbound import TranslationResult
+from protocol.messages.session_outbound import TranslationResult
 from storage.sessions import HeardEntry
 
 _GATE_MS = 500.0

@@ -10,18 +10,18 @@ from actors.messages.job import JobEnded
 from actors.session.downlink.grouping import GroupPart
 from actors.session.downlink.sequencer import Delivery
 from actors.session.utterances import Utterance
-from protocol.audio import AudioFormat
+from protocol.audio.framing import AudioFormat
 from protocol.encode import UiEventTemplate
 from protocol.errors import ErrorCode, MissingReason
 from protocol.ids import JobId, RequestId
-from protocol.node_inbound import JobResult
-from protocol.session_outbound import (
+from protocol.messages.node_inbound import JobResult
+from protocol.messages.session_outbound import (
     AsrPartial,
     MissingResult,
     TranslationResult,
     UiEventKind,
 )
-from protocol.shared import NetworkTimings, ServiceTimings
+from protocol.messages.shared import NetworkTimings, ServiceTimings
 from protocol.value import value
 
 _SPEECH_DEFAULT_FORMAT = "pcm16"

@@ -15,7 +15,7 @@ from actors.session.member.aliases import Aliases
 from actors.session.record.saved_room import HeardRecord
 from protocol.errors import MissingReason
 from protocol.ids import RequestId, SessionId, TurnId
-from protocol.session_outbound import MissingResult
+from protocol.messages.session_outbound import MissingResult
 
 _HAD_KEPT = 128
 """So many of the latest are known again: a speaker that has moved repeats what was open lately."""

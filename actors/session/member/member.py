@@ -42,8 +42,8 @@ from actors.session.record.saved_room import HeardRecord, RoomRecord
 from actors.session.uplink.indexes import UsedIndexes
 from actors.session.utterances import Utterance
 from protocol.ids import JobId, RequestId, session_of
-from protocol.rooms import RoomExpired
-from protocol.session_outbound import TranslationResult
+from protocol.messages.rooms import RoomExpired
+from protocol.messages.session_outbound import TranslationResult
 from storage.job import JobState
 
 

@@ -29,7 +29,7 @@ from actors.session.member.aliases import Aliases
 from actors.session.profile import SessionProfile
 from protocol.errors import ErrorCode
 from protocol.ids import SessionId
-from protocol.rooms import (
+from protocol.messages.rooms import (
     RoomCreate,
     RoomCreateAck,
     RoomError,

@@ -16,7 +16,7 @@ from enum import Enum, auto
 from typing import TypeAlias
 
 from protocol.ids import SessionId
-from protocol.webrtc import WebrtcAnswer, WebrtcIce, WebrtcOffer, WebrtcSignal
+from protocol.messages.webrtc import WebrtcAnswer, WebrtcIce, WebrtcOffer, WebrtcSignal
 
 MAX_HELD = 128
 """Candidates of one pair: a browser finds 10 to 20."""

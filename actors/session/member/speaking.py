@@ -20,7 +20,7 @@ from actors.session.downlink.correctable import Correctable
 from actors.session.downlink.outcome import WireOutcome, has_opus_speech, without_speech
 from actors.session.utterances import Utterance
 from protocol.ids import InstanceId, JobId, RequestId, SessionId, request_id
-from protocol.session_outbound import TranslationResult
+from protocol.messages.session_outbound import TranslationResult
 
 _SPEECH_KEPT_BYTES = 1 << 20
 """Speech for listeners on their way to another instance: beyond it they get the text alone."""

@@ -13,8 +13,8 @@ from actors.session.member.aliases import Aliases
 from actors.session.member.signalling import Exchange, Passed
 from protocol.errors import ErrorCode
 from protocol.ids import SessionId
-from protocol.rooms import RoomError
-from protocol.webrtc import WebrtcSignal
+from protocol.messages.rooms import RoomError
+from protocol.messages.webrtc import WebrtcSignal
 
 
 class VoiceLinks:

@@ -19,10 +19,10 @@ from actors.session.profile import SessionProfile, asked_by
 from actors.session.record.moved import KnownHeard, KnownOutcome, TakenOverSession
 from actors.session.record.saved_room import HeardRecord
 from actors.session.utterances import Utterance
-from protocol.audio import AudioFormat
+from protocol.audio.framing import AudioFormat
 from protocol.ids import TraceId, TurnId
-from protocol.node_inbound import JobResult
-from protocol.session_outbound import MissingResult, TranslationResult
+from protocol.messages.node_inbound import JobResult
+from protocol.messages.session_outbound import MissingResult, TranslationResult
 from storage.job import JobState
 
 

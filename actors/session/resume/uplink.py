@@ -21,7 +21,7 @@ from actors.session.uplink.segment import Turn
 from actors.session.uplink.segmenter import CLOSING_SILENCE_MS
 from actors.session.uplink.uplink import Uplink
 from actors.session.utterances import Utterance
-from protocol.audio import silence
+from protocol.audio.framing import silence
 from protocol.errors import MissingReason
 from protocol.ids import RequestId, TurnId
 from storage.job import JobState

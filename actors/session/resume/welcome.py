@@ -9,7 +9,7 @@ from actors.messages.takeover import SocketResumed
 from actors.session.parts import Parts
 from actors.session.resumption import Resumption
 from actors.session.uplink.progress import AudioProgress
-from protocol.session_outbound import SessionInitAck
+from protocol.messages.session_outbound import SessionInitAck
 
 STORE_WAIT_MS = 250.0
 """A store that does not answer in this time is away; sessions begin without it all the same."""

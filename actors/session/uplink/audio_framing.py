@@ -8,7 +8,7 @@ may be a broken one. So a format told from the framing becomes final with the se
 fits; before that it may turn, and no session is stuck with the wrong one.
 """
 
-from protocol.audio import AudioFormat, framed_ticks, measure, misfit
+from protocol.audio.framing import AudioFormat, framed_ticks, measure, misfit
 
 
 class AudioFraming:

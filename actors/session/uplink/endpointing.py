@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from actors.session.options import SegmenterOptions
 from actors.session.uplink.speech_detector import SpeechDetector, speech_detector
-from protocol.audio import TICKS_PER_MS, AudioFormat
-from protocol.shared import EndpointingMode
+from protocol.audio.framing import TICKS_PER_MS, AudioFormat
+from protocol.messages.shared import EndpointingMode
 
 
 class LeadChunk(NamedTuple):

@@ -9,8 +9,8 @@ that decide.
 
 from typing import Final, NamedTuple
 
-from protocol.audio import AudioFormat, framed_ticks, valid_packets
-from protocol.containers import Container, Undecided, WavError, WavUnwrapper, recognise
+from protocol.audio.containers import Container, Undecided, WavError, WavUnwrapper, recognise
+from protocol.audio.framing import AudioFormat, framed_ticks, valid_packets
 from protocol.errors import ErrorCode, ProtocolError
 
 _SEND: Final = "send opus packets behind their lengths, PCM16, or a WAV of mono PCM16"

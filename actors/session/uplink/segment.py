@@ -5,9 +5,9 @@ It owns the chunks until they are joined into an utterance. Must not: decide any
 
 from typing import Self
 
-from protocol.audio import TICKS_PER_MS
+from protocol.audio.framing import TICKS_PER_MS
+from protocol.audio.pieces import MOST_APART, compact
 from protocol.ids import TurnId
-from protocol.pieces import MOST_APART, compact
 
 
 class Segment:

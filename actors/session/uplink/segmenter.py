@@ -27,7 +27,7 @@ from actors.session.uplink.audio_framing import AudioFraming
 from actors.session.uplink.endpointing import Endpointing, LeadChunk
 from actors.session.uplink.pause_clock import PauseClock
 from actors.session.uplink.segment import Segment, Turn
-from protocol.audio import (
+from protocol.audio.framing import (
     TICKS_PER_MS,
     AudioFormat,
     audio_ticks,
@@ -37,7 +37,7 @@ from protocol.audio import (
     ticks_to_ms,
 )
 from protocol.ids import TurnId, new_turn_id
-from protocol.shared import EndpointingMode
+from protocol.messages.shared import EndpointingMode
 
 CLOSING_SILENCE_MS: Final = 200
 """What an utterance consists of that only ends its turn: nodes refuse jobs without audio."""

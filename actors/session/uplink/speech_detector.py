@@ -11,8 +11,8 @@ vary nothing is ever taken for silence.
 
 from typing import Final, Protocol
 
-from protocol.audio import TICKS_PER_MS, AudioFormat
-from protocol.loudness import rms
+from protocol.audio.framing import TICKS_PER_MS, AudioFormat
+from protocol.audio.loudness import rms
 
 _FLOOR_WINDOW_TICKS: Final = 1_500 * TICKS_PER_MS
 """The floor is the lowest level of this window and the one before."""

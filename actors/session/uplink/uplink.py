@@ -19,10 +19,10 @@ from actors.session.uplink.intake import AudioIntake, whole_audio
 from actors.session.uplink.progress import AudioProgress
 from actors.session.uplink.segmenter import Segmenter
 from actors.session.utterances import OpenUtterances, Utterance
-from protocol.audio import AudioFormat, measure, opus_ticks, pcm_ticks, ticks_to_ms
+from protocol.audio.framing import AudioFormat, measure, opus_ticks, pcm_ticks, ticks_to_ms
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.ids import JobId, new_job_id, request_id
-from protocol.session_inbound import Utterance as UtteranceMessage
+from protocol.messages.session_inbound import Utterance as UtteranceMessage
 
 _LATE_MS = 100
 """So long after its time a wake-up comes only from a loop that was held up."""

@@ -4,7 +4,7 @@ from actors.dispatcher.job_ends import RecentEmpty
 from actors.messages.job import JobEnded
 from protocol.errors import MissingReason
 from protocol.ids import JobId, NodeId, NodeJobId
-from protocol.node_inbound import JobResult
+from protocol.messages.node_inbound import JobResult
 from storage.job import JobState
 from tests.support.recording import RecordingRef
 

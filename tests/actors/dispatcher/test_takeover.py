@@ -24,7 +24,7 @@ from actors.session.profile import SessionProfile
 from actors.session.record.moved import TakenOverSession
 from actors.session.record.saved import CutRecord, SessionRecord
 from actors.session.resumption import TokenMint, TokenNumber, new_token_key
-from protocol.audio import AudioFormat
+from protocol.audio.framing import AudioFormat
 from protocol.errors import CloseCode, ErrorCode, MissingReason
 from protocol.ids import JobId, SessionId, TraceId, TurnId
 from storage.client.executor import RedisExecutor

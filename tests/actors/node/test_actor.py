@@ -29,7 +29,7 @@ from actors.messages.node import (
 from actors.messages.process import DispatcherRestarted, StoreEmptied
 from actors.node.actor import NodeActor
 from actors.node.options import NodeOptions
-from protocol.audio import AudioFormat
+from protocol.audio.framing import AudioFormat
 from protocol.ids import (
     JobId,
     NodeId,
@@ -40,7 +40,7 @@ from protocol.ids import (
     node_session_id,
     request_id,
 )
-from protocol.node_inbound import (
+from protocol.messages.node_inbound import (
     JobAck,
     JobResult,
     JobStarted,
@@ -51,8 +51,8 @@ from protocol.node_inbound import (
     NodeRegister,
     ResourceUsage,
 )
-from protocol.node_outbound import JobAssign, JobCancel, NodeRegisterAck
-from protocol.shared import FULL_PIPELINE
+from protocol.messages.node_outbound import JobAssign, JobCancel, NodeRegisterAck
+from protocol.messages.shared import FULL_PIPELINE
 from storage.job import JobSpec
 from tests.support.recording import HandClock, RecordingOutbox, RecordingRef
 

@@ -21,7 +21,7 @@ from actors.node.actor import NodeActor
 from actors.node.options import NodeOptions
 from actors.ports import Mailbox
 from protocol.ids import InstanceId, JobId, NodeId, NodeJobId, SessionId
-from protocol.node_inbound import JobResult, NodeRegister
+from protocol.messages.node_inbound import JobResult, NodeRegister
 from tests.support.example_job import SPEC, WORK
 from tests.support.recording import HandClock, RecordingOutbox, RecordingRef
 

@@ -10,8 +10,8 @@ from actors.messages.node import (
     ProbeNode,
 )
 from protocol.ids import InstanceId, NodeId
-from protocol.node_inbound import NodeRegister
-from protocol.node_outbound import NodeRegisterAck
+from protocol.messages.node_inbound import NodeRegister
+from protocol.messages.node_outbound import NodeRegisterAck
 from tests.actors.node.test_actor import Bench
 from tests.support.recording import RecordingOutbox, RecordingRef
 

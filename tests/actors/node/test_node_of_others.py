@@ -31,7 +31,7 @@ from actors.node.actor import NodeActor
 from actors.node.options import NodeOptions
 from actors.ports import Mailbox
 from protocol.ids import InstanceId, JobId, NodeId, NodeJobId, SessionId
-from protocol.node_inbound import (
+from protocol.messages.node_inbound import (
     JobAck,
     JobResult,
     NodeAsrPartial,
@@ -39,7 +39,7 @@ from protocol.node_inbound import (
     NodeRegister,
     ResourceUsage,
 )
-from protocol.node_outbound import JobAssign, JobCancel
+from protocol.messages.node_outbound import JobAssign, JobCancel
 from storage.job import JobSpec
 from tests.support.example_job import SPEC, WORK
 from tests.support.recording import HandClock, RecordingOutbox, RecordingRef

@@ -32,7 +32,7 @@ from actors.messages.process import DispatcherRestarted, StoreEmptied
 from actors.node.actor import NodeActor
 from actors.node.options import NodeOptions
 from protocol.ids import InstanceId, NodeId, NodeJobId
-from protocol.node_inbound import JobAck, LanguageCapabilities, NodeHeartbeat, NodeRegister
+from protocol.messages.node_inbound import JobAck, LanguageCapabilities, NodeHeartbeat, NodeRegister
 from tests.support.recording import HandClock, RecordingOutbox, RecordingRef
 
 NODE = NodeId("n")

@@ -25,11 +25,11 @@ from actors.messages.session import (
     SessionOpened,
 )
 from actors.session.options import SegmenterOptions
-from protocol.audio import AudioFormat
+from protocol.audio.framing import AudioFormat
 from protocol.errors import MissingReason
 from protocol.ids import JobId, NodeId, NodeJobId
-from protocol.node_inbound import JobResult
-from protocol.session_outbound import (
+from protocol.messages.node_inbound import JobResult
+from protocol.messages.session_outbound import (
     AsrPartial,
     ErrorMessage,
     MissingResult,

@@ -16,7 +16,7 @@ from actors.messages.session import (
 )
 from protocol.errors import CloseCode, MissingReason
 from protocol.ids import SessionId
-from protocol.session_outbound import (
+from protocol.messages.session_outbound import (
     ErrorMessage,
     MissingResult,
     Reconnect,

@@ -20,8 +20,8 @@ from actors.messages.session import ClientBeat, PlaybackEnded, PlaybackStarted, 
 from actors.session.options import SegmenterOptions
 from protocol.errors import MissingReason
 from protocol.ids import NodeId, NodeJobId
-from protocol.node_inbound import JobResult
-from protocol.session_outbound import (
+from protocol.messages.node_inbound import JobResult
+from protocol.messages.session_outbound import (
     ErrorMessage,
     MissingResult,
     SessionCloseAck,

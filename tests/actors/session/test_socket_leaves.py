@@ -5,7 +5,7 @@ import pytest
 from actors.messages.session import CloseRequested, SocketLost
 from actors.messages.takeover import SocketDraining
 from protocol.errors import CloseCode
-from protocol.session_outbound import Reconnect, SessionCloseAck, TranslationResult
+from protocol.messages.session_outbound import Reconnect, SessionCloseAck, TranslationResult
 from tests.actors.support.session_bench import SID, SessionBench
 from tests.support.recording import RecordingOutbox
 

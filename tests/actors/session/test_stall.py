@@ -6,7 +6,7 @@ from actors.lease import StallWatch
 from actors.messages.job import UtteranceCut
 from actors.messages.takeover import OwnershipConfirmed, SessionReleased
 from actors.session.resume.doubt import MOST_MUTE_MS
-from protocol.session_outbound import SessionCloseAck
+from protocol.messages.session_outbound import SessionCloseAck
 from tests.actors.support.session_bench import FLUSH_MS, GRACE_MS, SessionBench
 from tests.support.recording import RecordingOutbox
 

@@ -31,10 +31,10 @@ from actors.messages.takeover import ResumeAnswered
 from actors.node.options import NodeOptions
 from actors.runtime.actor import ActorDeadError
 from actors.session.options import SegmenterOptions, UplinkOptions
-from protocol.audio import AudioFormat
+from protocol.audio.framing import AudioFormat
 from protocol.ids import JobId, NodeId, NodeJobId, SessionId, TraceId, TurnId
-from protocol.node_inbound import JobError, JobResult
-from protocol.shared import FULL_PIPELINE
+from protocol.messages.node_inbound import JobError, JobResult
+from protocol.messages.shared import FULL_PIPELINE
 from storage.call import Call
 from storage.job import JobSpec, JobState
 from storage.store import StorageUnavailable, Store

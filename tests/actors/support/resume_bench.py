@@ -25,12 +25,17 @@ from actors.session.presence import Presence
 from actors.session.profile import SessionProfile
 from actors.session.record.moved import TakenOverSession
 from actors.session.setup import SessionSetup
-from protocol.audio import DeclaredFormat
+from protocol.audio.framing import DeclaredFormat
 from protocol.ids import NodeJobId, SessionId, TraceId
-from protocol.node_inbound import JobResult
-from protocol.session_inbound import SessionInit
-from protocol.session_outbound import AudioAck, MissingResult, SessionInitAck, TranslationResult
-from protocol.shared import EndpointingMode
+from protocol.messages.node_inbound import JobResult
+from protocol.messages.session_inbound import SessionInit
+from protocol.messages.session_outbound import (
+    AudioAck,
+    MissingResult,
+    SessionInitAck,
+    TranslationResult,
+)
+from protocol.messages.shared import EndpointingMode
 from storage.job import JobState
 from tests.support.null_metrics import NullMetrics
 from tests.support.recording import HandClock, RecordingOutbox, RecordingRef

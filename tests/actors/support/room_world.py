@@ -49,9 +49,9 @@ from actors.session.record.moved import TakenOverSession
 from actors.session.resumption import TokenMint
 from actors.session.setup import SessionSetup
 from protocol.ids import InstanceId, JobId, NodeId, NodeJobId, SessionId, TraceId
-from protocol.node_inbound import JobResult
-from protocol.rooms import RoomJoin
-from protocol.session_outbound import (
+from protocol.messages.node_inbound import JobResult
+from protocol.messages.rooms import RoomJoin
+from protocol.messages.session_outbound import (
     AudioAck,
     MissingResult,
     SessionInitAck,

@@ -21,12 +21,12 @@ from actors.session.presence import Presence
 from actors.session.profile import SessionProfile
 from actors.session.setup import SessionSetup
 from actors.waiting_jobs import WaitingJobs
-from protocol.audio import AudioFormat
+from protocol.audio.framing import AudioFormat
 from protocol.errors import MissingReason
 from protocol.ids import NodeId, NodeJobId, SessionId, TraceId
-from protocol.node_inbound import JobResult
-from protocol.session_inbound import Utterance
-from protocol.session_outbound import MissingResult, TranslationResult
+from protocol.messages.node_inbound import JobResult
+from protocol.messages.session_inbound import Utterance
+from protocol.messages.session_outbound import MissingResult, TranslationResult
 from storage.job import JobState
 from tests.actors.support.speaker import pcm
 from tests.support.null_metrics import NullMetrics

@@ -5,9 +5,9 @@ from itertools import count
 from actors.session.cut import Cut, CutReason
 from actors.session.options import SegmenterOptions
 from actors.session.uplink.segmenter import Segmenter
-from protocol.audio import AudioFormat, join_packets
+from protocol.audio.framing import AudioFormat, join_packets
 from protocol.ids import TurnId
-from protocol.shared import EndpointingMode
+from protocol.messages.shared import EndpointingMode
 
 TOC_20_MS = 0x48
 

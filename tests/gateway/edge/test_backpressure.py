@@ -11,7 +11,7 @@ from actors.messages.session import ChunkArrived, SocketLost
 from actors.runtime.actor import inbox_of
 from gateway.options import GatewayOptions
 from gateway.server import Bind
-from protocol.session_outbound import Translation
+from protocol.messages.session_outbound import Translation
 from tests.gateway.support.raw_peer import CLOSE
 from tests.gateway.support.running_gateway import (
     LOOPS,

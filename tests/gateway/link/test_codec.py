@@ -17,8 +17,8 @@ from actors.messages.link import LinkBeat
 from actors.ports import Mailbox
 from gateway.link.codec import UnreadableMessageError, pack, unpack_link_message
 from protocol.ids import InstanceId, JobId, NodeId, NodeJobId, SessionId
-from protocol.node_inbound import JobResult
-from protocol.peer import Address, LinkMessage, Place
+from protocol.instances.link import Address, LinkMessage, Place
+from protocol.messages.node_inbound import JobResult
 from tests.support.example_job import SPEC, WORK
 from tests.support.recording import RecordingRef
 

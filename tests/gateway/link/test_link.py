@@ -15,7 +15,7 @@ from gateway.link.dialler import PeerDialler, PeerWire
 from gateway.link.options import PeerOptions
 from gateway.link.server import PeerInside, PeerServer
 from protocol.ids import InstanceId, JobId
-from protocol.peer import (
+from protocol.instances.link import (
     PEER_VERSION,
     Address,
     Hello,

@@ -25,15 +25,15 @@ from gateway.passthrough.passthrough import PassthroughWire
 from gateway.passthrough.registry import PeerIdentity
 from protocol.errors import CloseCode
 from protocol.ids import InstanceId, SessionId
-from protocol.passthrough import (
+from protocol.instances.link import PeerProtocolError, calling_headers
+from protocol.instances.passthrough import (
     Leaving,
     PassedClient,
     pack_client_message,
     pack_leaving,
     unpack_passed,
 )
-from protocol.peer import PeerProtocolError, calling_headers
-from protocol.session_outbound import ServerHeartbeat, Translation
+from protocol.messages.session_outbound import ServerHeartbeat, Translation
 from tests.gateway.support.raw_peer import CLOSE, TEXT, Peer
 from tests.gateway.support.running_gateway import (
     Recorder,

@@ -11,10 +11,10 @@ from actors.messages.takeover import ResumeAnswered
 from actors.ports import Mailbox, Outbox
 from gateway.edge.outbox import SocketOutbox
 from gateway.ingest_meter import REPLAY_LULL_MS, IngestMeter
-from protocol.audio import AudioFormat
+from protocol.audio.framing import AudioFormat
 from protocol.errors import CloseCode
 from protocol.ids import SessionId
-from protocol.session_outbound import SessionInitAck, Translation
+from protocol.messages.session_outbound import SessionInitAck, Translation
 from tests.gateway.support.raw_peer import Peer
 from tests.gateway.support.running_gateway import (
     LOOPS,

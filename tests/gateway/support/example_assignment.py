@@ -1,6 +1,6 @@
 """A job as a node is given it."""
 
-from protocol.audio import AudioFormat
+from protocol.audio.framing import AudioFormat
 from protocol.encode import Assignment
 
 ASSIGNMENT = Assignment(

@@ -27,10 +27,10 @@ from gateway.ports import JobMoment, JobReport, Readiness
 from gateway.server import Bind, Gateway, Inside
 from protocol.errors import CloseCode, ErrorCode
 from protocol.ids import JobId, NodeId, SessionId
-from protocol.node_inbound import NodeRegister
-from protocol.node_outbound import NodeRegisterAck
-from protocol.session_inbound import SessionInit
-from protocol.session_outbound import SessionInitAck
+from protocol.messages.node_inbound import NodeRegister
+from protocol.messages.node_outbound import NodeRegisterAck
+from protocol.messages.session_inbound import SessionInit
+from protocol.messages.session_outbound import SessionInitAck
 from storage.client.executor import StorageUnavailable
 from tests.gateway.support.raw_peer import Peer, upgrade_request
 from tests.support.waiting import PATIENCE_S

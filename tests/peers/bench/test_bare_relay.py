@@ -12,8 +12,8 @@ from peers.bench.raw_socket import Address, open_socket
 from peers.bench.simulated_node import NodeShape, SimulatedNode
 from peers.bench.stamped_chunk import chunk
 from protocol.codec import parse_node_command, parse_session_reply
-from protocol.node_outbound import JobAssign, NodeRegisterAck
-from protocol.session_outbound import SessionCloseAck, SessionInitAck, TranslationResult
+from protocol.messages.node_outbound import JobAssign, NodeRegisterAck
+from protocol.messages.session_outbound import SessionCloseAck, SessionInitAck, TranslationResult
 
 
 async def conversation() -> tuple[list[Any], list[Any]]:

@@ -17,7 +17,7 @@ from peers.bench.simulated_node import NodeShape, SimulatedNode
 from peers.bench.stamped_chunk import chunk, read_stamp
 from protocol.codec import parse_session_message
 from protocol.frames import AudioFrame, parse_frame
-from protocol.session_inbound import AudioChunk, SessionInit
+from protocol.messages.session_inbound import AudioChunk, SessionInit
 from tests.support.waiting import until
 
 STAMP_NS = 123_456_789_012_345

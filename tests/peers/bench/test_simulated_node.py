@@ -8,7 +8,7 @@ from peers.bench.counts import Counts
 from peers.bench.simulated_node import NodeShape, SimulatedNode
 from peers.bench.stamped_chunk import chunk_base64
 from protocol.codec import parse_node_message
-from protocol.node_inbound import JobResult, NodeHeartbeat, NodeRegister
+from protocol.messages.node_inbound import JobResult, NodeHeartbeat, NodeRegister
 
 STAMP_NS = 123_456_789_012_345
 JOB = {

@@ -5,8 +5,8 @@ import base64
 import pytest
 
 from peers.bench.stamped_chunk import CHUNK_BYTES, CHUNK_MS, chunk, chunk_base64, read_stamp
-from protocol.audio import AudioFormat, audio_ticks, detect_format, ticks_to_ms
-from protocol.loudness import is_silent
+from protocol.audio.framing import AudioFormat, audio_ticks, detect_format, ticks_to_ms
+from protocol.audio.loudness import is_silent
 
 STAMP_NS = 123_456_789_012_345
 

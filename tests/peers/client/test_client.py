@@ -10,12 +10,18 @@ from peers.client.client import CannotConnectError, ClientEvent, SessionLostErro
 from peers.client.microphone import recorded
 from peers.client.options import ClientOptions
 from peers.pcm import silence
-from protocol.audio import AudioFormat, DeclaredFormat, is_opus_framed, opus_ticks, ticks_to_ms
+from protocol.audio.framing import (
+    AudioFormat,
+    DeclaredFormat,
+    is_opus_framed,
+    opus_ticks,
+    ticks_to_ms,
+)
 from protocol.errors import MissingReason
 from protocol.frames import AudioFrame, FinalFrame
 from protocol.ids import SessionId
-from protocol.session_inbound import AudioChunk, ClientHeartbeat, SessionClose, SessionInit
-from protocol.session_outbound import (
+from protocol.messages.session_inbound import AudioChunk, ClientHeartbeat, SessionClose, SessionInit
+from protocol.messages.session_outbound import (
     Backpressure,
     ErrorMessage,
     MissingResult,

@@ -8,10 +8,10 @@ import pytest
 
 from peers.client.client import SessionLostError, SpeechClient
 from peers.client.options import ClientOptions
-from protocol.audio import AudioFormat
+from protocol.audio.framing import AudioFormat
 from protocol.ids import SessionId
-from protocol.session_inbound import AudioChunk, ClientHeartbeat, SessionClose, SessionInit
-from protocol.session_outbound import (
+from protocol.messages.session_inbound import AudioChunk, ClientHeartbeat, SessionClose, SessionInit
+from protocol.messages.session_outbound import (
     AudioAck,
     ErrorMessage,
     SessionCloseAck,

@@ -7,9 +7,9 @@ import pytest
 from peers.client.speech import ChunkEncoder, SpeechFormatError, best_format, spoken_pcm
 from peers.engines import opus
 from peers.pcm import duration_ms, silence
-from protocol.audio import AudioFormat, join_packets
+from protocol.audio.framing import AudioFormat, join_packets
 from protocol.ids import SessionId
-from protocol.session_outbound import TranslationResult
+from protocol.messages.session_outbound import TranslationResult
 
 
 def result(audio: bytes | str, tts_format: str) -> TranslationResult:

@@ -3,7 +3,7 @@
 from peers.client.timeline import Timeline
 from protocol.errors import MissingReason
 from protocol.ids import SessionId
-from protocol.session_outbound import (
+from protocol.messages.session_outbound import (
     AsrPartial,
     MissingResult,
     ServerHeartbeat,

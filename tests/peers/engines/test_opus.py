@@ -8,7 +8,7 @@ from peers.engines import opus
 from peers.pcm import duration_ms, loudness, silence
 from peers.recordings import carried_recordings
 from peers.wav import read_wav
-from protocol.audio import join_packets, opus_ticks, split_packets, ticks_to_ms
+from protocol.audio.framing import join_packets, opus_ticks, split_packets, ticks_to_ms
 
 SENT = Path(__file__).parents[2] / "data" / "speech" / "librivox-0880.opus"
 """What a client of another make sent."""

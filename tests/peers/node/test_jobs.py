@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from peers.engines.engine import EngineError, Engines, ModelMissingError
-from protocol.audio import AudioFormat, is_opus_framed
-from protocol.node_inbound import (
+from protocol.audio.framing import AudioFormat, is_opus_framed
+from protocol.messages.node_inbound import (
     JobAck,
     JobResult,
     JobStarted,
     NodeAsrPartial,
     NodeHeartbeat,
 )
-from protocol.node_outbound import JobCancel
-from protocol.shared import Pipeline
+from protocol.messages.node_outbound import JobCancel
+from protocol.messages.shared import Pipeline
 from tests.peers.support.canned_engines import CannedRecogniser, canned_engines
 from tests.peers.support.node_under_test import PCM, job, registered, with_node
 from tests.support.peers.scripted_server import ScriptedPeer

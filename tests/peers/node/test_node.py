@@ -8,15 +8,15 @@ import pytest
 from peers.engines import EngineError
 from peers.node.node import ReferenceNode
 from peers.node.options import ReferenceNodeOptions
-from protocol.node_inbound import (
+from protocol.messages.node_inbound import (
     JobResult,
     JobStarted,
     LanguageCapabilities,
     NodeHeartbeat,
     NodeRegister,
 )
-from protocol.node_outbound import NodeControl, NodeRegisterAck
-from protocol.shared import ErrorDetail
+from protocol.messages.node_outbound import NodeControl, NodeRegisterAck
+from protocol.messages.shared import ErrorDetail
 from tests.peers.support.canned_engines import CannedRecogniser, canned_engines
 from tests.peers.support.node_under_test import ACK, job, registered, running, with_node
 from tests.support.peers.scripted_server import ScriptedPeer, ScriptedServer, scripted_server

@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 from peers.engines.engine import Engines
 from peers.node.node import ReferenceNode
 from peers.node.options import ReferenceNodeOptions
-from protocol.audio import AudioFormat
+from protocol.audio.framing import AudioFormat
 from protocol.ids import NodeId
-from protocol.node_inbound import (
+from protocol.messages.node_inbound import (
     NodeRegister,
 )
-from protocol.node_outbound import JobAssign, NodeRegisterAck
-from protocol.shared import Pipeline
+from protocol.messages.node_outbound import JobAssign, NodeRegisterAck
+from protocol.messages.shared import Pipeline
 from tests.peers.support.canned_engines import canned_engines
 from tests.support.peers.scripted_server import ScriptedPeer, ScriptedServer, scripted_server
 from tests.support.waiting import PATIENCE_S

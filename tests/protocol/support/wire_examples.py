@@ -2,11 +2,18 @@
 
 from typing import Any
 
-from protocol import admin, node_inbound, node_outbound, rooms, session_inbound, session_outbound
-from protocol.audio import AudioFormat, DeclaredFormat
+from protocol.audio.framing import AudioFormat, DeclaredFormat
 from protocol.errors import ErrorCode, MissingReason
 from protocol.ids import JobId, NodeId, NodeJobId, SessionId, TraceId, session_ref
-from protocol.shared import (
+from protocol.messages import (
+    admin,
+    node_inbound,
+    node_outbound,
+    rooms,
+    session_inbound,
+    session_outbound,
+)
+from protocol.messages.shared import (
     EndpointingMode,
     ErrorDetail,
     Features,
@@ -15,7 +22,7 @@ from protocol.shared import (
     ServiceTimings,
     SessionMode,
 )
-from protocol.webrtc import WebrtcAnswer, WebrtcIce, WebrtcOffer
+from protocol.messages.webrtc import WebrtcAnswer, WebrtcIce, WebrtcOffer
 from protocol.wire import WireMessage
 
 SID = SessionId("s-1")

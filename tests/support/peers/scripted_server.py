@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from protocol.codec import encode, parse_node_message, parse_session_message
 from protocol.frames import Frame, parse_frame
-from protocol.node_outbound import NodeRegisterAck
+from protocol.messages.node_outbound import NodeRegisterAck
 from protocol.wire import WireMessage
 from tests.support.waiting import PATIENCE_S
 

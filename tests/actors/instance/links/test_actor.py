@@ -19,7 +19,7 @@ from actors.messages.link import (
 from actors.messages.process import PeerSuspected
 from actors.ports import Mailbox
 from protocol.ids import InstanceId
-from protocol.peer import DISPATCHER, Address, Hello, LinkMessage, MessageFrame, unpack
+from protocol.instances.link import DISPATCHER, Address, Hello, LinkMessage, MessageFrame, unpack
 from tests.support.null_metrics import NullMetrics
 from tests.support.recording import HandClock, RecordingRef
 

@@ -20,8 +20,8 @@ from actors.messages.link import Crossing, LinkBeat
 from actors.messages.process import PeerSuspected, PeerUnreachable
 from actors.ports import Mailbox
 from protocol.ids import InstanceId, JobId, NodeId, NodeJobId, SessionId
-from protocol.node_inbound import JobResult
-from protocol.peer import DISPATCHER, Address, Hello, LinkMessage, Place
+from protocol.instances.link import DISPATCHER, Address, Hello, LinkMessage, Place
+from protocol.messages.node_inbound import JobResult
 from tests.support.example_job import SPEC, WORK
 from tests.support.null_metrics import NullMetrics
 from tests.support.recording import RecordingRef

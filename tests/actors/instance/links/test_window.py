@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.instance.links.window import IncomingLink, LinkBounds, LinkBrokenError, OutgoingLink
-from protocol.peer import DISPATCHER
+from protocol.instances.link import DISPATCHER
 
 WORDS = "abcde"
 

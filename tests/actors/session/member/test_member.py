@@ -32,10 +32,17 @@ from actors.session.record.saved import SessionRecord
 from actors.session.record.saved_room import RoomRecord
 from protocol.errors import ErrorCode, MissingReason
 from protocol.ids import InstanceId, NodeId, NodeJobId, RequestId, SessionId, TurnId
-from protocol.node_inbound import JobResult
-from protocol.rooms import RoomCreate, RoomCreateAck, RoomError, RoomJoin, RoomLeave, RoomMembers
-from protocol.session_outbound import AudioAck, MissingResult, TranslationResult
-from protocol.webrtc import WebrtcOffer
+from protocol.messages.node_inbound import JobResult
+from protocol.messages.rooms import (
+    RoomCreate,
+    RoomCreateAck,
+    RoomError,
+    RoomJoin,
+    RoomLeave,
+    RoomMembers,
+)
+from protocol.messages.session_outbound import AudioAck, MissingResult, TranslationResult
+from protocol.messages.webrtc import WebrtcOffer
 from storage.job import JobState
 from storage.room import Seat
 from storage.rooms import RoomRepository

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from actors.session.member.signalling import MAX_HELD, PATIENCE_MS, Exchange
 from protocol.ids import SessionId
-from protocol.webrtc import WebrtcAnswer, WebrtcIce, WebrtcOffer, WebrtcSignal
+from protocol.messages.webrtc import WebrtcAnswer, WebrtcIce, WebrtcOffer, WebrtcSignal
 
 A, B = SessionId("s-a"), SessionId("s-b")
 HOLD_MS = 300

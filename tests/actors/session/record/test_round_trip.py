@@ -22,9 +22,9 @@ from actors.verdict import RECORDED, recorded_outcome
 from protocol.codec import encode_utf8
 from protocol.errors import MissingReason
 from protocol.ids import NO_INSTANCE, InstanceId, JobId, SessionId, TraceId
-from protocol.node_inbound import JobResult
-from protocol.session_outbound import MissingResult, TranslationResult
-from protocol.shared import NetworkTimings, ServiceTimings
+from protocol.messages.node_inbound import JobResult
+from protocol.messages.session_outbound import MissingResult, TranslationResult
+from protocol.messages.shared import NetworkTimings, ServiceTimings
 from storage.room import Seat
 from storage.session_replies import Claimed, RecordedOutcome
 

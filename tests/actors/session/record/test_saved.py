@@ -15,9 +15,9 @@ from actors.session.record.saved import (
 from actors.session.record.saved_room import AudienceRecord
 from actors.session.resume.audio_replay import AudioReplay, Restored
 from actors.session.resumption import TokenMint, TokenNumber, new_token_key
-from protocol.audio import AudioFormat
+from protocol.audio.framing import AudioFormat
 from protocol.ids import JobId, SessionId, TraceId, TurnId
-from protocol.shared import EndpointingMode, Features, Pipeline
+from protocol.messages.shared import EndpointingMode, Features, Pipeline
 
 CUT = CutRecord(
     number=3,

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.messages.session import ChunkArrived, UtteranceArrived
-from protocol.audio import AudioFormat
-from protocol.session_inbound import Utterance
-from protocol.session_outbound import ErrorMessage, SessionInitAck
+from protocol.audio.framing import AudioFormat
+from protocol.messages.session_inbound import Utterance
+from protocol.messages.session_outbound import ErrorMessage, SessionInitAck
 from protocol.wire import MAX_SAFE_INTEGER
 from tests.actors.support.resume_bench import SESSION, ResumeBench
 from tests.actors.support.speaker import opus, pcm

@@ -4,7 +4,7 @@ from actors.messages.job import EndJob
 from actors.messages.session import ClientBeat, CloseRequested, SessionEnded, SocketLost
 from actors.reception import OpenedSession, Refused
 from protocol.errors import ErrorCode
-from protocol.session_outbound import (
+from protocol.messages.session_outbound import (
     ErrorMessage,
     Reconnect,
     ServerHeartbeat,

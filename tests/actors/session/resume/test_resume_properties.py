@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.messages.session import ChunkArrived, ClientBeat
-from protocol.session_outbound import MissingResult, TranslationResult
+from protocol.messages.session_outbound import MissingResult, TranslationResult
 from tests.actors.support.resume_bench import ResumeBench
 from tests.actors.support.speaker import opus
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from actors.session.cut import CutReason
 from actors.session.uplink.audio_framing import AudioFraming
-from protocol.audio import AudioFormat, framed_ticks, join_packets
+from protocol.audio.framing import AudioFormat, framed_ticks, join_packets
 from protocol.errors import ErrorCode, ProtocolError
 from tests.actors.support.speaker import SPEECH, Speaker, opus, pcm, reasons
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.session.cut import Cut, CutReason
-from protocol.audio import AudioFormat, join_packets, split_packets
-from protocol.shared import EndpointingMode
+from protocol.audio.framing import AudioFormat, join_packets, split_packets
+from protocol.messages.shared import EndpointingMode
 from tests.actors.support.speaker import Speaker, pcm, reasons, silent_opus
 
 SERVER, AUTO, CLIENT = EndpointingMode.SERVER, EndpointingMode.AUTO, EndpointingMode.CLIENT

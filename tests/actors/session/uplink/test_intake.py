@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.session.uplink.intake import AudioIntake, Taken, whole_audio
-from protocol.audio import AudioFormat, framed_ticks, join_packets
+from protocol.audio.framing import AudioFormat, framed_ticks, join_packets
 from protocol.errors import ErrorCode, ProtocolError
 from tests.actors.support.speaker import SPEECH, opus, pcm
 

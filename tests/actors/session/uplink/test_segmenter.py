@@ -6,7 +6,7 @@ from actors.session.cut import Cut, CutReason
 from actors.session.options import SegmenterOptions
 from actors.session.uplink.pause_clock import MAX_PLAYBACK_MS
 from actors.session.uplink.segmenter import Segmenter
-from protocol.audio import AudioFormat
+from protocol.audio.framing import AudioFormat
 from protocol.ids import TurnId
 from tests.actors.support.speaker import SPEECH, Speaker, opus, pcm, reasons, silent_opus
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from actors.session.cut import Cut, CutReason
 from actors.session.options import SegmenterOptions
 from actors.session.uplink.segmenter import Segmenter
-from protocol.audio import AudioFormat, join_packets
+from protocol.audio.framing import AudioFormat, join_packets
 
 OPTIONS = SegmenterOptions(
     max_duration_ms=1000,

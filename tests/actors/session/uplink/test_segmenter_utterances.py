@@ -5,7 +5,7 @@ from math import inf
 import pytest
 
 from actors.session.cut import Cut, CutReason
-from protocol.audio import AudioFormat, opus_ticks
+from protocol.audio.framing import AudioFormat, opus_ticks
 from protocol.errors import ProtocolError
 from protocol.ids import TurnId
 from tests.actors.support.speaker import SPEECH, Speaker, opus, pcm, reasons, silent_opus

@@ -13,7 +13,7 @@ from actors.session.uplink.speech_detector import (
     SpeechDetector,
     speech_detector,
 )
-from protocol.audio import TICKS_PER_MS, AudioFormat, join_packets, pcm_ticks, split_packets
+from protocol.audio.framing import TICKS_PER_MS, AudioFormat, join_packets, pcm_ticks, split_packets
 from tests.actors.support.speaker import pcm, silent_opus
 
 PACKETS = Path(__file__).parents[3] / "data" / "speech"

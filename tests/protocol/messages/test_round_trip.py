@@ -8,7 +8,6 @@ import pytest
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
-from protocol import admin, node_inbound, node_outbound, session_inbound, session_outbound
 from protocol.codec import (
     encode,
     parse_admin_message,
@@ -17,6 +16,13 @@ from protocol.codec import (
     parse_node_message,
     parse_session_message,
     parse_session_reply,
+)
+from protocol.messages import (
+    admin,
+    node_inbound,
+    node_outbound,
+    session_inbound,
+    session_outbound,
 )
 from protocol.wire import WireMessage
 from tests.protocol.support.wire_examples import (

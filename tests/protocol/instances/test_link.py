@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.peer import (
+from protocol.instances.link import (
     DISPATCHER,
     AckFrame,
     Address,

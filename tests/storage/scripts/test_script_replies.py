@@ -7,15 +7,15 @@ import pytest
 from storage.call import Call
 from storage.scripts import LUA_DIRECTORY, load_script
 from tests.storage.support.cell_scenarios import SCENARIOS
+from tests.storage.support.script_files import SCRIPT_PATHS
 from tests.storage.support.store_invariants import breaches
 from tests.storage.support.store_snapshot import Snapshot
 from tests.support.storage_world import World
 
-SCRIPTS = sorted(path.stem for path in LUA_DIRECTORY.glob("*.lua"))
-
 
 def test_there_is_a_scenario_for_every_word_and_no_other() -> None:
-    declared = {(name, word) for name in SCRIPTS for word in load_script(name).words}
+    scripts = [load_script(path) for path in SCRIPT_PATHS]
+    declared = {(script.name, word) for script in scripts for word in script.words}
     assert set(SCENARIOS) == declared
 
 

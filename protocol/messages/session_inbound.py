@@ -4,11 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from protocol.audio import AudioFormat, DeclaredFormat
+from protocol.audio.framing import AudioFormat, DeclaredFormat
 from protocol.ids import SessionId, TraceId
-from protocol.rooms import RoomCreate, RoomJoin, RoomLeave, RoomRawVoicePreference
-from protocol.shared import EndpointingMode, Features, Pipeline, SessionMode
-from protocol.webrtc import WebrtcAnswer, WebrtcIce, WebrtcOffer
+from protocol.messages.rooms import RoomCreate, RoomJoin, RoomLeave, RoomRawVoicePreference
+from protocol.messages.shared import EndpointingMode, Features, Pipeline, SessionMode
+from protocol.messages.webrtc import WebrtcAnswer, WebrtcIce, WebrtcOffer
 from protocol.wire import (
     AudioBytes,
     Count,

@@ -32,9 +32,9 @@ class Mutant:
 
 
 MUTANTS = {
-    "no attempt fence": Mutant("complete_task.lua", "ended.attempt ~= attempt or ", ""),
+    "no attempt fence": Mutant("job/complete_task.lua", "ended.attempt ~= attempt or ", ""),
     "no hand-over after completion": Mutant(
-        "complete_task.lua", "  serve(freed)", "  place_node(freed)"
+        "job/complete_task.lua", "  serve(freed)", "  place_node(freed)"
     ),
     "slot not given back": Mutant(
         "lib/slot.lua", "    call('HDEL', slots, job.slot)", "    local _"
@@ -79,7 +79,7 @@ MUTANTS = {
         "      call('ZADD', prefix .. 'groups:free', 'NX', score, node.group)",
     ),
     "pinned segments forgotten": Mutant(
-        "complete_task.lua", "prefix .. 'qs', prefix .. 'pin:' .. freed.id", "prefix .. 'qs'"
+        "job/complete_task.lua", "prefix .. 'qs', prefix .. 'pin:' .. freed.id", "prefix .. 'qs'"
     ),
     "turn left behind": Mutant("lib/handover.lua", "  if not job.turned then", "  if true then"),
     "excluded node used again": Mutant(
@@ -88,21 +88,23 @@ MUTANTS = {
     "excluded node handed the job": Mutant(
         "lib/handover.lua", "return not is_excluded(node.id, excluded) or", "return true or"
     ),
-    "attempts without end": Mutant("failover_job.lua", "moving.attempt >= max_attempts or ", ""),
-    "attempt not raised": Mutant(
-        "failover_job.lua", "moving.attempt = moving.attempt + 1", "local _"
+    "attempts without end": Mutant(
+        "job/failover_job.lua", "moving.attempt >= max_attempts or ", ""
     ),
-    "old slot kept on fail-over": Mutant("failover_job.lua", "  vacate(moving)", "  local _"),
+    "attempt not raised": Mutant(
+        "job/failover_job.lua", "moving.attempt = moving.attempt + 1", "local _"
+    ),
+    "old slot kept on fail-over": Mutant("job/failover_job.lua", "  vacate(moving)", "  local _"),
     "freed slot of a fail-over not handed on": Mutant(
-        "failover_job.lua", "if left then\n  serve(left)\nend\nreturn reply", "return reply"
+        "job/failover_job.lua", "if left then\n  serve(left)\nend\nreturn reply", "return reply"
     ),
     "drained node still chosen": Mutant(
         "lib/group.lua",
         "if node.state == 'online' and string.find",
         "if node.state ~= 'offline' and string.find",
     ),
-    "new node ignores who waits": Mutant("register_node.lua", "\nserve(joined)", ""),
-    "raised capacity not used": Mutant("update_node.lua", "\nserve(changed)", ""),
+    "new node ignores who waits": Mutant("node/register_node.lua", "\nserve(joined)", ""),
+    "raised capacity not used": Mutant("node/update_node.lua", "\nserve(changed)", ""),
     "final job stays in the index": Mutant(
         "lib/finish.lua", "  call('ZREM', prefix .. 'inst:' .. job.owner .. ':jobs', job.id)", ""
     ),
@@ -115,7 +117,7 @@ MUTANTS = {
         "  local of_session",
     ),
     "final job may end again": Mutant(
-        "complete_task.lua", "if FINAL[ended.state] then", "if false then"
+        "job/complete_task.lua", "if FINAL[ended.state] then", "if false then"
     ),
 }
 
@@ -133,7 +135,7 @@ def mutate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Mutant]
         for module in (instances, jobs, nodes, sessions):
             for name, value in vars(module).items():
                 if isinstance(value, Script):
-                    monkeypatch.setattr(module, name, load_script(value.name, directory))
+                    monkeypatch.setattr(module, name, load_script(value.path, directory))
 
     return apply
 

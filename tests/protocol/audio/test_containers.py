@@ -10,10 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.containers import Container, Undecided, WavError, WavFormat, WavUnwrapper, recognise
+from protocol.audio.containers import (
+    Container,
+    Undecided,
+    WavError,
+    WavFormat,
+    WavUnwrapper,
+    recognise,
+)
 
-WAVES = Path(__file__).parents[2] / "peers" / "data" / "speech"
-PACKETS = Path(__file__).parents[1] / "data" / "speech"
+WAVES = Path(__file__).parents[3] / "peers" / "data" / "speech"
+PACKETS = Path(__file__).parents[2] / "data" / "speech"
 MP3_FRAME = b"\xff\xf3\x48\xc4" + bytes(140)
 """MPEG 2, Layer III, 32 kbit/s at 16 kHz: 144 bytes."""
 HEADS = {

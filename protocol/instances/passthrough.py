@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from protocol.ids import SessionId
-from protocol.peer import PEER_PATH, PeerProtocolError
+from protocol.instances.link import PEER_PATH, PeerProtocolError
 
 PASSTHROUGH_PATH = f"{PEER_PATH}/session"
 SESSION_HEADER = "X-Lingua-Session"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.audio import (
+from protocol.audio.framing import (
     AudioFormat,
     audio_ticks,
     detect_format,
@@ -24,8 +24,8 @@ from protocol.audio import (
     ticks_to_ms,
 )
 
-SPEECH = Path(__file__).parents[1] / "data" / "speech"
-WAVES = Path(__file__).parents[2] / "peers" / "data" / "speech"
+SPEECH = Path(__file__).parents[2] / "data" / "speech"
+WAVES = Path(__file__).parents[3] / "peers" / "data" / "speech"
 RECORDINGS = ("librivox-0870", "librivox-0880", "librivox-0930")
 TICKS_OF_20_MS = 960
 SILK = 0x48

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from protocol.ids import NodeId, NodeJobId
-from protocol.shared import Features, ServiceTimings
+from protocol.messages.shared import Features, ServiceTimings
 from protocol.wire import (
     Count,
     JsonObject,

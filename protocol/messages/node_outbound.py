@@ -4,10 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from protocol.audio import AudioFormat
+from protocol.audio.framing import AudioFormat
 from protocol.ids import NodeId
-from protocol.session_outbound import ErrorMessage
-from protocol.shared import ErrorDetail, Features, Pipeline
+from protocol.messages.session_outbound import ErrorMessage
+from protocol.messages.shared import ErrorDetail, Features, Pipeline
 from protocol.wire import AudioBytes, Count, Flag, WireMessage
 
 

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from protocol.audio import is_opus_framed
+from protocol.audio.framing import is_opus_framed
 from protocol.codec import encode, parse_node_message, parse_session_message
-from protocol.node_inbound import JobResult
-from protocol.session_inbound import AudioChunk, Utterance
+from protocol.messages.node_inbound import JobResult
+from protocol.messages.session_inbound import AudioChunk, Utterance
 from protocol.wire import WireMessage
 
 SAMPLES = [
     json.loads(line)
-    for line in (Path(__file__).parents[1] / "data" / "wire" / "samples.jsonl")
+    for line in (Path(__file__).parents[2] / "data" / "wire" / "samples.jsonl")
     .read_text()
     .splitlines()
 ]

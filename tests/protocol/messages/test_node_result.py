@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from protocol.ids import NodeJobId
-from protocol.node_inbound import JobResult
-from protocol.shared import ServiceTimings
+from protocol.messages.node_inbound import JobResult
+from protocol.messages.shared import ServiceTimings
 
 
 def result(**fields: Any) -> JobResult:

@@ -7,7 +7,7 @@ Python up to 3.12; from 3.13 on `audioop-lts` carries it on.
 import warnings
 from typing import Final
 
-from protocol.audio import AudioFormat
+from protocol.audio.framing import AudioFormat
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)

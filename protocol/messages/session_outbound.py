@@ -7,9 +7,9 @@ from pydantic import Field
 
 from protocol.errors import ErrorCode, MissingReason
 from protocol.ids import SessionId, SessionRef
-from protocol.rooms import RoomCreateAck, RoomError, RoomExpired, RoomMembers
-from protocol.shared import NetworkTimings, ServiceTimings
-from protocol.webrtc import WebrtcAnswer, WebrtcIce, WebrtcOffer
+from protocol.messages.rooms import RoomCreateAck, RoomError, RoomExpired, RoomMembers
+from protocol.messages.shared import NetworkTimings, ServiceTimings
+from protocol.messages.webrtc import WebrtcAnswer, WebrtcIce, WebrtcOffer
 from protocol.wire import (
     Count,
     Flag,

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.audio import AudioFormat, join_packets, silence
-from protocol.loudness import is_silent, rms
+from protocol.audio.framing import AudioFormat, join_packets, silence
+from protocol.audio.loudness import is_silent, rms
 
-SPEECH = Path(__file__).parents[1] / "data" / "speech"
-WAVES = Path(__file__).parents[2] / "peers" / "data" / "speech"
+SPEECH = Path(__file__).parents[2] / "data" / "speech"
+WAVES = Path(__file__).parents[3] / "peers" / "data" / "speech"
 RECORDINGS = ("librivox-0870", "librivox-0880", "librivox-0930")
 SILK = 0x48
 """Wideband SILK, 20 ms, mono, one frame: what the clients send."""

@@ -1,6 +1,6 @@
 """Pieces of bytes: nothing is lost by joining them, and many tiny ones are few."""
 
-from protocol.pieces import MOST_APART, compact
+from protocol.audio.pieces import MOST_APART, compact
 
 
 def test_pieces_that_are_few_stay_as_they_are() -> None:

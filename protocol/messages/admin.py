@@ -3,7 +3,7 @@
 from typing import Literal
 
 from protocol.ids import JobId, SessionId
-from protocol.node_inbound import NodeName
+from protocol.messages.node_inbound import NodeName
 from protocol.wire import JsonObject, Label, TimestampMs, WireMessage
 
 

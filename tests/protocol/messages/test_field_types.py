@@ -8,8 +8,8 @@ import pytest
 
 from protocol.codec import parse_node_message, parse_session_message
 from protocol.ids import NodeJobId, SessionId
-from protocol.node_inbound import JobResult, NodeHeartbeat, NodeRegister
-from protocol.session_inbound import AudioChunk, ClientHeartbeat, SessionInit, Utterance
+from protocol.messages.node_inbound import JobResult, NodeHeartbeat, NodeRegister
+from protocol.messages.session_inbound import AudioChunk, ClientHeartbeat, SessionInit, Utterance
 from protocol.wire import MAX_SAFE_INTEGER
 from tests.protocol.support.wire_refusals import (
     CHUNK,

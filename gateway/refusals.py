@@ -1,0 +1,40 @@
+"""How a session socket refuses: an `error` with a code, and a close where the code asks for it.
+
+Nothing else changes by a refusal: the session lives on, and so does the socket unless it is closed.
+"""
+
+from actors.reception import Refused
+from gateway.edge.outbox import SocketOutbox
+from gateway.message_guard import MessageGuard
+from protocol.errors import CloseCode, ErrorCode, ProtocolError
+from protocol.messages.session_inbound import SessionInbound
+from protocol.messages.session_outbound import error_message
+
+
+class Refusals:
+    """Life: that of the socket."""
+
+    __slots__ = ("_guard", "_outbox")
+
+    def __init__(self, outbox: SocketOutbox, guard: MessageGuard[SessionInbound]) -> None:
+        self._outbox = outbox
+        self._guard = guard
+
+    def no_session(self, text: str) -> None:
+        """Refuse a message that names no session of this socket."""
+        self._outbox.say(error_message(ErrorCode.INVALID_SESSION, text))
+
+    def session_refused(self, refused: Refused) -> None:
+        """Answer somebody who asked for a session and does not get it."""
+        self._outbox.say(error_message(refused.code, refused.message))
+        if refused.close_code is not None:
+            self._outbox.close(refused.close_code, refused.message)
+
+    def bad_message(self, error: ProtocolError) -> None:
+        """Refuse a message that cannot be read; too many of them in a row end the socket."""
+        if self._guard.is_too_much():
+            self._outbox.close(CloseCode.POLICY_VIOLATION, "too many invalid messages")
+            return
+        self._outbox.say(error_message(error.code, error.message))
+        if error.close_code is not None:
+            self._outbox.close(error.close_code, error.message)

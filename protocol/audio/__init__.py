@@ -1,0 +1,1 @@
+"""Audio without decoding it: framing and durations, containers, loudness, pieces."""

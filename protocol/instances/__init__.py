@@ -1,0 +1,1 @@
+"""What instances send each other: the frames of a link, and a socket that is passed through."""
