@@ -21,6 +21,7 @@ from rich.text import Text
 from cli.output import Terminal
 from cli.parser import OneLineParser, positive, speed
 from cli.peer_token import add_token_flags, token_of
+from cli.program import PROGRAM
 from cli.utterance_view import utterance_view
 from peers.client.client import CannotConnectError, ClientEvent, SessionLostError, SpeechClient
 from peers.client.microphone import recorded, standard_input
@@ -209,7 +210,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
         "client",
         description="Send recordings to a scheduler in real time, hear them translated.",
-        epilog="A microphone: arecord -f S16_LE -r 16000 -t raw | python run.py client - --to es",
+        epilog=f"A microphone: arecord -f S16_LE -r 16000 -t raw | {PROGRAM} client - --to es",
     )
     add = parser.add_argument
     add("files", nargs="+", metavar="FILE", help="WAV files; - is raw PCM16 16 kHz mono on stdin")

@@ -1,4 +1,4 @@
-"""The subcommands of `python run.py`: which there are, and how a failure looks to the shell.
+"""The subcommands of `lingua`: which there are, and how a failure looks to the shell.
 
 A command's module is imported only when it is asked for: a node needs no store, a scheduler no
 speech engines. Exit status: 0 done, 2 a wrong or unknown setting or argument, 1 anything else.
@@ -22,27 +22,28 @@ class Command:
     """One subcommand."""
 
     target: str
-    """`module:function`; the function takes the arguments after the command's name and returns the
-    exit status."""
+    """`.module:function` of this package; the function takes the arguments after the command's
+    name and returns the exit status."""
     purpose: str
 
     def run(self, argv: Sequence[str]) -> int:
         """Import the command and run it to its end."""
         module, _, function = self.target.partition(":")
-        run: Callable[[Sequence[str]], int] = getattr(importlib.import_module(module), function)
+        found = importlib.import_module(module, __package__)
+        run: Callable[[Sequence[str]], int] = getattr(found, function)
         return run(argv)
 
 
 DEFAULT = "serve"
 COMMANDS = {
-    DEFAULT: Command("cli.serve.command:main", "run the scheduler (without a command, too)"),
-    "node": Command("cli.node:main", "offer this machine's speech engines to a scheduler"),
-    "client": Command("cli.client:main", "send a recording to a scheduler, get it translated"),
-    "token": Command("cli.client_token:main", "print a short-lived token for a tenant's web page"),
-    "demo": Command("cli.demo:main", "scheduler, node and client on recorded speech, all in one"),
-    "bench": Command("cli.bench.command:main", "measure a scheduler under simulated load"),
+    DEFAULT: Command(".serve.command:main", "run the scheduler (without a command, too)"),
+    "node": Command(".node:main", "offer this machine's speech engines to a scheduler"),
+    "client": Command(".client:main", "send a recording to a scheduler, get it translated"),
+    "token": Command(".client_token:main", "print a short-lived token for a tenant's web page"),
+    "demo": Command(".demo:main", "scheduler, node and client on recorded speech, all in one"),
+    "bench": Command(".bench.command:main", "measure a scheduler under simulated load"),
     "simulate": Command(
-        "cli.simulation.command:main", "play the decisions for very many nodes and sessions"
+        ".simulation.command:main", "play the decisions for very many nodes and sessions"
     ),
 }
 

@@ -26,6 +26,7 @@ from cli.output import Terminal
 from cli.parser import OneLineParser, speed
 from cli.utterance_view import utterance_view
 from peers.bench.server import BenchError, running_server
+from peers.child_module import module_command
 from peers.client.client import CannotConnectError, SessionLostError, SpeechClient
 from peers.client.microphone import recorded
 from peers.client.options import ClientOptions
@@ -41,7 +42,6 @@ from peers.pcm import duration_ms
 from peers.recordings import Recording, carried_recordings, word_errors
 from peers.wav import WavError, read_wav, write_wav
 
-ROOT: Final = Path(__file__).parents[1]
 OUT_DIR: Final = "demo-out"
 REGISTER_SECONDS: Final = 30.0
 OUTCOME_MS: Final = 30_000
@@ -97,7 +97,7 @@ async def run_demo(options: DemoOptions, console: Console) -> int:
     engines = builtin_engines(workers=1)
     for note in engines.notes:
         console.print(f"note: {note}", style="yellow")
-    async with running_server([sys.executable, "run.py"], ROOT) as server:
+    async with running_server(module_command("cli")) as server:
         console.print(f"scheduler ready on port {server.port} after {_seconds_since(began)}")
         began = time.monotonic()
         async with _running_node(f"ws://127.0.0.1:{server.port}/ws/node", engines):

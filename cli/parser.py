@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from cli.program import PROGRAM
 from cli.settings.error import nearest
 
 
@@ -15,12 +16,12 @@ class OneLineParser(argparse.ArgumentParser):
     """An argparse parser whose errors are one line, without a block of usage."""
 
     def __init__(self, name: str, **options: Any) -> None:
-        super().__init__(prog=f"run.py {name}", allow_abbrev=False, **options)
+        super().__init__(prog=f"{PROGRAM} {name}", allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
         """End with the line and status 2."""
         line = " ".join(message.removeprefix("argument ").split())
-        self.exit(2, f"lingua: {line}; see python {self.prog} --help\n")
+        self.exit(2, f"lingua: {line}; see {self.prog} --help\n")
 
     def parse_args(  # type: ignore[override]  # only what is used here
         self, args: Sequence[str] | None = None, namespace: None = None

@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 
 from cli.commands import PROCESS_STARTED_SECONDS
+from cli.program import PROGRAM
 from cli.settings.access_rules import shuts_operators_out
 from cli.settings.arguments import project_version
 from cli.settings.settings import Settings
@@ -45,8 +46,8 @@ class Banner:
             ("health", f"{http}://{place}/health  (also /ready and /metrics)"),
             ("store", self.store),
             ("", self.durability),
-            ("a node", f"python run.py node --url {ws}://{place}/ws/node"),
-            ("a client", f"python run.py client FILE.wav --to es --url {ws}://{place}/ws/session"),
+            ("a node", f"{PROGRAM} node --url {ws}://{place}/ws/node"),
+            ("a client", f"{PROGRAM} client FILE.wav --to es --url {ws}://{place}/ws/session"),
             *([("operators", _SHUT)] if self.shuts_operators_out else []),
             ("stop", "Ctrl-C: running jobs finish first; a second one ends at once"),
         ]

@@ -10,10 +10,8 @@ import contextlib
 import os
 import secrets
 import signal
-import sys
 import time
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from loguru import logger
 
@@ -39,9 +37,9 @@ from cli.settings.error import SettingsError, cannot_listen
 from cli.settings.settings import Settings
 from gateway.edge.shared_port import SharedPort
 from gateway.http.metrics_sum import sum_metrics
+from peers.child_module import module_command, module_environment
 from storage.embedded.server import RunningStore
 
-_ROOT = Path(__file__).parents[2]
 _SHORTEST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 _SOUND_AFTER_S = 30.0
@@ -154,13 +152,12 @@ class _Workers:
         """Start a process; it is an instance of its own, never the one that ended."""
         self._starts += 1
         instance_id = f"{self._name}.{self._starts}"
-        paths = [str(_ROOT), os.environ.get("PYTHONPATH", "")]
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "cli.serve.worker"),
+            *module_command("cli.serve.worker"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=LONGEST_LINE_BYTES,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+            env=module_environment(),
             start_new_session=True,  # Ctrl-C is for us: we tell the workers
         )
         worker = _Worker(number, process, time.monotonic())

@@ -4,18 +4,21 @@ Owns flags and help text. It must not judge values: `settings` does.
 """
 
 import argparse
+import importlib.metadata
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import NoReturn
 
+from cli.program import DISTRIBUTION, PROGRAM
 from cli.settings.catalogue import Setting
 from cli.settings.error import SettingsError, nearest
 from cli.settings.settings import CONFIG_VARIABLE, Settings, known_settings
+from peers.child_module import IS_INSTALLED
 
 _WIDTH = 100
-_USAGE = "python run.py [COMMAND] [--SETTING VALUE …]"
+_USAGE = f"{PROGRAM} [COMMAND] [--SETTING VALUE …]"
 _EPILOG = (
     "Each setting is a flag (--pause-ms 3000), an environment variable (LINGUA_PAUSE_MS=3000)\n"
     "and a key of the TOML file (pause_ms = 3000). The first of these that is given counts."
@@ -33,7 +36,9 @@ class Arguments:
 
 
 def project_version() -> str:
-    """Return the version that `pyproject.toml` states."""
+    """Return the version: that of the installed wheel, in a checkout that of `pyproject.toml`."""
+    if IS_INSTALLED:
+        return importlib.metadata.version(DISTRIBUTION)
     project = Path(__file__).parents[2] / "pyproject.toml"
     return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
 
@@ -67,7 +72,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser(commands: str) -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="python run.py",
+        prog=PROGRAM,
         usage=_USAGE,
         description=commands,
         epilog=_EPILOG,

@@ -7,20 +7,18 @@ nothing else.
 import asyncio
 import contextlib
 import json
-import sys
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from peers.bench import process_usage
 from peers.bench.counts import Counts
 from peers.bench.load_process import WorkerSpec
 from peers.bench.server import BenchError
+from peers.child_module import module_command, module_environment
 
 LINE_LIMIT_BYTES: Final = 64 * 1024 * 1024
 """A report carries every latency sample of a window."""
 ANSWER_TIMEOUT_SECONDS: Final = 120.0
-ROOT: Final = Path(__file__).resolve().parents[2]
 
 
 class LoadWorker:
@@ -111,10 +109,8 @@ async def running_load(specs: Sequence[WorkerSpec], cores: list[int]) -> AsyncIt
     try:
         for spec in specs:
             process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "peers.bench.load_process",
-                cwd=ROOT,
+                *module_command("peers.bench.load_process"),
+                env=module_environment(),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=LINE_LIMIT_BYTES,

@@ -141,7 +141,7 @@ async def _running(options: BenchOptions) -> AsyncIterator[Overload]:
     cores = process_usage.available_cores()
     server_cores, other_cores = split_cores(cores)
     patient = replace(options, settle_seconds=max(options.settle_seconds, SETTLE_SECONDS))
-    async with running_server(scheduler_command(options), options.cwd) as server:
+    async with running_server(scheduler_command(options)) as server:
         server.pin(server_cores, other_cores)
         specs = worker_specs(Scenario.OVERLOAD, patient, server.port, len(cores))
         async with running_load(specs, other_cores) as load:

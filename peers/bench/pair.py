@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
 from peers.bench.counts import Counts
@@ -34,7 +33,6 @@ class PairPlan:
 
     command: tuple[str, ...]
     """The scheduler's, with the store that both use and without its port."""
-    cwd: Path
     cores: tuple[list[int], list[int]]
     """The schedulers' and everybody else's."""
     node: NodeShape
@@ -93,10 +91,7 @@ def _way_problems(plan: PairPlan, counts: Counts, metrics: Metrics) -> list[str]
 @contextlib.asynccontextmanager
 async def _running_pair(plan: PairPlan) -> AsyncIterator[tuple[ServerUnderTest, ServerUnderTest]]:
     async with contextlib.AsyncExitStack() as stack:
-        servers = [
-            await stack.enter_async_context(running_server(plan.command, plan.cwd))
-            for _ in range(2)
-        ]
+        servers = [await stack.enter_async_context(running_server(plan.command)) for _ in range(2)]
         for server in servers:
             server.pin(*plan.cores)
         yield servers[0], servers[1]

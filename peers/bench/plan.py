@@ -3,24 +3,22 @@
 Plain values and their arithmetic. It starts nothing.
 """
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from pathlib import Path
 from typing import Final
 
 from peers.bench.clients import ClientShape
-from peers.bench.load import ROOT
 from peers.bench.load_pattern import Pace
 from peers.bench.load_process import PatternName, WorkerSpec
 from peers.bench.server import HOST
 from peers.bench.simulated_node import NodeShape
+from peers.child_module import module_command
 
 MAX_CLIENT_PROCESSES: Final = 4
 CORES_SHARED_BY_THE_LOAD: Final = 2
 """With so many cores or fewer, everything but the server shares one."""
-SCHEDULER_COMMAND: Final = (sys.executable, "run.py", "--log-level", "warning")
+SCHEDULER_COMMAND: Final = module_command("cli", "--log-level", "warning")
 SCHEDULER_SETTINGS: Final = (
     *("--hangover-manual-ms", "0"),
     *("--ingest-rate", "1000000"),
@@ -101,8 +99,6 @@ class BenchOptions:
     server_args: tuple[str, ...] = ()
     """Further flags for the scheduler."""
     scheduler_command: tuple[str, ...] = SCHEDULER_COMMAND
-    cwd: Path = ROOT
-    """Where the scheduler's command is run."""
 
     @property
     def utterances_per_second(self) -> float:

@@ -5,7 +5,6 @@ every outcome, and returns a row of figures with the sentences about what went w
 """
 
 import asyncio
-import sys
 from dataclasses import replace
 from typing import Final
 
@@ -20,7 +19,7 @@ from peers.bench.figures import (
     scripts_per_utterance,
     steady_figures,
 )
-from peers.bench.load import ROOT, running_load
+from peers.bench.load import running_load
 from peers.bench.load_process import PatternName, WorkerSpec
 from peers.bench.overload import run_overload
 from peers.bench.pair import PairPlan, measure_pair
@@ -35,6 +34,7 @@ from peers.bench.plan import (
 from peers.bench.server import HOST, BenchError, Metrics, running_server
 from peers.bench.simulated_node import NodeShape
 from peers.bench.workers import run_workers
+from peers.child_module import module_command
 
 BURST_NODE_DELAY_MS: Final = 10
 BURST_NODE_CAPACITY: Final = 4
@@ -42,7 +42,7 @@ IDLE_WARM_UP_SESSIONS: Final = 50
 IDLE_SETTLE_SECONDS: Final = 1.0
 LONG_QUEUE: Final = ("--max-queued-jobs", "100000")
 """When paced sessions fall silent, all of them end an utterance in the same instant."""
-RELAY_COMMAND: Final = (sys.executable, "-m", "peers.bench.bare_relay")
+RELAY_COMMAND: Final = module_command("peers.bench.bare_relay")
 
 
 async def run_scenario(scenario: Scenario, options: BenchOptions) -> Row:
@@ -72,9 +72,9 @@ async def _run_steady(scenario: Scenario, options: BenchOptions) -> Row:
     cores = process_usage.available_cores()
     server_cores, other_cores = split_cores(cores)
     patient = replace(options, server_args=(*LONG_QUEUE, *options.server_args))
-    command, cwd = (RELAY_COMMAND, ROOT) if is_relay else (scheduler_command(patient), options.cwd)
+    command = RELAY_COMMAND if is_relay else scheduler_command(patient)
     row = Row(scenario)
-    async with running_server(command, cwd) as server:
+    async with running_server(command) as server:
         server.pin(server_cores, other_cores)
         specs = worker_specs(scenario, options, server.port, len(cores))
         async with running_load(specs, other_cores) as load:
@@ -105,7 +105,6 @@ async def _run_pair(scenario: Scenario, options: BenchOptions) -> Row:
         raise BenchError("two instances need a store that both can reach")
     plan = PairPlan(
         command=scheduler_command(options),
-        cwd=options.cwd,
         cores=split_cores(process_usage.available_cores()),
         node=NodeShape(options.node_capacity, options.node_delay_ms, options.result_bytes),
         nodes=options.nodes,
@@ -125,7 +124,7 @@ async def _run_idle(options: BenchOptions) -> Row:
     """
     row = Row(Scenario.IDLE)
     _, other_cores = split_cores(process_usage.available_cores())
-    async with running_server(scheduler_command(options), options.cwd) as server:
+    async with running_server(scheduler_command(options)) as server:
         first = WorkerSpec(HOST, server.port, "first", clients=IDLE_WARM_UP_SESSIONS)
         idle = WorkerSpec(HOST, server.port, "idle", clients=options.idle)
         async with running_load([first], other_cores):
@@ -153,7 +152,7 @@ async def _run_burst(options: BenchOptions) -> Row:
     row = Row(Scenario.BURST)
     _, other_cores = split_cores(process_usage.available_cores())
     node = NodeShape(BURST_NODE_CAPACITY, BURST_NODE_DELAY_MS, options.result_bytes)
-    async with running_server(scheduler_command(options), options.cwd) as server:
+    async with running_server(scheduler_command(options)) as server:
         spec = WorkerSpec(
             host=HOST,
             port=server.port,

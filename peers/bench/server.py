@@ -8,16 +8,15 @@ import asyncio
 import contextlib
 import http.client
 import json
-import os
 import re
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, TypeVar
 
 from peers.bench import process_usage
+from peers.child_module import module_environment
 
 HOST: Final = "127.0.0.1"
 START_TIMEOUT_SECONDS: Final = 60.0
@@ -196,7 +195,7 @@ class ServerUnderTest:
 
 
 @contextlib.asynccontextmanager
-async def running_server(command: Sequence[str], cwd: Path) -> AsyncIterator[ServerUnderTest]:
+async def running_server(command: Sequence[str]) -> AsyncIterator[ServerUnderTest]:
     """Start `command --port <free port>` and give it while the context is open.
 
     Raises:
@@ -207,7 +206,6 @@ async def running_server(command: Sequence[str], cwd: Path) -> AsyncIterator[Ser
         process = await asyncio.create_subprocess_exec(
             *command,
             *("--port", str(port)),
-            cwd=cwd,
             env=_environment(),
             stdout=output,
             stderr=output,
@@ -236,7 +234,8 @@ def _sum(values: Iterable[_Number | None]) -> _Number | None:
 
 def _environment() -> dict[str, str]:
     """Return the environment without settings: what is measured stands on the command line."""
-    return {name: text for name, text in os.environ.items() if not name.startswith("LINGUA_")}
+    kept = module_environment().items()
+    return {name: text for name, text in kept if not name.startswith("LINGUA_")}
 
 
 def free_port() -> int:

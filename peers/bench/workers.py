@@ -189,7 +189,7 @@ async def running_sides(options: BenchOptions) -> AsyncIterator[Sides]:
         for workers in (1, options.workers):
             flags = (*PATIENCE, *options.server_args, "--workers", str(workers))
             own = replace(options, server_args=flags, redis_url=None)
-            running = running_server(scheduler_command(own), options.cwd)
+            running = running_server(scheduler_command(own))
             server = await stack.enter_async_context(running)
             await _all_ready(server, workers)
             server.pin(server_cores, other_cores)

@@ -5,20 +5,18 @@ The process is started when it is first needed, and again should it die.
 """
 
 import asyncio
-import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from binascii import Error, a2b_base64, b2a_base64
-from pathlib import Path
 
+from peers.child_module import module_command, module_environment
 from peers.engines.child_process import kill_child, stop_child
 from peers.engines.opus import is_installed
 from peers.engines.opus_worker import LENGTH_BYTES
 
 ANSWER_SECONDS = 5.0
 """For the longest speech there is; the process is started in a third of a second."""
-_ROOT = Path(__file__).parents[2]
-_WORKER = (sys.executable, "-m", "peers.engines.opus_worker")
+_WORKER = module_command("peers.engines.opus_worker")
 
 
 class OpusCodec:
@@ -35,13 +33,12 @@ class OpusCodec:
     async def prepare(self) -> None:
         """Start the process, so that the first words need not wait for it."""
         if self._child is None or self._child.returncode is not None:
-            path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
             self._child = await asyncio.create_subprocess_exec(
                 *_WORKER,
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=DEVNULL,
-                env={**os.environ, "PYTHONPATH": path},
+                env=module_environment(),
                 start_new_session=sys.platform != "win32",
             )
 

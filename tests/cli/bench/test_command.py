@@ -59,7 +59,6 @@ def test_utterances_without_an_outcome_are_a_problem() -> None:
         warm_up_seconds=0.1,
         settle_seconds=0.1,
         scheduler_command=DEAF,
-        cwd=ROOT,
     )
     [row] = run_scenarios(options, Scenario.CLOSED_LOOP)
     assert "2 of 2 utterances got no outcome" in row.problems
