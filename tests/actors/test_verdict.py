@@ -13,7 +13,7 @@ from protocol.ids import NodeJobId
 from protocol.messages.node_inbound import JobError, JobResult
 from protocol.messages.shared import Pipeline
 from storage.job import JobState
-from tests.actors.node.test_actor import assignment
+from tests.actors.support.node_bench import assignment
 from tests.support.recording import RecordingRef
 
 ASSIGNED = assignment(RecordingRef(), 0, 1)

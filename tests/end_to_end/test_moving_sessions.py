@@ -5,29 +5,21 @@ by byte, exactly one outcome per utterance, and `delivery_seq` without a gap or 
 """
 
 import asyncio
-import signal
 from collections.abc import Iterator
 
 import pytest
 
+from tests.end_to_end.support.moving import FLAGS, replay
 from tests.end_to_end.support.peers.resuming_client import ResumingClient
 from tests.end_to_end.support.processes.cluster import Cluster, instances
 from tests.end_to_end.support.processes.redis_tap import RedisEyes
-from tests.support.peers.raw_client import RawClient, noise, raw_client, recorded_chunks, tone
+from tests.support.peers.raw_client import noise, recorded_chunks, tone
 from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
 from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.takes(45)
-
-FLAGS = (
-    "--session-grace-seconds=8",
-    "--close-flush-ms=3000",
-    "--audio-ack-interval-ms=50",
-    "--instance-lease-ms=1000",
-    "--drain-seconds=3",
-)
 
 
 @pytest.fixture
@@ -133,13 +125,6 @@ async def test_words_that_wait_for_a_node_wait_on_at_another_instance(
         heard = [(await client.result())["utterance_index"] for _ in said]
         assert heard == [0, 1, 2]
         await client.leave()
-
-
-async def replay(client: RawClient, said: list[bytes], size: int = 1500) -> None:
-    """Send everything again, from the first piece on."""
-    client.seq = 0
-    for audio in said:
-        await client.speak(audio, size=size)
 
 
 @over_sockets
@@ -284,147 +269,6 @@ async def test_a_session_comes_and_goes_between_live_instances(
             await node.answer(job)
             assert (await client.result())["delivery_seq"] == number + 1
     await client.leave()
-
-
-# ---- freeze -------------------------------------------------------------------------------------
-
-
-@over_sockets
-async def test_an_instance_that_was_frozen_says_nothing_when_it_wakes(
-    cluster: Cluster, pair: Pair
-) -> None:
-    """It has an answer in its socket, a pause to cut and outcomes to send: others did that."""
-    first, second = cluster.members
-    frozen = await ResumingClient.with_session(first, pair)
-    await frozen.speak(tone(600))
-    await frozen.hear("ui_event", event="QUEUED")
-    first.process.send_signal(signal.SIGSTOP)
-    try:
-        await frozen.say(frozen.own("client_heartbeat", timestamp=1))  # it would be answered
-        client = await frozen.resume_at(second)
-        await replay(client, [tone(600)], size=8192)
-        async with raw_node(second.node_url, Ability.of(pair, 20)) as node:
-            await node.answer(await node.job())
-            await client.result()
-        await asyncio.sleep(1.2)  # longer than the lease
-        frozen.look()
-        heard = len(frozen.heard)
-    finally:
-        first.process.send_signal(signal.SIGCONT)
-    first.wait_for_log("session released to another instance")
-    frozen.look()
-    assert len(frozen.heard) == heard
-    assert await frozen.close_code() == 4001
-    await client.leave()
-
-
-@over_sockets
-async def test_a_frozen_instance_goes_on_with_what_is_still_its_own(
-    cluster: Cluster, pair: Pair
-) -> None:
-    first, _ = cluster.members
-    client = await ResumingClient.with_session(first, pair)
-    await client.chunk(tone(600))
-    await client.fence()
-    first.process.send_signal(signal.SIGSTOP)
-    await asyncio.sleep(1.5)
-    first.process.send_signal(signal.SIGCONT)
-    await client.final()
-    async with raw_node(first.node_url, Ability.of(pair, 20)) as node:
-        job = await node.job()
-        assert audio_of(job) == tone(600)
-        await node.answer(job)
-        await client.result()
-        await client.leave()
-
-
-@over_sockets
-async def test_a_session_without_resume_goes_on_after_its_instance_was_frozen(
-    cluster: Cluster, pair: Pair
-) -> None:
-    first, _ = cluster.members
-    async with raw_client(first.session_url, *pair) as client:
-        await client.chunk(tone(600))
-        await client.fence()
-        first.process.send_signal(signal.SIGSTOP)
-        await asyncio.sleep(1.5)  # longer than the lease
-        first.process.send_signal(signal.SIGCONT)
-        await client.final()
-        async with raw_node(first.node_url, Ability.of(pair, 20)) as node:
-            job = await node.job()
-            assert audio_of(job) == tone(600)
-            await node.answer(job)
-            await client.result()
-            await client.end()
-
-
-# ---- drain --------------------------------------------------------------------------------------
-
-
-@over_sockets
-async def test_a_drained_instance_leaves_its_sessions_to_another(
-    cluster: Cluster, pair: Pair
-) -> None:
-    """What is running ends there; what is said in the middle of it is cut nowhere."""
-    first, second = cluster.members
-    async with RawNode(first.node_url, Ability.of(pair, 20)) as node:
-        await node.register()
-        client = await ResumingClient.with_session(first, pair)
-        await client.speak(tone(500))
-        job = await node.job()
-        await client.chunk(tone(300))
-        await client.fence()
-        first.terminate()
-        assert (await client.hear("reconnect"))["after_ms"] == 1000
-        await client.chunk(tone(300))  # not taken any more
-        await node.answer(job, "in time")
-        assert (await client.result())["text_asr"] == "in time"
-        assert await client.close_code() == 1001
-    assert first.wait() == 0
-    said = 3  # two chunks and the final of the first utterance
-    client = await client.resume_at(second)
-    assert client.ack["next_seq"] == said
-    async with raw_node(second.node_url, Ability.of(pair, 20)) as node:
-        client.seq = said
-        await client.chunk(tone(300))
-        await client.chunk(tone(300))
-        await client.final()
-        job = await node.job()
-        assert audio_of(job) == 2 * tone(300)
-        assert job["utterance_index"] == 1
-        await node.answer(job)
-        assert (await client.result())["delivery_seq"] == 2
-        await client.leave()
-
-
-@over_sockets
-async def test_a_drained_instance_does_not_wait_for_who_says_nothing(
-    cluster: Cluster, pair: Pair
-) -> None:
-    first, second = cluster.members
-    client = await ResumingClient.with_session(first, pair)
-    first.terminate()
-    assert await client.close_code() == 1001
-    assert first.wait(2.5) == 0
-    client = await client.resume_at(second)
-    await client.leave()
-
-
-@over_sockets
-async def test_the_last_instance_ends_its_sessions_with_outcomes(
-    cluster: Cluster, pair: Pair
-) -> None:
-    first, second = cluster.members
-    cluster.crash(second)
-    await asyncio.sleep(1.1)  # its lease
-    client = await ResumingClient.with_session(first, pair)
-    await client.chunk(tone(900))
-    await client.fence()
-    first.terminate()
-    await client.hear("reconnect")
-    assert (await client.missing(seconds=10.0))["reason"] in ("session_closed", "no_available_node")
-    assert first.wait() == 0
-    await client.aclose_all()
 
 
 # ---- two versions -------------------------------------------------------------------------------

@@ -17,8 +17,7 @@ from storage.job import JobState
 from storage.jobs import JobLimits
 from tests.actors.conftest import OpenBench
 from tests.actors.support.dispatch_bench import DispatchBench
-
-DONE, EMPTY, FAILED = JobState.DONE, JobState.EMPTY, JobState.FAILED
+from tests.actors.support.job_names import DONE, EMPTY, FAILED
 
 
 def test_a_cut_goes_to_a_node_and_its_result_to_the_session(any_bench: DispatchBench) -> None:

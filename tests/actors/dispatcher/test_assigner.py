@@ -18,8 +18,7 @@ from protocol.errors import MissingReason
 from protocol.ids import NodeId, SessionId
 from storage.job import JobState
 from tests.actors.support.dispatch_bench import DispatchBench
-
-DONE, EMPTY, FAILED = JobState.DONE, JobState.EMPTY, JobState.FAILED
+from tests.actors.support.job_names import DONE, EMPTY, FAILED
 
 
 def heard(bench: DispatchBench, node: str, session: str = "s") -> list[tuple[int, int]]:

@@ -2,15 +2,11 @@
 
 from typing import Any
 
-import pytest
-
 from actors.messages.job import (
     AssignJob,
     EndJob,
     JobDispatched,
     JobQueued,
-    JobUndelivered,
-    PartialArrived,
     WithdrawJob,
 )
 from actors.messages.node import (
@@ -25,23 +21,9 @@ from actors.messages.session import SessionClaimed
 from protocol.errors import MissingReason
 from protocol.ids import NodeId, SessionId
 from storage.job import JobState
-from storage.jobs import JobLimits
-from tests.actors.conftest import OpenBench
 from tests.actors.support.dispatch_bench import DispatchBench
-
-DONE, EMPTY, FAILED = JobState.DONE, JobState.EMPTY, JobState.FAILED
-JOB = "job-s-0-es"
-
-
-def lose(bench: DispatchBench, name: str) -> NodeLost:
-    """Let a node's actor end; return what it tells."""
-    ref = bench.leave(name)
-    return NodeLost(NodeId(name), ref.of(NodeAccepted)[-1].epoch)
-
-
-def first_and_other(bench: DispatchBench) -> tuple[str, str]:
-    return ("n", "other") if bench.assigned("n") else ("other", "n")
-
+from tests.actors.support.job_names import DONE, FAILED, JOB
+from tests.actors.support.lost_nodes import first_and_other, lose
 
 # ---- lost nodes -----------------------------------------------------------------------------
 
@@ -181,79 +163,6 @@ def test_many_beats_are_one_script(bench: DispatchBench) -> None:
     assert bench.store.count("heartbeat") == 1
 
 
-# ---- time-outs ------------------------------------------------------------------------------
-
-
-def test_a_job_that_takes_too_long_is_withdrawn_and_moved(bench: DispatchBench) -> None:
-    bench.session()
-    bench.node("n")
-    bench.node("other")
-    cut = bench.cut()
-    bench.tell(cut)
-    first, other = first_and_other(bench)
-    bench.pass_time(29_990)
-    assert bench.assigned(other) == []
-    bench.pass_time(30)
-    assert bench.assigned(other) == [(JOB, 2)]
-    withdrawn = bench.nodes[first].only(WithdrawJob)
-    assert (withdrawn.job_id, withdrawn.attempt, withdrawn.reason) == (JOB, 1, "job_timeout")
-    bench.tell(bench.result(cut, first, attempt=1))
-    assert bench.ends_of() == []
-
-
-def test_a_job_that_no_node_finishes_ends_as_timed_out(bench: DispatchBench) -> None:
-    bench.session()
-    bench.node("n")
-    bench.tell(bench.cut())
-    bench.pass_time(90_050)
-    assert bench.assigned("n") == [(JOB, 1), (JOB, 2), (JOB, 3)]
-    assert bench.ends_of() == [(0, FAILED, "job_timeout")]
-
-
-def test_nothing_extends_the_absolute_deadline(open_bench: OpenBench) -> None:
-    bench = open_bench(limits=JobLimits(max_attempts=100))
-    bench.session()
-    bench.node("n")
-    bench.tell(bench.cut())
-    bench.pass_time(99_990)
-    assert bench.ends_of() == []
-    bench.pass_time(30)
-    assert bench.ends_of() == [(0, FAILED, "job_timeout")]
-
-
-def test_deadlines_come_in_time_however_many_there_are(bench: DispatchBench) -> None:
-    """A sweep reports twenty at most; the next one follows soon, but not in a loop."""
-    for number in range(6):
-        bench.session(f"s{number}")
-    cuts = [bench.cut(f"s{number}", index) for number in range(6) for index in range(18)]
-    bench.tell(*cuts)
-    bench.pass_time(9_990)
-    assert bench.metrics.outcomes == []
-    wakes = bench.wakes
-    bench.pass_time(60)
-    assert bench.metrics.outcomes == ["no_available_node"] * 108
-    assert bench.wakes - wakes < 15
-
-
-def test_an_idle_dispatcher_asks_once_a_second(bench: DispatchBench) -> None:
-    bench.pass_time(10_500)
-    assert bench.store.count("sweep") == 10
-
-
-def test_what_stays_due_does_not_make_it_spin(bench: DispatchBench) -> None:
-    """Whatever keeps jobs due in the store, it is asked at a bounded pace."""
-    bench.session()
-    for index in range(20):
-        bench.tell(bench.cut(index=index))
-    bench.session("s2")
-    bench.tell(*(bench.cut("s2", index) for index in range(5)))
-    bench.pass_time(9_000)
-    bench.deaf_to_deadlines()
-    before = bench.store.count("sweep")
-    bench.pass_time(2_000)
-    assert bench.store.count("sweep") - before <= 2_000 / 5
-
-
 # ---- what the owner ends --------------------------------------------------------------------
 
 
@@ -322,94 +231,6 @@ def test_a_model_that_no_node_has_is_the_outcome(bench: DispatchBench) -> None:
 
 
 # ---- turns ----------------------------------------------------------------------------------
-
-
-def test_words_without_translation_are_shown_and_the_segment_stays_open(
-    bench: DispatchBench,
-) -> None:
-    session = bench.session()
-    bench.node()
-    part = bench.segment(0)
-    bench.tell(part)
-    bench.tell(bench.result(part, text_translated=""))
-    assert session.only(PartialArrived).text == "hello"
-    assert bench.ends_of() == []
-
-
-def test_a_later_segment_closes_the_earlier_ones_before_itself(bench: DispatchBench) -> None:
-    bench.session()
-    node = bench.node()
-    one, two, last = bench.segment(0), bench.segment(1), bench.segment(2, ends=True)
-    bench.tell(one, two, last)
-    bench.tell(bench.result(two, text_translated=""))
-    bench.tell(bench.result(last, text_asr="all of it", text_translated="todo"))
-    assert bench.ends_of() == [(0, EMPTY, "merged"), (1, EMPTY, "merged"), (2, DONE, None)]
-    told = [(one.job_id, one.reason) for one in node.of(WithdrawJob)]
-    assert told == [(one.spec.job_id, None), (two.spec.job_id, None)]
-    assert bench.world.slots("n") == {}
-
-
-def test_a_merged_segment_is_not_replaced_by_its_own_late_words(bench: DispatchBench) -> None:
-    """Its words were delivered with the later segment's: nobody wants them twice."""
-    session = bench.session()
-    bench.node()
-    one, last = bench.segment(0), bench.segment(1, ends=True)
-    bench.tell(one, last)
-    bench.tell(bench.result(last), bench.result(one))
-    bench.tell(bench.result(one))
-    assert bench.ends_of() == [(0, EMPTY, "merged"), (1, DONE, None)]
-    assert [type(told).__name__ for told in session.messages].count("ResultReplaced") == 0
-
-
-def test_an_absorbed_segment_is_merged_and_closes_nothing(bench: DispatchBench) -> None:
-    bench.session()
-    bench.node()
-    one, two = bench.segment(0), bench.segment(1)
-    bench.tell(one, two)
-    nothing: dict[str, Any] = {
-        "text_asr": "",
-        "text_translated": "",
-        "extra": {"reason": "NO_TEXT_ASSIGNED"},
-    }
-    bench.tell(bench.result(two, **nothing))
-    assert bench.ends_of() == [(1, EMPTY, "merged")]
-
-
-@pytest.mark.parametrize("why", ["lost", "model", "undelivered", "timeout"])
-def test_the_open_segments_of_a_turn_move_together_in_order(bench: DispatchBench, why: str) -> None:
-    bench.session()
-    bench.node("n")
-    one, two = bench.segment(0), bench.segment(1)
-    bench.tell(one, two)
-    bench.node("other")
-    match why:
-        case "lost":
-            bench.tell(lose(bench, "n"))
-        case "model":
-            bench.tell(bench.failure(two, code="MODEL_NOT_AVAILABLE"))
-        case "undelivered":
-            bench.tell(JobUndelivered(two.spec.job_id, 1, NodeId("n")))
-        case _:
-            bench.pass_time(30_010)
-    assert bench.assigned("other") == [(one.spec.job_id, 2), (two.spec.job_id, 2)]
-    assert bench.world.slots("n") == {}
-
-
-def test_a_turn_waits_for_its_node_and_then_moves(bench: DispatchBench) -> None:
-    bench.session()
-    bench.session("rival")
-    bench.node("n")
-    one = bench.segment(0)
-    bench.tell(one)
-    bench.tell(bench.result(one))
-    rival = bench.cut("rival")
-    bench.tell(rival)
-    bench.node("other")
-    two = bench.segment(1)
-    bench.tell(two)
-    assert bench.assigned("other") == []
-    bench.pass_time(2_010)
-    assert [job for job, _ in bench.assigned("other")] == [two.spec.job_id]
 
 
 def test_the_audio_goes_with_each_attempt(bench: DispatchBench) -> None:

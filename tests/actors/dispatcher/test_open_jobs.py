@@ -6,7 +6,7 @@ from actors.dispatcher.open_jobs import OpenJob, OpenJobs
 from actors.verdict import Follow, Verdict
 from protocol.ids import JobId, NodeId, SessionId, TurnId
 from storage.job import JobSpec
-from tests.actors.node.test_actor import assignment
+from tests.actors.support.node_bench import assignment
 from tests.support.recording import RecordingRef
 
 SESSION = RecordingRef("session")

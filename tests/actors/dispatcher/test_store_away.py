@@ -5,31 +5,14 @@ import asyncio
 import pytest
 
 from actors.dispatcher import actor as dispatcher_actor
-from actors.messages.job import AssignJob, EndJob, JobAccepted, JobEnded, JobQueued
+from actors.messages.job import JobAccepted, JobEnded
 from actors.messages.node import NodeAccepted, NodeBeat, NodeLost
-from actors.messages.process import DispatcherRestarted, StoreEmptied
 from actors.messages.session import SessionEnded
-from protocol.errors import MissingReason
 from protocol.ids import NodeId, SessionId
-from storage.job import JobState
 from tests.actors.conftest import OpenBench
 from tests.actors.support.dispatch_bench import DispatchBench
+from tests.actors.support.job_names import DONE, FAILED, JOB
 from tests.support.waiting import until
-
-DONE, FAILED = JobState.DONE, JobState.FAILED
-JOB = "job-s-0-es"
-
-
-def flush(bench: DispatchBench) -> None:
-    """Let the store lose everything and everyone tell it again, as after a beat."""
-    bench.world.run(bench.world.store.read([("FLUSHALL",)]))
-    bench.world.beat()
-    bench.tell(
-        *(bench.arrived(name) for name in bench.directory.nodes),
-        *(bench.opened(name) for name in bench.sessions),
-        StoreEmptied(),
-    )
-
 
 # ---- the store is away ----------------------------------------------------------------------
 
@@ -176,136 +159,6 @@ def test_it_asks_at_a_bounded_pace(bench: DispatchBench) -> None:
     assert bench.store.tries <= 6
 
 
-# ---- lost answers ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("lost", [1, 2, 3])
-def test_a_dispatch_whose_answer_is_lost_makes_one_job(bench: DispatchBench, lost: int) -> None:
-    bench.session()
-    bench.node(slots=2)
-    cut = bench.cut()
-    bench.store.loses_replies = lost
-    bench.tell(cut)
-    bench.pass_time(1_000)
-    assert bench.assigned() == [(JOB, 1)]
-    bench.tell(bench.result(cut))
-    assert bench.ends_of() == [(0, DONE, None)]
-
-
-def test_a_queued_dispatch_whose_answer_is_lost_waits_on(bench: DispatchBench) -> None:
-    bench.session()
-    bench.store.loses_replies = 1
-    bench.tell(bench.cut())
-    bench.pass_time(500)
-    bench.node()
-    assert bench.assigned() == [(JOB, 1)]
-
-
-def test_a_completion_whose_answer_is_lost_is_one_outcome(bench: DispatchBench) -> None:
-    bench.session()
-    bench.node()
-    cut = bench.cut()
-    bench.tell(cut)
-    bench.store.loses_replies = 1
-    bench.tell(bench.result(cut))
-    assert bench.ends_of() == []
-    bench.pass_time(250)
-    assert bench.ends_of() == [(0, DONE, None)]
-
-
-def test_a_hand_over_whose_answer_is_lost_is_found(bench: DispatchBench) -> None:
-    bench.session()
-    bench.node()
-    first, second = bench.cut(index=0), bench.cut(index=1)
-    bench.tell(first, second)
-    bench.store.loses_replies = 1
-    bench.tell(bench.result(first))
-    bench.pass_time(250)
-    assert bench.assigned() == [(JOB, 1), ("job-s-1-es", 1)]
-
-
-def test_a_move_whose_answer_is_lost_is_made_once(bench: DispatchBench) -> None:
-    bench.session()
-    bench.node("n")
-    cut = bench.cut()
-    bench.tell(cut)
-    bench.node("other")
-    bench.store.loses_replies = 1
-    bench.tell(bench.failure(cut, code="MODEL_NOT_AVAILABLE"))
-    bench.pass_time(250)
-    assert bench.assigned("other") == [(JOB, 2)]
-    bench.tell(bench.result(cut, "other", attempt=2))
-    assert bench.ends_of() == [(0, DONE, None)]
-
-
-# ---- lost data ------------------------------------------------------------------------------
-
-
-def test_open_jobs_are_put_back_where_they_were(any_bench: DispatchBench) -> None:
-    bench = any_bench
-    bench.session()
-    bench.node()
-    running, waiting = bench.cut(index=0), bench.cut(index=1)
-    bench.tell(running, waiting)
-    flush(bench)
-    bench.pass_time(1_000)
-    assert bench.state_of(running) is JobState.ASSIGNED
-    assert bench.state_of(waiting) is JobState.QUEUED
-    assert bench.assigned() == [(JOB, 1)]
-    bench.tell(bench.result(running))
-    assert bench.assigned() == [(JOB, 1), ("job-s-1-es", 1)]
-    bench.tell(bench.result(waiting))
-    assert bench.ends_of() == [(0, DONE, None), (1, DONE, None)]
-
-
-def test_a_job_whose_node_left_meanwhile_goes_to_another(bench: DispatchBench) -> None:
-    bench.session()
-    bench.node("n")
-    bench.tell(bench.cut())
-    bench.leave("n")
-    bench.node("other")
-    flush(bench)
-    bench.pass_time(1_000)
-    assert bench.assigned("other") == [(JOB, 2)]
-
-
-def test_a_result_for_a_job_that_the_store_forgot_is_delivered(bench: DispatchBench) -> None:
-    bench.session()
-    bench.node()
-    cut = bench.cut()
-    bench.tell(cut)
-    bench.world.run(bench.world.store.read([("FLUSHALL",)]))
-    bench.tell(bench.result(cut))
-    assert bench.ends_of() == [(0, DONE, None)]
-
-
-def test_a_job_that_had_to_move_when_the_store_forgot_it_is_not_lost(bench: DispatchBench) -> None:
-    bench.session()
-    bench.node("n")
-    cut = bench.cut()
-    bench.tell(cut)
-    bench.world.run(bench.world.store.read([("FLUSHALL",)]))
-    bench.world.beat()
-    bench.node("other")
-    bench.tell(bench.failure(cut, code="MODEL_NOT_AVAILABLE"))
-    assert bench.assigned("other") == [(JOB, 2)]
-
-
-def test_a_job_that_was_ended_over_our_head_gets_its_outcome(bench: DispatchBench) -> None:
-    """Another instance took this one for dead and cleared up after it."""
-    session = bench.session()
-    bench.tell(bench.cut())
-    assert session.of(JobQueued)
-    bench.world.beat("i2")
-    bench.world.wait(10_000)
-    bench.world.beat("i2")
-    bench.world.do(bench.world.member("i2").instances.reap(bench.world.member("i1").id))
-    bench.world.beat("i1")
-    bench.tell(bench.opened("s"), StoreEmptied())
-    bench.pass_time(1_000)
-    assert bench.ends_of() == [(0, FAILED, "instance_lost")]
-
-
 # ---- without a lease ------------------------------------------------------------------------
 
 
@@ -336,75 +189,6 @@ def test_what_is_put_off_comes_although_more_is_put_off(open_bench: OpenBench) -
         bench.pass_time(60)
     assert bench.claims.epoch(SessionId("first")) > 0
     assert bench.claims.epoch(SessionId("s0")) > 0
-
-
-# ---- a dispatcher that takes over -----------------------------------------------------------
-
-
-def restart(bench: DispatchBench, *open_cuts: object) -> None:
-    """Let a successor take over; everyone tells it what is open."""
-    bench.start()
-    bench.tell(*(bench.opened(name) for name in bench.sessions), *open_cuts)
-
-
-def test_a_successor_goes_on_with_what_is_open(any_bench: DispatchBench) -> None:
-    bench = any_bench
-    session, node = bench.session(), bench.node()
-    running, waiting = bench.cut(index=0), bench.cut(index=1)
-    bench.tell(running, waiting)
-    restart(bench, running, waiting)
-    assert {told.attempt for told in node.of(AssignJob)} == {1}  # the node's actor knows it
-    bench.tell(bench.result(running))
-    bench.tell(bench.result(waiting))
-    assert bench.ends_of() == [(0, DONE, None), (1, DONE, None)]
-    assert session.of(DispatcherRestarted) == []
-
-
-def test_a_successor_learns_at_which_attempt_a_waiting_job_is(bench: DispatchBench) -> None:
-    bench.session()
-    node = bench.node()
-    cut = bench.cut()
-    bench.tell(cut)
-    bench.leave("n")
-    bench.tell(NodeLost(NodeId("n"), node.only(NodeAccepted).epoch))
-    restart(bench, cut)
-    bench.tell(EndJob(cut.spec.job_id, JobState.CANCELLED, MissingReason.SESSION_CLOSED))
-    assert bench.ends_of() == [(0, JobState.CANCELLED, "session_closed")]
-
-
-def test_a_job_that_ended_with_the_predecessor_has_an_outcome(bench: DispatchBench) -> None:
-    bench.session()
-    bench.node()
-    cut = bench.cut()
-    bench.tell(cut)
-    bench.sessions["s"].is_dead = True  # the answer does not come through
-    bench.tell(bench.result(cut))
-    bench.sessions["s"].is_dead = False
-    restart(bench, cut)
-    assert bench.ends_of() == [(0, DONE, "processing_error")]
-
-
-def test_words_left_over_for_a_successor_wait_for_their_session(bench: DispatchBench) -> None:
-    """What was pending comes before the session itself has told the successor anything."""
-    bench.session()
-    bench.node()
-    bench.start()
-    bench.tell(bench.cut())
-    assert bench.ends_of() == []
-    assert bench.assigned() == [(JOB, 1)]
-
-
-def test_audio_that_was_let_go_of_is_not_sent_as_nothing(bench: DispatchBench) -> None:
-    """With `audio_hold` `sent` a session has only the words' place left to tell again."""
-    session, node = bench.session(), bench.node(slots=2)
-    gone, known = bench.cut(index=0), bench.cut(index=1)
-    bench.tell(known)
-    mute = [type(gone)(session, cut.spec, cut.work, b"", 0.0) for cut in (gone, known)]
-    restart(bench, *mute)
-    assert bench.ends_of() == [(0, FAILED, "node_lost")]
-    assert [told.audio for told in node.of(AssignJob)] == [known.audio]
-    bench.tell(bench.result(known))
-    assert bench.ends_of()[-1] == (1, DONE, None)
 
 
 # ---- a store that takes calls and does not answer -------------------------------------------

@@ -12,7 +12,7 @@ from actors.messages.node import (
 from protocol.ids import InstanceId, NodeId
 from protocol.messages.node_inbound import NodeRegister
 from protocol.messages.node_outbound import NodeRegisterAck
-from tests.actors.node.test_actor import Bench
+from tests.actors.support.node_bench import NodeBench
 from tests.support.recording import RecordingOutbox, RecordingRef
 
 FAR = InstanceId("far")
@@ -38,14 +38,14 @@ class Far:
         return 0
 
 
-def far_of(bench: Bench) -> Far:
+def far_of(bench: NodeBench) -> Far:
     far = Far()
     bench.directory.remotes = far
     bench.directory.instance_id = InstanceId("near")
     return far
 
 
-def wait(bench: Bench, ms: float = PROBE_MS) -> None:
+def wait(bench: NodeBench, ms: float = PROBE_MS) -> None:
     bench.clock.advance_to(bench.clock.now_ms + ms)
 
 
@@ -55,7 +55,7 @@ def refused_with(outbox: RecordingOutbox) -> str | None:
 
 
 def test_a_second_socket_is_refused_while_the_first_is_alive() -> None:
-    bench = Bench().online()
+    bench = NodeBench().online()
     second = RecordingOutbox()
     bench.register(second)
     assert bench.outbox.probes == 1
@@ -68,7 +68,7 @@ def test_a_second_socket_is_refused_while_the_first_is_alive() -> None:
 
 
 def test_a_second_socket_takes_over_from_one_that_gives_no_sign_of_life() -> None:
-    bench = Bench().online()
+    bench = NodeBench().online()
     second = RecordingOutbox()
     bench.register(second)
     wait(bench, PROBE_MS - 100)
@@ -79,7 +79,7 @@ def test_a_second_socket_takes_over_from_one_that_gives_no_sign_of_life() -> Non
 
 
 def test_a_second_socket_takes_over_at_once_when_the_first_ends() -> None:
-    bench = Bench().online()
+    bench = NodeBench().online()
     second = RecordingOutbox()
     bench.register(second)
     bench.tell(NodeSocketLost(bench.outbox))
@@ -87,7 +87,7 @@ def test_a_second_socket_takes_over_at_once_when_the_first_ends() -> None:
 
 
 def test_of_two_that_claim_it_at_once_one_is_considered() -> None:
-    bench = Bench().online()
+    bench = NodeBench().online()
     second, third = RecordingOutbox(), RecordingOutbox()
     bench.register(second)
     bench.register(third)
@@ -98,7 +98,7 @@ def test_of_two_that_claim_it_at_once_one_is_considered() -> None:
 
 
 def test_a_registration_asks_before_it_takes_a_node_from_another_instance() -> None:
-    bench = Bench()
+    bench = NodeBench()
     far = far_of(bench)
     bench.register()
     assert bench.dispatcher.take()[0].known_epoch == 1
@@ -111,7 +111,7 @@ def test_a_registration_asks_before_it_takes_a_node_from_another_instance() -> N
 
 
 def test_without_an_answer_of_the_other_instance_it_takes_the_node_over() -> None:
-    bench = Bench()
+    bench = NodeBench()
     far_of(bench)
     bench.register()
     bench.dispatcher.take()
@@ -124,7 +124,7 @@ def test_without_an_answer_of_the_other_instance_it_takes_the_node_over() -> Non
 
 
 def test_an_instance_out_of_reach_is_not_waited_for() -> None:
-    bench = Bench()
+    bench = NodeBench()
     bench.register()
     bench.dispatcher.take()
     bench.tell(NodeSuperseded(FAR))
@@ -132,7 +132,7 @@ def test_an_instance_out_of_reach_is_not_waited_for() -> None:
 
 
 def test_another_instance_hears_of_a_sign_of_life_and_of_nothing_else() -> None:
-    bench = Bench().online()
+    bench = NodeBench().online()
     far = far_of(bench)
     bench.tell(ProbeNode(FAR))
     wait(bench, 500)
@@ -143,7 +143,7 @@ def test_another_instance_hears_of_a_sign_of_life_and_of_nothing_else() -> None:
 
 
 def test_the_same_socket_may_register_again_at_any_time() -> None:
-    bench = Bench().online()
+    bench = NodeBench().online()
     bench.tell(NodeRegistering(NodeRegister(), bench.outbox))
     assert bench.outbox.probes == 0
     assert len(bench.dispatcher.of(NodeArrived)) == 1

@@ -6,9 +6,7 @@ after a loss, with the utterance that was cut off.
 """
 
 import asyncio
-import base64
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed, WebSocketException
@@ -29,8 +27,8 @@ from tests.chaos.log import (
     TurnedAway,
     Undisturbed,
 )
-from tests.chaos.peers.audio import Speech
-from tests.chaos.plan import Persona, SessionPlan, Style, UtterancePlan
+from tests.chaos.peers.frames import Frame, FrameMaker
+from tests.chaos.plan import Persona, SessionPlan, UtterancePlan
 from tests.chaos.world import Message, Wire, World
 from tests.support.peers.raw_client import session_init
 
@@ -54,19 +52,6 @@ class Lost(Exception):  # noqa: N818 - what happened, not a mistake
     """The socket is gone."""
 
 
-@dataclass(slots=True)
-class _Frame:
-    """A chunk or a final, with what it means for the log."""
-
-    message: Message
-    index: int
-    wait_seconds: float
-    begins: Speech | None = None
-    ends_bytes: int | None = None
-    drop_seconds: float | None = None
-    """The socket is lost after it, for so long."""
-
-
 class ChaosClient:
     """One client. Life: `run`, until all is said and the last session was closed."""
 
@@ -85,14 +70,14 @@ class ChaosClient:
         """How many utterances of the plan were sent to their end in sessions that still count."""
         self._said_here = 0
         """How many of them in this session."""
-        self._frames: dict[int, _Frame] = {}
+        self._frames: dict[int, Frame] = {}
         self._made = 0
         """The seq of the next frame to make."""
         self._cursor = 0
         """The seq of the next frame to send."""
         self._sent = 0
         """The seq behind the last one ever sent."""
-        self._next_index = 0
+        self._maker = FrameMaker(plan, world.numbers)
         self._token = ""
         self._last_delivery_seq = 0
         self._waiting: set[int] = set()
@@ -167,7 +152,7 @@ class ChaosClient:
     def _forget_session(self) -> None:
         self.session = ""
         self._frames.clear()
-        self._made = self._cursor = self._sent = self._next_index = self._last_delivery_seq = 0
+        self._made = self._cursor = self._sent = self._last_delivery_seq = 0
         self._waiting.clear()
         self._away_since = None
         self._is_connected = self._close_asked = self._close_acked = False
@@ -210,6 +195,7 @@ class ChaosClient:
             self._cursor = message["next_seq"]
             return
         self.session = message["session_id"]
+        self._maker.begin(self.session)
         self.known_as = node_session_id(SessionId(self.session))
         self._world.log(SessionOpened, session=self.known_as)
 
@@ -230,13 +216,12 @@ class ChaosClient:
 
     async def _say_half(self) -> None:
         """Begin an utterance that the end of the session will cut."""
-        speech, index = self._speech(200), self._next_index
+        speech, index = self._maker.speech(200), self._maker.next_index()
         half = speech.chunks(100)[0]
-        self._next_index += 1
         self._waiting.add(index)
         self._world.log(SpeechBegan, session=self.known_as, index=index, speech=speech)
         self._world.log(SpeechEnded, session=self.known_as, index=index, size_bytes=len(half))
-        chunk = self._own("audio_chunk", seq=self._made, is_final=False, payload=_b64(half))
+        chunk = self._maker.chunk(self._made, half)
         self._made = self._cursor = self._sent = self._made + 1
         await self._say(chunk)
 
@@ -261,7 +246,7 @@ class ChaosClient:
                 self._make(self.plan.utterances[self._said])
             await self._send(self._frames[self._cursor])
 
-    async def _send(self, frame: _Frame) -> None:
+    async def _send(self, frame: Frame) -> None:
         if frame.wait_seconds:
             assert self._reader is not None
             slowly = _SLOWLY if self._world.is_slow else 1.0
@@ -296,53 +281,13 @@ class ChaosClient:
 
     def _make(self, said: UtterancePlan) -> None:
         """Turn an utterance into frames."""
-        frames = self._whole(said) if said.style is Style.WHOLE else self._stream(said)
-        frames[0].wait_seconds = said.wait_seconds
+        frames = self._maker.make(said, self._made)
         if said.drop_after_chunk is not None and self._said not in self._dropped:
             self._dropped.add(self._said)
             frames[min(said.drop_after_chunk, len(frames) - 1)].drop_seconds = said.away_seconds
         for frame in frames:
             self._frames[self._made] = frame
             self._made += 1
-
-    def _speech(self, duration_ms: int) -> Speech:
-        number = next(self._world.numbers)
-        return Speech(f"{self.plan.name}/{number}", self.plan.audio_format, duration_ms)
-
-    def _whole(self, said: UtterancePlan) -> list[_Frame]:
-        speech = self._speech(said.parts_ms[0])
-        message = self._own(
-            "utterance",
-            utterance_index=self._next_index,
-            manual_cut=True,
-            src_lang="en",
-            tgt_lang="es",
-            audio=_b64(speech.audio()),
-            audio_format=speech.audio_format,
-            sample_rate=16_000,
-        )
-        self._next_index += 1
-        return [_Frame(message, self._next_index - 1, 0.0, speech, speech.size_bytes)]
-
-    def _stream(self, said: UtterancePlan) -> list[_Frame]:
-        frames: list[_Frame] = []
-        seq = self._made
-        for part_ms in said.parts_ms:
-            speech = self._speech(part_ms)
-            begins: Speech | None = speech
-            for chunk in speech.chunks(said.chunk_ms):
-                message = self._own(
-                    "audio_chunk", seq=seq + len(frames), is_final=False, payload=_b64(chunk)
-                )
-                gap = said.chunk_gap_seconds
-                frames.append(_Frame(message, self._next_index, gap, begins))
-                begins = None
-            frames[-1].ends_bytes = speech.size_bytes
-            self._next_index += 1
-        size_bytes, frames[-1].ends_bytes = frames[-1].ends_bytes, None
-        final = self._own("audio_chunk", seq=seq + len(frames), is_final=True, payload="")
-        frames.append(_Frame(final, self._next_index - 1, 0.0, None, size_bytes))
-        return frames
 
     # ---- wires ------------------------------------------------------------------------------
 
@@ -422,7 +367,3 @@ class ChaosClient:
         self._world.log(SessionAbandoned, session=self.known_as)
         self._forget_session()
         self._refused = True
-
-
-def _b64(data: bytes) -> str:
-    return base64.b64encode(data).decode()

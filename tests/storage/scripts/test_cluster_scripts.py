@@ -16,7 +16,7 @@ from storage.layout import settle_cells
 from storage.replies import Alive
 from storage.scripts import parse_script
 from storage.store import ScriptError, StorageUnavailable, Store, open_store
-from tests.storage.support.cell_scenarios import SCENARIOS
+from tests.storage.support.script_scenarios import SCENARIOS
 from tests.support.processes.redis_cluster import RedisCluster, running_cluster
 from tests.support.storage_world import World
 

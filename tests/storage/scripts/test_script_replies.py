@@ -6,8 +6,8 @@ import pytest
 
 from storage.call import Call
 from storage.scripts import LUA_DIRECTORY, load_script
-from tests.storage.support.cell_scenarios import SCENARIOS
 from tests.storage.support.script_files import SCRIPT_PATHS
+from tests.storage.support.script_scenarios import SCENARIOS
 from tests.storage.support.store_invariants import breaches
 from tests.storage.support.store_snapshot import Snapshot
 from tests.support.storage_world import World

@@ -10,10 +10,8 @@ from protocol.ids import JobId, NodeId, SessionId
 from storage.call import Call
 from storage.cells import Cell
 from storage.jobs import Restoration
-from tests.storage.support.script_scenarios import SCENARIOS, scenario
+from tests.storage.support.scenario_table import scenario
 from tests.support.storage_world import World
-
-__all__ = ["ELSEWHERE", "SCENARIOS"]
 
 ELSEWHERE = Cell(7)
 _JOB = JobId("job-s-1-es")
