@@ -23,7 +23,8 @@ INSIDE = ("actors", "cli", "gateway", "lua", "peers", "protocol", "storage")
 """The packages of the repository that lie under the name when they are installed."""
 DATA = {
     "lua": ["*/*.lua"],
-    "gateway": ["pages/*", "pages/*/*"],
+    "cli": ["description/examples.json"],
+    "gateway": ["http/*.json", "pages/*", "pages/*/*"],
     "peers": ["README.md", "data/speech/*"],
     NAME: ["py.typed"],
 }

@@ -7,6 +7,7 @@ not long for that.
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -23,6 +24,9 @@ from storage.client.executor import StorageUnavailable
 
 _TEXT = "text/plain; charset=utf-8"
 _JSON = "application/json"
+_FOR_EVERYBODY = (["health"], ["ready"], ["api", "v1", "languages"], ["asyncapi.json"])
+_MESSAGES = Path(__file__).with_name("asyncapi.json").read_bytes()
+"""What may be sent on the sockets; `python -m cli.description` makes it from the models."""
 _REPORT_TIMEOUT_S = 5.0
 _MOST_REPORTS = 256
 """Reports under way; further questions are refused."""
@@ -68,7 +72,7 @@ def path_of(request: Request) -> list[str]:
 
 def is_for_everybody(path: list[str]) -> bool:
     """Tell whether a path is open to all; what is not listed here is for operators."""
-    return path in (["health"], ["ready"], ["api", "v1", "languages"])
+    return path in _FOR_EVERYBODY
 
 
 class HttpAnswers:
@@ -97,6 +101,8 @@ class HttpAnswers:
         match path:
             case ["health"]:
                 return respond(HTTPStatus.OK, _TEXT, b"OK")
+            case ["asyncapi.json"]:
+                return _open_to_pages(respond(HTTPStatus.OK, _JSON, _MESSAGES))
             case ["metrics"]:
                 text = self._metrics_text()
                 return _figures(text) if isinstance(text, bytes) else self._report(text, _figures)
@@ -152,8 +158,11 @@ def _record(what: str) -> _Found:
 
 
 def _for_every_page(found: Any) -> Response:
+    return _open_to_pages(respond_json(HTTPStatus.OK, found))
+
+
+def _open_to_pages(response: Response) -> Response:
     """Return it so that pages of any origin may read it (CORS)."""
-    response = respond_json(HTTPStatus.OK, found)
     response.headers["Access-Control-Allow-Origin"] = "*"
     return response
 

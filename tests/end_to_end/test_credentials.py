@@ -122,8 +122,9 @@ def test_operators_need_their_token(guarded: SchedulerProcess) -> None:
     assert status_of(guarded, "/health") == status_of(guarded, "/ready") == 200
 
 
-def test_the_languages_are_for_everybody(guarded: SchedulerProcess) -> None:
+def test_languages_and_messages_are_for_everybody(guarded: SchedulerProcess) -> None:
     assert status_of(guarded, "/api/v1/languages") == 200
+    assert status_of(guarded, "/asyncapi.json") == 200
     assert status_of(guarded, "/api/v1/languages/") != 200
 
 

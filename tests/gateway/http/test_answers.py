@@ -92,6 +92,16 @@ def test_pages_of_any_origin_may_read_the_languages_and_nothing_else() -> None:
     run_gateway(scenario)
 
 
+def test_the_description_of_all_messages_is_for_every_page() -> None:
+    async def scenario(running: RunningGateway) -> None:
+        status, headers, body = await running.get("/asyncapi.json")
+        assert (status, headers["content-type"]) == (200, "application/json")
+        assert headers["access-control-allow-origin"] == "*"
+        assert json.loads(body)["asyncapi"] == "3.0.0"
+
+    run_gateway(scenario)
+
+
 def test_a_store_that_is_away_is_503() -> None:
     async def scenario(running: RunningGateway) -> None:
         running.reports.is_away = True
