@@ -28,7 +28,7 @@ _TYPE = re.compile(rb'"type"\s*:\s*"(\w+)"')
 class MessageGuard(Generic[M]):
     """Life: that of a socket. Reads its messages."""
 
-    __slots__ = ("_bad_in_a_row", "_connection", "_context", "_socket", "_validate")
+    __slots__ = ("_connection", "_context", "_socket", "bad_in_a_row", "validate")
 
     def __init__(
         self, connection: Connection, context: SocketContext, parser: Parser[M], socket: str
@@ -36,12 +36,13 @@ class MessageGuard(Generic[M]):
         """`socket` is its name in the metrics."""
         self._connection = connection
         self._context = context
-        self._validate = parser.validate
+        self.validate = parser.validate
+        """Raises `ValidationError`, of which `not_valid` makes an answer."""
         self._socket = socket
-        self._bad_in_a_row = 0
+        self.bad_in_a_row = 0
 
     def __repr__(self) -> str:
-        return f"<MessageGuard {self._bad_in_a_row} bad in a row>"
+        return f"<MessageGuard {self.bad_in_a_row} bad in a row>"
 
     def read(self, data: bytes) -> M | ProtocolError | None:
         """Return the message, or what is wrong with it; None where it says nothing."""
@@ -57,14 +58,18 @@ class MessageGuard(Generic[M]):
                     message_type=named[1].decode() if named else None,
                 )
         try:
-            message: M = self._validate(data)
+            message: M = self.validate(data)
         except ValidationError as error:
-            if self._socket == SESSION and is_keepalive(data):
-                self.keepalive()
-                return None
-            return refusal(error)
-        self._bad_in_a_row = 0
+            return self.not_valid(data, error)
+        self.bad_in_a_row = 0
         return message
+
+    def not_valid(self, data: bytes, error: ValidationError) -> ProtocolError | None:
+        """Return what is wrong with a message; None where it says nothing."""
+        if self._socket == SESSION and is_keepalive(data):
+            self.keepalive()
+            return None
+        return refusal(error)
 
     def keepalive(self) -> None:
         """Take note of a message that says nothing: it costs what a ping costs."""
@@ -72,14 +77,14 @@ class MessageGuard(Generic[M]):
 
     def passed(self) -> None:
         """Take note of a message that was read elsewhere."""
-        self._bad_in_a_row = 0
+        self.bad_in_a_row = 0
 
     def is_too_much(self) -> bool:
         """Count a bad message; True when there were too many in a row."""
         self._context.metrics.bad_message(self._socket)
         self._connection.charge(REFUSAL_COST)
-        self._bad_in_a_row += 1
-        if self._bad_in_a_row <= self._context.options.max_bad_messages:
+        self.bad_in_a_row += 1
+        if self.bad_in_a_row <= self._context.options.max_bad_messages:
             return False
         self._context.metrics.limit_reached("max_bad_messages")
         return True

@@ -235,7 +235,9 @@ class NodeSocket:
             self._register_again()
             if self._ref is None or not tell(self._ref, message):
                 return
-        self._reader.check()
+        inbox = self._reader.inbox
+        if inbox is not None and len(inbox.queue) >= inbox.limit:
+            self._reader.wait_for_space()
 
     def _reach(self, message: Any) -> bool:
         """Tell the node's actor, or the one that took over from it."""

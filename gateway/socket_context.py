@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from actors.admission import AdmissionOptions
 from actors.metrics import Metrics
 from actors.room.options import RoomOptions
-from gateway.ingest_meter import IngestMeter
+from gateway.audio_pace import IngestMeter
 from gateway.options import GatewayOptions
 from gateway.passthrough.registry import Passthroughs
 from gateway.ports import Reception

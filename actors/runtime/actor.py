@@ -13,11 +13,10 @@ Rules of the file:
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Coroutine
 from functools import partial
 from types import CoroutineType
-from typing import Any, ClassVar, NamedTuple, Self, TypeAlias, cast
+from typing import Any, ClassVar, NamedTuple, Self, cast
 
 from loguru import logger
 from pykka import Actor, ActorDeadError, ActorRef, ActorRegistry
@@ -27,6 +26,7 @@ from pykka.messages import _ActorStop
 from actors.ports import Mailbox
 from actors.runtime.alarm import Alarm
 from actors.runtime.dead_letter import count_dead_letters, dead_letters
+from actors.runtime.failure import ActorFailed, Supervise
 from actors.runtime.future import BlockingCallError, LoopFuture, answer_unhandled, refuse
 from actors.runtime.inbox import InboxClosedError, LoopInbox, inbox_depths
 from actors.runtime.registry import RefList
@@ -66,8 +66,9 @@ def tell(ref: Mailbox, message: Any) -> bool:
     try:
         if type(ref) is not ActorRef:
             ref.tell(message)
-        elif not ref.actor_stopped.is_set():  # what its `tell` does in four calls
-            ref.actor_inbox.put(Envelope(message))
+        elif not ref.actor_stopped.is_set():  # what its `tell` does in five calls
+            is_pykkas = isinstance(message, tuple)  # a stop that a successor inherits
+            ref.actor_inbox.put(Envelope(message) if is_pykkas else message)
         else:
             count_dead_letters(str(ref), message)
             return False
@@ -82,7 +83,7 @@ def is_alive(ref: Mailbox) -> bool:
     return not isinstance(ref, ActorRef) or ref.is_alive()
 
 
-def inbox_of(ref: Mailbox) -> LoopInbox[Envelope[Any]]:
+def inbox_of(ref: Mailbox) -> LoopInbox[Any]:
     """Return the inbox behind a ref, for readers that stop while it `is_full`."""
     inbox = getattr(ref, "actor_inbox", None)
     if not isinstance(inbox, LoopInbox):
@@ -91,27 +92,6 @@ def inbox_of(ref: Mailbox) -> LoopInbox[Envelope[Any]]:
 
 
 # ---- actors ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class ActorFailed:
-    """An actor ended by an exception. Sent to its supervisor, once."""
-
-    ref: ActorRef[Any]
-    """The dead actor."""
-    actor_class: "type[LoopActor]"
-    key: str
-    """The actor's domain id; empty if it has none."""
-    exception: BaseException
-    failed: tuple[Any, ...]
-    """The message that was being handled, or the whole batch; empty for on_start and on_wake."""
-    pending: tuple[Any, ...]
-    """Messages not handled, oldest first. Asks are not among them: they were answered."""
-    handover: Any = None
-    """What its `handover` returned: what a successor needs to go on."""
-
-
-Supervise: TypeAlias = Callable[[ActorFailed], object]
 
 
 class _Wake(NamedTuple):
@@ -132,7 +112,8 @@ class LoopActor(Actor):
 
     key: str = ""
     """The id under which the actor is known outside: a session's, a node's."""
-    actor_inbox: LoopInbox[Envelope[Any]]
+    actor_inbox: LoopInbox[Any]
+    """Holds what `tell` left as it is, and what pykka left in its envelope."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -159,7 +140,7 @@ class LoopActor(Actor):
         return actor.actor_ref
 
     @classmethod
-    def _create_actor_inbox(cls) -> LoopInbox[Envelope[Any]]:
+    def _create_actor_inbox(cls) -> LoopInbox[Any]:
         return LoopInbox(cls.__name__, cls.mailbox_limit, refuse)
 
     @staticmethod
@@ -238,28 +219,48 @@ class LoopActor(Actor):
         else:
             inbox.awake = False
         if inbox.waiting_readers:
-            inbox.check_room()
+            inbox.check_space()
 
     def _run(self) -> None:
         """Handle waiting messages one by one, a bounded number."""
-        queue = self.actor_inbox.queue
-        gauge = self.actor_inbox.gauge
+        inbox = self.actor_inbox
+        queue, gauge, on_receive = inbox.queue, inbox.gauge, self.on_receive
         for _ in range(min(len(queue), RUN_BUDGET)):
-            envelope = queue.popleft()
+            message = queue.popleft()
             gauge.depth -= 1
-            if not self._handle(envelope):
+            if type(message) is Envelope:
+                if not self._handle(message):
+                    return
+                continue
+            try:
+                reply = on_receive(message)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the supervisor decides
+                self._fail(error, (message,))
                 return
-        self._go_on()
+            if reply is not None and type(reply) is CoroutineType:
+                self._await(reply, Envelope(message), (message,))
+                return
+        if queue or inbox.waiting_readers:
+            self._go_on()
+        else:
+            inbox.awake = False
 
     def _run_batch(self) -> None:
         """Handle all plain messages up to the next ask or message of pykka, in one call."""
         inbox = self.actor_inbox
         messages: list[Any] = []
-        while inbox.queue and _is_plain(inbox.queue[0]):
-            messages.append(inbox.queue.popleft().message)
+        queue = inbox.queue
+        while queue:
+            message = queue[0]
+            if type(message) is Envelope:
+                if not _is_plain(message):
+                    break
+                message = message.message
+            messages.append(message)
+            queue.popleft()
         inbox.gauge.depth -= len(messages)
         if not messages:
-            if not inbox.queue or self._handle(inbox.get()):
+            if not queue or self._handle(inbox.get()):
                 self._go_on()
             return
         try:
@@ -380,6 +381,9 @@ class LoopActor(Actor):
             self._alarm = None
         messages: list[Any] = []
         for envelope in self.actor_inbox.close():
+            if type(envelope) is not Envelope:
+                messages.append(envelope)
+                continue
             if not isinstance(envelope.message, _Wake) and (
                 envelope.reply_to is None or isinstance(envelope.message, _ActorStop)
             ):

@@ -106,9 +106,11 @@ def answer_unhandled(recipient: str, envelope: Envelope[Any]) -> None:
         envelope.reply_to.set_exception((type(error), error, None))
 
 
-def refuse(recipient: str, envelope: Envelope[Any]) -> None:
+def refuse(recipient: str, message: Any) -> None:
     """Take a message that came too late: another thread sent it while the actor ended."""
-    if envelope.reply_to is None:
-        count_dead_letters(recipient, envelope.message)
+    if type(message) is not Envelope:
+        count_dead_letters(recipient, message)
+    elif message.reply_to is None:
+        count_dead_letters(recipient, message.message)
     else:
-        answer_unhandled(recipient, envelope)
+        answer_unhandled(recipient, message)

@@ -7,6 +7,7 @@ of their content and never drops one: what arrives after the end goes to `refuse
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from threading import get_ident
 from typing import Generic, TypeVar
 
@@ -61,8 +62,8 @@ class LoopInbox(Generic[E]):
     def __init__(self, owner: str, limit: int | None, refuse: Callable[[str, E], None]) -> None:
         self.gauge = _gauges.get(owner) or _gauges.setdefault(owner, DepthGauge(owner))
         """Shared by all actors of the class. Who takes from `queue` lowers it."""
-        self.limit = limit
-        """Messages at which `is_full` turns true; None: never."""
+        self.limit: float = inf if limit is None else limit
+        """Messages at which `is_full` turns true; infinite: never."""
         self.queue: deque[E] = deque()
         """What waits. Only the actor's own run takes from it."""
         self.awake = True
@@ -72,13 +73,14 @@ class LoopInbox(Generic[E]):
         self._refuse = refuse
         self._thread_id = _NO_THREAD
         self.waiting_readers: list[Callable[[], object]] = []
-        """Called once there is room: they stopped reading because of this inbox."""
+        """Called once there is space: they stopped reading because of this inbox."""
 
     def __len__(self) -> int:
         return len(self.queue)
 
     def __repr__(self) -> str:
-        return f"<LoopInbox {len(self.queue)}/{self.limit or 'unbounded'}>"
+        limit = "unbounded" if self.limit == inf else self.limit
+        return f"<LoopInbox {len(self.queue)}/{limit}>"
 
     def open(self, loop: asyncio.AbstractEventLoop, run: Callable[[], None]) -> None:
         """Bind to the running loop, from its thread; `run` handles what waits."""
@@ -132,23 +134,23 @@ class LoopInbox(Generic[E]):
     @property
     def is_full(self) -> bool:
         """Whether a reader in front of this actor should stop reading."""
-        return self.limit is not None and len(self.queue) >= self.limit
+        return len(self.queue) >= self.limit
 
-    def on_room(self, callback: Callable[[], object]) -> None:
+    def on_space(self, callback: Callable[[], object]) -> None:
         """Call back once, on the loop, when at most half of the limit waits or the actor ends.
 
         From the loop's thread only. The callback comes on a later turn of the loop, never from
-        within this call, also when there is room already.
+        within this call, also when there is space already.
         """
         self.waiting_readers.append(callback)
-        self.check_room()
+        self.check_space()
 
-    def check_room(self) -> None:
-        """Tell those who wait for room if there is some; called after each run."""
+    def check_space(self) -> None:
+        """Tell those who wait for space if there is some; called after each run."""
         if not self.waiting_readers or self._loop is None or self._loop.is_closed():
             return
         closed = self._thread_id == _NO_THREAD
-        if closed or self.limit is None or len(self.queue) <= self.limit // 2:
+        if closed or len(self.queue) <= self.limit / 2:
             waiting, self.waiting_readers = self.waiting_readers, []
             for callback in waiting:
                 self._loop.call_soon(callback)
@@ -161,5 +163,5 @@ class LoopInbox(Generic[E]):
         self.awake = True
         self._thread_id = _NO_THREAD
         self._run = None
-        self.check_room()
+        self.check_space()
         return left

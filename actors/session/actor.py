@@ -166,7 +166,7 @@ class SessionActor(LoopActor):
     def on_receive(self, message: SessionMessage) -> None:  # noqa: C901, PLR0912, PLR0915 - a table
         """Handle one message, then set the alarm for what time brings next."""
         now_ms = self.now_ms()
-        if self._resume is not None and not self._is_heard(message, now_ms):
+        if self._resume is not None and not self._is_heard(message, self._resume, now_ms):
             return
         match message:
             case ChunkArrived():
@@ -214,7 +214,7 @@ class SessionActor(LoopActor):
             case SessionReleased():
                 self._ending.release()
             case OwnershipConfirmed():
-                self._on_ownership_confirmed(message)
+                self._lift_doubt(message.stalls)
             case StoreEmptied():
                 self._on_store_emptied()
             case DispatcherRestarted():
@@ -224,11 +224,8 @@ class SessionActor(LoopActor):
         if self._resume is not None or not isinstance(message, MOVE_NO_DEADLINE):
             self._arm(now_ms)
 
-    def _is_heard(self, message: SessionMessage, now_ms: float) -> bool:
+    def _is_heard(self, message: SessionMessage, resume: ResumeParts, now_ms: float) -> bool:
         """Whether a message is handled now; in doubt whose the session is, it waits."""
-        resume = self._resume
-        if resume is None:
-            return True
         if resume.doubt.stands(now_ms) and not resume.doubt.admits(message):
             if isinstance(message, DispatcherRestarted):  # it asks the store in place of the other
                 tell(self._parts.dispatcher, OwnershipUnclear(resume.doubt.stalls))
@@ -241,10 +238,16 @@ class SessionActor(LoopActor):
 
     def _on_chunk(self, message: ChunkArrived, now_ms: float) -> bool:
         """Take a piece of audio; False if there is nothing to do but to wait for more."""
-        if not self._life.is_open:
-            self._speech.chunk_again(message)  # what else is said after the end does not count
+        if self._resume is not None or not self._life.is_open:
+            self._speech.chunk(message, now_ms, is_open=self._life.is_open)
             return True
-        if self._speech.chunk(message, now_ms) or self._resume is not None:
+        try:
+            cut = self._uplink.chunk(message, now_ms)
+        except ProtocolError as error:
+            self._speech.refuse(error)
+            return True
+        if cut:
+            self._speech.dispatch(cut)
             return True
         return self._uplink.segmenter.due_ms < self._alarm_ms
 
@@ -307,14 +310,11 @@ class SessionActor(LoopActor):
             self._resume.notes.recorded(message)
         self._ending.finish_if_done(now_ms)
 
-    def _on_ownership_confirmed(self, message: OwnershipConfirmed) -> None:
-        if self._resume is not None and message.stalls == self._resume.doubt.stalls:
-            self._lift_doubt()
-
-    def _lift_doubt(self) -> None:
-        """The session is its own: do what was put off."""
-        if self._resume is not None:
-            for late in self._resume.doubt.lift():
+    def _lift_doubt(self, stalls: int | None = None) -> None:
+        """The session is its own, as far as this stall goes: do what was put off."""
+        doubt = None if self._resume is None else self._resume.doubt
+        if doubt is not None and stalls in (None, doubt.stalls):
+            for late in doubt.lift():
                 self.on_receive(late)
 
     def _on_store_emptied(self) -> None:

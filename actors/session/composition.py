@@ -19,8 +19,9 @@ from actors.session.resume.welcome import Welcome
 from actors.session.resumption import Resumption, TokenMint, new_token_key
 from actors.session.setup import SessionSetup
 from actors.session.uplink.indexes import UsedIndexes
+from actors.session.uplink.parts import UplinkParts
 from actors.session.uplink.progress import AudioProgress
-from actors.session.uplink.uplink import Uplink, UplinkParts
+from actors.session.uplink.uplink import Uplink
 from actors.session.utterances import OpenUtterances
 
 
@@ -43,7 +44,7 @@ def compose(
     downlink = Downlink(profile, setup.downlink, setup.wall_ms, gate)
     downlink.outbox = outbox
     room = RoomPart(profile, setup, downlink, indexes, records)
-    uplink_parts = UplinkParts(opened, indexes, room, progress, records)
+    uplink_parts = UplinkParts(opened, indexes, room, setup.wall_ms, progress, records)
     owner, socket = ("", None) if outbox is None else (outbox.owner, outbox.jobs)
     held, waiting = setup.held.share(owner), setup.waiting.share(owner, socket)
     uplink = Uplink(profile, setup.uplink, held, uplink_parts)

@@ -55,26 +55,13 @@ class Speech:
 
     # ---- what the client says ---------------------------------------------------------------
 
-    def chunk(self, message: ChunkArrived, now_ms: float) -> bool:
-        """Take a piece of audio; False if nothing has changed but when a pause is due."""
+    def chunk(self, message: ChunkArrived, now_ms: float, *, is_open: bool) -> None:
+        """Take a piece of audio, which may have been cut before: else it counts if still open."""
         try:
             if self._again is not None and self._again.take(message):
                 self.send_filled()
-                return True
-            cut = self._uplink.chunk(message, now_ms, self._setup.wall_ms())
-        except ProtocolError as error:
-            self.refuse(error)
-            return True
-        if cut:
-            self.dispatch(cut)
-            return True
-        return False
-
-    def chunk_again(self, message: ChunkArrived) -> None:
-        """Take audio only if it was cut before: nothing else counts after the end."""
-        try:
-            if self._again is not None and self._again.take(message):
-                self.send_filled()
+            elif is_open:
+                self.dispatch(self._uplink.chunk(message, now_ms))
         except ProtocolError as error:
             self.refuse(error)
 
@@ -170,7 +157,7 @@ class Speech:
 
     def progressed(self, message: JobQueued | JobProgressed, now_ms: float) -> None:
         """Show that a job waits, or that its node has taken it."""
-        utterance = self._uplink.open.get(message.job_id)
+        utterance = self._uplink.open.jobs.get(message.job_id)
         if utterance is None:
             return
         if isinstance(message, JobQueued):
@@ -185,7 +172,7 @@ class Speech:
     def dispatched(self, message: JobDispatched, now_ms: float) -> None:
         """A node has the job."""
         self._waiting.remove(message.job_id)
-        utterance = self._uplink.open.get(message.job_id)
+        utterance = self._uplink.open.jobs.get(message.job_id)
         if utterance is None:
             return
         if self._notes is not None:
@@ -198,7 +185,7 @@ class Speech:
 
     def wanted(self, message: UtteranceWanted) -> None:
         """Send the audio once more, or say why not."""
-        utterance = self._uplink.open.get(message.job_id)
+        utterance = self._uplink.open.jobs.get(message.job_id)
         if utterance is None:
             end = EndJob(message.job_id, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
         elif utterance.awaits_replay:
@@ -213,7 +200,7 @@ class Speech:
 
     def partial(self, message: PartialArrived, now_ms: float) -> None:
         """Show what a node has recognised so far."""
-        utterance = self._uplink.open.get(message.job_id)
+        utterance = self._uplink.open.jobs.get(message.job_id)
         if utterance is not None:
             self._downlink.progress(utterance, UiEventKind.ASR_PARTIAL, now_ms)
             if utterance.work.further_language is None:  # it is the same in all languages

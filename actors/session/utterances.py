@@ -59,7 +59,8 @@ class OpenUtterances:
     """
 
     def __init__(self) -> None:
-        self._by_job: dict[JobId, Utterance] = {}
+        self.jobs: dict[JobId, Utterance] = {}
+        """Read by who holds them; changed here."""
         self.held_bytes = 0
         self._holders: dict[int, int] = {}
         """Utterance index to how many of its jobs hold the audio, where there are several."""
@@ -67,40 +68,41 @@ class OpenUtterances:
         """The earliest `turn_cut_at_ms`; None while nothing is open."""
 
     def __len__(self) -> int:
-        return len(self._by_job)
+        return len(self.jobs)
 
     def __iter__(self) -> Iterator[Utterance]:
-        return iter(self._by_job.values())
-
-    def get(self, job_id: JobId) -> Utterance | None:
-        """Return the utterance; None once it has its outcome."""
-        return self._by_job.get(job_id)
+        return iter(self.jobs.values())
 
     def add(self, utterance: Utterance) -> None:
         """Hold an utterance until its outcome; the open ones of its turn live as long as it."""
-        self._by_job[utterance.spec.job_id] = utterance
-        for open_ in self if utterance.spec.turn_part else (utterance,):
-            if open_.spec.turn_id == utterance.spec.turn_id:
-                open_.turn_cut_at_ms = utterance.cut_at_ms
-        if utterance.spec.turn_part:
+        spec, cut_at_ms = utterance.spec, utterance.cut_at_ms
+        self.jobs[spec.job_id] = utterance
+        utterance.turn_cut_at_ms = cut_at_ms
+        if spec.turn_part:
+            for open_ in self:
+                if open_.spec.turn_id == spec.turn_id:
+                    open_.turn_cut_at_ms = cut_at_ms
             self._look_who_waits()
-        elif self.waiting_since_ms is None or utterance.turn_cut_at_ms < self.waiting_since_ms:
-            self.waiting_since_ms = utterance.turn_cut_at_ms
-        self._hold(utterance)
+        elif self.waiting_since_ms is None or cut_at_ms < self.waiting_since_ms:
+            self.waiting_since_ms = cut_at_ms
+        if utterance.track is not None:
+            self._hold(utterance)
+        elif utterance.audio is not None:
+            self.held_bytes += len(utterance.audio)
 
     def close(self, job_id: JobId) -> Utterance | None:
         """Let go of the utterance and its audio; None when it was closed before."""
-        utterance = self._by_job.pop(job_id, None)
+        utterance = self.jobs.pop(job_id, None)
         if utterance is not None:
             self.release(utterance)
-            if not self._by_job:
+            if not self.jobs:
                 self.waiting_since_ms = None
             elif utterance.turn_cut_at_ms == self.waiting_since_ms:
                 self._look_who_waits()
         return utterance
 
     def _look_who_waits(self) -> None:
-        since = [utterance.turn_cut_at_ms for utterance in self._by_job.values()]
+        since = [utterance.turn_cut_at_ms for utterance in self.jobs.values()]
         self.waiting_since_ms = min(since, default=None)
 
     def fill(self, utterance: Utterance, audio: bytes) -> None:

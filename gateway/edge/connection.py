@@ -237,11 +237,13 @@ class EdgeConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes now, or when it is this connection's turn."""
         self.heard = True
-        queue = self._read_queue
-        if self._unread is None and (queue is None or queue.admits(len(data))):
-            self._take(data)
-        else:
+        queue, intake = self._read_queue, self._intake
+        if self._unread is not None or not (queue is None or queue.admits(len(data))):
             self._wait(data, queue)
+        elif intake is None:
+            self._take(data)
+        elif intake.take(data) or self.counted_bytes:
+            self._count_kept()
 
     def _wait(self, data: bytes, queue: ReadQueue | None) -> None:
         """Keep the bytes until it is their turn; what was read twice meanwhile is enough."""

@@ -2,6 +2,7 @@
 
 It owns the reading side behind the handshake: frames, messages that wait because their handler is
 paused, and the account of work. It must not know the transport: its connection stops and goes on.
+What work costs stands in `gateway.edge.work`.
 
 - Messages are handed over in order; while the handler is paused they wait here. Control frames do
   not wait behind them.
@@ -11,18 +12,19 @@ paused, and the account of work. It must not know the transport: its connection 
 
 import asyncio
 from collections import deque
-from typing import Protocol
+from typing import Final, Protocol
 
 from loguru import logger
 
 from gateway.edge.frame_reader import CLOSE, FAILED, NOT_TAKEN, PING, TEXT, FrameReader, Received
 from gateway.edge.framing import INVALID_TEXT, is_utf8
 from gateway.edge.upgrade import SocketHandler, SocketPolicy
-from gateway.edge.work import MESSAGE_COST, Work
+from gateway.edge.work import FRAME_COST, MESSAGE_COST
 from protocol.errors import CloseCode
 
 _ANSWERED_HERE = frozenset({PING, CLOSE, FAILED})
 """These do not wait behind messages."""
+_WORTH_WAITING_S: Final = 0.001
 
 
 class Taker(Protocol):
@@ -48,6 +50,55 @@ class Taker(Protocol):
 
     def slowed(self) -> None:
         """It is not read because of the work that it makes."""
+
+
+class Work:
+    """Life: that of a WebSocket. Costs are added up during a read and settled behind it.
+
+    What is beyond the account becomes debt: who spends it waits until it is paid.
+    """
+
+    __slots__ = ("_burst", "_frames", "_level", "_rate_per_ms", "_seen_ms", "cost", "is_owed")
+
+    def __init__(self, rate_per_s: float, burst: float, now_ms: float) -> None:
+        """Begin with a full account; a rate of 0 lets the socket do as it likes."""
+        self._rate_per_ms = rate_per_s / 1000
+        self._burst = self._level = float(burst)
+        self._seen_ms = now_ms
+        self._frames = 0
+        self.cost = 0.0
+        """Not settled yet."""
+        self.is_owed = False
+        """More was spent than there was: the socket is not read until `wait_s` have passed."""
+
+    def __repr__(self) -> str:
+        return f"<Work {self._level:.0f} of {self._burst:.0f}{' owed' if self.is_owed else ''}>"
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds until what is owed is paid."""
+        return max(0.0, -self._level / self._rate_per_ms / 1000) if self._rate_per_ms else 0.0
+
+    def settle(self, frames: int, now_ms: float) -> bool:
+        """Pay for what was done since the last time; True when the socket has to wait from now.
+
+        `frames` have come on the connection so far.
+        """
+        cost = self.cost + FRAME_COST * (frames - self._frames)
+        self._frames, self.cost = frames, 0.0
+        earned = (now_ms - self._seen_ms) * self._rate_per_ms
+        self._seen_ms = now_ms
+        self._level = level = min(self._level + earned, self._burst) - cost
+        if level >= 0 or not self._rate_per_ms or self.is_owed:
+            return False
+        self.is_owed = True
+        return True
+
+    def is_paid(self, now_ms: float) -> bool:
+        """Tell whether the wait is over; more may have been spent meanwhile."""
+        self.settle(self._frames, now_ms)
+        self.is_owed = self.wait_s > _WORTH_WAITING_S
+        return not self.is_owed
 
 
 class Intake:

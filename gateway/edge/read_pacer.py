@@ -15,18 +15,19 @@ from gateway.edge.upgrade import Connection
 class Reader:
     """Pauses its connection while any reason holds and resumes it with the last one's end."""
 
-    __slots__ = ("_connection", "_inbox", "_is_held", "_loop", "_timer", "_waits_for_room")
+    __slots__ = ("_connection", "_is_held", "_loop", "_timer", "_waits_for_space", "inbox")
 
     def __init__(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
         self._connection = connection
         self._loop = loop
-        self._inbox: LoopInbox[Any] | None = None
+        self.inbox: LoopInbox[Any] | None = None
+        """Of the actor that it reads for: who has put something there looks whether it is full."""
         self._timer: asyncio.TimerHandle | None = None
-        self._waits_for_room = False
+        self._waits_for_space = False
         self._is_held = False
 
     def __repr__(self) -> str:
-        why = [" inbox is full"] * self._waits_for_room + [" rests"] * (self._timer is not None)
+        why = [" inbox is full"] * self._waits_for_space + [" rests"] * (self._timer is not None)
         why += [" is held"] * self._is_held
         return f"<Reader{','.join(why)}>"
 
@@ -37,17 +38,14 @@ class Reader:
 
     def watch(self, ref: Mailbox) -> None:
         """Read for this actor from now on."""
-        self._inbox = inbox_of(ref)
+        self.inbox = inbox_of(ref)
 
-    def check(self) -> None:
-        """Stop reading if the inbox is full, until half of it is empty or its actor is gone."""
-        inbox = self._inbox
-        if inbox is None or inbox.limit is None or len(inbox.queue) < inbox.limit:
-            return
-        if not self._waits_for_room:
-            self._waits_for_room = True
+    def wait_for_space(self) -> None:
+        """Stop reading: the inbox is full, until half of it is empty or its actor is gone."""
+        if self.inbox is not None and not self._waits_for_space:
+            self._waits_for_space = True
             self._connection.pause()
-            inbox.on_room(self._on_room)
+            self.inbox.on_space(self._on_space)
 
     def rest(self, wait_ms: float) -> None:
         """Stop reading for this long; a later call counts from now."""
@@ -68,13 +66,13 @@ class Reader:
 
     def close(self) -> None:
         """The connection is gone: nothing has to be resumed."""
-        self._inbox = None
+        self.inbox = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _on_room(self) -> None:
-        self._waits_for_room = False
+    def _on_space(self) -> None:
+        self._waits_for_space = False
         self._go_on()
 
     def _on_rested(self) -> None:
@@ -82,5 +80,5 @@ class Reader:
         self._go_on()
 
     def _go_on(self) -> None:
-        if not self._waits_for_room and self._timer is None and not self._is_held:
+        if not self._waits_for_space and self._timer is None and not self._is_held:
             self._connection.resume()

@@ -37,18 +37,15 @@ def is_silent(
     than `silence_opus_bytes`, so that an encoder had nothing to say.
     """
     if audio_format is AudioFormat.OPUS:
-        return _longest_packet(data) <= silence_opus_bytes
+        size, position = len(data), 0
+        while position + 2 < size:  # speech shows in its first packet or two
+            length = data[position] | data[position + 1] << 8
+            if length > silence_opus_bytes:
+                return False
+            position += 2 + length
+        return True
     pcm = memoryview(data)[: len(data) // _SAMPLE_BYTES * _SAMPLE_BYTES]
     if audioop.max(pcm, _SAMPLE_BYTES) < silence_rms * FULL_SCALE:
         return True  # no sample is louder than the mean may be
     block = rate_hz // _BLOCKS_PER_SECOND * _SAMPLE_BYTES
     return all(rms(pcm[start : start + block]) < silence_rms for start in range(0, len(pcm), block))
-
-
-def _longest_packet(data: bytes) -> int:
-    longest = position = 0
-    while position + 2 < len(data):
-        length = data[position] | data[position + 1] << 8
-        longest = max(longest, length)
-        position += 2 + length
-    return longest

@@ -137,7 +137,7 @@ class UplinkRestore:
         found: list[tuple[Utterance, Outcome | None]] = []
         for utterance, cut in heard:
             known = self._moved.outcomes.get(cut.number)
-            if self._uplink.open.get(cut.job_id) is not None:
+            if self._uplink.open.jobs.get(cut.job_id) is not None:
                 found.append((utterance, None))
             elif cut.heard_by is None or cut.heard_by.cut_at_ms < self._told_before_ms:
                 self._records.members.settle(cut.index)

@@ -14,7 +14,7 @@ from protocol.audio.framing import AudioFormat, framed_ticks, measure, misfit
 class AudioFraming:
     """The format of one session. It begins open or declared, and ends settled."""
 
-    __slots__ = ("_misfits", "audio_format", "is_settled", "sample_rate_hz")
+    __slots__ = ("_misfits", "audio_format", "is_opus", "is_settled", "sample_rate_hz")
 
     def __init__(self, audio_format: AudioFormat | None, sample_rate_hz: int) -> None:
         self.audio_format = audio_format
@@ -23,6 +23,8 @@ class AudioFraming:
         """Hertz, of PCM16."""
         self.is_settled = audio_format is not None
         """True once the format stands for good; until then each chunk is weighed."""
+        self.is_opus = audio_format is AudioFormat.OPUS
+        """It is opus for good: a chunk of whole packets fits."""
         self._misfits = 0
         """Chunks in a row that would be PCM, after one that looked like opus."""
 
@@ -36,6 +38,7 @@ class AudioFraming:
             self.audio_format = audio_format
             self.sample_rate_hz = sample_rate_hz
             self.is_settled = True
+            self.is_opus = audio_format is AudioFormat.OPUS
 
     def measure(self, audio: bytes, opus_ticks: int | None = None) -> int:
         """Return the length of a chunk of the decided format in 1/48000 s.
@@ -70,4 +73,5 @@ class AudioFraming:
         self.audio_format = AudioFormat.OPUS if framed else AudioFormat.PCM16
         turned = before is not None and self.audio_format is not before
         self.is_settled = (framed and odd) or (before is not None and not (turned and framed))
+        self.is_opus = self.is_settled and framed
         return turned

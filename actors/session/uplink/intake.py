@@ -33,12 +33,25 @@ class Taken(NamedTuple):
 class AudioIntake:
     """One session's stream, piece by piece."""
 
-    __slots__ = ("_head", "_is_at_start", "_is_refused", "_odd", "_unsupported", "_wav")
+    __slots__ = (
+        "_head",
+        "_is_refused",
+        "_odd",
+        "_unsupported",
+        "_wav",
+        "is_at_start",
+        "passes_opus",
+    )
 
     def __init__(self, unsupported: str | None = None) -> None:
         self._unsupported = unsupported
         """What the client has declared and nobody here can read."""
         self._begin()
+        self.is_at_start = True
+        """The next audio begins a stream."""
+        self.passes_opus = unsupported is None
+        """A chunk of whole opus packets goes on as it is: it needs no `take`, and moves
+        `is_at_start` alone."""
 
     def take(
         self,
@@ -53,18 +66,19 @@ class AudioIntake:
         Raises:
             ProtocolError: UNSUPPORTED_AUDIO, once for a stream; the rest of it comes to nothing.
         """
-        if not self._is_at_start and opus_ticks and self._wav is None and not self._is_refused:
-            if is_final:
-                self._begin()
+        if is_final and not audio and self.passes_opus:
+            self.is_at_start = True
             return Taken(audio, opus_ticks)
         try:
             return self._take(audio, opus_ticks, audio_format, is_final=is_final)
         finally:
             if is_final:
                 self._begin()
+            holds = self._head or self._odd or self._wav is not None or self._is_refused
+            self.passes_opus = not holds and self._unsupported is None
 
     def _begin(self) -> None:
-        self._is_at_start = True
+        self.is_at_start = True
         self._is_refused = False
         self._head = self._odd = b""
         self._wav: WavUnwrapper | None = None
@@ -77,7 +91,7 @@ class AudioIntake:
         *,
         is_final: bool,
     ) -> Taken:
-        if self._is_at_start and (audio or self._head):
+        if self.is_at_start and (audio or self._head):
             if self._unsupported is not None:
                 raise self._refusal(self._unsupported)
             if self._head:
@@ -86,7 +100,7 @@ class AudioIntake:
             if found is Undecided.MORE and not is_final:
                 self._head = audio
                 return Taken(b"")
-            self._is_at_start = False
+            self.is_at_start = False
             if found is Container.WAV:
                 self._wav = WavUnwrapper()
             elif isinstance(found, Container):
@@ -134,7 +148,7 @@ class AudioIntake:
         return audio[:whole]
 
     def _refusal(self, what: str) -> ProtocolError:
-        self._is_at_start, self._is_refused = False, True
+        self.is_at_start, self._is_refused = False, True
         return ProtocolError(ErrorCode.UNSUPPORTED_AUDIO, f"{what} cannot be read here: {_SEND}")
 
 

@@ -18,25 +18,22 @@ that sends nothing more must not keep what was said before from being translated
 class PauseClock:
     """A stop watch per session. All times are monotonic ms."""
 
-    __slots__ = ("_held", "_pause_ms", "_playing_since_ms", "_quiet_ms", "_since_ms")
+    __slots__ = ("_held", "_playing_since_ms", "_quiet_ms", "is_running", "pause_ms", "since_ms")
 
     def __init__(self, pause_ms: float) -> None:
-        self._pause_ms = pause_ms
-        self._since_ms = 0.0
+        self.pause_ms = pause_ms
+        self.since_ms = 0.0
         """While it runs: the moment from which the quiet counts."""
         self._quiet_ms = 0.0
         """While it stands: the quiet counted so far."""
         self._playing_since_ms: float | None = None
         self._held = False
+        self.is_running = True
+        """False during playback and while held."""
 
     def __repr__(self) -> str:
         state = "held" if self._held else "running" if self.is_running else "playback"
         return f"<PauseClock {state}, due {self.due_ms:.0f}>"
-
-    @property
-    def is_running(self) -> bool:
-        """False during playback and while held."""
-        return self._playing_since_ms is None and not self._held
 
     @property
     def due_ms(self) -> float:
@@ -44,21 +41,21 @@ class PauseClock:
         if self._held:
             return inf
         if self._playing_since_ms is None:
-            return self._since_ms + self._pause_ms
-        left_ms = self._pause_ms - self._quiet_ms
+            return self.since_ms + self.pause_ms
+        left_ms = self.pause_ms - self._quiet_ms
         return self._playing_since_ms + MAX_PLAYBACK_MS + left_ms
 
     def restart(self, now_ms: float) -> float:
         """Count from zero again; return when that will be a pause."""
-        self._since_ms = now_ms
+        self.since_ms = now_ms
         self._quiet_ms = 0.0
         return self.due_ms
 
     def heard(self, now_ms: float) -> float:
-        """Audio came: count from zero again; return when that will be a pause."""
-        if self._playing_since_ms is None and not self._held:
-            self._since_ms = now_ms
-            return now_ms + self._pause_ms
+        """Audio came: count from zero again; return when that will be a pause.
+
+        While the clock runs it is enough to move `since_ms`.
+        """
         playing_since_ms = self._playing_since_ms
         if playing_since_ms is not None and now_ms >= playing_since_ms + PLAYBACK_STRAGGLER_MS:
             self.playback_ended(now_ms)
@@ -67,13 +64,14 @@ class PauseClock:
     def excuse(self, now_ms: float, for_ms: float) -> float:
         """The quiet may be ours: let it be a pause no sooner than this; return when that is."""
         if self.is_running:
-            self._since_ms = max(self._since_ms, now_ms + for_ms - self._pause_ms)
+            self.since_ms = max(self.since_ms, now_ms + for_ms - self.pause_ms)
         return self.due_ms
 
     def playback_started(self, now_ms: float) -> None:
         """Stand still until `playback_ended`."""
         self._stop(now_ms)
         self._playing_since_ms = now_ms
+        self.is_running = False
 
     def playback_ended(self, now_ms: float) -> None:
         """Go on, unless held. Without a playback this changes nothing."""
@@ -85,6 +83,7 @@ class PauseClock:
         """Stand still until `release`."""
         self._stop(now_ms)
         self._held = True
+        self.is_running = False
 
     def release(self, now_ms: float) -> None:
         """Go on, unless the client plays speech. Without a hold this changes nothing."""
@@ -94,8 +93,9 @@ class PauseClock:
 
     def _stop(self, now_ms: float) -> None:
         if self.is_running:
-            self._quiet_ms = now_ms - self._since_ms
+            self._quiet_ms = now_ms - self.since_ms
 
     def _go_on(self, now_ms: float) -> None:
+        self.is_running = self._playing_since_ms is None and not self._held
         if self.is_running:
-            self._since_ms = now_ms - self._quiet_ms
+            self.since_ms = now_ms - self._quiet_ms

@@ -55,7 +55,6 @@ class Segmenter:
 
     __slots__ = (
         "_clock",
-        "_framing",
         "_heard_ticks",
         "_max_bytes",
         "_max_ticks",
@@ -67,6 +66,7 @@ class Segmenter:
         "_turn_ticks_left",
         "due_ms",
         "endpointing",
+        "framing",
     )
 
     def __init__(
@@ -81,7 +81,7 @@ class Segmenter:
         self._options = options
         self._max_bytes = options.max_utterance_bytes
         self._max_ticks = options.max_duration_ms * TICKS_PER_MS
-        self._framing = AudioFraming(audio_format, sample_rate_hz)
+        self.framing = AudioFraming(audio_format, sample_rate_hz)
         self._clock = PauseClock(options.pause_ms)
         self.endpointing = Endpointing(options, endpointing)
         self._new_turn_id = new_turn_id
@@ -94,7 +94,7 @@ class Segmenter:
         self._turn_ticks_left = options.max_turn_ms * TICKS_PER_MS
 
     def __repr__(self) -> str:
-        parts = [repr(self._framing), repr(self._segment), repr(self._turn), repr(self._clock)]
+        parts = [repr(self.framing), repr(self._segment), repr(self._turn), repr(self._clock)]
         if self.due_ms != inf:
             parts.append(f"{self._pending or CutReason.PAUSE} at {self.due_ms:.0f}")
         return f"<Segmenter {', '.join(parts)}>"
@@ -133,20 +133,20 @@ class Segmenter:
     @property
     def sample_rate_hz(self) -> int:
         """Hertz, of PCM16 chunks."""
-        return self._framing.sample_rate_hz
+        return self.framing.sample_rate_hz
 
     @property
     def audio_format(self) -> AudioFormat | None:
         """What the session's chunks are; None before the first one of an undeclared session."""
-        return self._framing.audio_format
+        return self.framing.audio_format
 
     def declare_format(self, audio_format: AudioFormat, sample_rate_hz: int) -> None:
         """Take the client's word for what its chunks are, unless that was decided before."""
-        self._framing.declare(audio_format, sample_rate_hz)
+        self.framing.declare(audio_format, sample_rate_hz)
 
     def redeclare(self, sample_rate_hz: int) -> None:
         """What comes from now on is PCM16 of this rate; nothing of another format is held."""
-        self._framing = AudioFraming(AudioFormat.PCM16, sample_rate_hz)
+        self.framing = AudioFraming(AudioFormat.PCM16, sample_rate_hz)
         self.endpointing.forget()
 
     def measure(self, audio: bytes, opus_ticks: int | None = None) -> int:
@@ -159,7 +159,7 @@ class Segmenter:
         """
         if not audio:
             return 0
-        framing = self._framing
+        framing = self.framing
         if not framing.is_settled:
             return self._weigh(audio, opus_ticks)
         if opus_ticks and opus_ticks > 0 and framing.audio_format is AudioFormat.OPUS:
@@ -183,14 +183,20 @@ class Segmenter:
             else:
                 segment.add(audio, ticks, seq, now_ms)
             self._heard_ticks += ticks
-            pause_due_ms = self._clock.heard(now_ms)
+            clock = self._clock
+            if clock.is_running:
+                clock.since_ms = now_ms
+                pause_due_ms = now_ms + clock.pause_ms
+            else:
+                pause_due_ms = clock.heard(now_ms)
             if self._pending is None:
                 self.due_ms = pause_due_ms
         else:
             segment.note_seq(seq)
         if is_final:
             endpointing.client_cuts()
-            self._take_lead()
+            if endpointing.held_bytes:
+                self._take_lead()
             return cuts + self._end(CutReason.MANUAL, now_ms)
         if segment.held_bytes >= self._max_bytes:
             return cuts + self._end(CutReason.MAX_LENGTH, now_ms)
@@ -198,9 +204,10 @@ class Segmenter:
             return cuts + self._end(CutReason.MAX_TURN, now_ms)
         if segment.ticks >= self._max_ticks:
             return cuts + self._end(CutReason.MAX_DURATION, now_ms)
-        is_turn_open = self._turn is not None and self._turn.open_parts > 0
-        if endpointing.is_on and endpointing.is_over(is_turn_open=is_turn_open):
-            return cuts + self._end(CutReason.ENDPOINT, now_ms)
+        if endpointing.is_on:
+            is_turn_open = self._turn is not None and self._turn.open_parts > 0
+            if endpointing.is_over(is_turn_open=is_turn_open):
+                return cuts + self._end(CutReason.ENDPOINT, now_ms)
         return cuts
 
     def client_cuts(self) -> None:
@@ -289,7 +296,7 @@ class Segmenter:
 
     def _weigh(self, audio: bytes, opus_ticks: int | None) -> int:
         """Measure a chunk of a session whose format is not settled, and perhaps settle it."""
-        framing, segment = self._framing, self._segment
+        framing, segment = self.framing, self._segment
         if framing.weigh(audio, opus_ticks):
             if framing.audio_format is AudioFormat.PCM16:
                 segment.ticks = pcm_ticks(segment.held_bytes, framing.sample_rate_hz)
@@ -299,7 +306,7 @@ class Segmenter:
 
     def _add(self, chunk: LeadChunk) -> None:
         """Take a chunk into the segment, or keep it aside as silence before speech."""
-        endpointing, framing = self.endpointing, self._framing
+        endpointing, framing = self.endpointing, self.framing
         audio_format = framing.audio_format
         if endpointing.is_on and framing.is_settled and audio_format is not None:
             audio, ticks, _, _ = chunk
@@ -336,7 +343,11 @@ class Segmenter:
         segment, turn = self._segment, self._turn
         audio = segment.join()
         goes_on = reason is CutReason.MAX_DURATION
-        is_nothing = not audio or self._is_silent(audio)
+        framing = self.framing
+        is_nothing = not audio or (
+            framing.audio_format is not None
+            and self._options.is_silent(audio, framing.audio_format, framing.sample_rate_hz)
+        )
         closing = is_nothing and not goes_on and turn is not None and turn.open_parts > 0
         cuts: list[Cut] = []
         if closing or not is_nothing:
@@ -359,18 +370,12 @@ class Segmenter:
         self._clock.restart(now_ms)
         self._rearm(now_ms)
 
-    def _is_silent(self, audio: bytes) -> bool:
-        framing, options = self._framing, self._options
-        return framing.audio_format is not None and options.is_silent(
-            audio, framing.audio_format, framing.sample_rate_hz
-        )
-
     def _make(
         self, reason: CutReason, audio: bytes, turn: Turn, *, closing: bool, now_ms: float
     ) -> Cut:
         """Make an utterance of what is held, or of silence when nothing is."""
-        segment, sample_rate_hz = self._segment, self._framing.sample_rate_hz
-        audio_format = self._framing.audio_format or AudioFormat.PCM16
+        segment, sample_rate_hz = self._segment, self.framing.sample_rate_hz
+        audio_format = self.framing.audio_format or AudioFormat.PCM16
         audio = audio or silence(audio_format, CLOSING_SILENCE_MS, sample_rate_hz)
         if audio_format is AudioFormat.OPUS and segment.ticks:
             ticks = segment.ticks  # walked packet by packet already

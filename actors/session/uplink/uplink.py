@@ -4,73 +4,31 @@ The receiving half of a session: segmentation, indexes and the audio it holds. I
 counts; the session's actor tells others what came of it.
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Sequence
 
 from actors.held_audio import HeldShare
 from actors.messages.session import ChunkArrived, UtteranceArrived
-from actors.room.audience import Audience, Readers, Track
+from actors.room.audience import Readers, Track
 from actors.session.cut import Cut
 from actors.session.job_spec import Numbers, spec_of, work_of
 from actors.session.options import UplinkOptions
 from actors.session.profile import Request, SessionProfile, asked_by, in_language
-from actors.session.uplink.indexes import IndexUse, Repeated, UsedIndexes
+from actors.session.uplink.indexes import IndexUse, Repeated
 from actors.session.uplink.intake import AudioIntake, whole_audio
-from actors.session.uplink.progress import AudioProgress
+from actors.session.uplink.parts import UplinkParts
 from actors.session.uplink.segmenter import Segmenter
-from actors.session.utterances import OpenUtterances, Utterance
+from actors.session.utterances import Utterance
 from protocol.audio.framing import AudioFormat, measure, opus_ticks, pcm_ticks, ticks_to_ms
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.ids import JobId, new_job_id, request_id
 from protocol.messages.session_inbound import Utterance as UtteranceMessage
 
+_NONE: Sequence[Utterance] = ()
 _LATE_MS = 100
 """So long after its time a wake-up comes only from a loop that was held up."""
 _LOOK_AGAIN_MS = 200
 _SAME_TURN_MS = 500
 """Audio so soon after a pause was due, and before the alarm rang, was here before the pause."""
-
-
-class Listeners(Protocol):
-    """Who hears what the session says, besides its own client."""
-
-    def audience(self, request: Request, open_tracks: list[Track]) -> Audience | None:
-        """Return who hears what was just cut; None: the speaker alone."""
-
-
-class HasMember(Protocol):
-    """Knows the session's part in a room, once there is one."""
-
-    @property
-    def member(self) -> Listeners | None:
-        """None: nobody but the speaker hears what it says."""
-
-
-class CutRecorder(Protocol):
-    """Numbers the cuts of a session that can be resumed, and keeps what a takeover needs."""
-
-    def next_number(self) -> int:
-        """Return the number of a cut whose outcome the client hears."""
-
-    def next_member_number(self) -> int:
-        """Return the number of a cut that only other members of a room hear."""
-
-    def cut_made(
-        self, cut: Cut, utterance: Utterance, request: Request, *, is_message: bool
-    ) -> None:
-        """Record one job of a cut."""
-
-
-@dataclass(frozen=True, slots=True)
-class UplinkParts:
-    """What an uplink works on; other parts of its session know them, too."""
-
-    open: OpenUtterances
-    indexes: UsedIndexes
-    room: HasMember
-    progress: AudioProgress | None = None
-    """None unless the client may resume; so is the next."""
-    recorder: CutRecorder | None = None
 
 
 class Uplink:
@@ -103,8 +61,8 @@ class Uplink:
         self._recorder = parts.recorder
         self._profile = profile
         self._held = held
-        self._accounted_bytes = 0
-        self._accounted_open = 0
+        self._wall_ms = parts.wall_ms
+        self._request = asked_by(profile, None)
         self._replayed_bytes = 0
         self._was_late = False
         self._uplink_ms: int | None = None
@@ -121,12 +79,14 @@ class Uplink:
     def limit(self) -> str | None:
         """The limit that is reached, here or in the process: what is cut is refused."""
         return (
-            "max_open_per_session" if len(self.open) > self.options.max_open else self._held.limit
+            "max_open_per_session"
+            if len(self.open.jobs) > self.options.max_open
+            else self._held.limit
         )
 
     # ---- audio ------------------------------------------------------------------------------
 
-    def chunk(self, message: ChunkArrived, now_ms: float, wall_ms: int) -> list[Utterance]:
+    def chunk(self, message: ChunkArrived, now_ms: float) -> list[Utterance]:
         """Take a piece of audio; return what was cut.
 
         Raises:
@@ -135,26 +95,44 @@ class Uplink:
         seq, progress = message.seq, self.progress
         if progress is not None and progress.has(seq):
             return []
-        segmenter, is_final = self.segmenter, message.is_final
-        audio, opus_ticks, pcm_rate_hz = self.intake.take(
-            message.audio, message.opus_ticks, segmenter.audio_format, is_final=is_final
-        )
-        earlier: list[Utterance] = []
-        if pcm_rate_hz is not None:
-            earlier = self._utterances(segmenter.end_hangover(now_ms), now_ms)
-            segmenter.redeclare(pcm_rate_hz)
-        ticks = segmenter.measure(audio, opus_ticks)
+        segmenter, intake, is_final = self.segmenter, self.intake, message.is_final
+        audio, ticks, earlier = message.audio, message.opus_ticks or 0, _NONE
+        if intake.passes_opus and (not audio or (ticks and segmenter.framing.is_opus)):
+            intake.is_at_start = is_final or (intake.is_at_start and not audio)
+        else:
+            audio, ticks, earlier = self._taken_in(message, now_ms)
         if progress is not None:
             progress.take(seq)
         if message.client_timestamp_ms is not None:
-            self._uplink_ms = max(0, wall_ms - message.client_timestamp_ms)
+            self._uplink_ms = max(0, self._wall_ms() - message.client_timestamp_ms)
         if progress is not None or segmenter.due_ms < now_ms:
-            return earlier + self._chunk(audio, ticks, seq, now_ms, is_final=is_final)
+            return [*earlier, *self._chunk(audio, ticks, seq, now_ms, is_final=is_final)]
         cuts = segmenter.chunk(audio, ticks, seq=seq, is_final=is_final, now_ms=now_ms)
         if cuts:
-            return earlier + self._utterances(cuts, now_ms)
-        self._account_audio()
-        return earlier
+            return [*earlier, *self._utterances(cuts, now_ms)]
+        self.account()
+        return [*earlier]
+
+    def _taken_in(
+        self, message: ChunkArrived, now_ms: float
+    ) -> tuple[bytes, int, Sequence[Utterance]]:
+        """Return what the session's stream makes of a chunk, its length, and what was cut before.
+
+        Raises:
+            ProtocolError: the audio is not in the session's format.
+        """
+        segmenter = self.segmenter
+        audio, opus_ticks, pcm_rate_hz = self.intake.take(
+            message.audio,
+            message.opus_ticks,
+            segmenter.audio_format,
+            is_final=message.is_final,
+        )
+        earlier: Sequence[Utterance] = _NONE
+        if pcm_rate_hz is not None:
+            earlier = self._utterances(segmenter.end_hangover(now_ms), now_ms)
+            segmenter.redeclare(pcm_rate_hz)
+        return audio, segmenter.measure(audio, opus_ticks), earlier
 
     def whole(self, message: UtteranceArrived, now_ms: float) -> list[Utterance] | Repeated:
         """Take a whole utterance, or a tiny one that is a chunk of a stream.
@@ -295,9 +273,8 @@ class Uplink:
         """The session is over: nothing is held any more."""
         for utterance in list(self.open):
             self.open.close(utterance.spec.job_id)
-        self._held.give_back(self._accounted_bytes)
-        self._held.count(-self._accounted_open)
-        self._accounted_bytes = self._accounted_open = self._replayed_bytes = 0
+        self._held.hold(0, 0)
+        self._replayed_bytes = 0
 
     def replayed(self, held_bytes: int) -> None:
         """So many bytes are held of audio that comes again, for cuts made elsewhere."""
@@ -305,22 +282,12 @@ class Uplink:
         self.account()
 
     def account(self) -> None:
-        """Settle with the ledger what is held more or less than before."""
-        self._account_audio()
-        now_open = len(self.open)
-        if now_open != self._accounted_open:
-            self._held.count(now_open - self._accounted_open)
-            self._accounted_open = now_open
-
-    def _account_audio(self) -> None:
-        holds = self.segmenter.held_bytes + self.open.held_bytes + self._replayed_bytes
-        change = holds - self._accounted_bytes
-        if change > 0:
-            self._held.take(change)
+        """Tell the process what is held now."""
+        open_, held = self.open, self._held
+        holds = self.segmenter.held_bytes + open_.held_bytes + self._replayed_bytes
+        if holds > held.held_bytes:
             self.has_spoken = True
-        elif change < 0:
-            self._held.give_back(-change)
-        self._accounted_bytes = holds
+        held.hold(holds, len(open_.jobs))
 
     # ---- from cuts to utterances ------------------------------------------------------------
 
@@ -338,7 +305,7 @@ class Uplink:
         self, cut: Cut, index: int, message: UtteranceMessage | None, now_ms: float
     ) -> list[Utterance]:
         """Return what was cut: once, or once for each language that is heard in a room."""
-        request = asked_by(self._profile, message)
+        request = self._request if message is None else asked_by(self._profile, message)
         member, audience = self._room.member, None
         if member is not None:
             audience = member.audience(request, self._open_tracks(cut))

@@ -33,6 +33,7 @@ from actors.node.actor import NodeActor
 from actors.node.options import NodeOptions
 from protocol.ids import InstanceId, NodeId, NodeJobId
 from protocol.messages.node_inbound import JobAck, LanguageCapabilities, NodeHeartbeat, NodeRegister
+from tests.support.inbox_entry import message_in
 from tests.support.recording import HandClock, RecordingOutbox, RecordingRef
 
 NODE = NodeId("n")
@@ -69,7 +70,7 @@ class Rig:
         while inbox.queue and not self.is_over:
             handled += 1
             assert handled <= given, "the actor tells itself something"
-            self.node.on_receive(inbox.get().message)
+            self.node.on_receive(message_in(inbox.get()))
         self.clock.advance_to(self.clock.now_ms)
 
     def register(self, socket: int, languages: int = 0) -> NodeRegistering:

@@ -24,6 +24,7 @@ from actors.room.setup import RoomSetup
 from protocol.ids import InstanceId, NodeId, SessionId
 from storage.client.executor import RedisExecutor
 from storage.room import Seat
+from tests.support.inbox_entry import message_in
 from tests.support.recording import RecordingRef
 from tests.support.storage_world import World
 
@@ -82,7 +83,7 @@ class Instance:
             for message in messages:
                 await self.actor.on_receive(message)  # type: ignore[arg-type]
             while self.actor.actor_inbox.queue:
-                message = self.actor.actor_inbox.get().message
+                message = message_in(self.actor.actor_inbox.get())
                 if not isinstance(message, tuple):
                     await self.actor.on_receive(message)
 

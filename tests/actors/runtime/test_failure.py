@@ -227,7 +227,7 @@ def test_a_failed_actor_lets_its_waiting_readers_go_on() -> None:
         ref = FragileActor.start(supervisor=lambda _: None)
         ref.tell("bomb")
         heard: list[str] = []
-        inbox_of(ref).on_room(lambda: heard.append("room"))
+        inbox_of(ref).on_space(lambda: heard.append("room"))
         await settle()
         assert heard == ["room"]
 

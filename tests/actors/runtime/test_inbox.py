@@ -59,7 +59,7 @@ def test_a_reader_is_called_once_when_at_most_half_of_the_limit_waits() -> None:
         calls: list[int] = []
         for number in range(100):
             actor.actor_ref.tell(number)
-        inbox.on_room(lambda: calls.append(len(inbox)))
+        inbox.on_space(lambda: calls.append(len(inbox)))
         actor._start_actor_loop()
         assert calls == []
         await settle()
@@ -77,8 +77,8 @@ def test_a_reader_that_comes_when_there_is_room_is_called_on_the_next_turn() -> 
     async def main() -> None:
         ref = BoundedActor.start()
         calls: list[str] = []
-        inbox_of(ref).on_room(lambda: calls.append("a"))
-        inbox_of(ref).on_room(lambda: calls.append("b"))
+        inbox_of(ref).on_space(lambda: calls.append("a"))
+        inbox_of(ref).on_space(lambda: calls.append("b"))
         assert calls == []
         await settle()
         assert calls == ["a", "b"]
@@ -94,10 +94,10 @@ def test_a_stopped_actor_lets_its_waiting_readers_go_on() -> None:
         for number in range(10):
             ref.tell(number)
         calls: list[str] = []
-        inbox_of(ref).on_room(lambda: calls.append("a"))
+        inbox_of(ref).on_space(lambda: calls.append("a"))
         await stopped
         await settle()
-        inbox_of(ref).on_room(lambda: calls.append("b"))
+        inbox_of(ref).on_space(lambda: calls.append("b"))
         await settle()
         assert calls == ["a", "b"]
 

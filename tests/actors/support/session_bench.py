@@ -29,6 +29,7 @@ from protocol.messages.session_inbound import Utterance
 from protocol.messages.session_outbound import MissingResult, TranslationResult
 from storage.job import JobState
 from tests.actors.support.speaker import pcm
+from tests.support.inbox_entry import message_in
 from tests.support.null_metrics import NullMetrics
 from tests.support.recording import HandClock, RecordingOutbox, RecordingRef
 
@@ -186,7 +187,7 @@ class SessionBench:
     def is_over(self) -> bool:
         """Whether the actor has asked itself to stop, once."""
         inbox = self.actor.actor_inbox
-        stops = [one for one in inbox.queue if isinstance(one.message, _ActorStop)]
+        stops = [one for one in inbox.queue if isinstance(message_in(one), _ActorStop)]
         assert len(stops) <= 1, "it stops more than once"
         return bool(stops)
 

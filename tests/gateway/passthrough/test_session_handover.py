@@ -9,8 +9,8 @@ from actors.admission import AdmissionOptions
 from actors.messages.session import ChunkArrived, ClientBeat, CloseRequested, SocketLost
 from actors.messages.takeover import ResumeAnswered
 from actors.ports import Mailbox, Outbox
+from gateway.audio_pace import REPLAY_LULL_MS, IngestMeter
 from gateway.edge.outbox import SocketOutbox
-from gateway.ingest_meter import REPLAY_LULL_MS, IngestMeter
 from protocol.audio.framing import AudioFormat
 from protocol.errors import CloseCode
 from protocol.ids import SessionId
