@@ -8,6 +8,7 @@ In the order of a chunk:
 - `node/`: one connected node. Hands over audio, takes what comes back.
 - `room/`: one room. Who is in it, and who hears whom in which language.
 - `instance/`: this process among others. Its lease, the notes of others, links to them.
+- `operations`: what operators do to sessions, nodes and jobs, wherever these live.
 - `messages/`: everything that they tell each other, by subject.
 - `runtime/`: pykka on the event loop: actors, timers, bounded mailboxes, supervision.
 

@@ -7,10 +7,11 @@ registry does not. It starts, stops and watches nobody.
 from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
 
+from actors.messages.operator import SessionRow
 from actors.messages.room import HeardCorrection, HeardCut, HeardOutcome, Listener
 from actors.ports import Mailbox
 from actors.runtime.actor import tell
-from protocol.ids import NO_INSTANCE, InstanceId, NodeId, SessionId
+from protocol.ids import NO_INSTANCE, InstanceId, NodeId, SessionId, SessionRef, session_ref
 from storage.capability import Abilities
 
 K = TypeVar("K")
@@ -32,6 +33,17 @@ class RemoteMailboxes(Protocol):
         """Have each link answer `Flushed` when all it was sent has arrived; return how many."""
 
 
+class SessionView(Protocol):
+    """A session here, as operators see it."""
+
+    @property
+    def session_id(self) -> SessionId:
+        """Its id: a secret of its client."""
+
+    def row(self) -> SessionRow:
+        """Return what may be shown of it, as it is now."""
+
+
 class Directory:
     """The actors by their ids. Whoever replaces an actor registers the successor here."""
 
@@ -44,6 +56,8 @@ class Directory:
         """None: no other instance can be reached."""
         self.sessions: dict[SessionId, Mailbox] = {}
         self.nodes: dict[NodeId, Mailbox] = {}
+        self.views: dict[SessionRef, SessionView] = {}
+        """Of the sessions here, by what operators call them."""
         self.abilities = Abilities()
         """What nodes can be asked for now, here and elsewhere."""
         self._dispatcher: Mailbox | None = None
@@ -91,6 +105,8 @@ class Directory:
     def remove_session(self, session_id: SessionId, ref: Mailbox) -> bool:
         """Remove a session's actor, unless another one holds the id by now."""
         removed = _remove(self.sessions, session_id, ref)
+        if removed:
+            self.views.pop(session_ref(session_id), None)
         if removed and not self.sessions:
             self.on_last_session()
         return removed

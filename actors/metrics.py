@@ -57,7 +57,7 @@ class Metrics(Protocol):
         """The store answered a pipeline of so many calls."""
 
     def bad_message(self, socket: str) -> None:
-        """A peer sent what could not be used, on the `session` or the `node` socket."""
+        """A peer sent what could not be used, on the `session`, `node` or `admin` socket."""
 
     def limit_reached(self, limit: str) -> None:
         """A bound on what peers may do had to be enforced; the limit's name is its setting's."""

@@ -3,13 +3,14 @@
 It owns protocols and plain values. It must not hold state or decide.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from actors.ports import Mailbox, Outbox
 from actors.reception import OpenedNode, OpenedSession, Pending, Refused
 from protocol.ids import JobId, NodeId, SessionId
+from protocol.messages.admin import AdminAck, AdminInbound
 from protocol.messages.node_inbound import NodeRegister
 from protocol.messages.session_inbound import SessionInit
 
@@ -117,6 +118,22 @@ class JobReport:
     timeline: tuple[JobMoment, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The live view at one moment."""
+
+    stats: Mapping[str, Any]
+    cluster: Mapping[str, Any]
+    owners: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Credential to the ids of its nodes."""
+
+    def of_owner(self, principal: str) -> "Survey":
+        """Return what the owner of nodes may see: these nodes."""
+        own = set(self.owners.get(principal, ()))
+        nodes = [row for row in self.cluster.get("nodes", ()) if row["node_id"] in own]
+        return Survey({"nodes": {"connected_nodes": len(nodes)}}, {"nodes": nodes})
+
+
 class Reports(Protocol):
     """What operators may see. Each may raise `StorageUnavailable`."""
 
@@ -126,8 +143,11 @@ class Reports(Protocol):
     async def job(self, job_id: JobId) -> JobReport | None:
         """Return a job's record and timeline; None if it is not known (any more)."""
 
-    async def node(self, node_id: NodeId) -> Mapping[str, Any] | None:
-        """Return a node's state, load, languages and slots; None if it is not known."""
+    async def node(self, node_id: NodeId, principal: str | None = None) -> Mapping[str, Any] | None:
+        """Return a node's state, load, languages and slots; None if it is not known.
+
+        For a `principal` only nodes of that credential are known.
+        """
 
     async def stats(self) -> Mapping[str, Any]:
         """Return figures about clients, nodes and jobs of this instance."""
@@ -137,3 +157,13 @@ class Reports(Protocol):
 
     async def languages(self) -> Mapping[str, Any]:
         """Return the pairs of languages that are served now; for everybody."""
+
+
+class Operators(Protocol):
+    """What is done and shown on `/ws/admin`."""
+
+    async def run(self, command: AdminInbound, principal: str | None) -> AdminAck:
+        """Do it, or say why not; `principal`: it is the owner of nodes who asks, no operator."""
+
+    async def survey(self) -> Survey:
+        """Return the live view; where the store is away, what is known without it."""

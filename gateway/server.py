@@ -24,6 +24,8 @@ from actors.overload import Overload, OverloadLevel
 from actors.room.options import RoomOptions
 from gateway.access.access import Access, Denied, Door
 from gateway.access.options import AccessOptions
+from gateway.admin.feed import AdminFeed
+from gateway.admin.socket import MAX_MESSAGE_BYTES, AdminContext, AdminSocket
 from gateway.edge.buffer_total import BufferTotal
 from gateway.edge.connection import EdgeConnection
 from gateway.edge.keepalive import Keepalive
@@ -32,6 +34,7 @@ from gateway.edge.upgrade import Answer, Connection, SocketHandler, SocketPolicy
 from gateway.http.answers import (
     HttpAnswers,
     MetricsText,
+    OwnerOf,
     deny,
     is_for_everybody,
     path_of,
@@ -41,14 +44,14 @@ from gateway.node_socket import OUTBOX_MESSAGES, NodeSocket
 from gateway.options import GatewayOptions
 from gateway.passthrough.registry import Passthroughs, PeerIdentity
 from gateway.passthrough.server import PassthroughServer
-from gateway.ports import Caller, Reception, Reports
+from gateway.ports import Caller, Operators, Reception, Reports
 from gateway.session_socket import SessionSocket
 from gateway.socket_context import SocketContext
 from protocol.errors import CloseCode
-from protocol.ids import NodeId
 
 SESSION_PATH = "/ws/session"
 NODE_PATH = "/ws/node"
+ADMIN_PATH = "/ws/admin"
 _CLIENT_REQUEST = f"GET {SESSION_PATH}".encode()
 
 
@@ -84,6 +87,8 @@ class Inside:
     rooms: RoomOptions = field(default_factory=RoomOptions)
     identity: PeerIdentity | None = None
     """Who we are to other instances; None: none can be reached."""
+    operators: Operators | None = None
+    """What operators may do; None: nothing."""
     access: Access | None = None
     """Who gets in; None: everybody on a loopback address, nobody elsewhere."""
 
@@ -140,7 +145,15 @@ class Gateway:
             message_burst=options.message_burst,
             is_spared=True,
         )
-        self._open = {self._session_policy: 0, self._node_policy: 0}
+        self._admin_policy = SocketPolicy(
+            MAX_MESSAGE_BYTES,
+            strict_text=True,
+            keepalive=True,
+            max_outbox_bytes=options.max_outbox_bytes,
+            message_rate=options.message_rate,
+            message_burst=options.message_burst,
+        )
+        self._open = {self._session_policy: 0, self._node_policy: 0, self._admin_policy: 0}
         self._addresses: Counter[str] = Counter()
         """Sockets of clients by address, where that is bounded."""
 
@@ -202,6 +215,15 @@ class Gateway:
             SESSION_PATH: _Socket(Door.CLIENT, self._session_policy, open_session),
             NODE_PATH: _Socket(Door.NODE, self._node_policy, open_node),
         }
+        operators = inside.operators
+        if operators is not None:
+            feed = AdminFeed(operators.survey, self.spawn)
+            admin = AdminContext(context, operators, feed, self.spawn)
+            self._sockets[ADMIN_PATH] = _Socket(
+                Door.OPERATOR,
+                self._admin_policy,
+                lambda connection, caller: AdminSocket(connection, admin, caller.principal),
+            )
         bind = self._bind
         self._server = await loop.create_server(
             lambda: EdgeConnection(self, loop),
@@ -221,6 +243,7 @@ class Gateway:
         self._server.close()
         if self._keepalive is not None:
             self._keepalive.close()
+        await self._close_all(self._admin_policy, CloseCode.GOING_AWAY)
         await self._close_all(self._session_policy, CloseCode.GOING_AWAY)
         await self._close_all(self._node_policy, CloseCode.SERVICE_RESTART)
         for task in self._answers:
@@ -263,6 +286,8 @@ class Gateway:
         if refusal is not None:
             return refusal
         judged = self._access.judge(request, socket.door)
+        if isinstance(judged, Denied) and socket.door is Door.OPERATOR and self._owner(request):
+            judged = self._access.judge(request, Door.NODE)
         if isinstance(judged, Denied):
             return self._deny(judged, socket.door)
         caller = judged.caller
@@ -319,19 +344,18 @@ class Gateway:
         path = path_of(request)
         if not is_for_everybody(path):
             judged = self._access.judge(request, Door.OPERATOR)
-            if isinstance(judged, Denied) and not self._is_of_its_own(request, path):
-                return self._deny(judged, Door.OPERATOR)
+            if isinstance(judged, Denied):
+                denied = self._deny(judged, Door.OPERATOR)
+                owner = self._owner(request) if path[:3] == ["api", "v1", "nodes"] else None
+                return (
+                    denied if owner is None else self._http.answer(request, OwnerOf(owner, denied))
+                )
         return self._http.answer(request)
 
-    def _is_of_its_own(self, request: Request, path: list[str]) -> bool:
-        """Tell whether a node asks, with its token, about itself."""
-        match path:
-            case ["api", "v1", "nodes", node_id]:
-                node = self._access.node_of(request)
-                is_own = node and self._inside.reception.node(NodeId(node_id), node.principal)
-                return bool(is_own)
-            case _:
-                return False
+    def _owner(self, request: Request) -> str | None:
+        """Return whose node's token a request shows, from no page or our own; None: nobody's."""
+        judged = self._access.judge(request, Door.NODE)
+        return None if isinstance(judged, Denied) else judged.caller.principal
 
     def _deny(self, denied: Denied, door: Door) -> Response:
         self._inside.metrics.access_denied(door, denied.reason)

@@ -57,6 +57,8 @@ class MissingReason(StrEnum):
     MODEL_NOT_AVAILABLE = "model_not_available"
     PROCESSING_ERROR = "processing_error"
     SESSION_CLOSED = "session_closed"
+    CANCELLED = "cancelled"
+    """Its speaker, or an operator, did not want it any more."""
     STORE_UNAVAILABLE = "store_unavailable"
 
 

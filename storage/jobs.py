@@ -34,8 +34,9 @@ from storage.replies import (
     Swept,
     Updated,
 )
+from storage.report_replies import Waiting, WaitingPair
 from storage.scripts import load_script
-from storage.store import Store
+from storage.store import StorageUnavailable, Store
 
 _DISPATCH = load_script("job/dispatch_task")
 _COMPLETE = load_script("job/complete_task")
@@ -47,6 +48,10 @@ _LOCATE = load_script("job/locate_job")
 _BORROW = load_script("job/borrow_node")
 _LEND = load_script("job/lend_job")
 _SURVEY = load_script("job/survey")
+_LIST_WAITING = load_script("job/list_waiting")
+
+_MOST_WAITING_LOOKED_AT = 512
+"""In each cell: of more, those that have waited longest; about 1 ms of the store's time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +308,36 @@ class JobRepository(JobReads):
             instance=self._instance_id, now=self._store.clock_ms(), requirement=requirement
         )
         return Call(_SURVEY, (self._store.prefix_of(cell),), args, reader.surveyed)
+
+    def list_waiting(
+        self, cell: Cell = FIRST, limit: int = _MOST_WAITING_LOOKED_AT
+    ) -> Call[Waiting]:
+        """Ask what waits for a node in a cell, by pair of languages."""
+        args = _LIST_WAITING.arguments(
+            instance=self._instance_id, now=self._store.clock_ms(), limit=limit
+        )
+        return Call(_LIST_WAITING, (self._store.prefix_of(cell),), args, reader.waiting)
+
+    async def waiting(self) -> Waiting:
+        """Return what waits for a node, of all instances, by pair of languages.
+
+        Raises:
+            StorageUnavailable: the store does not answer.
+        """
+        replies = await self._store.run([self.list_waiting(cell) for cell in self.cells.all])
+        by_pair: dict[tuple[str, str, str], WaitingPair] = {}
+        for reply in replies:
+            if isinstance(reply, StorageUnavailable):
+                raise reply
+            for pair in reply.pairs:
+                key = (pair.source, pair.language, pair.requirement)
+                other = by_pair.get(key)
+                jobs = pair.jobs + (other.jobs if other else 0)
+                oldest_ms = max(pair.oldest_ms, other.oldest_ms if other else 0)
+                by_pair[key] = WaitingPair(*key, jobs, oldest_ms)
+        longest_first = sorted(by_pair.values(), key=lambda pair: -pair.oldest_ms)
+        jobs = sum(reply.jobs for reply in replies)
+        return Waiting(jobs, sum(reply.looked_at for reply in replies), tuple(longest_first))
 
 
 def _spec_arguments(spec: JobSpec) -> dict[str, str | int]:

@@ -57,6 +57,8 @@ class NodeRegistration:
     known_epoch: int = 0
     """0: the node itself asks. Else it is registered again in its stead, by an instance that knew
     it under this epoch: refused when it is connected elsewhere by now."""
+    is_held: bool = False
+    """An operator has drained it, as far as the caller knows; the store may know it, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,10 @@ class NodeRecord:
     penalties: Mapping[str, int]
     """Requirements it is not chosen for, with the end of the penalty (Unix ms)."""
     info: Mapping[str, str]
+    credential: str = ""
+    """The name that its token belongs to; empty: it showed none."""
+    is_held: bool = False
+    """An operator has drained it."""
 
 
 class NodeRepository:
@@ -124,6 +130,7 @@ class NodeRepository:
             max_jobs=registration.max_jobs,
             lease_ms=registration.lease_ms,
             known_epoch=registration.known_epoch,
+            held=int(registration.is_held),
             credential=registration.credential,
             info=info,
         )
@@ -150,9 +157,10 @@ class NodeRepository:
         atoms: Sequence[str] | None = None,
         max_jobs: int | None = None,
         draining: bool | None = None,
+        is_held: bool | None = None,
         cell: Cell = FIRST,
     ) -> Call[Registered | Fenced]:
-        """Change what is given: languages, capacity, draining."""
+        """Change what is given: languages, capacity, draining, and whether an operator did that."""
         args = _UPDATE.arguments(
             now=self._store.clock_ms(),
             instance=self._instance_id,
@@ -161,6 +169,7 @@ class NodeRepository:
             atoms="-" if atoms is None else " ".join(atoms),
             max_jobs=-1 if max_jobs is None else max_jobs,
             draining=-1 if draining is None else int(draining),
+            held=-1 if is_held is None else int(is_held),
         )
         return Call(_UPDATE, (self._store.prefix_of(cell),), args, reader.changed)
 
@@ -272,4 +281,6 @@ def _node_record(node_id: NodeId, row: Mapping[str, str], used: Any, cell: Cell)
         suspect=row.get("suspect", "0") == "1",
         penalties={requirement: int(until) for requirement, until in penalties},
         info={name[5:]: text for name, text in row.items() if name.startswith("info:")},
+        credential=row.get("credential", ""),
+        is_held=row.get("held") == "1",
     )

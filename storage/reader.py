@@ -44,6 +44,7 @@ from storage.replies import (
     Taken,
     Updated,
 )
+from storage.report_replies import Waiting, WaitingPair
 
 T = TypeVar("T")
 
@@ -94,6 +95,16 @@ def placed(raw: Raw) -> Placed:
 def surveyed(raw: Raw) -> Surveyed:
     """Read `survey`."""
     return Surveyed(raw[1])
+
+
+def waiting(raw: Raw) -> Waiting:
+    """Read `list_waiting`."""
+    _, jobs, looked_at, pairs = raw
+    found = (
+        WaitingPair(source, language, requirement, count, int(oldest_ms))
+        for source, language, requirement, count, oldest_ms in pairs
+    )
+    return Waiting(jobs, looked_at, tuple(found))
 
 
 def handovers(rows: Iterable[Raw]) -> tuple[Assigned, ...]:
@@ -210,7 +221,7 @@ def _revived(_: Raw) -> Revived:
 
 
 def _registered(values: Raw) -> Registered:
-    return Registered(int(values[0]), handovers(values[1]))
+    return Registered(int(values[0]), handovers(values[1]), bool(values[2]))
 
 
 def _id_taken(_: Raw) -> IdTaken:

@@ -110,6 +110,8 @@ class Registered:
 
     epoch: int
     handovers: tuple[Assigned, ...]
+    is_held: bool = False
+    """An operator has drained it: it gets nothing."""
 
 
 @value

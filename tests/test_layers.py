@@ -80,6 +80,7 @@ IN_ACTORS: dict[str, set[str]] = {
         "session.profile", "session.options", "session.resumption", "session.record",
         "node.options",
     },
+    "operations": {"runtime", "messages", "directory", "ports"},
     "reception": {
         "runtime", "messages", "directory", "ports", "admission", "overload", "node", "session",
     },
@@ -99,7 +100,7 @@ IN_SESSION: list[set[str]] = [
     {"member"},
     {"parts"},
     {"resume"},
-    {"composition", "inbound", "speech", "connection", "ending", "actor"},
+    {"composition", "view", "inbound", "speech", "connection", "ending", "actor"},
 ]
 """The floors of a session: a part imports from its own floor and those before it."""
 

@@ -36,6 +36,7 @@ from actors.messages.node import (
     NodeBeat,
     NodeChanged,
     NodeDraining,
+    NodeHeld,
     NodeLost,
     SlotsWanted,
 )
@@ -86,6 +87,7 @@ DispatcherMessage: TypeAlias = (
     | NodeBeat
     | NodeLost
     | NodeDraining
+    | NodeHeld
     | SlotsWanted
     | StoreEmptied
     | InstanceExpired
@@ -233,6 +235,8 @@ class DispatcherActor(LoopActor):
                 return parts.nodes.lost(message)
             case NodeDraining():
                 return parts.nodes.draining(message)
+            case NodeHeld():
+                return parts.nodes.held(message)
             case SlotsWanted():
                 return parts.nodes.slots_wanted(message)
             case StoreEmptied():

@@ -17,6 +17,7 @@ from actors.messages.node import (
     NodeChanged,
     NodeDrained,
     NodeDraining,
+    NodeHeld,
     NodeLost,
     NodeRefused,
     NodeSuperseded,
@@ -56,6 +57,8 @@ class Nodes:
         self.epochs: dict[NodeId, int] = {}
         """The latest registration of each node here, until its loss is in the store."""
         self.cells = NodeCells(nodes)
+        self._held: set[NodeId] = set()
+        """Nodes here that an operator has drained."""
 
     @property
     def _lease_ms(self) -> int:
@@ -64,6 +67,7 @@ class Nodes:
     def adopt(self, handover: "Nodes") -> None:
         """Go on where another one stopped."""
         self.epochs.update(handover.epochs)
+        self._held.update(handover._held)  # noqa: SLF001 - another one of its class
         self.cells.adopt(handover.cells)
 
     def arrived(self, message: NodeArrived) -> Sequence[Step]:
@@ -80,6 +84,7 @@ class Nodes:
             info=message.info,
             credential=message.credential,
             known_epoch=message.known_epoch,
+            is_held=message.is_held,
         )
 
         def apply(reply: Registered | Superseded | IdTaken | Fenced) -> Sequence[Step]:
@@ -97,8 +102,8 @@ class Nodes:
             self._jobs.look_at_once()  # it may have more slots than one script fills
             if not self._is_here(message.node_id):  # it left while this was under way
                 return self.lost(NodeLost(message.node_id, reply.epoch, cell))
-            self._directory.abilities.put(message.node_id, registration.atoms)
-            tell(message.node, NodeAccepted(reply.epoch))
+            self._note_held(message.node_id, registration.atoms, is_held=reply.is_held)
+            tell(message.node, NodeAccepted(reply.epoch, reply.is_held))
             return ()
 
         return (Step(self._nodes.register(registration, cell), apply),)
@@ -117,7 +122,8 @@ class Nodes:
             if isinstance(reply, Fenced):
                 self._unknown(message.node_id, message.epoch)
             elif node is not None:
-                self._directory.abilities.put(message.node_id, atoms)
+                is_held = message.node_id in self._held
+                self._note_held(message.node_id, atoms, is_held=is_held)
                 tell(node, NodeUpdated(message.epoch))
             return ()
 
@@ -138,6 +144,33 @@ class Nodes:
             return ()
 
         return (Step(call, apply),)
+
+    def held(self, message: NodeHeld) -> Sequence[Step]:
+        """An operator drains the node, or takes that back: then it may get what waits."""
+        cell = self.cells.cell(message.node_id)
+        if cell is None:
+            return ()  # it says so again when it is registered
+        is_held, is_draining = message.is_held, message.is_held or message.is_leaving
+        call = self._nodes.update(
+            message.node_id, message.epoch, draining=is_draining, is_held=is_held, cell=cell
+        )
+
+        def apply(reply: Registered | Fenced) -> Sequence[Step]:
+            if isinstance(reply, Registered) and self._is_here(message.node_id):
+                atoms = _atoms(message.languages)
+                self._note_held(message.node_id, atoms, is_held=is_draining)
+            return ()
+
+        return (Step(call, apply),)
+
+    def _note_held(self, node_id: NodeId, atoms: tuple[str, ...], *, is_held: bool) -> None:
+        """Note whether the node can be asked for anything."""
+        if is_held:
+            self._held.add(node_id)
+            self._directory.abilities.drop(node_id)
+        else:
+            self._held.discard(node_id)
+            self._directory.abilities.put(node_id, atoms)
 
     def beats(self, beats: Iterable[NodeBeat], now_ms: float) -> Sequence[Step]:
         """Many heartbeats are one script; the next ones make up for those the store missed."""
@@ -207,6 +240,7 @@ class Nodes:
                     "node lost with open jobs", node_id=message.node_id, jobs=len(reply.jobs)
                 )
             if not self._is_here(message.node_id):
+                self._held.discard(message.node_id)
                 self._directory.abilities.drop(message.node_id)
                 self._jobs.assigner.node_left(message.node_id)
                 self.cells.forget(message.node_id)

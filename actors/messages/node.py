@@ -25,6 +25,8 @@ class NodeAccepted:
     """The store registered the node under this epoch."""
 
     epoch: int
+    is_held: bool = False
+    """An operator has drained it: it gets nothing."""
 
 
 @value
@@ -50,6 +52,8 @@ class NodeArrived:
     """How many sockets it has spoken on since it was last lost."""
     known_epoch: int = 0  # see `NodeRegistration`
     credential: str = ""
+    is_held: bool = False
+    """An operator has drained it, and the store may have lost that."""
 
 
 @value
@@ -157,6 +161,26 @@ class SlotsListed:
 @value
 class DrainNode:
     """To a node's actor: take nothing new, and let the node go when it has nothing open."""
+
+    by_operator: bool = False
+    """It stays connected, and gets nothing new until `UndrainNode`, also after it came back."""
+
+
+@value
+class UndrainNode:
+    """To a node's actor: an operator's `DrainNode` is taken back."""
+
+
+@value
+class NodeHeld:
+    """To the dispatcher: an operator has drained the node, or taken that back."""
+
+    node_id: NodeId
+    epoch: int
+    is_held: bool
+    is_leaving: bool
+    """It gets nothing in either case: its instance lets it go."""
+    languages: Languages
 
 
 @value

@@ -32,6 +32,7 @@ from actors.messages.node import (
     NodeUpdated,
     ProbeNode,
     SlotsListed,
+    UndrainNode,
 )
 from actors.messages.process import DispatcherRestarted, InstanceReaped, StoreEmptied
 from actors.node.assignments import Assignments
@@ -92,7 +93,7 @@ class NodeActor(LoopActor):
         self._id_check = IdCheck(node_id, directory, options.node_probe_ms)
         self._silent_at_ms: float | None = None
         """When the node is lost if nothing is heard of it; None: its silence means nothing."""
-        self._drain = NodeDrain(node_id, directory, self._release)
+        self._drain = NodeDrain(self._registration, directory, self._release, self._send)
         self._handover = handover
         self._log = logger.bind(node_id=node_id)
 
@@ -161,8 +162,8 @@ class NodeActor(LoopActor):
                 self._arm()
             case NodeIsAlive():
                 self._on_alive_elsewhere()
-            case DrainNode():
-                self._drain.begin(self._epoch if self._phase is _Phase.ONLINE else 0)
+            case DrainNode() | UndrainNode():
+                self._drain.ask(message, self._epoch if self._phase is _Phase.ONLINE else 0)
             case NodeDrained():
                 if message.epoch == self._epoch:  # else it registered again, and is drained again
                     self._drain.drained(self.actor_ref, len(self._assignments))
@@ -214,11 +215,11 @@ class NodeActor(LoopActor):
         else:
             self._phase = _Phase.ONLINE
             self._registration.change(self._epoch)
-            self._drain.registered(self._epoch)
         if self._registration.acks_owed and self._outbox is not None:
             self._expect_beat()
             ack = NodeRegisterAck(node_id=self.node_id, message="registered", status="registered")
             self._registration.answer(self._send, ack)
+        self._drain.registered(self._epoch, is_held=message.is_held)
         languages = self._registration.languages
         self._log.info("node registered", epoch=message.epoch, languages=languages)
         self._on_answered()

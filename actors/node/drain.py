@@ -1,43 +1,101 @@
-"""NodeDrain: how a node is drained from an instance that goes away.
+"""NodeDrain: how a node is drained, by an operator or by an instance that goes away.
 
-It gets nothing new, finishes what it has, and its answers reach sessions on other instances before
-it goes: an existing node program comes back once in its life, so it is let go only when it is done
-here, and at once then.
+- By an operator: it gets nothing new, finishes what it has and stays connected. The store keeps
+  that for the node, so it holds until it is taken back, on whichever instance the node is then.
+- By its instance: the same, and its answers reach sessions on other instances before it goes: an
+  existing node program comes back once in its life, so it is let go only when it is done here, and
+  at once then.
 """
 
 from collections.abc import Callable
 
 from actors.directory import Directory
-from actors.messages.node import NodeDraining
+from actors.messages.node import DrainNode, NodeDraining, NodeHeld, UndrainNode
+from actors.node.registration import Registration
 from actors.ports import Mailbox
-from protocol.ids import NodeId
+from protocol.messages.node_outbound import NodeControl
+from protocol.wire import WireMessage
+
+_OPERATOR = "operator"
 
 
 class NodeDrain:
     """The steps of one node: begun, nothing open, nothing on its way, gone."""
 
-    def __init__(self, node_id: NodeId, directory: Directory, release: Callable[[], None]) -> None:
-        self._node_id = node_id
+    def __init__(
+        self,
+        registration: Registration,
+        directory: Directory,
+        release: Callable[[], None],
+        send: Callable[[WireMessage], bool],
+    ) -> None:
+        self._registration = registration
         self._directory = directory
         self._release = release
+        self._send = send
         self.is_begun = False
+        """The instance lets the node go."""
         self._flushing = 0
         """Links that have not reported yet that all answers arrived."""
+        self._is_owed = False
+        """What an operator wants is not on its way to the store yet."""
+        self._told_on = 0
+        """The node's connection on which it heard last that it is drained."""
+
+    def ask(self, message: DrainNode | UndrainNode, epoch: int) -> None:
+        """Begin, or take back what an operator began; epoch 0: when the node is registered."""
+        if isinstance(message, DrainNode) and not message.by_operator:
+            self.begin(epoch)
+        else:
+            self._hold(epoch, is_held=isinstance(message, DrainNode))
 
     def begin(self, epoch: int) -> None:
         """Have the store give the node nothing new; epoch 0: when it is registered."""
         self.is_begun = True
-        self.registered(epoch)
+        self._tell(epoch)
 
-    def registered(self, epoch: int) -> None:
-        """The store knows the node under this epoch, maybe anew."""
+    def _hold(self, epoch: int, *, is_held: bool) -> None:
+        """Do what an operator wants: in the store, and at the node."""
+        self._registration.is_held = is_held
+        self._is_owed = not epoch
+        if epoch:
+            self._tell_held(epoch)
+        self._control()
+
+    def _tell_held(self, epoch: int) -> None:
+        known = self._registration
+        held = NodeHeld(known.node_id, epoch, known.is_held, self.is_begun, known.languages)
+        self._directory.dispatcher.tell(held)
+
+    def _control(self) -> None:
+        registration = self._registration
+        self._told_on = registration.connections
+        command = "drain" if registration.is_held else "undrain"
+        self._send(NodeControl(command=command, reason=_OPERATOR))
+
+    def registered(self, epoch: int, *, is_held: bool = False) -> None:
+        """The store knows the node under this epoch, maybe anew, and whether it is held.
+
+        The node hears so on each of its connections.
+        """
+        registration = self._registration
+        if self._is_owed:
+            self._is_owed = False
+            self._tell_held(epoch)
+        elif is_held:
+            registration.is_held = True
+        if registration.is_held and self._told_on != registration.connections:
+            self._control()
+        self._tell(epoch)
+
+    def _tell(self, epoch: int) -> None:
         if self.is_begun and epoch:
-            self._directory.dispatcher.tell(NodeDraining(self._node_id, epoch))
+            self._directory.dispatcher.tell(NodeDraining(self._registration.node_id, epoch))
 
     def ended(self, epoch: int, open_jobs: int) -> None:
         """A job ended: when it was the last, its answer goes through the dispatcher first."""
         if not open_jobs:
-            self.registered(epoch)
+            self._tell(epoch)
 
     def drained(self, node: Mailbox, open_jobs: int) -> None:
         """The store gives it nothing, and the dispatcher has sent on all answers up to here."""

@@ -19,6 +19,7 @@ from actors.messages.node import (
     NodeUpdated,
     ProbeNode,
     SlotsListed,
+    UndrainNode,
 )
 from actors.messages.process import DispatcherRestarted, InstanceReaped, StoreEmptied
 
@@ -42,6 +43,7 @@ NodeActorMessage: TypeAlias = (
     | ProbeNode
     | NodeIsAlive
     | DrainNode
+    | UndrainNode
     | NodeDrained
     | Flushed
 )

@@ -30,7 +30,9 @@ class Registration:
         """Registrations that the node has no answer to."""
         self.credential = ""
         """Which it showed when it connected."""
-        self._node_id = node_id
+        self.is_held = False
+        """An operator has drained the node."""
+        self.node_id = self._node_id = node_id
         self._directory = directory
         self._told_languages = self.languages
         """As the dispatcher knows them."""
@@ -76,6 +78,7 @@ class Registration:
                 credential=self.credential,
                 connection=self.connections,
                 known_epoch=known_epoch,
+                is_held=self.is_held,
             )
         )
 

@@ -23,6 +23,7 @@ from actors.session.uplink.parts import UplinkParts
 from actors.session.uplink.progress import AudioProgress
 from actors.session.uplink.uplink import Uplink
 from actors.session.utterances import OpenUtterances
+from actors.session.view import PartsView
 
 
 def compose(
@@ -48,8 +49,9 @@ def compose(
     owner, socket = ("", None) if outbox is None else (outbox.owner, outbox.jobs)
     held, waiting = setup.held.share(owner), setup.waiting.share(owner, socket)
     uplink = Uplink(profile, setup.uplink, held, uplink_parts)
-    log = logger.bind(session_ref=profile.session_ref)
+    log = logger.bind(session_ref=(session_ref := profile.session_ref))
     parts = Parts(ref, profile, setup, Life(), uplink, downlink, room, waiting, log)
+    setup.directory.views[session_ref] = PartsView(parts)
     if progress is None or records is None or gate is None:
         return parts, None
     resumption = _resumption(profile, outbox, moved)

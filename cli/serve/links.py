@@ -20,6 +20,7 @@ from actors.instance.links.remote_mailboxes import LinkedMailboxes
 from actors.lease import Lease
 from actors.messages.process import PeerSuspected
 from actors.metrics import Gauge, Metrics
+from actors.operations import Operations
 from actors.ports import Mailbox
 from actors.runtime.actor import ActorRef, Supervise
 from cli.settings.error import cannot_listen
@@ -90,13 +91,16 @@ class Links:
             return options.cluster_secret or lease.secret
 
         self.identity = PeerIdentity(directory.instance_id, secret)
-        arrivals = Arrivals(directory, lease, parts.metrics, lambda: loop.time() * 1000)
+        self._dialler = PeerDialler(parts.instances, secret)
+        self.remotes = LinkedMailboxes(directory, _Edge(self._dialler), parts.metrics)
+        self.operations = Operations(directory, self.remotes.operations)
+        arrivals = Arrivals(
+            *(directory, lease, parts.metrics, lambda: loop.time() * 1000), self.operations
+        )
         inside = PeerInside(
             directory.instance_id, arrivals, directory.session_at, parts.metrics, secret
         )
         self.server = PeerServer(options, inside)
-        self._dialler = PeerDialler(parts.instances, secret)
-        self.remotes = LinkedMailboxes(directory, _Edge(self._dialler), parts.metrics)
         directory.remotes = self.remotes
         self._links: list[ActorRef[LinkActor]] = []
         self._notes: Sequence[NoteStream] = ()

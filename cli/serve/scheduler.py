@@ -52,6 +52,7 @@ from cli.serve.session_setup import uplink_options
 from cli.settings.arguments import project_version
 from cli.settings.settings import Settings
 from gateway.ability_watch import AbilityWatch
+from gateway.admin.operators import StoreOperators
 from gateway.edge.loop_lag import LoopLag
 from gateway.http.answers import MetricsText
 from gateway.http.metrics import PrometheusMetrics
@@ -339,6 +340,7 @@ class Scheduler:
             overload,
             settings.room,
             self._links.identity,
+            StoreOperators(sources, reports, self._links.operations),
             self.access.access,
         )
         door = replace(settings.gateway, port=placement.port)

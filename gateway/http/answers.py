@@ -6,6 +6,7 @@ not long for that.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,19 @@ def is_for_everybody(path: list[str]) -> bool:
     return path in _FOR_EVERYBODY
 
 
+@dataclass(frozen=True, slots=True)
+class OwnerOf:
+    """Who may read of one node only if it is its own."""
+
+    principal: str | None = None
+    """Name of its credential; None: it may read everything."""
+    otherwise: Response | None = None
+    """What it hears of others."""
+
+
+_EVERYBODY = OwnerOf()
+
+
 class HttpAnswers:
     """Answers GET and HEAD. Holds nothing between requests but how many reports are under way."""
 
@@ -83,20 +97,22 @@ class HttpAnswers:
         self._metrics_text = metrics_text
         self._under_way = 0
 
-    def answer(self, request: Request) -> Response | Awaitable[Response]:
-        """Return the answer, or what will be one."""
+    def answer(
+        self, request: Request, owner: OwnerOf | None = None
+    ) -> Response | Awaitable[Response]:
+        """Return the answer, or what will be one; to an `owner` only about its own node."""
         if request.method not in {"GET", "HEAD"}:
             response = refuse(HTTPStatus.METHOD_NOT_ALLOWED, "only GET and HEAD")
             response.headers["Allow"] = "GET, HEAD"
             return response
-        answer = self._route(path_of(request))
+        answer = self._route(path_of(request), owner or _EVERYBODY)
         if request.method == "GET":
             return answer
         if isinstance(answer, Response):
             return _without_body(answer)
         return _later_without_body(answer)
 
-    def _route(self, path: list[str]) -> Response | Awaitable[Response]:
+    def _route(self, path: list[str], owner: OwnerOf) -> Response | Awaitable[Response]:
         reports = self._reports
         match path:
             case ["health"]:
@@ -111,7 +127,8 @@ class HttpAnswers:
             case ["api", "v1", "jobs", job_id]:
                 return self._report(reports.job(JobId(job_id)), _record("job"))
             case ["api", "v1", "nodes", node_id]:
-                return self._report(reports.node(NodeId(node_id)), _record("node"))
+                report = reports.node(NodeId(node_id), owner.principal)
+                return self._report(report, _record("node", owner.otherwise))
             case ["api", "v1", "languages"]:
                 return self._report(reports.languages(), _for_every_page)
             case ["api", "v1", "stats"]:
@@ -148,10 +165,10 @@ def _figures(text: bytes) -> Response:
     return respond(HTTPStatus.OK, METRICS_TYPE, text)
 
 
-def _record(what: str) -> _Found:
+def _record(what: str, otherwise: Response | None = None) -> _Found:
     def answer(found: Any) -> Response:
         if found is None:
-            return refuse(HTTPStatus.NOT_FOUND, f"no such {what}, or not any more")
+            return otherwise or refuse(HTTPStatus.NOT_FOUND, f"no such {what}, or not any more")
         return respond_json(HTTPStatus.OK, found)
 
     return answer

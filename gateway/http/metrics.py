@@ -67,7 +67,7 @@ class PrometheusMetrics(Collector):
         self._jobs: Counter[str] = Counter()
         self._cuts: Counter[str] = Counter()
         self._scripts: Counter[str] = Counter()
-        self._bad_messages: Counter[str] = Counter(session=0, node=0)
+        self._bad_messages: Counter[str] = Counter(session=0, node=0, admin=0)
         self._limits: Counter[str] = Counter()
         self._refused_sessions: Counter[str] = Counter(overloaded=0)
         self._denied: Counter[tuple[str, str]] = Counter()
@@ -117,7 +117,7 @@ class PrometheusMetrics(Collector):
         self._store_s.observe(seconds)
 
     def bad_message(self, socket: str) -> None:
-        """A peer sent what could not be used, on the `session` or the `node` socket."""
+        """A peer sent what could not be used, on the `session`, `node` or `admin` socket."""
         self._bad_messages[socket] += 1
 
     def limit_reached(self, limit: str) -> None:

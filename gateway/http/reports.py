@@ -3,19 +3,21 @@
 Reads only; each answer costs one or two round trips and no scan.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from actors.directory import Directory
 from actors.session.presence import Presence
-from gateway.ports import JobMoment, JobReport, Readiness, Reception
+from gateway.http.report_rows import instance_row, job_row, node_row, pair_rows
+from gateway.ports import JobMoment, JobReport, Readiness, Reception, Survey
 from protocol.ids import InstanceId, JobId, NodeId, session_ref
-from storage.capability import languages_of, pairs_of
-from storage.instances import InstanceRecord, InstanceRepository
+from storage.capability import pairs_of
+from storage.instances import InstanceRepository
 from storage.job import JobState
 from storage.jobs import JobRepository
-from storage.nodes import NodeRecord, NodeRepository
+from storage.nodes import NodeRepository
 from storage.store import StorageUnavailable, Store
 
 _MOST_PAIRS = 10_000
@@ -34,6 +36,8 @@ class ReportSources:
     directory: Directory
     presence: Presence
     reception: Reception
+    figures: Callable[[], Mapping[str, Any]] = dict
+    """What the process has measured of itself."""
 
 
 class StoreReports:
@@ -73,24 +77,35 @@ class StoreReports:
             ),
         )
 
-    async def node(self, node_id: NodeId) -> Mapping[str, Any] | None:
-        """Return a node's state, load, languages and slots; None if it is not known."""
+    async def node(self, node_id: NodeId, principal: str | None = None) -> Mapping[str, Any] | None:
+        """Return a node's state, load, languages and slots; None if it is not known.
+
+        For a `principal` only nodes of that credential are known.
+        """
         record = await self._from.nodes.get_node(node_id)
-        if record is None:
+        if record is None or (principal is not None and record.credential != principal):
             return None
-        return {
-            "node_id": record.node_id,
-            "state": record.state,
-            "instance_id": record.owner_instance,
-            "cell": record.cell,
-            "slots": {"used": record.used_slots, "max": record.max_jobs},
-            "asr_languages": languages_of(record.atoms, "a"),
-            "semantic_languages": languages_of(record.atoms, "s"),
-            "tts_languages": languages_of(record.atoms, "t"),
-            "suspect": record.suspect,
-            "info": dict(record.info),
-            "why_not_chosen": _why_not_chosen(record),
-        }
+        return node_row(record, _now_ms())
+
+    async def nodes(self, principal: str | None = None) -> list[Mapping[str, Any]]:
+        """Return the nodes with a lease, all or those of one credential."""
+        records, now_ms = await self._from.nodes.online_records(), _now_ms()
+        return [
+            node_row(record, now_ms)
+            for record in records
+            if principal is None or record.credential == principal
+        ]
+
+    async def jobs(
+        self, states: Sequence[JobState], limit: int, offset: int = 0
+    ) -> list[Mapping[str, Any]]:
+        """Return the latest jobs in these states, the latest of each first."""
+        now_ms = _now_ms()
+        return [
+            job_row(record, now_ms)
+            for state in states
+            for record in (await self._from.jobs.jobs_in_state(state, offset + limit))[offset:]
+        ]
 
     async def languages(self) -> Mapping[str, Any]:
         """Return the pairs served now, in order, each with or without speech."""
@@ -104,75 +119,62 @@ class StoreReports:
         }
 
     async def stats(self) -> Mapping[str, Any]:
-        """Return figures about clients, nodes and jobs of this instance."""
-        counts = await self._from.jobs.counts()
-        presence = self._from.presence
-        return {
-            "web_clients": {"active_users": presence.attached, "detached": presence.detached},
-            "nodes": {"connected_nodes": len(self._from.directory.nodes)},
-            "jobs": {state.value: count for state, count in counts.items()},
-        }
+        """Return figures about clients, nodes and jobs; see `survey`."""
+        return (await self.survey()).stats
 
     async def cluster(self) -> Mapping[str, Any]:
         """Return all instances on this store, and the nodes that are on-line at any of them."""
+        return (await self.survey()).cluster
+
+    async def survey(self) -> Survey:
+        """Return both, from one look: its cost does not depend on who else looks."""
+        counts = await self._from.jobs.counts()
+        waiting = await self._from.jobs.waiting()
         instances = await self._from.instances.all_known()
         nodes = await self._from.nodes.online_records()
-        counts = await self._from.jobs.counts()
+        now_ms = _now_ms()
+        owners: dict[str, list[str]] = {}
+        for record in nodes:
+            if record.credential:
+                owners.setdefault(record.credential, []).append(record.node_id)
+        return Survey(
+            {
+                **self.figures_here(),
+                "jobs": {state.value: count for state, count in counts.items()},
+                "waiting": {
+                    "jobs": waiting.jobs,
+                    "is_complete": waiting.looked_at >= waiting.jobs,
+                    "oldest_wait_ms": max((pair.oldest_ms for pair in waiting.pairs), default=0),
+                },
+                "pairs": pair_rows(nodes, waiting),
+                "store": {"ok": True},
+            },
+            {
+                "instance_id": self._from.instance_id,
+                "draining": self._from.reception.draining,
+                "instances": [instance_row(record) for record in instances],
+                "total_instances": len(instances),
+                "online_instances": sum(record.lease_left_ms > 0 for record in instances),
+                "total_nodes": len(nodes),
+                "online_nodes": sum(record.state == "online" for record in nodes),
+                "total_sessions": sum(record.sessions for record in instances),
+                "total_pending": counts.get(JobState.QUEUED, 0),
+                "redis_key_prefix": self._from.store.prefix,
+                "nodes": [node_row(record, now_ms) for record in nodes],
+            },
+            owners,
+        )
+
+    def figures_here(self) -> dict[str, Any]:
+        """Return what this process knows without the store."""
+        presence = self._from.presence
         return {
             "instance_id": self._from.instance_id,
-            "draining": self._from.reception.draining,
-            "instances": [_instance(record) for record in instances],
-            "total_instances": len(instances),
-            "online_instances": sum(record.lease_left_ms > 0 for record in instances),
-            "total_nodes": len(nodes),
-            "online_nodes": sum(record.state == "online" for record in nodes),
-            "total_sessions": sum(record.sessions for record in instances),
-            "total_pending": counts.get(JobState.QUEUED, 0),
-            "redis_key_prefix": self._from.store.prefix,
-            "nodes": [_node(record) for record in nodes],
+            "web_clients": {"active_users": presence.attached, "detached": presence.detached},
+            "nodes": {"connected_nodes": len(self._from.directory.nodes)},
+            **self._from.figures(),
         }
 
 
-def _instance(record: InstanceRecord) -> dict[str, Any]:
-    about = record.about
-    started_at_ms, beat_at_ms = int(about.get("started_at", 0)), int(about.get("beat_at", 0))
-    return {
-        "instance_id": record.instance_id,
-        "hostname": about.get("hostname", ""),
-        "pid": int(about.get("pid", 0)),
-        "version": about.get("version", ""),
-        "peer_url": about.get("peer_url", ""),
-        "started_at_ms": started_at_ms,
-        "uptime_seconds": max(0, beat_at_ms - started_at_ms) // 1000,
-        "is_online": record.lease_left_ms > 0,
-        "inbox_length": record.notes,
-        "nodes_owned": record.nodes,
-        "sessions_owned": record.sessions,
-        "open_jobs": record.open_jobs,
-    }
-
-
-def _node(record: NodeRecord) -> dict[str, Any]:
-    return {
-        "node_id": record.node_id,
-        "instance_id": record.owner_instance,
-        "online": record.state == "online",
-        "status": record.state,
-        "current_jobs": record.used_slots,
-        "max_concurrent_jobs": record.max_jobs,
-    }
-
-
-def _why_not_chosen(record: NodeRecord) -> list[str]:
-    """Return what keeps jobs away from the node, in words."""
-    reasons = []
-    if record.state != "online":
-        reasons.append(record.state)
-    if record.used_slots >= record.max_jobs:
-        reasons.append("no free slot")
-    if not languages_of(record.atoms, "a") or not languages_of(record.atoms, "s"):
-        reasons.append("serves no language pair")
-    if record.suspect:
-        reasons.append("a job timed out here; others go first")
-    reasons += [f"lacked a model for {requirement}" for requirement in record.penalties]
-    return reasons
+def _now_ms() -> int:
+    return int(time.time() * 1000)

@@ -25,6 +25,7 @@ from actors.messages.job import (
 )
 from actors.messages.link import LinkBeat
 from actors.messages.node import NodeIsAlive, ProbeNode
+from actors.messages.operator import OperatorAnswered, OperatorAsked
 from actors.messages.room import (
     HeardAcknowledged,
     HeardCorrection,
@@ -44,6 +45,7 @@ SessionWay = Callable[[InstanceId, SessionId], Mailbox | None]
 _CROSSING = (
     *(WithdrawJob, KeepJob, LinkBeat, ProbeNode, NodeIsAlive),
     *(ResultArrived, JobAccepted, JobUndelivered, PartialArrived),
+    *(OperatorAsked, OperatorAnswered),
     *(RoomChanged, HeardCut, HeardOutcome, HeardCorrection, HeardAcknowledged, SignalRelayed),
 )
 """Messages that cross as they are. An assignment crosses without its session's mailbox."""

@@ -8,8 +8,9 @@
 -- ARGV lease_ms int
 -- ARGV known_epoch int
 -- ARGV credential str
+-- ARGV held int
 -- ARGV info list
--- RETURNS OK epoch handovers | SUPERSEDED owner epoch | TAKEN | FENCED
+-- RETURNS OK epoch handovers is_held | SUPERSEDED owner epoch | TAKEN | FENCED
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
 -- INCLUDE lib/group.lua
@@ -42,7 +43,9 @@ if moves then
 end
 joined.owner = instance
 joined.epoch = int(math.max(now, tonumber(joined.epoch) + 1))
-joined.state = 'online'
+-- An operator's drain holds until it is taken back, whoever registers the node meanwhile.
+local is_held = held == 1 or call('HGET', key, 'held') == '1'
+joined.state = is_held and 'draining' or 'online'
 joined.atoms = ' ' .. atoms .. ' '
 joined.max = max_jobs
 joined.overloaded = 0
@@ -53,7 +56,7 @@ call('PERSIST', joined.slots)
 call('SADD', prefix .. 'inst:' .. instance .. ':nodes', node)
 call('ZADD', prefix .. 'nodes', int(now + lease_ms), node)
 settle_node(joined)
-call('HSET', key, 'registered_at', now_text, 'credential', credential)
+call('HSET', key, 'registered_at', now_text, 'credential', credential, 'held', is_held and '1' or '0')
 for i = 1, #info, 2 do
   call('HSET', key, 'info:' .. info[i], info[i + 1])
 end
@@ -68,4 +71,4 @@ if moves then
   end
 end
 serve(joined)
-return { 'OK', joined.epoch, handed }
+return { 'OK', joined.epoch, handed, is_held and 1 or 0 }

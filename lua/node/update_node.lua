@@ -7,7 +7,8 @@
 -- ARGV atoms str
 -- ARGV max_jobs int
 -- ARGV draining int
--- RETURNS OK epoch handovers | FENCED
+-- ARGV held int
+-- RETURNS OK epoch handovers is_held | FENCED
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
 -- INCLUDE lib/group.lua
@@ -31,6 +32,10 @@ end
 if draining >= 0 then
   changed.state = draining == 1 and 'draining' or 'online'
 end
+local key = prefix .. 'node:' .. node
+if held >= 0 then
+  call('HSET', key, 'held', held)
+end
 settle_node(changed)
 serve(changed)
-return { 'OK', epoch, handed }
+return { 'OK', epoch, handed, call('HGET', key, 'held') == '1' and 1 or 0 }

@@ -39,6 +39,7 @@ class Place(StrEnum):
     NODE = "node"
     SESSION = "session"
     DISPATCHER = "dispatcher"
+    OPERATIONS = "operations"
 
 
 _PLACES = frozenset(place.value for place in Place)
@@ -50,7 +51,7 @@ class Address:
 
     place: Place
     key: str = ""
-    """The node's or session's id; empty for the dispatcher."""
+    """The node's or session's id; empty for what an instance has one of."""
 
     def __str__(self) -> str:
         return f"{self.place.value}:{self.key}"
@@ -63,6 +64,7 @@ class Address:
 
 
 DISPATCHER = Address(Place.DISPATCHER)
+OPERATIONS = Address(Place.OPERATIONS)
 
 
 @dataclass(frozen=True, slots=True)

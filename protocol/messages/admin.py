@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from protocol.ids import JobId, SessionId
+from pydantic import AliasChoices, Field
+
+from protocol.ids import JobId, SessionRef
 from protocol.messages.node_inbound import NodeName
 from protocol.wire import JsonObject, Label, TimestampMs, WireMessage
 
@@ -27,11 +29,19 @@ class DrainNode(_Command):
     node_id: NodeName
 
 
+class UndrainNode(_Command):
+    """Give it new work again."""
+
+    type: Literal["undrain_node"] = "undrain_node"
+    node_id: NodeName
+
+
 class CloseSession(_Command):
     """End a session as if its client had closed it."""
 
     type: Literal["close_session"] = "close_session"
-    session_id: SessionId
+    session_id: SessionRef = Field(validation_alias=AliasChoices("session_id", "session_ref"))
+    """Its `session_ref`: nobody but its client knows its id."""
 
 
 class CancelJob(_Command):
@@ -39,6 +49,26 @@ class CancelJob(_Command):
 
     type: Literal["cancel_job"] = "cancel_job"
     job_id: JobId
+
+
+class ListSessions(_Command):
+    """Say which sessions there are, on all instances."""
+
+    type: Literal["list_sessions"] = "list_sessions"
+
+
+class ListNodes(_Command):
+    """Say which nodes there are, on all instances."""
+
+    type: Literal["list_nodes"] = "list_nodes"
+
+
+class ListJobs(_Command):
+    """Say which jobs there are, the latest first."""
+
+    type: Literal["list_jobs"] = "list_jobs"
+    state: Label | None = None
+    """Absent: those that are not final."""
 
 
 class AdminAck(WireMessage):
@@ -49,6 +79,8 @@ class AdminAck(WireMessage):
     ok: bool
     error: str | None = None
     """Why it was not done, for people."""
+    data: JsonObject | None = None
+    """What was asked for: `sessions`, `nodes` or `jobs`, each a list."""
 
 
 class AdminUpdate(WireMessage):
@@ -62,7 +94,16 @@ class AdminUpdate(WireMessage):
     """As `/api/v1/cluster`."""
 
 
-AdminInbound = Subscribe | DrainNode | CloseSession | CancelJob
+AdminInbound = (
+    Subscribe
+    | DrainNode
+    | UndrainNode
+    | CloseSession
+    | CancelJob
+    | ListSessions
+    | ListNodes
+    | ListJobs
+)
 """Everything an operator may say."""
 
 AdminOutbound = AdminAck | AdminUpdate

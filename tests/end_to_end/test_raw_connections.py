@@ -131,7 +131,7 @@ async def test_peers_that_never_finish_their_request_hold_up_nobody(
 # ---- paths and upgrades -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/", "/ws", "/ws/sessions", "/ws/session/", "/ws/admin", "/x?y"])
+@pytest.mark.parametrize("path", ["/", "/ws", "/ws/sessions", "/ws/session/", "/ws/admin/", "/x?y"])
 @over_sockets
 async def test_no_other_path_is_a_socket(scheduler: SchedulerProcess, path: str) -> None:
     answer = await told(scheduler, upgrade(path))

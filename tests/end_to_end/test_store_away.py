@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.end_to_end.support.peers.operator import operator_at
 from tests.end_to_end.support.processes.mortal_store import MortalStore
 from tests.support.peers.raw_client import RawClient, raw_client, tone
 from tests.support.peers.raw_node import Ability, RawNode, next_job, raw_node
 from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
-from tests.support.waiting import wait_until
+from tests.support.waiting import until, wait_until
 
 PENDING = 1.5
 """Seconds."""
@@ -286,3 +287,40 @@ def test_a_scheduler_waits_at_its_start_for_a_store_that_is_late(tmp_path: Path)
     finally:
         opener.join()
         late.kill()
+
+
+@over_sockets
+async def test_operators_see_that_the_store_is_away_and_a_drain_outlives_its_loss(
+    store: MortalStore, scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    async with (
+        operator_at(scheduler.port) as operator,
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
+        raw_client(scheduler.session_url, *pair) as client,
+    ):
+        assert (await operator.do("drain_node", node_id=node.node_id))["ok"]
+        await node.hear("node_control")
+        await operator.do("subscribe")
+        assert (await operator.update())["stats"]["store"] == {"ok": True}
+        with away(store):
+            update = await operator.update()
+            while update["stats"]["store"]["ok"]:
+                update = await operator.update()
+            assert update["stats"]["web_clients"]["active_users"] >= 1
+            answer = await operator.do("drain_node", node_id=node.node_id)
+            assert answer["error"] == "the store does not answer"
+        while not update["stats"]["store"]["ok"]:
+            update = await operator.update()
+
+        async def state() -> bool:
+            listed = (await operator.do("list_nodes"))["data"]["nodes"]
+            return [one["state"] for one in listed if one["node_id"] == node.node_id] == [
+                "draining"
+            ]
+
+        await until(state, "the node is registered again")
+        await client.speak(tone(300))
+        await client.hear("ui_event", event="QUEUED")
+        await operator.do("undrain_node", node_id=node.node_id)
+        await node.answer(await node.job())
+        await client.result()

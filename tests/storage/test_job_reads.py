@@ -92,3 +92,26 @@ def test_the_whole_story_of_a_job_reads_as_a_timeline(world: World) -> None:
         "done",
     ]
     assert timeline[-1].at_ms - timeline[0].at_ms == 1000
+
+
+def test_what_waits_is_told_by_pair_of_languages(world: World) -> None:
+    nothing = world.run(world.member().jobs.waiting())
+    assert (nothing.jobs, nothing.pairs) == (0, ())
+    world.dispatch("s1", 1)
+    world.wait(300)
+    world.dispatch("s2", 1)
+    world.dispatch("s1", 2, language="fr", requirement="a:en,s:fr")
+    world.wait(50)
+    waiting = world.run(world.member().jobs.waiting())
+    assert (waiting.jobs, waiting.looked_at) == (3, 3)
+    found = [(one.source, one.language, one.jobs, one.oldest_ms) for one in waiting.pairs]
+    assert found == [("en", "es", 2, 350), ("en", "fr", 1, 50)]
+
+
+def test_of_much_that_waits_the_longest_waiting_are_looked_at(world: World) -> None:
+    for number in range(5):
+        world.dispatch(f"s{number}", 1)
+        world.wait(10)
+    reply = world.do(world.member().jobs.list_waiting(limit=2))
+    assert (reply.jobs, reply.looked_at) == (5, 2)
+    assert [(pair.jobs, pair.oldest_ms) for pair in reply.pairs] == [(2, 50)]

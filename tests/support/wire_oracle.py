@@ -97,6 +97,7 @@ REQUIRED: dict[str, Shape] = {
         "partial_update_interval_ms": int,
     },
     "job_cancel": {"job_id": str},
+    "node_control": {"command": str},
 }
 """Message type → the fields it always has."""
 
@@ -130,6 +131,7 @@ OPTIONAL: dict[str, Shape] = {
         "is_max_duration_triggered": bool,
     },
     "job_cancel": {"trace_id": str, "reason": str},
+    "node_control": {"reason": str},
 }
 """Message type → the fields it may have."""
 
@@ -171,6 +173,7 @@ REASONS = {
     "model_not_available",
     "processing_error",
     "session_closed",
+    "cancelled",
     "store_unavailable",
 }
 NO_FAILURES = ("silence_detected", "merged")

@@ -27,11 +27,13 @@ class Arrivals:
         lease: Lease,
         metrics: Metrics,
         now_ms: Callable[[], float],
+        operations: Mailbox | None = None,
     ) -> None:
         self._directory = directory
         self._lease = lease
         self._metrics = metrics
         self._now_ms = now_ms
+        self._operations = operations
 
     def take(self, sender: InstanceId, address: Address, message: Any) -> None:
         """Hand a message to its actor."""
@@ -56,6 +58,8 @@ class Arrivals:
                 return self._directory.sessions.get(SessionId(address.key))
             case Place.DISPATCHER:
                 return self._directory.dispatcher
+            case Place.OPERATIONS:
+                return self._operations
 
     def _undelivered(self, sender: InstanceId, address: Address, message: AssignJob) -> None:
         answer = JobUndelivered(message.spec.job_id, message.attempt, NodeId(address.key))

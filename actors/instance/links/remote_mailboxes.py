@@ -18,7 +18,7 @@ from actors.metrics import Metrics
 from actors.ports import Mailbox
 from actors.runtime.actor import tell
 from protocol.ids import InstanceId, NodeId, SessionId
-from protocol.instances.link import DISPATCHER, Address, Hello, LinkMessage, Place
+from protocol.instances.link import DISPATCHER, OPERATIONS, Address, Hello, LinkMessage, Place
 
 
 class PeerEdge(Protocol):
@@ -79,6 +79,10 @@ class LinkedMailboxes:
     def dispatcher(self, instance_id: InstanceId) -> Mailbox | None:
         """Return the way to an instance's dispatcher; None if there is none."""
         return self._way(instance_id, DISPATCHER)
+
+    def operations(self, instance_id: InstanceId) -> Mailbox | None:
+        """Return the way to an instance's `Operations`; None if there is none."""
+        return self._way(instance_id, OPERATIONS)
 
     def _way(self, instance_id: InstanceId, address: Address) -> Mailbox | None:
         if not instance_id or instance_id in self._unreachable:

@@ -93,6 +93,11 @@ class Member:
         """What it says to the others, until they have it."""
         self._voice_links = VoiceLinks(profile.session_id, setup, downlink, aliases)
 
+    @property
+    def is_seated(self) -> bool:
+        """Whether it is in a room now."""
+        return self._seat.view is not None
+
     def deadline_ms(self, now_ms: float) -> float | None:
         """Return when `poll` has something to do."""
         deadlines = (

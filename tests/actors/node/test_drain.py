@@ -10,18 +10,23 @@ from actors.messages.link import Flushed
 from actors.messages.node import (
     DrainNode,
     NodeAccepted,
+    NodeArrived,
     NodeDrained,
     NodeDraining,
+    NodeHeld,
     NodeLost,
     NodeMessageArrived,
     NodeRegistering,
     NodeSocketLost,
+    NodeUnknown,
+    UndrainNode,
 )
 from actors.node.actor import NodeActor
 from actors.node.options import NodeOptions
 from actors.ports import Mailbox
 from protocol.ids import InstanceId, JobId, NodeId, NodeJobId, SessionId
 from protocol.messages.node_inbound import JobResult, NodeRegister
+from protocol.messages.node_outbound import NodeControl
 from tests.support.example_job import SPEC, WORK
 from tests.support.recording import HandClock, RecordingOutbox, RecordingRef
 
@@ -159,3 +164,80 @@ def test_when_the_last_node_has_gone_a_shutdown_goes_on(bench: Bench) -> None:
     bench.node.on_receive(NodeSocketLost(bench.outbox))
     assert gone == ["last"]
     assert bench.dispatcher.only(NodeLost)
+
+
+class HeldBench(Bench):
+    """A node that nobody has told to go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.node.on_receive(NodeSocketLost(self.outbox))
+        self.outbox = RecordingOutbox()
+        self.node = HandClock(1000.0).hold(NodeActor(NodeId("n"), self.directory, NodeOptions()))
+        self.connect(self.outbox)
+        self.node.on_receive(NodeAccepted(EPOCH))
+        self.dispatcher.take()
+
+    def connect(self, outbox: RecordingOutbox) -> None:
+        self.node.on_receive(NodeRegistering(NodeRegister(max_concurrent_jobs=2), outbox))
+
+    def controls(self) -> list[str]:
+        return [one.command for one in self.outbox.messages if isinstance(one, NodeControl)]
+
+
+def test_an_operators_drain_keeps_the_node_connected_and_is_taken_back() -> None:
+    bench = HeldBench()
+    bench.node.on_receive(DrainNode(by_operator=True))
+    assert bench.dispatcher.only(NodeHeld).is_held
+    bench.node.on_receive(UndrainNode())
+    assert [held.is_held for held in bench.dispatcher.of(NodeHeld)] == [True, False]
+    assert bench.controls() == ["drain", "undrain"]
+    assert bench.outbox.is_open
+
+
+def test_what_an_operator_wants_before_the_node_is_registered_is_told_then() -> None:
+    bench = HeldBench()
+    bench.node.on_receive(NodeUnknown(EPOCH))
+    bench.node.on_receive(DrainNode(by_operator=True))
+    assert bench.dispatcher.of(NodeHeld) == []
+    bench.node.on_receive(NodeAccepted(EPOCH + 1))
+    held = bench.dispatcher.only(NodeHeld)
+    assert (held.epoch, held.is_held) == (EPOCH + 1, True)
+
+
+def test_a_drain_taken_back_before_the_node_is_registered_stays_taken_back() -> None:
+    bench = HeldBench()
+    bench.node.on_receive(DrainNode(by_operator=True))
+    bench.node.on_receive(NodeUnknown(EPOCH))
+    bench.node.on_receive(UndrainNode())
+    bench.dispatcher.take()
+    bench.node.on_receive(NodeAccepted(EPOCH + 1, is_held=True))
+    assert not bench.dispatcher.only(NodeHeld).is_held
+
+
+def test_a_drained_node_is_registered_as_one_again_when_the_store_has_lost_it() -> None:
+    bench = HeldBench()
+    bench.node.on_receive(DrainNode(by_operator=True))
+    bench.node.on_receive(NodeUnknown(EPOCH))
+    assert bench.dispatcher.only(NodeArrived).is_held
+
+
+def test_a_node_that_was_drained_elsewhere_hears_so_after_its_registration() -> None:
+    bench = HeldBench()
+    bench.node.on_receive(NodeUnknown(EPOCH))
+    bench.node.on_receive(NodeAccepted(EPOCH + 1, is_held=True))
+    assert bench.controls() == ["drain"]
+    kinds = [type(one).__name__ for one in bench.outbox.messages]
+    assert kinds == ["NodeRegisterAck", "NodeControl"]
+    bench.node.on_receive(NodeUnknown(EPOCH + 1))
+    bench.node.on_receive(NodeAccepted(EPOCH + 2, is_held=True))
+    assert bench.controls() == ["drain"], "it knows"
+
+
+def test_a_drained_node_whose_instance_goes_gets_nothing_when_the_drain_is_taken_back() -> None:
+    bench = HeldBench()
+    bench.node.on_receive(DrainNode(by_operator=True))
+    bench.assign("two")
+    bench.node.on_receive(DrainNode())
+    bench.node.on_receive(UndrainNode())
+    assert bench.dispatcher.of(NodeHeld)[-1].is_leaving

@@ -174,6 +174,8 @@ class FakeReports:
 
     is_away: bool = False
     is_ready: bool = True
+    owner: str = "gpu"
+    """Credential of the node."""
 
     async def readiness(self) -> Readiness:
         return Readiness(self.is_ready, "ok", draining=not self.is_ready, instance_id="i-1")
@@ -186,8 +188,9 @@ class FakeReports:
         moments = (JobMoment(5, "queued", 0), JobMoment(9, "assigned", 1, "n-1"))
         return JobReport("job 1", "assigned", 1, "n-1", None, "s-1", 0, "es", moments)
 
-    async def node(self, node_id: NodeId) -> Mapping[str, Any] | None:
-        return {"node_id": node_id, "state": "online"} if node_id == "n-1" else None
+    async def node(self, node_id: NodeId, principal: str | None = None) -> Mapping[str, Any] | None:
+        is_known = node_id == "n-1" and principal in (None, self.owner)
+        return {"node_id": node_id, "state": "online"} if is_known else None
 
     async def stats(self) -> Mapping[str, Any]:
         return {"sessions": 1}

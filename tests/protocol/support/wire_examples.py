@@ -4,7 +4,7 @@ from typing import Any
 
 from protocol.audio.framing import AudioFormat, DeclaredFormat
 from protocol.errors import ErrorCode, MissingReason
-from protocol.ids import JobId, NodeId, NodeJobId, SessionId, TraceId, session_ref
+from protocol.ids import JobId, NodeId, NodeJobId, SessionId, SessionRef, TraceId, session_ref
 from protocol.messages import (
     admin,
     node_inbound,
@@ -331,11 +331,15 @@ NODE_COMMANDS: list[WireMessage] = [
 ADMIN_MESSAGES: list[WireMessage] = [
     admin.Subscribe(request_id="1"),
     admin.DrainNode(request_id=2, node_id=NodeId("n")),
-    admin.CloseSession(request_id="3", session_id=SID),
+    admin.UndrainNode(request_id=2, node_id=NodeId("n")),
+    admin.CloseSession(request_id="3", session_id=SessionRef("0123456789abcdef")),
     admin.CancelJob(request_id="4", job_id=JobId("j")),
+    admin.ListSessions(request_id="5"),
+    admin.ListNodes(request_id="6"),
+    admin.ListJobs(request_id="7", state="queued"),
 ]
 
 ADMIN_REPLIES: list[WireMessage] = [
-    admin.AdminAck(request_id="1", ok=False, error="no such job"),
+    admin.AdminAck(request_id="1", ok=False, error="no such job", data=ANY_JSON),
     admin.AdminUpdate(at_ms=1, stats=ANY_JSON, cluster=ANY_JSON),
 ]

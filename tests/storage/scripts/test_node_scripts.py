@@ -246,3 +246,33 @@ def test_the_last_node_of_a_kind_takes_its_group_along(world: World) -> None:
 def test_a_node_that_can_do_nothing_is_never_chosen(world: World) -> None:
     world.node("n1", asr=[], semantic=[], tts=[])
     assert isinstance(world.dispatch("s", 1), Queued)
+
+
+def test_an_operators_drain_holds_until_it_is_taken_back(world: World) -> None:
+    world.node("n1", slots=2)
+    assert world.update("n1", draining=True, is_held=True).is_held
+    assert isinstance(world.dispatch("s", 1), Queued)
+    again = world.node("n1", slots=2)
+    assert (again.is_held, again.handovers) == (True, ())
+    world.offline("n1")
+    world.beat("i2")
+    elsewhere = world.node("n1", owner="i2", slots=2)
+    assert (elsewhere.is_held, elsewhere.handovers) == (True, ())
+    record = world.run(world.member().nodes.get_node(NodeId("n1")))
+    assert record is not None
+    assert (record.state, record.is_held) == ("draining", True)
+    freed = world.update("n1", draining=False, is_held=False)
+    assert not freed.is_held
+    assert isinstance(world.dispatch("s", 2), Assigned)
+
+
+def test_a_drain_that_the_store_has_lost_comes_with_the_registration(world: World) -> None:
+    assert world.register("n1", is_held=True).is_held
+    assert isinstance(world.dispatch("s", 1), Queued)
+
+
+def test_an_instances_drain_ends_with_the_next_registration(world: World) -> None:
+    world.node("n1")
+    world.update("n1", draining=True)
+    assert not world.node("n1").is_held
+    assert isinstance(world.dispatch("s", 1), Assigned)

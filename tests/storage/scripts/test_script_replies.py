@@ -19,6 +19,10 @@ def test_there_is_a_scenario_for_every_word_and_no_other() -> None:
     assert set(SCENARIOS) == declared
 
 
+MODULES = {"storage.replies", "storage.session_replies", "storage.report_replies"}
+"""Where outcome classes are."""
+
+
 @pytest.mark.parametrize(("script", "word"), sorted(SCENARIOS))
 def test_the_word_is_answered_and_has_an_outcome_class(
     world: World, script: str, word: str
@@ -27,7 +31,7 @@ def test_the_word_is_answered_and_has_an_outcome_class(
     assert call.script.name == script
     raw = world.do(Call(call.script, call.keys, call.args, lambda reply: reply))
     assert raw[0] == word
-    assert call.read(raw).__class__.__module__ in {"storage.replies", "storage.session_replies"}
+    assert call.read(raw).__class__.__module__ in MODULES
 
 
 FRESH_EPOCH = {"register_node", "claim_session"}

@@ -28,6 +28,12 @@ def _dispatch_duplicate(world: World) -> Call[Any]:
     return world.member().jobs.dispatch(world.spec("s", 1))
 
 
+@scenario("list_waiting", "OK")
+def _list_waiting(world: World) -> Call[Any]:
+    busy_node(world)
+    return world.member().jobs.list_waiting()
+
+
 @scenario("dispatch_task", "BUSY")
 def _dispatch_busy(world: World) -> Call[Any]:
     busy_node(world)

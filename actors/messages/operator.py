@@ -1,0 +1,63 @@
+"""What operators ask of sessions, nodes and jobs, and what instances answer each other about it."""
+
+from enum import StrEnum
+
+from protocol.ids import InstanceId
+from protocol.value import value
+
+
+class OperatorCommand(StrEnum):
+    """What an instance does, or says, for an operator of any instance."""
+
+    CLOSE_SESSION = "close_session"
+    CANCEL_JOB = "cancel_job"
+    DRAIN_NODE = "drain_node"
+    UNDRAIN_NODE = "undrain_node"
+    LIST_SESSIONS = "list_sessions"
+
+
+@value
+class SessionRow:
+    """A session as operators see it. Nothing in it lets anybody attach."""
+
+    session_ref: str
+    instance_id: str
+    tenant_id: str
+    platform: str
+    src_lang: str
+    tgt_lang: str
+    state: str
+    """Its phase: `active`, `detached`, `closing`, `lingering`, `leaving`."""
+    is_resumable: bool
+    in_room: bool
+    open_utterances: int
+    """Without an outcome so far, counted per target language."""
+    opened_at_ms: int
+    """Unix ms: when it began on this instance."""
+
+
+@value
+class OperatorAsked:
+    """To an instance's `Operations`: do this if it concerns what lives here; answer."""
+
+    asker: InstanceId
+    number: int
+    """The asker's own; comes back in the answer."""
+    command: OperatorCommand
+    target: str = ""
+    """A `session_ref`, a job or a node; empty for a listing."""
+
+
+@value
+class OperatorAnswered:
+    """To the asker's `Operations`."""
+
+    number: int
+    error: str | None = None
+    """Why it was not done; None: it was handed to whom it concerns."""
+    is_unknown: bool = False
+    """Nothing of that name lives here: it may elsewhere."""
+    sessions: tuple[SessionRow, ...] = ()
+    """Of a listing."""
+    is_complete: bool = True
+    """False: there are more sessions than one answer has."""
