@@ -112,12 +112,16 @@ def recorded_outcome(
     reason: MissingReason | None,
     result: JobResult | None,
     max_bytes: int = OUTCOME_MAX_BYTES,
+    lies_at_ms: tuple[int, int] | None = None,
 ) -> str:
     """Return the outcome as JSON without speech: what another instance could deliver.
 
-    Of one that is longer than `max_bytes`, the beginning.
+    Of one that is longer than `max_bytes`, the beginning. `lies_at_ms`: where the utterance begins
+    and ends in the audio of its session.
     """
     outcome: dict[str, object] = {"trace_id": trace_id}
+    if lies_at_ms is not None:
+        outcome["speech_start_ms"], outcome["speech_end_ms"] = lies_at_ms
     if reason is not None:
         outcome["reason"] = reason.value
     elif result is not None:

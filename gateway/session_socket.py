@@ -329,7 +329,7 @@ class SessionSocket:
 
     def _on_heartbeat(self, message: ClientHeartbeat) -> None:
         if self._names_own(message.session_id):
-            self._tell(ClientBeat(message.timestamp, message.last_delivery_seq))
+            self._tell(ClientBeat(message.last_delivery_seq))
 
     def _on_playback(self, message: TtsStarted | TtsPlayEnded) -> None:
         if not self._names_own(message.session_id):
@@ -337,7 +337,7 @@ class SessionSocket:
         if isinstance(message, TtsStarted):
             self._tell(PlaybackStarted(message.group_id))
         else:
-            self._tell(PlaybackEnded(message.group_id, message.ts_end_ms))
+            self._tell(PlaybackEnded(message.group_id))
 
     def _on_room(self, message: RoomRequest) -> None:
         self._tell(RoomRequested(message, self._attempts))

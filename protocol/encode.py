@@ -87,6 +87,9 @@ class Assignment:
     group_id: str | None = None
     part_index: int | None = None
     context_text: str | None = None
+    hints: Sequence[str] | None = None
+    voice_id: str | None = None
+    traceparent: str | None = None
     padding_ms: int | None = None
     is_manual_cut: bool = False
     is_timeout_triggered: bool = False
@@ -96,11 +99,14 @@ class Assignment:
 def encode_job_assign(job: Assignment) -> bytes:
     """Return `job_assign`, with the audio as base64; what is None or false is left out."""
     pipeline = _FULL_PIPELINE if job.pipeline is FULL_PIPELINE else _model(job.pipeline)
-    asked = group = ""
+    asked = group = wished = ""
     if job.dialect is not None or job.features is not None:
         asked = _optional("dialect", job.dialect) + _optional("features", job.features)
     if (job.group_id, job.part_index, job.context_text) != (None, None, None):
         group = _place_in_group(job)
+    if (job.hints, job.voice_id, job.traceparent) != (None, None, None):
+        wished = _optional("hints", job.hints) + _optional("voice_id", job.voice_id)
+        wished += _optional("traceparent", job.traceparent)
     trace = "" if job.trace_id is None else f',"trace_id":{quoted(job.trace_id)}'
     padding = "" if job.padding_ms is None else f',"padding_ms":{job.padding_ms}'
     head = (
@@ -111,7 +117,7 @@ def encode_job_assign(job: Assignment) -> bytes:
     )
     tail = (
         f'","audio_format":"{job.audio_format.value}","sample_rate":{job.sample_rate}'
-        f"{_chosen(job)}{trace}{group}{padding}"
+        f"{_chosen(job)}{trace}{group}{wished}{padding}"
         f"{_IS_MANUAL if job.is_manual_cut else ''}"
         f"{_IS_TIMEOUT if job.is_timeout_triggered else ''}"
         f"{_IS_MAX_DURATION if job.is_max_duration_triggered else ''}"

@@ -4,8 +4,9 @@ Validation is strict: a number is not taken from a string, nor a flag from a num
 fields are ignored, so that older and newer peers survive.
 """
 
+import re
 from binascii import b2a_base64
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import (
     AfterValidator,
@@ -112,6 +113,34 @@ TimestampMs = Annotated[
 ]
 """Milliseconds since the Unix epoch by the sender's clock."""
 
+_FIRST_MS, _LAST_MS = 1_577_836_800_000, 4_102_444_800_000
+"""2020 to 2100: a clock beyond is wrong, and says nothing."""
+
+
+def _plausible_ms(value: Any) -> Any:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return int(value) if is_number and _FIRST_MS <= value < _LAST_MS else None
+
+
+ClientTimestamp = Annotated[int | None, BeforeValidator(_plausible_ms)]
+"""Milliseconds since the Unix epoch by a client's clock; None where that is plainly wrong.
+
+It is telemetry: whatever stands there, the rest of the message counts.
+"""
+
+_TRACE_PARENT: Final = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
+
+
+def _trace_parent(value: Any) -> Any:
+    is_one = isinstance(value, str) and _TRACE_PARENT.fullmatch(value)
+    return value if is_one else None
+
+
+TraceParent = Annotated[str | None, BeforeValidator(_trace_parent)]
+"""W3C Trace Context level 1, version 00 and what begins like it; None where it is none."""
+
 LanguageCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,35}$")]
 """A language such as `en` or `zh-CN`; `auto` where the source is to be recognised."""
 
@@ -123,6 +152,9 @@ Label = Annotated[str, Field(max_length=255)]
 
 Labels = Annotated[tuple[Label, ...], Field(fail_fast=True)]
 """A list of short texts."""
+
+Voices = Annotated[dict[LanguageCode, Labels], Field(max_length=500)]
+"""Names of voices by the language that they speak."""
 
 Text = Annotated[str, BeforeValidator(_text)]
 """A text of any length; null is the empty text."""

@@ -84,11 +84,18 @@ class Abilities:
             return True
         return is_served(needed, self._here.values()) or is_served(needed, self._elsewhere)
 
-    def lacking(self, src: str, tgt: str, lang_a: str | None, lang_b: str | None) -> str | None:
-        """Return what nobody does for a session: `translation`, `speech`, or None."""
-        needed = requirement(src, tgt, lang_a, lang_b, use_nmt=True)
+    def lacking(
+        self, src: str, tgt: str, *, use_nmt: bool = True, use_tts: bool = True
+    ) -> str | None:
+        """Return what nobody does for a session: `translation`, `speech`, or None.
+
+        Without `use_nmt` it is the recogniser that lacks: as for all that is needed for a text.
+        """
+        needed = requirement(src, tgt, use_nmt=use_nmt)
         if not self.serve(needed):
             return "translation"
+        if not use_tts:
+            return None
         return None if self.serve(f"{needed},{_speech(tgt)}") else "speech"
 
 

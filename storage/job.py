@@ -67,6 +67,14 @@ class JobSpec:
     """Number of the cut in its session, from 1; 0 where nobody can resume the session; below 0 for
     what only others hear."""
 
+    start_ms: int = 0
+    """Where its audio begins in that of its session; it is `cost_ms` long."""
+
+    @property
+    def lies_at_ms(self) -> tuple[int, int]:
+        """Where its audio begins and ends in that of its session."""
+        return self.start_ms, self.start_ms + self.cost_ms
+
     @property
     def slot(self) -> Slot:
         """What it takes at a node, together with the other segments of its turn."""

@@ -92,7 +92,7 @@ imports reception: it is where the gateway comes in.
 """
 
 IN_SESSION: list[set[str]] = [
-    {"profile", "cut", "options", "resumption", "life", "detached"},
+    {"profile", "request", "cut", "options", "resumption", "life", "detached"},
     {"job_spec", "utterances", "presence", "setup"},
     {"uplink"},
     {"record"},

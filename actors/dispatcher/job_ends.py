@@ -110,7 +110,8 @@ class JobEnds:
         is_kept = self.record_outcomes and spec.is_recorded
         if not is_kept:
             return None
-        return recorded_outcome(spec.trace_id, reason, result, self._outcome_max_bytes)
+        max_bytes, lies_at_ms = self._outcome_max_bytes, spec.lies_at_ms
+        return recorded_outcome(spec.trace_id, reason, result, max_bytes, lies_at_ms)
 
     def _completed(
         self, ended: JobEnded, cell: Cell, reply: Completed | Duplicate | Stale | Gone

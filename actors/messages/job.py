@@ -36,6 +36,11 @@ class Work:
     group_id: str | None = None
     part_index: int | None = None
     context_text: str | None = None
+    hints: tuple[str, ...] = ()
+    """What the recogniser should expect."""
+    voice: str | None = None
+    """Which one shall speak, where the node has it."""
+    traceparent: str | None = None
     further_language: str | None = None
     """Set on the second and later languages of one utterance: nodes see it in their ids."""
 

@@ -18,6 +18,8 @@ class Languages:
     """Translates into these."""
     tts: tuple[str, ...] = ()
     """Speaks these."""
+    voices: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """By language, the voices that may be asked for."""
 
 
 @value

@@ -31,7 +31,6 @@ class UtteranceArrived:
 class ClientBeat:
     """`client_heartbeat`."""
 
-    timestamp: int
     last_delivery_seq: int | None = None
 
 
@@ -47,8 +46,6 @@ class PlaybackEnded:
     """The client stopped playing speech."""
 
     group_id: str
-    ended_at_ms: int
-    """The client's clock, Unix ms."""
 
 
 @value

@@ -7,7 +7,7 @@ order. Public ids never carry a suffix. The id of a session is its client's secr
 a name of their own.
 """
 
-from actors.messages.job import AssignJob
+from actors.messages.job import AssignJob, Work
 from actors.messages.node import Languages
 from protocol.encode import Assignment, encode_job_assign
 from protocol.ids import JobId, NodeJobId, node_session_id
@@ -73,6 +73,9 @@ def job_assign(assignment: AssignJob, known_as: NodeJobId, languages: Languages)
             group_id=work.group_id,
             part_index=work.part_index,
             context_text=work.context_text,
+            hints=work.hints or None,
+            voice_id=_known_voice(work, languages),
+            traceparent=work.traceparent,
             padding_ms=work.padding_ms,
             is_manual_cut=work.is_manual_cut,
             is_timeout_triggered=work.is_timeout_triggered,
@@ -80,6 +83,15 @@ def job_assign(assignment: AssignJob, known_as: NodeJobId, languages: Languages)
             turn_id=f"{work.turn_id}{retry}",
         )
     )
+
+
+def _known_voice(work: Work, languages: Languages) -> str | None:
+    """Return the voice that is asked for, where the node has it: others speak in none they lack."""
+    if work.voice is None or not languages.voices:
+        return None
+    voices = dict(languages.voices)
+    spoken = closest(work.target, tuple(voices))
+    return work.voice if spoken is not None and work.voice in voices[spoken] else None
 
 
 def _as_registered(wanted: str, registered: tuple[str, ...]) -> str:

@@ -5,6 +5,7 @@ the last one counts. So a node cannot owe the dispatcher more than that, whateve
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from actors.directory import Directory
 from actors.messages.node import Languages, NodeArrived, NodeChanged
@@ -24,6 +25,8 @@ class Registration:
         """As the node sent it last."""
         self.languages = Languages()
         """As the node says."""
+        self._voices: tuple[tuple[str, tuple[str, ...]], ...] = ()
+        """As it registered them: a heartbeat says nothing of voices."""
         self.connections = 0
         """On how many sockets it has registered."""
         self.acks_owed = 0
@@ -46,14 +49,15 @@ class Registration:
     ) -> None:
         """The node itself has registered."""
         self.register, self.credential = register, credential
-        self.languages = languages(register.language_capabilities)
+        self._voices = tuple((register.tts_voices or {}).items())
+        self.languages = replace(languages(register.language_capabilities), voices=self._voices)
         self.connections += is_another_socket
         self.acks_owed += 1
 
     def heard(self, capabilities: LanguageCapabilities | None) -> None:
         """A heartbeat reported this of the node's languages; None: nothing."""
         if capabilities is not None:
-            self.languages = languages(capabilities)
+            self.languages = replace(languages(capabilities), voices=self._voices)
 
     def arrive(self, node: Mailbox, max_jobs: int, known_epoch: int) -> None:
         """Tell the dispatcher of the node, as it is now."""

@@ -298,7 +298,7 @@ class SessionActor(LoopActor):
     # ---- the store and the dispatcher -------------------------------------------------------
 
     def _on_claimed(self, message: SessionClaimed) -> None:
-        self._uplink.epoch = message.epoch
+        self._uplink.opening.epoch = message.epoch
         resume = self._resume
         if resume is not None:
             resume.notes.claimed()

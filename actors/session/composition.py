@@ -10,6 +10,7 @@ from actors.session.member.part import RoomPart
 from actors.session.parts import Parts
 from actors.session.profile import SessionProfile
 from actors.session.record.moved import TakenOverSession
+from actors.session.request import asked_by
 from actors.session.resume.cut_records import CutRecords
 from actors.session.resume.doubt import Doubt
 from actors.session.resume.notes import Notes
@@ -40,7 +41,7 @@ def compose(
     gate: OutcomeGate | None = None
     if profile.is_resumable:
         progress = AudioProgress(setup.uplink.audio_ack_interval_ms)
-        records = CutRecords(opened, progress, setup.wall_ms)
+        records = CutRecords(opened, progress, setup.wall_ms, asked_by(profile, None))
         gate = OutcomeGate(records)
     downlink = Downlink(profile, setup.downlink, setup.wall_ms, gate)
     downlink.outbox = outbox

@@ -72,5 +72,7 @@ class Cut:
     """Highest `seq` in it, the final's included; None for an utterance without chunks."""
     padding_ms: int
     """Milliseconds of silence for the node's recogniser to append; not part of `audio`."""
+    start_ms: int
+    """Where it begins in all audio of its session."""
     first_chunk_at_ms: float
     """Monotonic ms at which its first audio came (of the cut itself when it has none)."""

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 from actors.messages.job import Work
 from actors.session.cut import Cut, CutReason
-from actors.session.profile import Request, SessionProfile
+from actors.session.profile import SessionProfile
+from actors.session.request import Request
 from protocol.ids import JobId, request_id
 from storage.capability import preference, requirement
 from storage.job import JobSpec
@@ -30,6 +31,9 @@ def work_of(request: Request, cut: Cut, further_language: str | None = None) -> 
         lang_a=request.lang_a,
         lang_b=request.lang_b,
         auto_langs=request.auto_langs,
+        hints=request.hints,
+        voice=request.voice,
+        traceparent=request.traceparent,
         further_language=further_language,
     )
 
@@ -82,4 +86,5 @@ def spec_of(
         cost_ms=max(1, round(cut.duration_ms)),
         deadline_in_ms=deadline_in_ms,
         cut=numbers.cut,
+        start_ms=cut.start_ms,
     )

@@ -1,18 +1,18 @@
 """What a session asked for when it began, and what follows from it for its jobs. Pure."""
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from actors.room.audience import Track
 from protocol.audio.framing import AudioFormat
 from protocol.ids import SessionId, SessionRef, TraceId, session_ref
-from protocol.messages.session_inbound import SessionInit, Utterance
+from protocol.languages import parse
+from protocol.messages.session_inbound import SessionInit
 from protocol.messages.session_outbound import SessionInitAck, Unserved
 from protocol.messages.shared import FULL_PIPELINE, EndpointingMode, Features, Pipeline
-from protocol.value import value
-from storage.capability import Abilities
+from storage.capability import Abilities, is_auto, requirement
 
 ANONYMOUS = ""
 """Stands for the tenant of a client that showed no credential."""
@@ -56,11 +56,21 @@ class SessionProfile:
     """The client asked for `resume`."""
     wants_pcm16: bool = False
     """In a room its client plays speech as PCM16 only."""
+    targets: tuple[str, ...] = ()
+    """Outside of rooms: translated into each of these, in place of `target`; empty: into that."""
+    preferred_lang: str | None = None
+    """What it asked to hear in rooms, after it began."""
+    hints: tuple[str, ...] = ()
+    voice: str | None = None
+    traceparent: str | None = None
+    tts_format: AudioFormat | None = None
+    """How it asked for speech, wherever it comes from; None: it did not."""
 
     @property
     def room_language(self) -> str:
         """What it hears in a room unless it asks for another language: its own."""
-        return self.source if self.source != _AUTO else self.lang_a or self.target
+        own = self.source if self.source != _AUTO else self.lang_a or self.target
+        return self.preferred_lang or own
 
     @property
     def is_gateway(self) -> bool:
@@ -102,6 +112,12 @@ class SessionProfile:
             credential=tenant_id or ANONYMOUS,
             is_resumable=init.resume is True,
             wants_pcm16=_wants_pcm16(init),
+            targets=distinct_languages(init.tgt_langs or ()),
+            pipeline=init.pipeline or FULL_PIPELINE,
+            hints=init.hints or (),
+            voice=init.voice,
+            traceparent=init.traceparent,
+            tts_format=init.tts_format or init.room_tts_format,
         )
 
     def text(self) -> str:
@@ -111,16 +127,17 @@ class SessionProfile:
     @classmethod
     def restored(cls, text: str) -> "SessionProfile":
         """Read what `text` wrote; what a later version added is passed over."""
-        values = _known(cls, text)
+        values = known_values(cls, text)
         if values.get("audio_format") is not None:
             values["audio_format"] = AudioFormat(values["audio_format"])
         if values.get("endpointing") is not None:
             values["endpointing"] = EndpointingMode(values["endpointing"])
+        if values.get("tts_format") is not None:
+            values["tts_format"] = AudioFormat(values["tts_format"])
         return cls(**values)
 
     def acknowledgement(self, abilities: Abilities) -> SessionInitAck:
         """Return the answer to `session_init`; it says at once what nobody would do."""
-        lacking = abilities.lacking(self.source, self.target, self.lang_a, self.lang_b)
         codec = AudioFormat.PCM16 if self.audio_format is AudioFormat.PCM16 else AudioFormat.OPUS
         return SessionInitAck(
             session_id=self.session_id,
@@ -131,12 +148,49 @@ class SessionProfile:
             negotiated_audio_format=codec,
             negotiated_sample_rate=self.sample_rate_hz,
             endpointing=self.endpointing,
-            unserved=(
-                (Unserved(src_lang=self.source, tgt_lang=self.target, what=lacking),)
-                if lacking
-                else None
-            ),
+            unserved=self.unserved(abilities) or None,
         )
+
+    def unserved(self, abilities: Abilities) -> tuple[Unserved, ...]:
+        """Return what no node does of what is asked for."""
+        use_nmt, use_tts = self.pipeline.use_nmt, self.pipeline.use_tts
+        found: list[Unserved] = []
+        for src, tgt in self._directions():
+            what = abilities.lacking(src, tgt, use_nmt=use_nmt, use_tts=use_tts)
+            if what is not None:
+                found.append(Unserved(src_lang=src, tgt_lang=tgt, what=what))
+        both_ways = self._needs_both_ways()
+        if not found and both_ways and not abilities.serve(both_ways):
+            found = [
+                Unserved(src_lang=src, tgt_lang=tgt, what="translation")
+                for src, tgt in self._directions()
+            ]
+        return tuple(found)
+
+    def _directions(self) -> list[tuple[str, str]]:
+        pair = self._pair()
+        if pair is not None:
+            return [pair, pair[::-1]]
+        return [(self.source, target) for target in self.targets or (self.target,)]
+
+    def _pair(self) -> tuple[str, str] | None:
+        """Return the two languages between which a node chooses by what it hears."""
+        if not is_auto(self.source) or self.targets or not self.lang_a or not self.lang_b:
+            return None
+        return self.lang_a, self.lang_b
+
+    def _needs_both_ways(self) -> str | None:
+        """Return what one node must do, which several may do between them."""
+        pair, use_nmt = self._pair(), self.pipeline.use_nmt
+        return None if pair is None else requirement(self.source, "", *pair, use_nmt=use_nmt)
+
+
+def distinct_languages(tags: Iterable[str]) -> tuple[str, ...]:
+    """Return the languages as they are written first, each once."""
+    found: dict[str, str] = {}
+    for tag in tags:
+        found.setdefault(parse(tag).text, tag)
+    return tuple(found.values())
 
 
 def _unsupported(init: SessionInit) -> str | None:
@@ -158,92 +212,18 @@ def _endpointing(init: SessionInit) -> EndpointingMode:
 
 def _wants_pcm16(init: SessionInit) -> bool:
     """Return what the client says, else what it is known to do: browsers take all for PCM16."""
-    if init.room_tts_format is None:
-        return init.platform == _BROWSER
-    return init.room_tts_format is AudioFormat.PCM16
+    asked = init.tts_format or init.room_tts_format
+    return init.platform == _BROWSER if asked is None else asked is AudioFormat.PCM16
 
 
-@value
-class Request:
-    """One utterance of the session, as it is asked of the nodes."""
-
-    source: str
-    target: str
-    pipeline: Pipeline
-    dialect: str | None
-    features: Features | None
-    trace_id: TraceId
-    mode: str | None
-    lang_a: str | None
-    lang_b: str | None
-    auto_langs: tuple[str, ...] | None
-
-    def text(self) -> str:
-        """Return it as JSON, for the store."""
-        return to_json(self).decode()
-
-    @classmethod
-    def restored(cls, text: str) -> "Request":
-        """Read what `text` wrote."""
-        return cls(**_known(cls, text))
-
-
-def _known(kind: type[SessionProfile | Request], text: str) -> dict[str, Any]:
-    """Return the fields that both have, as values."""
+def known_values(kind: type[Any], text: str) -> dict[str, Any]:
+    """Return the fields that both the class and the text have, as values."""
     data = from_json(text)
     values = {each.name: data[each.name] for each in fields(kind) if each.name in data}
     for name, model in (("features", Features), ("pipeline", Pipeline)):
         if values.get(name) is not None:
             values[name] = model.model_validate(values[name])
-    if values.get("auto_langs") is not None:
-        values["auto_langs"] = tuple(values["auto_langs"])
+    for name in ("auto_langs", "targets", "hints"):
+        if values.get(name) is not None:
+            values[name] = tuple(values[name])
     return values
-
-
-def asked_by(profile: SessionProfile, message: Utterance | None) -> Request:
-    """Return what is asked: the session's wishes, or those of an utterance message."""
-    if message is None:
-        return Request(
-            profile.source,
-            profile.target,
-            profile.pipeline,
-            profile.dialect,
-            profile.features,
-            profile.trace_id,
-            profile.mode,
-            profile.lang_a,
-            profile.lang_b,
-            profile.auto_langs,
-        )
-    return Request(
-        source=message.src_lang,
-        target=message.tgt_lang,
-        pipeline=message.pipeline or profile.pipeline,
-        dialect=message.dialect or profile.dialect,
-        features=message.features or profile.features,
-        trace_id=TraceId(message.trace_id) if message.trace_id else profile.trace_id,
-        mode=message.mode or profile.mode,
-        lang_a=message.lang_a or profile.lang_a,
-        lang_b=message.lang_b or profile.lang_b,
-        auto_langs=message.auto_langs or profile.auto_langs,
-    )
-
-
-def in_language(request: Request, track: Track) -> Request:
-    """Return the request for one of several languages.
-
-    A pair of languages has no place in it: nodes would choose the direction by what they hear.
-    """
-    if track.for_speaker and track.language == request.target:
-        return request
-    pipeline = request.pipeline
-    if not track.translates:
-        pipeline = pipeline.model_copy(update={"use_nmt": False, "use_tts": False})
-    return replace(
-        request,
-        target=track.language,
-        pipeline=pipeline,
-        mode=None if request.lang_a else request.mode,
-        lang_a=None,
-        lang_b=None,
-    )

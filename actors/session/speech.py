@@ -76,9 +76,9 @@ class Speech:
             self.dispatch(cut)
             return
         if self._again is not None:
-            self._again.repeated(cut.request_id, message.message.audio)
+            self._again.repeated(cut.utterance_index, message.message.audio)
             self.send_filled()
-        if not self._downlink.repeat(cut.request_id):  # some clients wait without a limit
+        if not self._downlink.repeat(cut.utterance_index):  # some clients wait without a limit
             text = "utterance_index was used before, and its outcome is not kept any more"
             self.refuse(ProtocolError(ErrorCode.INVALID_MESSAGE, text))
 

@@ -37,6 +37,8 @@ class Utterance:
     """A whole utterance in which nothing can be heard: it has its outcome without a job."""
     track: Track | None = None
     """Set in a room: who hears it in this language; None: the speaker."""
+    lane: str | None = None
+    """Set where its speaker hears it in several languages: this one, which waits for no other."""
     readers: Readers | None = None
     """Set in a room: who understands the speaker. Shared by the jobs of what was said."""
 

@@ -19,6 +19,7 @@ from protocol.wire import (
     LanguageCodes,
     Text,
     TimestampMs,
+    Voices,
     WireMessage,
     WireModel,
 )
@@ -72,6 +73,8 @@ class NodeRegister(WireMessage):
     features_supported: Features | None = None
     accept_public_jobs: bool | None = None
     language_capabilities: LanguageCapabilities | None = None
+    tts_voices: Voices | None = None
+    """Extension: the voices that may be asked for, by language."""
     max_concurrent_jobs: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """Extension: how many turns the node works on at a time."""
 

@@ -57,6 +57,12 @@ class JobAssign(WireMessage):
     part_index: Count | None = None
     context_text: str | None = None
     """What was said before in the same group."""
+    hints: tuple[str, ...] | None = None
+    """Extension: words that the recogniser should expect."""
+    voice_id: str | None = None
+    """Only to a node that registered this voice for the target language."""
+    traceparent: str | None = None
+    """Extension: W3C Trace Context of the client."""
     padding_ms: Count | None = None
     """Silence that the recogniser appends."""
     is_manual_cut: Flag = None

@@ -6,14 +6,14 @@ from pydantic import Field
 
 from protocol.errors import ErrorCode
 from protocol.ids import SessionId
-from protocol.wire import Label, LanguageCode, TimestampMs, WireMessage, WireModel
+from protocol.wire import ClientTimestamp, Label, LanguageCode, WireMessage, WireModel
 
 
 class RoomCreate(WireMessage):
     """Client to server: open a room. Answered by `room_create_ack`, then `room_members`."""
 
     type: Literal["room_create"] = "room_create"
-    client_ts: TimestampMs
+    client_ts: ClientTimestamp = None
     display_name: Label | None = None
     preferred_lang: LanguageCode | None = None
     """What this member wants to hear; absent: its own source language."""

@@ -11,12 +11,13 @@ from protocol.messages.shared import EndpointingMode, Features, Pipeline, Sessio
 from protocol.messages.webrtc import WebrtcAnswer, WebrtcIce, WebrtcOffer
 from protocol.wire import (
     AudioBytes,
+    ClientTimestamp,
     Count,
     Label,
     LanguageCode,
     LanguageCodes,
     OptionalAudioBytes,
-    TimestampMs,
+    TraceParent,
     WireMessage,
 )
 
@@ -29,6 +30,16 @@ UtteranceIndex = Annotated[int, Field(ge=0, le=2**52)]
 SampleRate = Annotated[int, Field(ge=8_000, le=48_000)]
 """Hertz."""
 Channels = Annotated[int, Field(ge=1, le=2)]
+
+TargetLanguages = Annotated[tuple[LanguageCode, ...], Field(max_length=8, fail_fast=True)]
+"""Languages into which one speaker is translated at once, in place of `tgt_lang`; none: that."""
+
+Hint = Annotated[str, Field(min_length=1, max_length=64)]
+Hints = Annotated[tuple[Hint, ...], Field(max_length=100, fail_fast=True)]
+"""Words and phrases that a recogniser should expect: names, terms."""
+
+Voice = Annotated[str, Field(min_length=1, max_length=64)]
+"""The name of a voice, as nodes register it in `tts_voices`."""
 
 
 class SessionInit(WireMessage):
@@ -59,9 +70,18 @@ class SessionInit(WireMessage):
     sample_rate: SampleRate | None = None
     channels: Channels | None = None
     use_binary_frame: bool | None = None
+    tts_format: AudioFormat | None = None
+    """How speech shall come, in rooms and outside. Absent: as the node sent it, but to platform
+    `web` in a room as `pcm16`, which is all that the existing page plays there."""
     room_tts_format: AudioFormat | None = None
-    """How speech of other members of a room shall come. Absent: to platform `web` as `pcm16`, which
-    is all that the existing page plays in a room, to others as the node sent it."""
+    """Another name of `tts_format`, which counts where both are there."""
+    tgt_langs: TargetLanguages | None = None
+    pipeline: Pipeline | None = None
+    """What streamed audio runs through; absent: all. Without `use_tts` there is no speech."""
+    hints: Hints | None = None
+    voice: Voice | None = None
+    traceparent: TraceParent | None = None
+    """W3C Trace Context, passed on to nodes."""
     endpointing: EndpointingMode | None = None
     """Who ends utterances; absent: `auto`."""
     resume: bool | None = None
@@ -73,6 +93,35 @@ class SessionInit(WireMessage):
     """The last outcome received; those after it are sent again."""
 
 
+class SessionUpdate(WireMessage):
+    """Extension: change what a session asks for; answered by `session_updated`.
+
+    What was said so far is cut first and keeps the former values. What is absent stays as it is.
+    """
+
+    type: Literal["session_update"] = "session_update"
+    session_id: SessionId
+    src_lang: LanguageCode | None = None
+    tgt_lang: LanguageCode | None = None
+    tgt_langs: TargetLanguages | None = None
+    preferred_lang: LanguageCode | None = None
+    """What it hears in a room."""
+    pipeline: Pipeline | None = None
+    hints: Hints | None = None
+    voice: Voice | None = None
+
+
+class UtteranceCancel(WireMessage):
+    """Extension: an utterance is not wanted any more; no reply, but the outcome it then has.
+
+    Without an index: what was said since the last cut is thrown away.
+    """
+
+    type: Literal["utterance_cancel"] = "utterance_cancel"
+    session_id: SessionId
+    utterance_index: Count | None = None
+
+
 class AudioChunk(WireMessage):
     """A piece of audio in the order of speech, or the mark that an utterance ends. No reply."""
 
@@ -82,7 +131,7 @@ class AudioChunk(WireMessage):
     is_final: bool
     payload: OptionalAudioBytes = b""
     """Opus packets behind their lengths, or PCM16 little-endian mono. Goes to the session."""
-    client_timestamp_ms: TimestampMs | None = None
+    client_timestamp_ms: ClientTimestamp = None
 
 
 class Utterance(WireMessage):
@@ -115,7 +164,7 @@ class ClientHeartbeat(WireMessage):
 
     type: Literal["client_heartbeat"] = "client_heartbeat"
     session_id: SessionId
-    timestamp: TimestampMs
+    timestamp: ClientTimestamp = None
     last_delivery_seq: Count | None = None
     """Extension: outcomes up to this one need not be kept for a resume."""
 
@@ -127,7 +176,7 @@ class TtsStarted(WireMessage):
     session_id: SessionId
     trace_id: Label
     group_id: Label
-    ts_start_ms: TimestampMs
+    ts_start_ms: ClientTimestamp = None
 
 
 class TtsPlayEnded(WireMessage):
@@ -137,7 +186,7 @@ class TtsPlayEnded(WireMessage):
     session_id: SessionId
     trace_id: Label
     group_id: Label
-    ts_end_ms: TimestampMs
+    ts_end_ms: ClientTimestamp = None
 
 
 class SessionClose(WireMessage):
@@ -156,6 +205,8 @@ SessionInbound = (
     | TtsStarted
     | TtsPlayEnded
     | SessionClose
+    | SessionUpdate
+    | UtteranceCancel
     | RoomCreate
     | RoomJoin
     | RoomLeave

@@ -8,7 +8,7 @@ from pydantic import Field
 from protocol.errors import ErrorCode, MissingReason
 from protocol.ids import SessionId, SessionRef
 from protocol.messages.rooms import RoomCreateAck, RoomError, RoomExpired, RoomMembers
-from protocol.messages.shared import NetworkTimings, ServiceTimings
+from protocol.messages.shared import NetworkTimings, Pipeline, ServiceTimings
 from protocol.messages.webrtc import WebrtcAnswer, WebrtcIce, WebrtcOffer
 from protocol.wire import (
     Count,
@@ -60,6 +60,23 @@ class SessionInitAck(WireMessage):
     """Extension: the first `seq` not taken; from here on audio has to be sent again."""
 
 
+class SessionUpdated(WireMessage):
+    """Extension: the answer to `session_update`, with all values that are in force."""
+
+    type: Literal["session_updated"] = "session_updated"
+    session_id: SessionId
+    src_lang: str
+    tgt_lang: str
+    tgt_langs: tuple[str, ...] = ()
+    """Empty: `tgt_lang` alone."""
+    preferred_lang: str | None = None
+    pipeline: Pipeline
+    hints: tuple[str, ...] = ()
+    voice: str | None = None
+    unserved: tuple[Unserved, ...] = ()
+    """What no registered node does of it."""
+
+
 class AudioAck(WireMessage):
     """Extension, with `resume`: audio before `next_seq` may be forgotten."""
 
@@ -109,6 +126,11 @@ class TranslationResult(WireMessage):
     rerun_count: Count | None = None
     segments_meta: JsonObject | None = None
     """`{count, max_gap, avg_duration}`, the last two in seconds."""
+    tgt_lang: str | None = None
+    """Extension: the language of this outcome, as the client writes it."""
+    speech_start_ms: Count | None = None
+    """Extension: where its audio begins in all audio of the session."""
+    speech_end_ms: Count | None = None
     delivery_seq: Count | None = None
     """Extension: counts the outcomes of a session from 1."""
     late: Flag = None
@@ -132,6 +154,9 @@ class MissingResult(WireMessage):
     reason: MissingReason
     created_at_ms: TimestampMs
     trace_id: str | None = None
+    tgt_lang: str | None = None
+    speech_start_ms: Count | None = None
+    speech_end_ms: Count | None = None
     delivery_seq: Count | None = None
     late: Flag = None
     speaker_session_id: str | None = None
@@ -248,6 +273,7 @@ SessionOutbound = (
     | MissingResult
     | AsrPartial
     | SessionInitAck
+    | SessionUpdated
     | AudioAck
     | ErrorMessage
     | Backpressure

@@ -144,7 +144,8 @@ def test_the_step_of_an_utterance_is_written_as_its_model_is(
 
 OPTIONS: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(("dialect", "lang_a", "lang_b", "trace_id", "group_id"), either(TEXTS)),
-    "context_text": either(TEXTS),
+    **dict.fromkeys(("context_text", "voice_id", "traceparent"), either(TEXTS)),
+    "hints": either(st.lists(TEXTS, max_size=3).map(tuple)),
     "features": either(st.just(Features(speech_rate_control=True))),
     "mode": either(st.sampled_from([mode.value for mode in SessionMode])),
     "auto_langs": either(st.lists(TEXTS, max_size=3).map(tuple)),

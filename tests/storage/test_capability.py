@@ -22,13 +22,13 @@ def test_a_node_has_an_atom_for_each_of_its_languages_once() -> None:
 @pytest.mark.parametrize(
     ("languages", "use_nmt", "expected"),
     [
-        (("en", "es", None, None), True, "a:en,s:es"),
-        (("en", "es", None, None), False, "a:en"),
+        (("en", "es"), True, "a:en,s:es"),
+        (("en", "es"), False, "a:en"),
         (("auto", "es", "en", "es"), True, "a:en,a:es,s:en,s:es"),
         (("auto", "es", "es", "en"), True, "a:en,a:es,s:en,s:es"),
         (("auto", "es", "en", "es"), False, "a:en,a:es"),
-        (("auto", "es", None, None), True, "s:es"),
-        (("auto", "es", None, None), False, "a:es"),
+        (("auto", "es"), True, "s:es"),
+        (("auto", "es"), False, "a:es"),
     ],
 )
 def test_a_requirement_is_canonical(
@@ -97,14 +97,15 @@ def test_a_code_from_outside_cannot_break_a_key_or_a_list() -> None:
 
 def test_what_nobody_does_is_known_once_the_store_was_read() -> None:
     abilities = Abilities()
-    assert abilities.lacking("en", "es", None, None) is None
+    assert abilities.lacking("en", "es") is None
     abilities.found({node_atoms(["en"], ["de"], ["de"])})
-    assert abilities.lacking("en-GB", "de", None, None) is None
-    assert abilities.lacking("en", "es", None, None) == "translation"
-    assert abilities.lacking("auto", "de", "en", "de") == "translation"
+    assert abilities.lacking("en-GB", "de") is None
+    assert abilities.lacking("en", "es") == "translation"
     abilities.put("n1", node_atoms(["en"], ["es"]))
-    assert abilities.lacking("en", "es", None, None) == "speech"
+    assert abilities.lacking("en", "es") == "speech"
     abilities.put("n1", node_atoms(["en", "es"], ["en", "es"], ["es"]))
-    assert abilities.lacking("auto", "es", "en", "es") is None
+    assert abilities.lacking("en", "es") is None
+    assert abilities.lacking("es", "en") == "speech"
+    assert abilities.lacking("es", "en", use_tts=False) is None
     abilities.drop("n1")
-    assert abilities.lacking("en", "es", None, None) == "translation"
+    assert abilities.lacking("en", "es") == "translation"

@@ -48,6 +48,9 @@ REQUIRED: dict[str, Shape] = {
         "service_timings": dict,
         "network_timings": dict,
         "scheduler_sent_at_ms": int,
+        "tgt_lang": str,
+        "speech_start_ms": int,
+        "speech_end_ms": int,
         "delivery_seq": int,
     },
     "missing_result": {
@@ -70,6 +73,15 @@ REQUIRED: dict[str, Shape] = {
     "server_heartbeat": {"session_id": str, "timestamp": int},
     "session_close_ack": {"session_id": str},
     "audio_ack": {"session_id": str, "next_seq": int},
+    "session_updated": {
+        "session_id": str,
+        "src_lang": str,
+        "tgt_lang": str,
+        "tgt_langs": list,
+        "pipeline": dict,
+        "hints": list,
+        "unserved": list,
+    },
     "room_create_ack": {"room_code": str, "room_id": str},
     "room_members": {"room_code": str, "members": list},
     "room_error": {"code": str, "message": str},
@@ -152,11 +164,16 @@ EXTENSIONS: dict[str, Shape] = {
         "speaker_utterance_index": int,
     },
     "missing_result": {
+        "tgt_lang": str,
+        "speech_start_ms": int,
+        "speech_end_ms": int,
         "late": bool,
         "speaker_session_id": str,
         "speaker_utterance_index": int,
     },
     "room_create_ack": {"tts_format": str},
+    "session_updated": {"preferred_lang": str, "voice": str},
+    "job_assign": {"hints": list, "voice_id": str, "traceparent": str},
     "ui_event": {"wait_ms_estimate": int},
 }
 """Message type → what existing peers do not know and ignore."""

@@ -36,7 +36,7 @@ from actors.session.profile import SessionProfile
 from actors.session.utterances import Utterance
 from protocol.codec import encode_utf8
 from protocol.errors import CloseCode
-from protocol.ids import JobId, RequestId
+from protocol.ids import JobId, RequestId, request_id
 from protocol.messages.session_outbound import MissingResult, TranslationResult, UiEventKind
 from protocol.wire import WireMessage
 from storage.job import JobState
@@ -65,6 +65,7 @@ class Downlink:
         """The socket took no more: it is gone, though its end has not been heard of."""
         self.gate = gate
         """None: the client cannot resume."""
+        self._session_id = profile.session_id
         self._knows_results_only = profile.is_gateway
         """The client waits for a `translation_result`, without a limit, and skips all else."""
         self._replayed_seq: int | None = None
@@ -72,9 +73,10 @@ class Downlink:
         self._replay_at_ms = inf
         self._wall_ms = wall_ms
         self._sequencer: Sequencer[RequestId, Sayable] = Sequencer(options.sequencer)
-        self._grouping = Grouping()
-        self._expected: dict[RequestId, str] = {}
-        """Utterances whose outcome was not delivered yet, in order, with their turns."""
+        self._groupings: dict[str | None, Grouping] = {None: Grouping()}
+        """By lane: what was said before is context in one language."""
+        self._expected: dict[RequestId, tuple[str, str | None]] = {}
+        """Utterances whose outcome was not delivered yet, in order, with their turns and lanes."""
         self._empty: Correctable[JobId, Outcome] = Correctable(None)
         """Empty answers held back by the order: a full one may still come."""
         self._sent: SentOutcomes[RequestId, WireOutcome] = SentOutcomes(
@@ -159,13 +161,14 @@ class Downlink:
 
     def expect(self, utterance: Utterance) -> None:
         """Give the utterance its place in the order of cuts, and its job what was said before."""
-        spec = utterance.spec
-        self._sequencer.expect(spec.request_id)
+        spec, lane = utterance.spec, utterance.lane
+        self._sequencer.expect(spec.request_id, lane)
         ahead = 0
         if self._expected:
-            ahead = len({turn_id for turn_id in self._expected.values() if turn_id != spec.turn_id})
-        context = self._grouping.upcoming(utterance.begun_at_ms, ahead=ahead)
-        self._expected[spec.request_id] = spec.turn_id
+            turns = {turn_id for turn_id, of_lane in self._expected.values() if of_lane == lane}
+            ahead = len(turns - {spec.turn_id})
+        context = self._grouping(lane).upcoming(utterance.begun_at_ms, ahead=ahead)
+        self._expected[spec.request_id] = spec.turn_id, lane
         if context is not None:
             utterance.work = replace(
                 utterance.work,
@@ -229,17 +232,19 @@ class Downlink:
         if now_ms >= self._replay_at_ms:
             self._go_on_replaying(now_ms)
 
-    def repeat(self, key: RequestId) -> bool:
-        """Send a delivered outcome again; False when none is remembered and none will come."""
-        if key in self._sequencer:
-            return True  # not delivered yet: it will be, once
-        found = self._sent.find(key)
-        if found is None:
-            return False
-        self.send(found.outcome)
-        if isinstance(found.outcome, MissingResult):
-            self.hang_up(found.outcome.reason.value)
-        return True
+    def repeat(self, utterance_index: int) -> bool:
+        """Send the outcomes of an utterance again, one for each language.
+
+        False when none is remembered and none will come.
+        """
+        own = request_id(self._session_id, utterance_index, "")
+        found = self._sent.those(lambda key: key.startswith(own))
+        for outcome in found:
+            self.send(outcome)
+            if isinstance(outcome, MissingResult):
+                self.hang_up(outcome.reason.value)
+        # what was not delivered yet will be, once
+        return bool(found) or any(key.startswith(own) for key in self._expected)
 
     def flush(self, now_ms: float) -> None:
         """Deliver what waits for an order that nobody will complete any more."""
@@ -251,7 +256,8 @@ class Downlink:
 
     def playback_ended(self, message: PlaybackEnded, now_ms: float) -> None:
         """What is said from now on may belong to the same group."""
-        self._grouping.playback_ended(message.group_id, now_ms)
+        for grouping in self._groupings.values():
+            grouping.playback_ended(message.group_id, now_ms)
 
     def _part(self, outcome: Sayable, now_ms: float) -> GroupPart | None:
         """Place an outcome in the conversation when it is delivered: parts are in its order."""
@@ -259,12 +265,18 @@ class Downlink:
             heard = outcome.outcome
             if isinstance(heard, MissingResult):
                 return None
-            return self._grouping.assign(heard.text_asr, heard.text_translated, now_ms)
+            return self._grouping(None).assign(heard.text_asr, heard.text_translated, now_ms)
         result = outcome.ended.result
         if outcome.ended.reason is not None or result is None:
             return None
-        group_id = outcome.utterance.work.group_id
-        return self._grouping.assign(result.text_asr, result.text_translated, now_ms, group_id)
+        group_id, grouping = outcome.utterance.work.group_id, self._grouping(outcome.utterance.lane)
+        return grouping.assign(result.text_asr, result.text_translated, now_ms, group_id)
+
+    def _grouping(self, lane: str | None) -> Grouping:
+        known = self._groupings.get(lane)
+        if known is None:
+            known = self._groupings[lane] = Grouping()
+        return known
 
     def _deliver(self, deliveries: list[Delivery[RequestId, Sayable]], now_ms: float) -> None:
         gate, passed = self.gate, self._sequencer.passed
@@ -295,15 +307,21 @@ class Downlink:
 
     def _message(self, delivery: Delivery[RequestId, Sayable], now_ms: float) -> WireOutcome:
         outcome, gate = delivery.outcome, self.gate
-        late = {} if gate is None else gate.order.late
-        if isinstance(outcome, Outcome) and outcome.utterance.spec.cut in late:
+        if (
+            gate is not None
+            and gate.is_restoring
+            and isinstance(outcome, Outcome)
+            and outcome.utterance.spec.cut in gate.restored_late
+        ):
             delivery = replace(delivery, late=True)
         message = wire_outcome(delivery, self._part(outcome, now_ms), self._wall_ms())
         if not self._knows_results_only or not isinstance(message, MissingResult):
             return message
         if is_failure(message.reason) or isinstance(outcome, MemberUtterance):
             return message
-        return without_text(message, outcome.ended.job_id, self._grouping.assign("", "", now_ms))
+        return without_text(
+            message, outcome.ended.job_id, self._grouping(None).assign("", "", now_ms)
+        )
 
     def hang_up(self, why: str) -> None:
         """End the wait of a client that understands a closed socket and no other refusal."""
@@ -339,7 +357,7 @@ class Downlink:
     def expect_late(self, key: RequestId, number: int, turn_id: str | None) -> None:
         """Expect what later ones went out before, elsewhere; no turn: another member said it."""
         if turn_id is not None:
-            self._expected[key] = turn_id
+            self._expected[key] = turn_id, None
         self._sequencer.pass_over(key)
         if self.gate is not None:
             self.gate.expect(key, number)

@@ -40,7 +40,7 @@ class OutcomeGate:
     """The numbers of what is expected, and what is not sent before it is stored."""
 
     __slots__ = ("_held", "_numbers", "_recorder", "ends_ms", "heard", "is_restoring", "order",
-                 "wants_note")  # fmt: skip
+                 "restored_late", "wants_note")  # fmt: skip
 
     def __init__(self, recorder: OutcomeRecorder) -> None:
         self.order = DeliveryOrder()
@@ -51,6 +51,8 @@ class OutcomeGate:
         """Utterances of other members that the next note tells of."""
         self.ends_ms: float | None = None
         """While it is shut: when it opens, whatever the store has (monotonic ms)."""
+        self.restored_late: set[int] = set()
+        """What was sent late before, in its own language, by number."""
         self.is_restoring = False
         """What is delivered comes from the store: it need not be stored again."""
         self._recorder = recorder
@@ -100,9 +102,18 @@ class OutcomeGate:
         for key in passed:
             self.order.pass_over(self._numbers[key])
         is_exception = bool(passed)
+        sent: set[RequestId] = set()
         for delivery in deliveries:
-            if delivery.late:
-                self.order.deliver_late(self._numbers[delivery.key], delivery.delivery_seq)
+            number = self._numbers[delivery.key]
+            for key, earlier in self._numbers.items():
+                if key == delivery.key:
+                    break
+                if earlier < number and key not in sent and earlier not in self.order.passed:
+                    self.order.cross(earlier)
+                    is_exception = True
+            sent.add(delivery.key)
+            if number in self.order.passed:
+                self.order.deliver_late(number, delivery.delivery_seq)
                 is_exception = True
             if isinstance(delivery.outcome, MemberUtterance):
                 is_exception = is_exception or not self.is_restoring

@@ -84,6 +84,7 @@ def wire_outcome(
         return _wire_heard(delivery.outcome, delivery, part, wall_ms)
     ended, utterance = delivery.outcome.ended, delivery.outcome.utterance
     spec = utterance.spec
+    start_ms, end_ms = spec.lies_at_ms
     if ended.reason is not None or ended.result is None:
         return MissingResult(
             session_id=spec.session_id,
@@ -91,6 +92,9 @@ def wire_outcome(
             reason=ended.reason or MissingReason.PROCESSING_ERROR,
             created_at_ms=wall_ms,
             trace_id=utterance.work.trace_id,
+            tgt_lang=spec.language,
+            speech_start_ms=start_ms,
+            speech_end_ms=end_ms,
             delivery_seq=delivery.delivery_seq,
             late=delivery.late or None,
         )
@@ -115,6 +119,9 @@ def wire_outcome(
         quality_score=result.quality_score,
         rerun_count=result.rerun_count,
         segments_meta=result.segments_meta,
+        tgt_lang=spec.language,
+        speech_start_ms=start_ms,
+        speech_end_ms=end_ms,
         delivery_seq=delivery.delivery_seq,
         late=delivery.late or None,
         tts_lost=delivery.outcome.lost_speech or None,
@@ -152,6 +159,9 @@ def without_text(missing: MissingResult, job_id: JobId, part: GroupPart) -> Tran
         service_timings=ServiceTimings(),
         network_timings=NetworkTimings(),
         scheduler_sent_at_ms=missing.created_at_ms,
+        tgt_lang=missing.tgt_lang,
+        speech_start_ms=missing.speech_start_ms,
+        speech_end_ms=missing.speech_end_ms,
         delivery_seq=missing.delivery_seq,
         late=missing.late,
     )

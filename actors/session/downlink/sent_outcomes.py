@@ -35,7 +35,6 @@ class SentOutcomes(Generic[K, T]):
     """
 
     __slots__ = (
-        "_by_key",
         "_deliveries",
         "_held_bytes",
         "_max_bytes",
@@ -49,7 +48,6 @@ class SentOutcomes(Generic[K, T]):
         self._max_bytes = max_bytes
         self._without_speech = without_speech
         self._held_bytes = 0
-        self._by_key: dict[K, Remembered[K, T]] = {}
         self._deliveries: list[Remembered[K, T]] = []
         self._spoken: list[Remembered[K, T]] = []
         """Those whose speech is still here."""
@@ -73,7 +71,6 @@ class SentOutcomes(Generic[K, T]):
         """Keep a delivery, made after all others kept; make room for it."""
         kept = Remembered(delivery, text_bytes, speech_bytes)
         self._deliveries.append(kept)
-        self._by_key[delivery.key] = kept
         self._held_bytes += text_bytes + speech_bytes
         if speech_bytes:
             self._spoken.append(kept)
@@ -92,10 +89,10 @@ class SentOutcomes(Generic[K, T]):
             if kept.delivery.delivery_seq > last_delivery_seq
         ]
 
-    def find(self, key: K) -> Delivery[K, T] | None:
-        """Return the delivery of this key, if it is remembered."""
-        kept = self._by_key.get(key)
-        return None if kept is None else kept.delivery
+    def those(self, is_wanted: Callable[[K], bool]) -> list[T]:
+        """Return the outcomes of these keys, as far as they are remembered, in order."""
+        found = (kept.delivery for kept in self._deliveries)
+        return [one.outcome for one in found if is_wanted(one.key)]
 
     def free(self, up_to_seq: int) -> int:
         """Forget what the recipient has (this delivery and all before); return how many."""
@@ -110,8 +107,6 @@ class SentOutcomes(Generic[K, T]):
         self._held_bytes -= kept.text_bytes + kept.speech_bytes
         if self._spoken and self._spoken[0] is kept:
             self._spoken.pop(0)
-        if self._by_key.get(kept.delivery.key) is kept:
-            del self._by_key[kept.delivery.key]
 
     def _silence_oldest(self) -> None:
         kept = self._spoken.pop(0)

@@ -1,8 +1,9 @@
 """The order in which one recipient hears of outcomes.
 
-Outcomes leave in the order in which they were expected (the order of cuts). A missing one holds
-later ones back for a bounded time; then they go without it, and what still arrives for it leaves
-once, marked late. Pure: time is a parameter. Must not: know what an outcome is, or send it.
+Outcomes leave in the order in which they were expected (the order of cuts). Those of different
+lanes do not wait for each other; those of no lane wait for all, and all wait for them. A missing
+one holds later ones back for a bounded time; then they go without it, and what still arrives for it
+leaves once, marked late. Pure: time is a parameter. Must not: know what an outcome is, or send it.
 """
 
 from collections.abc import Hashable
@@ -30,13 +31,14 @@ class Delivery(Generic[K, T]):
 class _Place(Generic[K, T]):
     """The place of one outcome in the order, from `expect` until it is delivered."""
 
-    __slots__ = ("is_delivered", "is_passed", "is_ready", "key", "outcome")
+    __slots__ = ("is_delivered", "is_passed", "is_ready", "key", "lane", "outcome")
 
     outcome: T
     """Set from `ready` until the delivery takes it: a place left in a queue holds nothing."""
 
-    def __init__(self, key: K) -> None:
+    def __init__(self, key: K, lane: str | None = None) -> None:
         self.key = key
+        self.lane = lane
         self.is_ready = False
         self.is_passed = False
         """Later outcomes went out before it."""
@@ -101,11 +103,14 @@ class Sequencer(Generic[K, T]):
         place.is_passed = True
         self._places[key] = place
 
-    def expect(self, key: K) -> bool:
-        """Give this key the next place; False (and nothing changes) while it has one."""
+    def expect(self, key: K, lane: str | None = None) -> bool:
+        """Give this key the next place; False (and nothing changes) while it has one.
+
+        `lane`: it keeps to the order of this lane alone; None: to that of all.
+        """
         if key in self._places:
             return False
-        place: _Place[K, T] = _Place(key)
+        place: _Place[K, T] = _Place(key, lane)
         self._places[key] = place
         self._order.append(place)
         return True
@@ -123,10 +128,12 @@ class Sequencer(Generic[K, T]):
         place.is_ready = True
         if place.is_passed:
             return [self._deliver(place)]
-        if self._order[0] is not place:
+        if self._order[0] is place:
+            return self._deliver_front()
+        deliveries = [] if place.lane is None else self._deliver_front()
+        if not place.is_delivered:
             self._waiting.append((now_ms, place))
-            return []
-        return self._deliver_front()
+        return deliveries
 
     def replace(self, key: K, outcome: T) -> bool:
         """Put another outcome in the place of one that is held back; False when none is."""
@@ -140,34 +147,46 @@ class Sequencer(Generic[K, T]):
         """Return what has been held back for long enough, and what it held back in turn."""
         deliveries: list[Delivery[K, T]] = []
         while self._waiting and self._waiting[0][0] + self._gap_ms <= now_ms:
-            deliveries += self._deliver_through(self._waiting[0][1])
+            self._pass_before(self._waiting[0][1])
             deliveries += self._deliver_front()
         return deliveries
 
-    def _deliver_through(self, last: _Place[K, T]) -> list[Delivery[K, T]]:
-        """Pass every gap before `last`, deliver the rest up to and with it."""
-        deliveries: list[Delivery[K, T]] = []
-        done = 0
-        for place in self._order:
-            done += 1
+    def _pass_before(self, last: _Place[K, T]) -> None:
+        """Pass every gap that holds `last` back, by itself or by what it waits for in turn."""
+        before = self._order[: self._order.index(last)]
+        lanes, waits_for_all = {last.lane}, last.lane is None
+        passed: list[_Place[K, T]] = []
+        for place in reversed(before):
+            if not waits_for_all and place.lane is not None and place.lane not in lanes:
+                continue
             if place.is_ready:
-                deliveries.append(self._deliver(place))
+                lanes.add(place.lane)
+                waits_for_all = waits_for_all or place.lane is None
             else:
                 place.is_passed = True
-                self.passed.append(place.key)
-            if place is last:
-                break
-        del self._order[:done]
-        return deliveries
+                passed.append(place)
+        self.passed.extend(place.key for place in reversed(passed))
+        self._order = [place for place in self._order if not place.is_passed]
 
     def _deliver_front(self) -> list[Delivery[K, T]]:
         """Deliver what no gap precedes; keep a live place (or none) at the front of the wait."""
         deliveries: list[Delivery[K, T]] = []
+        gaps: set[str] = set()
+        done = 0
         for place in self._order:
-            if not place.is_ready:
+            if place.lane in gaps:
+                continue
+            if place.is_ready and (place.lane is not None or not gaps):
+                deliveries.append(self._deliver(place))
+                done += not gaps
+            elif place.lane is None:
                 break
-            deliveries.append(self._deliver(place))
-        del self._order[: len(deliveries)]
+            else:
+                gaps.add(place.lane)
+        if len(deliveries) == done:
+            del self._order[:done]
+        else:
+            self._order = [place for place in self._order if not place.is_delivered]
         stale = 0
         for _, place in self._waiting:
             if not place.is_delivered:

@@ -36,9 +36,10 @@ from actors.session.member.hearing import Hearing
 from actors.session.member.seat import MemberSeat
 from actors.session.member.speaking import Settles, Speaking
 from actors.session.member.voice_links import VoiceLinks
-from actors.session.profile import Request, SessionProfile
+from actors.session.profile import SessionProfile
 from actors.session.record.moved import TakenOverSession
 from actors.session.record.saved_room import HeardRecord, RoomRecord
+from actors.session.request import Request
 from actors.session.uplink.indexes import UsedIndexes
 from actors.session.utterances import Utterance
 from protocol.ids import JobId, RequestId, session_of
@@ -165,6 +166,11 @@ class Member:
         self._seat.listen(is_listening=is_listening)
 
     # ---- from one instance to another -------------------------------------------------------
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether it is in a room, alone or not."""
+        return self._seat.view is not None
 
     @property
     def is_reclaiming(self) -> bool:

@@ -12,9 +12,10 @@ from pydantic_core import from_json
 from actors.messages.job import Work
 from actors.session.job_spec import Numbers, spec_of, work_of
 from actors.session.options import UplinkOptions
-from actors.session.profile import Request, SessionProfile, asked_by
+from actors.session.profile import SessionProfile
 from actors.session.record.saved import CutRecord, DeliveryOrder, SessionRecord, cut_of
 from actors.session.record.saved_room import HeardRecord
+from actors.session.request import Request, asked_by
 from actors.session.resumption import TokenMint, TokenNumber
 from protocol.errors import MissingReason
 from protocol.ids import JobId, RequestId
@@ -105,13 +106,13 @@ class TakenOverSession:
         left_ms = options.job_lifetime_ms if job is None else job.deadline_in_ms
         numbers = Numbers(saved.job_id, saved.index, self.epoch, saved.number)
         heard_by = saved.heard_by
-        further = None if heard_by is None else heard_by.further_language
+        further = saved.further_language if heard_by is None else heard_by.further_language
         return spec_of(self.profile, request, cut, numbers, left_ms), work_of(request, cut, further)
 
     @property
     def order(self) -> DeliveryOrder:
         """Return which cut went out, or goes out, under which number."""
-        return DeliveryOrder(self.saved.passed, dict(self.saved.late))
+        return DeliveryOrder(self.saved.passed, dict(self.saved.late), self.saved.crossed)
 
     @property
     def count(self) -> int:

@@ -39,7 +39,13 @@ class CutRecord:
     last_seq: int | None = None
     closing: bool = False
     request: str | None = None
-    """What its message asked for, as JSON; None: what the session asks for."""
+    """What its message asked for, as JSON; None: what the session asked for when it began."""
+    start_ms: int = 0
+    """Where it begins in all audio of its session."""
+    lane: str | None = None
+    """Its language, if the speaker hears it in several."""
+    further_language: str | None = None
+    """What tells it apart at the nodes from the first of them."""
     heard_by: AudienceRecord | None = None
     """Set in a room; None: its speaker alone."""
 
@@ -60,6 +66,10 @@ class CutRecord:
         }
         if self.closing or self.request is not None:
             data |= {"closing": self.closing, "request": self.request}
+        if self.start_ms:
+            data["start_ms"] = self.start_ms
+        if self.lane is not None:
+            data |= {"lane": self.lane, "further_language": self.further_language}
         if self.heard_by is not None:
             data["heard_by"] = self.heard_by.as_json()
         return to_json(data)
@@ -111,11 +121,15 @@ class SessionRecord:
     """Indexes the client brought: runs as start, end, start, end, …"""
     audio_format: AudioFormat | None = None
     sample_rate_hz: int = 16_000
+    heard_ticks: int = 0
+    """Length of all audio before `end_seq`, in 1/48000 s."""
     client_cuts: bool = False
     """The client ends utterances itself."""
     turn: TurnRecord | None = None
     passed: tuple[int, ...] = ()
     """Cuts that later ones were delivered before, and that were not delivered since."""
+    crossed: tuple[int, ...] = ()
+    """Those of them that only cuts in other languages were delivered before."""
     late: tuple[tuple[int, int], ...] = ()
     """Cuts that were delivered late: number and `delivery_seq`."""
     ends: tuple[EndRecord, ...] = ()
@@ -150,7 +164,7 @@ class SessionRecord:
             known["turn"] = TurnRecord(turn["turn_id"], turn["next_part"], turn["ticks"])
         if audio_format := known.get("audio_format"):
             known["audio_format"] = AudioFormat(audio_format)
-        for name in ("client_indexes", "passed"):
+        for name in ("client_indexes", "passed", "crossed"):
             known[name] = tuple(known.get(name, ()))
         known["late"] = tuple((number, seq) for number, seq in known.get("late", ()))
         ends = known.get("ends", ())
@@ -183,6 +197,7 @@ def saved_cut(
         last_seq=cut.last_seq,
         closing=cut.closing,
         request=request,
+        start_ms=cut.start_ms,
         heard_by=heard_by,
     )
 
@@ -202,6 +217,7 @@ def cut_of(saved: CutRecord, padding_ms: int) -> Cut:
         first_seq=saved.first_seq,
         last_seq=saved.last_seq,
         padding_ms=padding_ms,
+        start_ms=saved.start_ms,
         first_chunk_at_ms=0.0,
     )
 
@@ -232,8 +248,15 @@ KEPT = 200
 class DeliveryOrder:
     """Numbers of cuts in the order of their delivery, as far as it is decided."""
 
-    def __init__(self, passed: Iterable[int] = (), late: Mapping[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        passed: Iterable[int] = (),
+        late: Mapping[int, int] | None = None,
+        crossed: Iterable[int] = (),
+    ) -> None:
         self.passed = set(passed)
+        self.crossed = set(crossed)
+        """Those of them that only other languages went out before: they keep their own's order."""
         self.late = dict(late or {})
         """Cut → its `delivery_seq`."""
 
@@ -243,10 +266,17 @@ class DeliveryOrder:
     def pass_over(self, number: int) -> None:
         """A later cut goes out before this one."""
         self.passed.add(number)
+        self.crossed.discard(number)
+
+    def cross(self, number: int) -> None:
+        """A later cut goes out before this one, in another language."""
+        self.passed.add(number)
+        self.crossed.add(number)
 
     def deliver_late(self, number: int, delivery_seq: int) -> None:
         """A cut that was passed goes out now."""
         self.passed.discard(number)
+        self.crossed.discard(number)
         self.late = {cut: seq for cut, seq in self.late.items() if seq > delivery_seq - KEPT}
         self.late[number] = delivery_seq
 

@@ -5,12 +5,13 @@ was delivered. Must not: hold audio.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from actors.session.cut import Cut
 from actors.session.job_spec import Numbers
-from actors.session.profile import Request, in_language
 from actors.session.record.saved import CutRecord, EndRecord, saved_cut
 from actors.session.record.saved_room import saved_audience
+from actors.session.request import Request, in_language
 from actors.session.resume.cut_ledger import CutLedger, MemberCutLedger
 from actors.session.uplink.progress import AudioProgress
 from actors.session.utterances import OpenUtterances, Utterance
@@ -22,8 +23,14 @@ class CutRecords:
     """The cuts of one session that can be resumed, from each cut to its outcome."""
 
     def __init__(
-        self, opened: OpenUtterances, progress: AudioProgress, wall_ms: Callable[[], int]
+        self,
+        opened: OpenUtterances,
+        progress: AudioProgress,
+        wall_ms: Callable[[], int],
+        first: Request,
     ) -> None:
+        """`first`: what the session asked for when it began; other wishes are kept with a cut."""
+        self._first = first
         self.own = CutLedger()
         """Cuts whose outcome the client hears."""
         self.members = MemberCutLedger()
@@ -50,11 +57,13 @@ class CutRecords:
         """Keep where it was cut, and who hears it."""
         spec, track = utterance.spec, utterance.track
         own = request if track is None else in_language(request, track)
-        asked = own.text() if is_message or own != request else None
+        asked = own.text() if is_message or own != self._first else None
         numbers = Numbers(spec.job_id, spec.utterance_index, spec.session_epoch, spec.cut)
-        self.add(
-            utterance, saved_cut(cut, numbers, asked, saved_audience(utterance, self._wall_ms()))
-        )
+        record = saved_cut(cut, numbers, asked, saved_audience(utterance, self._wall_ms()))
+        if utterance.lane is not None:
+            further = utterance.work.further_language
+            record = replace(record, lane=utterance.lane, further_language=further)
+        self.add(utterance, record)
 
     def add(self, utterance: Utterance, record: CutRecord) -> None:
         """Keep a cut that waits for its outcome."""

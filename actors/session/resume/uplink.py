@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 from actors.messages.job import JobEnded
 from actors.messages.session import ChunkArrived
+from actors.room.audience import Track
 from actors.session.downlink.outcome import Outcome
 from actors.session.record.moved import TakenOverSession
 from actors.session.record.saved import CutRecord
@@ -23,7 +24,7 @@ from actors.session.uplink.uplink import Uplink
 from actors.session.utterances import Utterance
 from protocol.audio.framing import silence
 from protocol.errors import MissingReason
-from protocol.ids import RequestId, TurnId
+from protocol.ids import TurnId
 from storage.job import JobState
 
 
@@ -54,7 +55,7 @@ class UplinkRestore:
         Their audio comes with what the client sends again, from the first of them on.
         """
         moved, uplink, saved = self._moved, self._uplink, self._moved.saved
-        uplink.epoch = moved.epoch
+        uplink.opening.epoch = moved.epoch
         next_index = saved.next_index + moved.count - saved.number
         uplink.indexes.restore(next_index, saved.client_indexes)
         self._records.go_on(moved.count, saved.member_cut_count)
@@ -62,6 +63,7 @@ class UplinkRestore:
             uplink.segmenter.declare_format(saved.audio_format, saved.sample_rate_hz)
         if saved.client_cuts:
             uplink.segmenter.client_cuts()
+        uplink.segmenter.heard_ticks = saved.heard_ticks
         opened, next_seq = self._reopen_own(now_ms)
         next_seq = min(next_seq, self._expect_members())
         self._restore_heard(opened, now_ms)
@@ -162,7 +164,6 @@ class UplinkRestore:
     def _rebuilt(self, saved: CutRecord, now_ms: float) -> Utterance:
         options = self._uplink.options
         spec, work = self._moved.job(saved, options)
-        heard_by = saved.heard_by
         return Utterance(
             spec=spec,
             work=work,
@@ -173,7 +174,8 @@ class UplinkRestore:
             is_repeatable=saved.request is not None,
             awaits_replay=True,
             has_job=saved.job_id in self._moved.jobs,
-            track=None if heard_by is None else heard_by.track(spec.language),
+            track=_track(saved, spec.language),
+            lane=saved.lane,
         )
 
     # ---- audio that comes again -------------------------------------------------------------
@@ -207,13 +209,13 @@ class UplinkRestore:
         self._uplink.replayed(replay.held_bytes)
         return True
 
-    def repeated(self, key: RequestId, audio: bytes) -> None:
+    def repeated(self, utterance_index: int, audio: bytes) -> None:
         """A whole utterance was sent again: it may be one whose audio is missing here."""
-        for utterance in self._uplink.open:
-            if utterance.spec.request_id == key and utterance.awaits_replay:
+        for utterance in list(self._uplink.open):
+            is_it = utterance.spec.utterance_index == utterance_index
+            if is_it and utterance.awaits_replay:
                 self._fill(utterance, audio)
-                self._uplink.account()
-                return
+        self._uplink.account()
 
     def forget(self, utterance: Utterance) -> None:
         """It has its outcome: its audio is only passed over."""
@@ -239,6 +241,15 @@ class UplinkRestore:
         audio = audio or silence(work.audio_format, CLOSING_SILENCE_MS, work.sample_rate_hz)
         self._uplink.open.fill(utterance, audio)
         self._filled.append(utterance)
+
+
+def _track(saved: CutRecord, language: str) -> Track | None:
+    """Return in which of several languages it was asked for; None: there was one."""
+    if saved.heard_by is not None:
+        return saved.heard_by.track(language)
+    if saved.lane is None:
+        return None
+    return Track(language, for_speaker=True, further_language=saved.further_language)
 
 
 def _parts_of(turn_id: TurnId, opened: Iterable[Utterance]) -> set[int]:

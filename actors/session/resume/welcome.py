@@ -42,7 +42,7 @@ class Welcome:
         self.due_ms = None
         self.is_token_fresh = True
         update: dict[str, object] = {
-            "resume_token": self._resumption.renew(self._parts.uplink.epoch),
+            "resume_token": self._resumption.renew(self._parts.uplink.opening.epoch),
             "resumed": resumed,
             "next_seq": self._progress.next_seq,
         }

@@ -67,6 +67,11 @@ class Endpointing:
         self._lead_ticks = 0
 
     @property
+    def lead_ticks(self) -> int:
+        """Length of the silence that is kept, in 1/48000 s."""
+        return self._lead_ticks
+
+    @property
     def first_seq(self) -> int | None:
         """Lowest `seq` of the silence that is kept."""
         return min((chunk.seq for chunk in self._lead), default=None)

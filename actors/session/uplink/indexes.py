@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from actors.session.uplink.runs import Runs
-from protocol.ids import RequestId
 
 _RUNS_RECORDED = 16
 """Runs of a client's indexes that another instance learns of: most clients count up."""
@@ -32,7 +31,7 @@ MAX_RUNS = 1024
 class Repeated:
     """The client sent an utterance that it has sent before."""
 
-    request_id: RequestId
+    utterance_index: int
 
 
 class UsedIndexes:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from actors.room.audience import Audience, Track
 from actors.session.cut import Cut
-from actors.session.profile import Request
+from actors.session.request import Request
 from actors.session.uplink.indexes import UsedIndexes
 from actors.session.uplink.progress import AudioProgress
 from actors.session.utterances import OpenUtterances, Utterance
@@ -14,6 +14,10 @@ from actors.session.utterances import OpenUtterances, Utterance
 
 class Listeners(Protocol):
     """Who hears what the session says, besides its own client."""
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether the session is in a room, alone or not."""
 
     def audience(self, request: Request, open_tracks: list[Track]) -> Audience | None:
         """Return who hears what was just cut; None: the speaker alone."""

@@ -31,7 +31,6 @@ from protocol.audio.framing import (
     TICKS_PER_MS,
     AudioFormat,
     audio_ticks,
-    measure,
     pcm_ticks,
     silence,
     ticks_to_ms,
@@ -55,7 +54,6 @@ class Segmenter:
 
     __slots__ = (
         "_clock",
-        "_heard_ticks",
         "_max_bytes",
         "_max_ticks",
         "_new_turn_id",
@@ -67,6 +65,8 @@ class Segmenter:
         "due_ms",
         "endpointing",
         "framing",
+        "heard_ticks",
+        "whole_ticks",
     )
 
     def __init__(
@@ -85,7 +85,10 @@ class Segmenter:
         self._clock = PauseClock(options.pause_ms)
         self.endpointing = Endpointing(options, endpointing)
         self._new_turn_id = new_turn_id
-        self._heard_ticks = 0
+        self.heard_ticks = 0
+        """Length of all chunks that came so far, cut or not, in 1/48000 s."""
+        self.whole_ticks = 0
+        """Length of the whole utterances that came."""
         self._segment = Segment()
         self._pending: CutReason | None = None
         self.due_ms = inf
@@ -111,7 +114,18 @@ class Segmenter:
     @property
     def heard_ms(self) -> int:
         """Milliseconds of audio that came in chunks so far, cut or not."""
-        return ticks_to_ms(self._heard_ticks)
+        return ticks_to_ms(self.heard_ticks)
+
+    @property
+    def position_ms(self) -> int:
+        """Milliseconds of all audio that came so far."""
+        return ticks_to_ms(self.heard_ticks + self.whole_ticks)
+
+    @property
+    def settled_ticks(self) -> int:
+        """Length of what came before the audio that is not cut yet, in 1/48000 s."""
+        uncut = self._segment.ticks + self.endpointing.lead_ticks
+        return max(0, self.heard_ticks + self.whole_ticks - uncut)
 
     @property
     def first_seq(self) -> int | None:
@@ -182,7 +196,7 @@ class Segmenter:
                 self._add(LeadChunk(audio, ticks, seq, now_ms))
             else:
                 segment.add(audio, ticks, seq, now_ms)
-            self._heard_ticks += ticks
+            self.heard_ticks += ticks
             clock = self._clock
             if clock.is_running:
                 clock.since_ms = now_ms
@@ -215,32 +229,9 @@ class Segmenter:
         self._take_lead()
         self.endpointing.client_cuts()
 
-    def whole(
-        self, audio: bytes, audio_format: AudioFormat, sample_rate_hz: int, now_ms: float
-    ) -> Cut:
-        """Return an `utterance` message's audio as a cut: a turn of its own, never too short.
-
-        Chunks held are another segment and stay as they are.
-
-        Raises:
-            ProtocolError: the audio is not of the format that the message names.
-        """
-        ticks = measure(audio, audio_format, sample_rate_hz)
-        return Cut(
-            reason=CutReason.UTTERANCE,
-            audio=audio,
-            audio_format=audio_format,
-            sample_rate_hz=sample_rate_hz,
-            duration_ms=ticks_to_ms(ticks),
-            turn_id=self._new_turn_id(),
-            turn_part=0,
-            ends_turn=True,
-            closing=False,
-            first_seq=None,
-            last_seq=None,
-            padding_ms=self._options.padding_for_ms(CutReason.UTTERANCE),
-            first_chunk_at_ms=now_ms,
-        )
+    def took_whole(self, duration_ms: int) -> None:
+        """A whole utterance came; chunks held are another segment and stay as they are."""
+        self.whole_ticks += duration_ms * TICKS_PER_MS
 
     def poll(self, now_ms: float) -> list[Cut]:
         """Return what time alone has cut: a hangover that passed, or a pause."""
@@ -395,5 +386,6 @@ class Segmenter:
             first_seq=segment.first_seq,
             last_seq=segment.last_seq,
             padding_ms=self._options.padding_for_ms(reason),
+            start_ms=ticks_to_ms(max(0, self.heard_ticks + self.whole_ticks - segment.ticks)),
             first_chunk_at_ms=now_ms if first_chunk_at_ms is None else first_chunk_at_ms,
         )

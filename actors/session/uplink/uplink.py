@@ -8,19 +8,19 @@ from collections.abc import Sequence
 
 from actors.held_audio import HeldShare
 from actors.messages.session import ChunkArrived, UtteranceArrived
-from actors.room.audience import Readers, Track
 from actors.session.cut import Cut
-from actors.session.job_spec import Numbers, spec_of, work_of
 from actors.session.options import UplinkOptions
-from actors.session.profile import Request, SessionProfile, asked_by, in_language
+from actors.session.profile import SessionProfile
 from actors.session.uplink.indexes import IndexUse, Repeated
-from actors.session.uplink.intake import AudioIntake, whole_audio
+from actors.session.uplink.intake import AudioIntake
+from actors.session.uplink.opening import Opening
 from actors.session.uplink.parts import UplinkParts
 from actors.session.uplink.segmenter import Segmenter
+from actors.session.uplink.whole import whole_cut
 from actors.session.utterances import Utterance
 from protocol.audio.framing import AudioFormat, measure, opus_ticks, pcm_ticks, ticks_to_ms
 from protocol.errors import ErrorCode, ProtocolError
-from protocol.ids import JobId, new_job_id, request_id
+from protocol.ids import JobId
 from protocol.messages.session_inbound import Utterance as UtteranceMessage
 
 _NONE: Sequence[Utterance] = ()
@@ -48,8 +48,8 @@ class Uplink:
         self.options = options
         self.has_spoken = False
         """Whether any audio has come, here or where the session was before."""
-        self.epoch = 0
-        """The session's epoch in the store; 0 until it is claimed."""
+        self.opening = Opening(profile, options.job_lifetime_ms, parts)
+        """Makes utterances of what is cut."""
         self.segmenter = Segmenter(
             options.segmenter,
             audio_format=profile.audio_format,
@@ -57,12 +57,9 @@ class Uplink:
             endpointing=profile.endpointing,
         )
         self.intake = AudioIntake(profile.unsupported)
-        self._room = parts.room
-        self._recorder = parts.recorder
         self._profile = profile
         self._held = held
         self._wall_ms = parts.wall_ms
-        self._request = asked_by(profile, None)
         self._replayed_bytes = 0
         self._was_late = False
         self._uplink_ms: int | None = None
@@ -146,27 +143,20 @@ class Uplink:
         if self._is_tiny(spoken):
             measure(spoken.audio, spoken.audio_format, spoken.sample_rate)  # it declares that
             return self._tiny(spoken, now_ms)
-        unwrapped = whole_audio(spoken.audio)
-        if unwrapped is not None:
-            cut = self.segmenter.whole(unwrapped[0], AudioFormat.PCM16, unwrapped[1], now_ms)
-        else:
-            cut = self.segmenter.whole(
-                spoken.audio, spoken.audio_format, spoken.sample_rate, now_ms
-            )
+        options, start_ms = self.options.segmenter, self.segmenter.position_ms
+        cut = whole_cut(spoken, options, start_ms, now_ms)
         match self.indexes.take(spoken.utterance_index):
             case IndexUse.TAKEN:
                 text = f"utterance_index {spoken.utterance_index} is in use"
                 raise ProtocolError(ErrorCode.INVALID_MESSAGE, text)
             case IndexUse.REPEATED:
-                sid = self._profile.session_id
-                return Repeated(request_id(sid, spoken.utterance_index, spoken.tgt_lang))
+                return Repeated(spoken.utterance_index)
             case IndexUse.FRESH:
                 if spoken.manual_cut:
                     self.segmenter.client_cuts()
+                self.segmenter.took_whole(cut.duration_ms)
                 utterances = self._opened(cut, spoken.utterance_index, spoken, now_ms)
-                is_silent = self.options.segmenter.is_silent(
-                    cut.audio, cut.audio_format, cut.sample_rate_hz
-                )
+                is_silent = options.is_silent(cut.audio, cut.audio_format, cut.sample_rate_hz)
                 for utterance in utterances:
                     utterance.is_silent = is_silent
                 return utterances
@@ -304,58 +294,10 @@ class Uplink:
     def _opened(
         self, cut: Cut, index: int, message: UtteranceMessage | None, now_ms: float
     ) -> list[Utterance]:
-        """Return what was cut: once, or once for each language that is heard in a room."""
-        request = self._request if message is None else asked_by(self._profile, message)
-        member, audience = self._room.member, None
-        if member is not None:
-            audience = member.audience(request, self._open_tracks(cut))
+        """Return what was cut, once or once for each language in which it is heard."""
         uplink_ms, self._uplink_ms = self._uplink_ms, None
-        if audience is None:
-            utterances = [self._utterance(cut, index, request, None)]
-        else:
-            tracks = audience.tracks
-            readers = Readers(audience.readers, len(tracks))
-            utterances = [self._utterance(cut, index, request, track) for track in tracks]
-            for utterance in utterances:
-                utterance.readers = readers
+        utterances = self.opening.opened(cut, index, message, now_ms)
         for utterance in utterances:
-            utterance.cut_at_ms = now_ms
             utterance.uplink_ms = uplink_ms
-            utterance.is_repeatable = message is not None
-            if self.progress is not None:
-                self.progress.cut(utterance.spec.request_id, cut.first_seq)
-            self.open.add(utterance)
-            if self._recorder is not None:
-                is_message = message is not None
-                self._recorder.cut_made(cut, utterance, request, is_message=is_message)
         self.account()
         return utterances
-
-    def _utterance(self, cut: Cut, index: int, request: Request, track: Track | None) -> Utterance:
-        if track is not None:
-            request = in_language(request, track)
-        is_own, number, recorder = track is None or track.for_speaker, 0, self._recorder
-        if recorder is not None:
-            number = recorder.next_number() if is_own else recorder.next_member_number()
-        job_id = new_job_id(self._profile.session_id)
-        numbers = Numbers(job_id, index, self.epoch, number)
-        spec = spec_of(self._profile, request, cut, numbers, self.options.job_lifetime_ms)
-        return Utterance(
-            spec=spec,
-            work=work_of(request, cut, None if track is None else track.further_language),
-            reason=cut.reason,
-            audio=cut.audio,
-            cut_at_ms=0.0,
-            begun_at_ms=cut.first_chunk_at_ms,
-            track=track,
-        )
-
-    def _open_tracks(self, cut: Cut) -> list[Track]:
-        """Return in which languages, and for whom, the open segments of the cut's turn are."""
-        if not cut.turn_part:
-            return []
-        return [
-            one.track or Track(one.spec.language, for_speaker=True)
-            for one in self.open
-            if one.spec.turn_id == cut.turn_id
-        ]

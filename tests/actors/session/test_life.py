@@ -92,7 +92,7 @@ def test_another_socket_may_speak_for_a_detached_session(bench: SessionBench) ->
 def test_no_second_ack_for_an_attached_socket(bench: SessionBench) -> None:
     bench.lose_socket()
     other = RecordingOutbox()
-    bench.tell(SocketAttached(other), ClientBeat(timestamp=1))
+    bench.tell(SocketAttached(other), ClientBeat())
     assert [type(message) for message in other.messages] == [ServerHeartbeat]
 
 

@@ -26,6 +26,9 @@ def bench() -> SessionBench:
     return SessionBench()
 
 
+NO_FAILURES = (MissingReason.SILENCE_DETECTED, MissingReason.MERGED, MissingReason.CANCELLED)
+
+
 def test_a_result_is_complete(bench: SessionBench) -> None:
     cut = bench.speak()
     bench.answer(
@@ -77,11 +80,7 @@ def test_every_reason_reaches_the_client_and_none_is_an_error(bench: SessionBenc
     said = [message.reason for message in bench.outbox.of(MissingResult)]
     assert said == list(MissingReason)
     shown = [event.hint for event in bench.outbox.of(UiEvent)]
-    assert shown == [
-        reason.value
-        for reason in MissingReason
-        if reason not in (MissingReason.SILENCE_DETECTED, MissingReason.MERGED)
-    ]
+    assert shown == [reason.value for reason in MissingReason if reason not in NO_FAILURES]
     assert bench.outbox.of(ErrorMessage) == []
 
 

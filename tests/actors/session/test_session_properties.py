@@ -63,8 +63,8 @@ WORDS: list[st.SearchStrategy[Action]] = [
         lambda said: lambda bench: bench.utterance(said[0], said[2], manual_cut=said[1])
     ),
     always(lambda bench: bench.tell(PlaybackStarted("g"))),
-    always(lambda bench: bench.tell(PlaybackEnded("g", 0))),
-    always(lambda bench: bench.tell(ClientBeat(timestamp=1, last_delivery_seq=2))),
+    always(lambda bench: bench.tell(PlaybackEnded("g"))),
+    always(lambda bench: bench.tell(ClientBeat(last_delivery_seq=2))),
 ]  # fmt: skip
 NEWS: list[st.SearchStrategy[Action]] = [
     jobs(lambda bench, cut: bench.answer(cut)),

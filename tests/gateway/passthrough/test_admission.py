@@ -97,7 +97,7 @@ async def test_a_session_is_waited_for_and_then_had(two: Two) -> None:
     asker.tell(SessionFreed(NAME))
     await until(lambda: NAME in two.there.reception.actors)
     [_, first] = await two.there.reception.actors[NAME].count(2)
-    assert first == ClientBeat(1, None)
+    assert first == ClientBeat(1)
     peer.abort()
 
 

@@ -48,7 +48,7 @@ async def test_the_message_that_named_the_session_comes_first_then_all_others(tw
     asker.tell(SessionLocated(NAME, THERE, two.port.url))
     await until(lambda: NAME in two.there.reception.actors)
     heard = await two.there.reception.actors[NAME].count(51)
-    assert [one.timestamp for one in heard[1:]] == list(range(50))
+    assert [one.last_delivery_seq for one in heard[1:]] == list(range(50))
     assert len(two.here.reception.askers) == 1
 
 
@@ -120,7 +120,7 @@ async def test_a_client_that_is_ahead_of_its_session_is_not_read(two: Two) -> No
     assert passthrough.wire._transport.get_write_buffer_size() < 2 * len(longest)
     actor.free()
     heard = await actor.count(201)
-    assert [one.timestamp for one in heard[1:]] == list(range(200))
+    assert [one.last_delivery_seq for one in heard[1:]] == list(range(200))
 
 
 @between

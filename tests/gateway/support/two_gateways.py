@@ -64,8 +64,8 @@ class Two:
         return peer, actor
 
 
-def beat(timestamp: int) -> dict[str, Any]:
-    return {"type": "client_heartbeat", "session_id": NAME, "timestamp": timestamp}
+def beat(at: int) -> dict[str, Any]:
+    return {"type": "client_heartbeat", "session_id": NAME, "timestamp": 0, "last_delivery_seq": at}
 
 
 @asynccontextmanager

@@ -26,7 +26,9 @@ from protocol.messages.webrtc import WebrtcAnswer, WebrtcIce, WebrtcOffer
 from protocol.wire import WireMessage
 
 SID = SessionId("s-1")
+NOW_MS = 1_700_000_000_000
 TRACE = TraceId("trace-1")
+TRACE_PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 AUDIO = bytes(range(256)) + b"\xff\xef\xbe"
 """Its base64 has both signs of the alphabet, and padding."""
 ANY_JSON: dict[str, Any] = {"a": [1, 2.5, None, True], "b": {"c": "Grüße"}}
@@ -78,14 +80,31 @@ SESSION_MESSAGES: list[WireMessage] = [
         endpointing=EndpointingMode.SERVER,
         use_binary_frame=True,
         room_tts_format=AudioFormat.PCM16,
+        tts_format=AudioFormat.PCM16,
+        tgt_langs=("de", "fr"),
+        pipeline=PIPELINE,
+        hints=("Ana",),
+        voice="v",
+        traceparent=TRACE_PARENT,
         resume=True,
         session_id=SID,
         resume_token="again",
         last_delivery_seq=3,
         **LANGUAGES,
     ),
+    session_inbound.SessionUpdate(
+        session_id=SID,
+        src_lang="en",
+        tgt_lang="es",
+        tgt_langs=("de", "fr"),
+        preferred_lang="en",
+        pipeline=PIPELINE,
+        hints=("Ana",),
+        voice="v",
+    ),
+    session_inbound.UtteranceCancel(session_id=SID, utterance_index=3),
     session_inbound.AudioChunk(
-        session_id=SID, seq=4, is_final=False, payload=AUDIO, client_timestamp_ms=5
+        session_id=SID, seq=4, is_final=False, payload=AUDIO, client_timestamp_ms=NOW_MS
     ),
     session_inbound.Utterance(
         session_id=SID,
@@ -97,11 +116,11 @@ SESSION_MESSAGES: list[WireMessage] = [
         pipeline=PIPELINE,
         **LANGUAGES,
     ),
-    session_inbound.ClientHeartbeat(session_id=SID, timestamp=1, last_delivery_seq=2),
-    session_inbound.TtsStarted(session_id=SID, trace_id="t", group_id="g", ts_start_ms=1),
-    session_inbound.TtsPlayEnded(session_id=SID, trace_id="t", group_id="g", ts_end_ms=1),
+    session_inbound.ClientHeartbeat(session_id=SID, timestamp=NOW_MS, last_delivery_seq=2),
+    session_inbound.TtsStarted(session_id=SID, trace_id="t", group_id="g", ts_start_ms=NOW_MS),
+    session_inbound.TtsPlayEnded(session_id=SID, trace_id="t", group_id="g", ts_end_ms=NOW_MS),
     session_inbound.SessionClose(session_id=SID, reason="done"),
-    rooms.RoomCreate(client_ts=1, display_name="Ana", preferred_lang="en"),
+    rooms.RoomCreate(client_ts=NOW_MS, display_name="Ana", preferred_lang="en"),
     rooms.RoomJoin(room_code="123456", display_name="Ana", preferred_lang="en"),
     rooms.RoomLeave(room_code="123456"),
     rooms.RoomRawVoicePreference(
@@ -128,6 +147,17 @@ SESSION_REPLIES: list[WireMessage] = [
         resume_token="again",
         resumed=False,
         next_seq=0,
+    ),
+    session_outbound.SessionUpdated(
+        session_id=SID,
+        src_lang="en",
+        tgt_lang="es",
+        tgt_langs=("de", "fr"),
+        preferred_lang="en",
+        pipeline=PIPELINE,
+        hints=("Ana",),
+        voice="v",
+        unserved=(session_outbound.Unserved(src_lang="en", tgt_lang="fr", what="speech"),),
     ),
     session_outbound.AudioAck(session_id=SID, next_seq=7),
     session_outbound.AsrPartial(
@@ -158,6 +188,9 @@ SESSION_REPLIES: list[WireMessage] = [
         quality_score=0.5,
         rerun_count=1,
         segments_meta={"count": 1, "max_gap": 0, "avg_duration": 2.4},
+        tgt_lang="es",
+        speech_start_ms=0,
+        speech_end_ms=900,
         delivery_seq=1,
         late=True,
         tts_lost=True,
@@ -171,6 +204,9 @@ SESSION_REPLIES: list[WireMessage] = [
         reason=MissingReason.MERGED,
         created_at_ms=1,
         trace_id="t",
+        tgt_lang="es",
+        speech_start_ms=0,
+        speech_end_ms=900,
         delivery_seq=2,
         late=True,
         speaker_session_id="s-2",
@@ -234,6 +270,7 @@ NODE_MESSAGES: list[WireMessage] = [
             semantic_core_ready=True,
         ),
         max_concurrent_jobs=2,
+        tts_voices={"es": ("v",)},
     ),
     node_inbound.NodeHeartbeat(
         node_id=NodeId("node-1"),
@@ -316,6 +353,9 @@ NODE_COMMANDS: list[WireMessage] = [
         group_id="g",
         part_index=1,
         context_text="before",
+        hints=("Ana",),
+        voice_id="v",
+        traceparent=TRACE_PARENT,
         padding_ms=280,
         is_manual_cut=True,
         is_timeout_triggered=True,

@@ -70,7 +70,7 @@ class RawClient(RawWire):
         self.may_repeat = False
         """Set by tests that ask for an outcome again."""
         self._deliveries: dict[str, int] = {}
-        self._outcomes: set[tuple[str, int]] = set()
+        self._outcomes: set[tuple[str, int, str]] = set()
 
     def take(self, message: Message) -> None:
         """Check the order and uniqueness of outcomes."""
@@ -78,7 +78,8 @@ class RawClient(RawWire):
         if message["type"] in OUTCOMES:
             in_room = "speaker_session_id" in message  # numbered by and for this session
             session = self.session_id if in_room else message["session_id"]
-            seq, key = message["delivery_seq"], (session, message["utterance_index"])
+            seq = message["delivery_seq"]
+            key = (session, message["utterance_index"], message.get("tgt_lang", ""))
             if self.may_repeat and key in self._outcomes:
                 return
             expected = self._deliveries.get(session, 0) + 1

@@ -205,3 +205,84 @@ def test_each_outcome_goes_out_once_in_order_and_without_long_waits(
         went_before = delivered[: item.delivery_seq - 1]
         assert item.late == any(other.key > item.key for other in went_before)
     assert (len(sequencer), sequencer.deadline_ms) == (0, None)
+
+
+# ---- lanes --------------------------------------------------------------------------------------
+
+
+def lanes(*expected: tuple[str, str | None]) -> Sequencer[str, str]:
+    sequencer: Sequencer[str, str] = Sequencer(SequencerOptions(result_gap_ms=1000))
+    for key, lane in expected:
+        assert sequencer.expect(key, lane)
+    return sequencer
+
+
+def keys_of(deliveries: list[Delivery[str, str]] | None) -> list[str]:
+    assert deliveries is not None
+    return [delivery.key for delivery in deliveries]
+
+
+def test_lanes_do_not_wait_for_each_other() -> None:
+    order = lanes(("0 de", "de"), ("0 fr", "fr"), ("1 de", "de"), ("1 fr", "fr"))
+    assert keys_of(order.ready("0 fr", "x", 0)) == ["0 fr"]
+    assert keys_of(order.ready("1 de", "x", 0)) == []
+    assert keys_of(order.ready("1 fr", "x", 0)) == ["1 fr"]
+    released = order.ready("0 de", "x", 0)
+    assert keys_of(released) == ["0 de", "1 de"]
+    assert [one.late for one in released or ()] == [False, False]
+    assert order.deadline_ms is None
+
+
+def test_what_is_in_no_lane_waits_for_all_and_all_wait_for_it() -> None:
+    order = lanes(("de", "de"), ("fr", "fr"), ("all", None), ("it", "it"))
+    assert keys_of(order.ready("it", "x", 0)) == []
+    assert keys_of(order.ready("all", "x", 0)) == []
+    assert keys_of(order.ready("fr", "x", 0)) == ["fr"]
+    assert keys_of(order.ready("de", "x", 0)) == ["de", "all", "it"]
+
+
+def test_a_gap_lets_go_of_its_own_lane_alone() -> None:
+    order = lanes(("0 de", "de"), ("0 fr", "fr"), ("1 de", "de"), ("1 fr", "fr"))
+    assert keys_of(order.ready("1 de", "x", 0)) == []
+    assert keys_of(order.ready("1 fr", "x", 500)) == []
+    assert keys_of(order.poll(1000)) == ["1 de"]
+    assert order.passed == ["0 de"]
+    assert keys_of(order.ready("0 fr", "x", 1100)) == ["0 fr", "1 fr"]
+    late = order.ready("0 de", "x", 1200) or []
+    assert [(one.key, one.late) for one in late] == [("0 de", True)]
+
+
+def test_a_gap_that_is_waited_for_by_way_of_another_is_passed_with_it() -> None:
+    order = lanes(("it", "it"), ("de", "de"), ("all", None), ("fr", "fr"))
+    assert keys_of(order.ready("fr", "x", 0)) == []
+    assert keys_of(order.ready("all", "x", 10)) == []
+    assert keys_of(order.poll(1000)) == ["all", "fr"]
+    assert order.passed == ["it", "de"]
+
+
+@given(
+    st.lists(st.sampled_from([None, "a", "b", "c"]), min_size=1, max_size=8),
+    st.data(),
+)
+def test_each_lane_keeps_its_order_and_nothing_waits_for_ever(
+    given: list[str | None], data: st.DataObject
+) -> None:
+    keys = [(str(at), lane) for at, lane in enumerate(given)]
+    order, seen = lanes(*keys), list[Delivery[str, str]]()
+    now_ms = 0.0
+    for key, _ in data.draw(st.permutations(keys)):
+        now_ms += data.draw(st.sampled_from([0, 400, 1100]))
+        seen += order.poll(now_ms)
+        seen += order.ready(key, "x", now_ms) or []
+    seen += order.poll(now_ms + 1000)
+    assert sorted(int(one.key) for one in seen) == list(range(len(keys)))
+    assert [one.delivery_seq for one in seen] == list(range(1, len(keys) + 1))
+    by_time = [(int(one.key), given[int(one.key)], one.late) for one in seen]
+    for place, (number, lane, is_late) in enumerate(by_time):
+        overtaken = [
+            earlier
+            for earlier, other, was_late in by_time[:place]
+            if earlier > number and not was_late and (lane in (None, other) or other is None)
+        ]
+        assert bool(overtaken) <= is_late, f"{number} came behind {overtaken}"
+    assert order.deadline_ms is None

@@ -12,10 +12,11 @@ from pydantic_core import from_json
 
 from actors.messages.room import Listener
 from actors.session.downlink.outcome import without_speech
-from actors.session.profile import Request, SessionProfile
+from actors.session.profile import SessionProfile
 from actors.session.record.moved import KnownHeard, TakenOverSession
 from actors.session.record.saved import CutRecord, SessionRecord
 from actors.session.record.saved_room import AudienceRecord
+from actors.session.request import Request
 from actors.session.resume.downlink import known_outcome, message_of
 from actors.session.resumption import TokenMint, TokenNumber
 from actors.verdict import RECORDED, recorded_outcome

@@ -72,7 +72,7 @@ def test_a_socket_that_takes_no_more_is_lost_at_once() -> None:
     bench = ResumeBench()
     bench.chunk(0, SPEECH)
     bench.outbox.is_open = False
-    bench.tell(ClientBeat(1))
+    bench.tell(ClientBeat())
     assert bench.presence.attached == 0
     bench.advance_to(GRACE_MS - 1)
     assert not bench.cuts  # no pause
@@ -163,7 +163,7 @@ def test_what_is_freed_by_a_heartbeat_does_not_come_again() -> None:
     say(bench, 2)
     bench.answer(bench.cuts[0])
     bench.answer(bench.cuts[1])
-    bench.tell(ClientBeat(1, last_delivery_seq=1))
+    bench.tell(ClientBeat(last_delivery_seq=1))
     bench.resume()
     assert bench.delivered() == [2]
 
@@ -266,7 +266,7 @@ def test_the_last_word_of_a_closed_session_is_its_acknowledgement() -> None:
     say(bench, 1)
     bench.tell(CloseRequested("bye", acknowledge=True))
     bench.answer(bench.cuts[0])
-    bench.tell(ClientBeat(1))
+    bench.tell(ClientBeat())
     assert types(bench.outbox)[-2:] == ["SessionCloseAck", "ServerHeartbeat"]
 
 

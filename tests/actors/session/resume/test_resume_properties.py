@@ -129,7 +129,7 @@ class Client:
             case "beat" if self.is_up:
                 self.read_all()
                 last = self.heard[-1].delivery_seq if self.heard else 0
-                self.bench.tell(ClientBeat(1, last_delivery_seq=last))
+                self.bench.tell(ClientBeat(last_delivery_seq=last))
 
     def finish(self) -> None:
         """End the last utterance, have everything answered and read it."""

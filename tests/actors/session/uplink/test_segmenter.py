@@ -33,6 +33,7 @@ class TestManual:
             first_seq=0,
             last_seq=2,
             padding_ms=280,
+            start_ms=0,
             first_chunk_at_ms=0,
         )
         assert speaker.segmenter.held_bytes == 0

@@ -5,9 +5,12 @@ from math import inf
 import pytest
 
 from actors.session.cut import Cut, CutReason
+from actors.session.options import SegmenterOptions
+from actors.session.uplink.whole import whole_cut
 from protocol.audio.framing import AudioFormat, opus_ticks
 from protocol.errors import ProtocolError
-from protocol.ids import TurnId
+from protocol.ids import SessionId, TurnId
+from protocol.messages.session_inbound import Utterance
 from tests.actors.support.speaker import SPEECH, Speaker, opus, pcm, reasons, silent_opus
 
 
@@ -166,11 +169,26 @@ class TestTurns:
         assert (cut.reason, cut.turn_part, cut.ends_turn) == (CutReason.SESSION_CLOSE, 0, True)
 
 
+def whole_of(audio: bytes, audio_format: AudioFormat, rate_hz: int = 16_000) -> Cut:
+    spoken = Utterance(
+        session_id=SessionId("s"),
+        utterance_index=0,
+        manual_cut=True,
+        src_lang="en",
+        tgt_lang="es",
+        audio=audio,
+        audio_format=audio_format,
+        sample_rate=rate_hz,
+    )
+    return whole_cut(spoken, SegmenterOptions(), start_ms=0, now_ms=5)
+
+
 class TestWhole:
     def test_it_is_a_turn_of_its_own_and_leaves_the_stream_alone(self) -> None:
         speaker = Speaker(hangover_manual_ms=0)
         speaker.say(SPEECH, 0)
-        whole = speaker.segmenter.whole(pcm(100), AudioFormat.PCM16, 16_000, 5)
+        whole = whole_of(pcm(100), AudioFormat.PCM16)
+        speaker.segmenter.took_whole(whole.duration_ms)
         assert (whole.reason, whole.duration_ms, whole.padding_ms) == ("utterance", 100, 280)
         assert (whole.turn_part, whole.ends_turn) == (0, True)
         assert speaker.segmenter.held_bytes == len(SPEECH)
@@ -181,12 +199,12 @@ class TestWhole:
     def test_it_leaves_an_open_turn_open(self) -> None:
         speaker = Speaker(max_duration_ms=260)
         [opening] = speaker.say(SPEECH, 0)
-        speaker.segmenter.whole(SPEECH, AudioFormat.OPUS, 16_000, 5)
+        speaker.segmenter.took_whole(whole_of(SPEECH, AudioFormat.OPUS).duration_ms)
         [following] = speaker.say(SPEECH, 10)
         assert (following.turn_id, following.turn_part) == (opening.turn_id, 1)
 
     def test_silence_is_an_utterance_when_the_client_says_so(self) -> None:
-        whole = Speaker().segmenter.whole(silent_opus(), AudioFormat.OPUS, 16_000, 5)
+        whole = whole_of(silent_opus(), AudioFormat.OPUS)
         assert whole.duration_ms == 260
 
     @pytest.mark.parametrize(
@@ -197,10 +215,10 @@ class TestWhole:
         self, audio: bytes, audio_format: AudioFormat
     ) -> None:
         with pytest.raises(ProtocolError):
-            Speaker().segmenter.whole(audio, audio_format, 16_000, 5)
+            whole_of(audio, audio_format)
 
     def test_the_rate_counts(self) -> None:
-        whole = Speaker().segmenter.whole(bytes(16_000), AudioFormat.PCM16, 8_000, 5)
+        whole = whole_of(bytes(16_000), AudioFormat.PCM16, 8_000)
         assert (whole.duration_ms, whole.sample_rate_hz) == (1000, 8_000)
 
 

@@ -1,0 +1,111 @@
+"""Opening: from a cut to the utterances that want a node.
+
+One for each language in which it is heard, by its speaker or by others in its room. It knows what
+the session asks for at present. Must not: cut, or hold audio for longer than it takes.
+"""
+
+from dataclasses import replace
+
+from actors.room.audience import Readers, Track
+from actors.session.cut import Cut
+from actors.session.job_spec import Numbers, spec_of, work_of
+from actors.session.profile import SessionProfile
+from actors.session.request import Request, asked_by, in_language, own_tracks
+from actors.session.uplink.parts import UplinkParts
+from actors.session.utterances import Utterance
+from protocol.ids import new_job_id
+from protocol.messages.session_inbound import Utterance as UtteranceMessage
+
+
+class Opening:
+    """Makes the utterances of one session."""
+
+    def __init__(self, profile: SessionProfile, job_lifetime_ms: int, parts: UplinkParts) -> None:
+        self.wishes = profile
+        """What the session asks for."""
+        self._request = asked_by(profile, None)
+        self.epoch = 0
+        """The session's epoch in the store; 0 until it is claimed."""
+        self._job_lifetime_ms = job_lifetime_ms
+        self._open = parts.open
+        self._room = parts.room
+        self._progress = parts.progress
+        self._recorder = parts.recorder
+
+    def ask_for(self, wishes: SessionProfile) -> None:
+        """What is cut from now on is asked for so."""
+        self.wishes = wishes
+        self._request = asked_by(wishes, None)
+
+    def opened(
+        self, cut: Cut, index: int, message: UtteranceMessage | None, now_ms: float
+    ) -> list[Utterance]:
+        """Return what was cut, open: once, or once for each language in which it is heard."""
+        request = self._request if message is None else asked_by(self.wishes, message)
+        member, audience = self._room.member, None
+        if member is not None:
+            audience = member.audience(request, self._open_tracks(cut))
+        if audience is None:
+            utterances = self._for_speaker(cut, index, request)
+        else:
+            tracks = audience.tracks
+            readers = Readers(audience.readers, len(tracks))
+            utterances = [self._utterance(cut, index, request, track) for track in tracks]
+            for utterance in utterances:
+                utterance.readers = readers
+        for utterance in utterances:
+            utterance.cut_at_ms = now_ms
+            utterance.is_repeatable = message is not None
+            if self._progress is not None:
+                self._progress.cut(utterance.spec.request_id, cut.first_seq)
+            self._open.add(utterance)
+            if self._recorder is not None:
+                is_message = message is not None
+                self._recorder.cut_made(cut, utterance, request, is_message=is_message)
+        return utterances
+
+    def _for_speaker(self, cut: Cut, index: int, request: Request) -> list[Utterance]:
+        """Return what was cut as its speaker hears it: in one language, or in each of several."""
+        member = self._room.member
+        tracks = own_tracks(() if member is not None and member.is_inside else request.targets)
+        if cut.turn_part:  # in which languages a turn began, it ends
+            of_turn = (one for one in self._open if one.spec.turn_id == cut.turn_id)
+            tracks = [one.track for one in of_turn if one.lane and one.track] or tracks
+        if not tracks:
+            single = replace(request, targets=()) if request.targets else request
+            return [self._utterance(cut, index, single, None)]
+        utterances = []
+        for track in {track.language: track for track in tracks}.values():
+            utterance = self._utterance(cut, index, request, track)
+            utterance.lane = track.language
+            utterances.append(utterance)
+        return utterances
+
+    def _utterance(self, cut: Cut, index: int, request: Request, track: Track | None) -> Utterance:
+        if track is not None:
+            request = in_language(request, track)
+        is_own, number, recorder = track is None or track.for_speaker, 0, self._recorder
+        if recorder is not None:
+            number = recorder.next_number() if is_own else recorder.next_member_number()
+        job_id = new_job_id(self.wishes.session_id)
+        numbers = Numbers(job_id, index, self.epoch, number)
+        spec = spec_of(self.wishes, request, cut, numbers, self._job_lifetime_ms)
+        return Utterance(
+            spec=spec,
+            work=work_of(request, cut, None if track is None else track.further_language),
+            reason=cut.reason,
+            audio=cut.audio,
+            cut_at_ms=0.0,
+            begun_at_ms=cut.first_chunk_at_ms,
+            track=track,
+        )
+
+    def _open_tracks(self, cut: Cut) -> list[Track]:
+        """Return in which languages, and for whom, the open segments of the cut's turn are."""
+        if not cut.turn_part:
+            return []
+        return [
+            one.track or Track(one.spec.language, for_speaker=True)
+            for one in self._open
+            if one.spec.turn_id == cut.turn_id
+        ]
