@@ -7,7 +7,6 @@ ends it at once. Exit status: 0 stopped in order, 130 or 143 at once, 1 no engin
 
 import argparse
 import asyncio
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -21,6 +20,7 @@ from peers.engines.builtin import builtin_engines, default_workers
 from peers.engines.engine import EngineError, Engines
 from peers.node.node import ReferenceNode
 from peers.node.options import ReferenceNodeOptions
+from peers.node.program import run_until_stopped
 from peers.socket_url import NODE_PATH, UrlError, shown_url, socket_url
 from protocol.audio.framing import AudioFormat
 from protocol.ids import NodeId
@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
         configure_logs(LogOptions(log_level=arguments.log_level))
         engines = builtin_engines(workers=arguments.jobs)
         print_text(summary(options, engines))
-        return asyncio.run(_until_stopped(options, engines))
+        return asyncio.run(run_until_stopped(ReferenceNode(options, engines)))
     except UrlError as error:
         parser.error(str(error))
     except EngineError as error:
@@ -65,34 +65,6 @@ def summary(options: ReferenceNodeOptions, engines: Engines) -> str:
         ("stop", "Ctrl-C: jobs in hand finish first; a second one ends at once"),
     ]
     return "\n".join(["lingua node", *(f"  {name:<11}{text}" for name, text in rows)])
-
-
-async def _until_stopped(options: ReferenceNodeOptions, engines: Engines) -> int:
-    """Run the node until it has left; return the exit status."""
-    node = ReferenceNode(options, engines)
-    running = asyncio.create_task(node.run())
-    signals: list[int] = []
-
-    def on_signal(number: int) -> None:
-        signals.append(number)
-        if len(signals) == 1:
-            node.leave()
-        else:
-            running.cancel()
-
-    if sys.platform != "win32":
-        for number in (signal.SIGTERM, signal.SIGINT):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
-                asyncio.get_running_loop().add_signal_handler(number, on_signal, number)
-    try:
-        await running
-    except asyncio.CancelledError:
-        if not running.cancelled():  # it is this task that was cancelled
-            running.cancel()
-            await asyncio.wait({running})
-            raise
-        return 128 + signals[-1]
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:

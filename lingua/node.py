@@ -8,7 +8,7 @@ from peers.engines import (
     ModelMissingError,
     Speech,
 )
-from peers.node import ReferenceNode, ReferenceNodeOptions, RegistrationRefusedError
+from peers.node import ReferenceNode, ReferenceNodeOptions, RegistrationRefusedError, run_node
 
 __all__ = [
     "EngineError",
@@ -20,4 +20,5 @@ __all__ = [
     "ReferenceNodeOptions",
     "RegistrationRefusedError",
     "Speech",
+    "run_node",
 ]

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from cli.bench.documents import compare_with_baseline, read_baseline, write_into_readme
+from cli.bench.documents import compare_with_baseline, read_baseline, write_into_document
 from cli.bench.table import tables_of
 from cli.output import Terminal
 from cli.parser import OneLineParser, output_file, positive, seconds
@@ -32,7 +32,7 @@ from peers.bench.server import BenchError
 from peers.event_loop import run
 from storage.embedded.server import StoreOptions, start_store
 
-README: Final = Path(__file__).parents[2] / "README.md"
+DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "measured.md"
 QUICK: Final = BenchOptions(
     active=200,
     few=50,
@@ -60,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser().parse_args(argv)
     console = Terminal()
     options = options_from(arguments)
-    keys = arguments.baseline is not None or arguments.write_readme
+    keys = arguments.baseline is not None or arguments.write_docs
     scenarios = list(KEY_SCENARIOS) * options.rounds if keys else arguments.scenario
     if arguments.baseline is not None and arguments.baseline.exists():
         read_baseline(arguments.baseline)  # before minutes are spent on what it is compared with
@@ -87,8 +87,8 @@ def main(argv: Sequence[str]) -> int:
         size = len(KEY_SCENARIOS)
         samples = Samples.of([rows[at : at + size] for at in range(0, len(rows), size)])
         console.print(markdown_table(samples), highlight=False)
-        if arguments.write_readme:
-            write_into_readme(README, samples)
+        if arguments.write_docs:
+            write_into_document(DOCUMENT, samples)
         if arguments.baseline is not None:
             problems = compare_with_baseline(arguments.baseline, samples)
     for problem in problems:
@@ -236,7 +236,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="the key figures, --rounds times: written there, or compared with what is there",
     )
-    add("--write-readme", action="store_true", help="the same, into the table of README.md")
+    add("--write-docs", action="store_true", help="the same, into the table of docs/measured.md")
     add("--sessions", type=positive, help="sessions of the closed loops (32)")
     add("--nodes", type=positive, help="simulated nodes (10)")
     add("--node-capacity", type=positive, help="jobs at once per node (4)")

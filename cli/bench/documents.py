@@ -1,4 +1,4 @@
-"""Where figures of a bench are kept: a baseline to compare with, and the table in the README.
+"""Where figures of a bench are kept: a baseline to compare with, the table of `docs/measured.md`.
 
 Owns both files. It measures nothing.
 """
@@ -10,7 +10,7 @@ from typing import Final
 from cli.settings.error import SettingsError
 from peers.bench.key_figures import Samples, losses, markdown_table
 
-BEGIN: Final = "<!-- figures: made by `python run.py bench --write-readme` -->"
+BEGIN: Final = "<!-- figures: made by `lingua bench --write-docs` -->"
 END: Final = "<!-- end of figures -->"
 
 
@@ -40,7 +40,7 @@ def read_baseline(path: Path) -> Samples:
         raise SettingsError(f"--baseline: {str(path)!r} holds no figures of a bench") from None
 
 
-def write_into_readme(path: Path, samples: Samples) -> None:
+def write_into_document(path: Path, samples: Samples) -> None:
     """Put the table between the two marks.
 
     Raises:

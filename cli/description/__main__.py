@@ -6,6 +6,7 @@ from pathlib import Path
 from cli.description.asyncapi import asyncapi_document
 from cli.description.reference import reference
 from cli.description.schemas import all_schemas
+from cli.description.settings_page import settings_page
 from cli.description.typescript import typescript
 from cli.settings.arguments import project_version
 
@@ -20,6 +21,7 @@ def texts() -> dict[Path, str]:
         ROOT / "gateway" / "http" / "asyncapi.json": json.dumps(document, indent=1) + "\n",
         ROOT / "gateway" / "pages" / "lingua-messages.d.ts": typescript(schemas),
         ROOT / "docs" / "messages.md": reference(schemas),
+        ROOT / "docs" / "settings.md": settings_page(),
     }
 
 

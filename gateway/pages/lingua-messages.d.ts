@@ -7,6 +7,8 @@ export interface AdminAck {
   ok: boolean;
   /** Why it was not done, for people. */
   error?: string;
+  /** What was asked for: `sessions`, `nodes` or `jobs`, each a list. */
+  data?: Record<string, unknown>;
 }
 
 /** The live view, to subscribers; a later one replaces it. */
@@ -72,7 +74,7 @@ export interface CancelJob {
 export interface ClientHeartbeat {
   type: "client_heartbeat";
   session_id: string;
-  timestamp: number;
+  timestamp?: number | null;
   /** Extension: outcomes up to this one need not be kept for a resume. */
   last_delivery_seq?: number | null;
 }
@@ -82,6 +84,7 @@ export interface CloseSession {
   /** The sender's own; comes back in the answer. */
   request_id: string | number;
   type: "close_session";
+  /** Its `session_ref`: nobody but its client knows its id. */
   session_id: string;
 }
 
@@ -167,6 +170,12 @@ export interface JobAssign {
   part_index?: number;
   /** What was said before in the same group. */
   context_text?: string;
+  /** Extension: words that the recogniser should expect. */
+  hints?: ReadonlyArray<string>;
+  /** Only to a node that registered this voice for the target language. */
+  voice_id?: string;
+  /** Extension: W3C Trace Context of the client. */
+  traceparent?: string;
   /** Silence that the recogniser appends. */
   padding_ms?: number;
   is_manual_cut?: boolean;
@@ -253,8 +262,31 @@ export interface LanguageDetected {
   confidence: number;
 }
 
+/** Say which jobs there are, the latest first. */
+export interface ListJobs {
+  /** The sender's own; comes back in the answer. */
+  request_id: string | number;
+  type: "list_jobs";
+  /** Absent: those that are not final. */
+  state?: string | null;
+}
+
+/** Say which nodes there are, on all instances. */
+export interface ListNodes {
+  /** The sender's own; comes back in the answer. */
+  request_id: string | number;
+  type: "list_nodes";
+}
+
+/** Say which sessions there are, on all instances. */
+export interface ListSessions {
+  /** The sender's own; comes back in the answer. */
+  request_id: string | number;
+  type: "list_sessions";
+}
+
 /** Why an utterance ends without a translation. Each utterance has exactly one outcome. */
-export type MissingReason = "silence_detected" | "merged" | "no_available_node" | "queue_full" | "job_timeout" | "node_lost" | "instance_lost" | "model_not_available" | "processing_error" | "session_closed" | "store_unavailable";
+export type MissingReason = "silence_detected" | "merged" | "no_available_node" | "queue_full" | "job_timeout" | "node_lost" | "instance_lost" | "model_not_available" | "processing_error" | "session_closed" | "cancelled" | "store_unavailable";
 
 /** The outcome of an utterance that has no translation. */
 export interface MissingResult {
@@ -264,6 +296,9 @@ export interface MissingResult {
   reason: MissingReason;
   created_at_ms: number;
   trace_id?: string;
+  tgt_lang?: string;
+  speech_start_ms?: number;
+  speech_end_ms?: number;
   delivery_seq?: number;
   late?: boolean;
   speaker_session_id?: string;
@@ -337,6 +372,10 @@ export interface NodeRegister {
   features_supported?: Features | null;
   accept_public_jobs?: boolean | null;
   language_capabilities?: LanguageCapabilities | null;
+  /** Extension: the voices that may be asked for, by language. */
+  tts_voices?: Record<string, unknown> | null;
+  /** Extension: the formats of audio that the node reads; absent: all of them. */
+  audio_formats?: ReadonlyArray<AudioFormat> | null;
   /** Extension: how many turns the node works on at a time. */
   max_concurrent_jobs?: number | null;
 }
@@ -385,7 +424,7 @@ export interface ResourceUsage {
 /** Client to server: open a room. Answered by `room_create_ack`, then `room_members`. */
 export interface RoomCreate {
   type: "room_create";
-  client_ts: number;
+  client_ts?: number | null;
   display_name?: string | null;
   /** What this member wants to hear; absent: its own source language. */
   preferred_lang?: string | null;
@@ -510,8 +549,17 @@ export interface SessionInit {
   sample_rate?: number | null;
   channels?: number | null;
   use_binary_frame?: boolean | null;
-  /** How speech of other members of a room shall come. Absent: to platform `web` as `pcm16`, which is all that the existing page plays in a room, to others as the node sent it. */
+  /** How speech shall come, in rooms and outside. Absent: as the node sent it, but to platform `web` in a room as `pcm16`, which is all that the existing page plays there. */
+  tts_format?: AudioFormat | null;
+  /** Another name of `tts_format`, which counts where both are there. */
   room_tts_format?: AudioFormat | null;
+  tgt_langs?: ReadonlyArray<string> | null;
+  /** What streamed audio runs through; absent: all. Without `use_tts` there is no speech. */
+  pipeline?: Pipeline | null;
+  hints?: ReadonlyArray<string> | null;
+  voice?: string | null;
+  /** W3C Trace Context, passed on to nodes. */
+  traceparent?: string | null;
   /** Who ends utterances; absent: `auto`. */
   endpointing?: EndpointingMode | null;
   /** Keep what is needed to go on after a lost socket. */
@@ -554,6 +602,36 @@ export interface SessionInitAck {
 /** How a session's languages are meant. */
 export type SessionMode = "one_way" | "two_way_auto";
 
+/** Extension: change what a session asks for; answered by `session_updated`. What was said so far is cut first and keeps the former values. What is absent stays as it is. */
+export interface SessionUpdate {
+  type: "session_update";
+  session_id: string;
+  src_lang?: string | null;
+  tgt_lang?: string | null;
+  tgt_langs?: ReadonlyArray<string> | null;
+  /** What it hears in a room. */
+  preferred_lang?: string | null;
+  pipeline?: Pipeline | null;
+  hints?: ReadonlyArray<string> | null;
+  voice?: string | null;
+}
+
+/** Extension: the answer to `session_update`, with all values that are in force. */
+export interface SessionUpdated {
+  type: "session_updated";
+  session_id: string;
+  src_lang: string;
+  tgt_lang: string;
+  /** Empty: `tgt_lang` alone. */
+  tgt_langs?: ReadonlyArray<string>;
+  preferred_lang?: string;
+  pipeline: Pipeline;
+  hints?: ReadonlyArray<string>;
+  voice?: string;
+  /** What no registered node does of it. */
+  unserved?: ReadonlyArray<Unserved>;
+}
+
 /** Send the live view from now on. */
 export interface Subscribe {
   /** The sender's own; comes back in the answer. */
@@ -595,6 +673,11 @@ export interface TranslationResult {
   rerun_count?: number;
   /** `{count, max_gap, avg_duration}`, the last two in seconds. */
   segments_meta?: Record<string, unknown>;
+  /** Extension: the language of this outcome, as the client writes it. */
+  tgt_lang?: string;
+  /** Extension: where its audio begins in all audio of the session. */
+  speech_start_ms?: number;
+  speech_end_ms?: number;
   /** Extension: counts the outcomes of a session from 1. */
   delivery_seq?: number;
   /** Extension: later outcomes were delivered before this one. */
@@ -624,7 +707,7 @@ export interface TtsPlayEnded {
   session_id: string;
   trace_id: string;
   group_id: string;
-  ts_end_ms: number;
+  ts_end_ms?: number | null;
 }
 
 /** The client plays speech and its microphone is off: a silence now is no pause. */
@@ -633,7 +716,7 @@ export interface TtsStarted {
   session_id: string;
   trace_id: string;
   group_id: string;
-  ts_start_ms: number;
+  ts_start_ms?: number | null;
 }
 
 /** The progress of an utterance; may be lost and needs no answer. */
@@ -654,6 +737,14 @@ export interface UiEvent {
 
 /** Where an utterance stands. */
 export type UiEventKind = "QUEUED" | "DISPATCHED" | "NODE_ACCEPTED" | "ASR_PARTIAL" | "ASR_FINAL" | "NMT_DONE" | "ERROR" | "INPUT_STARTED" | "INPUT_ENDED" | "TTS_PLAY_STARTED" | "TTS_PLAY_ENDED";
+
+/** Give it new work again. */
+export interface UndrainNode {
+  /** The sender's own; comes back in the answer. */
+  request_id: string | number;
+  type: "undrain_node";
+  node_id: string;
+}
 
 /** Something that no registered node does. */
 export interface Unserved {
@@ -685,6 +776,13 @@ export interface Utterance {
   partial_update_interval_ms?: number | null;
   trace_id?: string | null;
   pipeline?: Pipeline | null;
+}
+
+/** Extension: an utterance is not wanted any more; no reply, but the outcome it then has. Without an index: what was said since the last cut is thrown away. */
+export interface UtteranceCancel {
+  type: "utterance_cancel";
+  session_id: string;
+  utterance_index?: number | null;
 }
 
 /** The answer to an offer. */
@@ -724,8 +822,10 @@ export type ClientMessage =
   | RoomJoin
   | RoomLeave
   | RoomRawVoicePreference
+  | SessionUpdate
   | TtsPlayEnded
   | TtsStarted
+  | UtteranceCancel
   | WebrtcAnswer
   | WebrtcIce
   | WebrtcOffer;
@@ -748,6 +848,7 @@ export type ServerMessage =
   | RoomError
   | RoomExpired
   | RoomMembers
+  | SessionUpdated
   | Translation
   | TtsAudio
   | WebrtcAnswer
@@ -777,7 +878,11 @@ export type AdminCommand =
   | CancelJob
   | CloseSession
   | DrainNode
-  | Subscribe;
+  | ListJobs
+  | ListNodes
+  | ListSessions
+  | Subscribe
+  | UndrainNode;
 
 /** Everything that a operator may receive. */
 export type AdminReply =

@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidURI
 
 from peers.client.options import ClientOptions
 from peers.connection import CONNECT_ERRORS, open_connection, reason
-from peers.socket_url import shown_url
+from peers.socket_url import SESSION_PATH, UrlError, shown_url, socket_url
 from protocol.audio.framing import AudioFormat, DeclaredFormat
 from protocol.codec import encode
 from protocol.messages.session_inbound import SessionInit
@@ -86,13 +86,13 @@ class SessionConnector:
         )
 
     async def _ask(self, wish: SessionInit) -> Opened:
-        url = self._options.url
         try:
+            url = socket_url(self._options.url, SESSION_PATH)
             socket = await open_connection(url, self._options.token)
-        except InvalidURI:
-            raise CannotConnectError(f"{url} is no WebSocket address") from None
+        except (UrlError, InvalidURI) as error:
+            raise CannotConnectError(str(error)) from None
         except CONNECT_ERRORS as error:
-            raise CannotConnectError(f"{url}: {reason(error)}") from None
+            raise CannotConnectError(f"{shown_url(url)}: {reason(error)}") from None
         try:
             return Opened(socket, await self._acknowledged(socket, wish))
         except BaseException:

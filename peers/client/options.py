@@ -10,7 +10,7 @@ class ClientOptions:
     """Settings of one session."""
 
     url: str = "ws://127.0.0.1:5010/ws/session"
-    """Where the scheduler takes clients."""
+    """Where the scheduler takes clients; without a path its usual one is meant."""
     src_lang: str = "en"
     """Language that is spoken; `auto`: the node finds out."""
     tgt_lang: str = "es"

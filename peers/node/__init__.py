@@ -2,5 +2,6 @@
 
 from peers.node.node import ReferenceNode, RegistrationRefusedError
 from peers.node.options import ReferenceNodeOptions
+from peers.node.program import run_node
 
-__all__ = ["ReferenceNode", "ReferenceNodeOptions", "RegistrationRefusedError"]
+__all__ = ["ReferenceNode", "ReferenceNodeOptions", "RegistrationRefusedError", "run_node"]

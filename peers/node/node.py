@@ -7,6 +7,7 @@ is done in a job is `pipeline`'s, which jobs are in hand `jobs`'s. A node of one
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from typing import assert_never
 
 from loguru import logger
@@ -21,7 +22,7 @@ from peers.node.options import ReferenceNodeOptions
 from peers.node.pipeline import JobPipeline
 from peers.node.profile import NodeProfile
 from peers.outgoing import Outgoing
-from peers.socket_url import shown_url
+from peers.socket_url import NODE_PATH, shown_url, socket_url
 from protocol.audio.framing import AudioFormat
 from protocol.codec import encode, parse_node_command
 from protocol.errors import ErrorCode, ProtocolError
@@ -55,7 +56,12 @@ class ReferenceNode:
     """
 
     def __init__(self, options: ReferenceNodeOptions, engines: Engines) -> None:
-        self._options = options
+        """Make a node.
+
+        Raises:
+            UrlError: the options' URL is none.
+        """
+        self._options = replace(options, url=socket_url(options.url, NODE_PATH))
         self._engines = engines
         self._speech_format = options.speech_format or _best_format()
         self._profile = NodeProfile(engines, options.max_jobs)
@@ -88,7 +94,6 @@ class ReferenceNode:
 
         Raises:
             EngineError: an engine does not start.
-            InvalidURI: the options' URL is none.
         """
         tasks = {asyncio.create_task(part) for part in (self._work(), self._leave_when_asked())}
         try:

@@ -10,7 +10,7 @@ class ReferenceNodeOptions:
     """Settings of one node."""
 
     url: str = "ws://127.0.0.1:5010/ws/node"
-    """Where the scheduler takes nodes."""
+    """Where the scheduler takes nodes; without a path its usual one is meant."""
     node_id: str | None = None
     """Asked for at registration; None: the scheduler gives one."""
     token: str | None = field(default=None, repr=False)

@@ -8,8 +8,10 @@ import sys
 import time
 from dataclasses import dataclass
 
+from peers.engines import opus
 from peers.engines.engine import Engines
 from peers.node.machine_load import MachineLoad, memory_gb
+from protocol.audio.framing import AudioFormat
 from protocol.ids import NodeId
 from protocol.messages.node_inbound import (
     LanguageCapabilities,
@@ -68,6 +70,7 @@ class NodeProfile:
             features_supported=_NO_FEATURES,
             accept_public_jobs=True,
             language_capabilities=self._languages(),
+            audio_formats=_readable_formats(),
             max_concurrent_jobs=self._max_jobs,
         )
 
@@ -118,3 +121,8 @@ class NodeProfile:
             tts_languages=languages.tts,
             semantic_core_ready=bool(languages.semantic),
         )
+
+
+def _readable_formats() -> tuple[AudioFormat, ...]:
+    """Return the formats of audio that this node can read with what is installed."""
+    return tuple(AudioFormat) if opus.is_installed() else (AudioFormat.PCM16,)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from protocol.audio.framing import AudioFormat
 from protocol.ids import NodeId, NodeJobId
 from protocol.messages.shared import Features, ServiceTimings
 from protocol.wire import (
@@ -75,6 +76,8 @@ class NodeRegister(WireMessage):
     language_capabilities: LanguageCapabilities | None = None
     tts_voices: Voices | None = None
     """Extension: the voices that may be asked for, by language."""
+    audio_formats: Annotated[tuple[AudioFormat, ...], Field(max_length=8)] | None = None
+    """Extension: the formats of audio that the node reads; absent: all of them."""
     max_concurrent_jobs: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """Extension: how many turns the node works on at a time."""
 

@@ -1,4 +1,4 @@
-"""The files of a bench: a baseline is written once and then compared with; the README's table."""
+"""The files of a bench: a baseline is written once and then compared with; the table."""
 
 import json
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from cli.bench.command import README, main
-from cli.bench.documents import BEGIN, END, compare_with_baseline, write_into_readme
+from cli.bench.command import DOCUMENT, main
+from cli.bench.documents import BEGIN, END, compare_with_baseline, write_into_document
 from cli.settings.error import SettingsError
 from peers.bench.key_figures import KEY_SCENARIOS, Samples
 from peers.bench.plan import Row, Scenario
@@ -37,26 +37,26 @@ def test_a_file_that_is_no_baseline_is_refused_before_anything_is_measured(
 
 
 def test_the_table_is_written_between_the_marks_and_nothing_else_changes(tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
-    write_into_readme(readme, samples(200.0))
-    write_into_readme(readme, samples(210.0))
-    text = readme.read_text(encoding="utf-8")
+    page = tmp_path / "measured.md"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
+    write_into_document(page, samples(200.0))
+    write_into_document(page, samples(210.0))
+    text = page.read_text(encoding="utf-8")
     assert text.startswith(f"before\n{BEGIN}\n\n| figure |")
     assert text.endswith(f"|\n\n{END}\nafter\n")
     assert "210 µs" in text
     assert "200 µs" not in text
 
 
-def test_a_readme_without_marks_is_left_alone(tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text("before\n", encoding="utf-8")
+def test_a_page_without_marks_is_left_alone(tmp_path: Path) -> None:
+    page = tmp_path / "measured.md"
+    page.write_text("before\n", encoding="utf-8")
     with pytest.raises(SettingsError, match="lacks the marks"):
-        write_into_readme(readme, samples(200.0))
+        write_into_document(page, samples(200.0))
 
 
-def test_the_project_s_readme_has_the_marks() -> None:
-    text = README.read_text(encoding="utf-8")
+def test_the_project_s_page_has_the_marks() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
     assert text.count(BEGIN) == text.count(END) == 1
 
 
