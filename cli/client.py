@@ -70,7 +70,8 @@ def main(argv: Sequence[str]) -> int:
         options = options_from(arguments)
         speeches = [_loaded(name) for name in arguments.files]
         utterances = asyncio.run(_talk(options, speeches, arguments.speed, console))
-        _write(arguments.out or _out_path(arguments.files[0], options), utterances, console)
+        if arguments.out is not None:
+            _write(arguments.out, utterances, console)
     except (UrlError, WavError, SpeechFormatError) as error:
         return _failed(str(error), USAGE)
     except CannotConnectError as error:
@@ -196,13 +197,8 @@ def _write(path: Path, utterances: Iterable[UtteranceRecord], console: Console) 
     console.print(f"translated speech: {path} ({duration_ms(pcm) / 1000:.1f} s)")
 
 
-def _out_path(first_file: str, options: ClientOptions) -> Path:
-    stem = "microphone" if first_file == MICROPHONE else Path(first_file).stem
-    return Path(f"{stem}.{options.tgt_lang}.wav")
-
-
 def _failed(message: str, status: int) -> int:
-    sys.stderr.write(f"client: {message}\n")
+    sys.stderr.write(f"lingua: {message}\n")
     return status
 
 
@@ -231,7 +227,7 @@ def _parser() -> argparse.ArgumentParser:
         help="spoken (%(default)s)",
     )
     add("--url", default=ClientOptions().url, help="the scheduler (%(default)s)")
-    add("--out", type=Path, metavar="FILE.wav", help="where translated speech goes")
+    add("--out", type=Path, metavar="FILE.wav", help="keep translated speech in this file")
     form = parser.add_mutually_exclusive_group()
     for audio_format in AudioFormat:
         form.add_argument(

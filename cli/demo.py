@@ -42,7 +42,6 @@ from peers.pcm import duration_ms
 from peers.recordings import Recording, carried_recordings, word_errors
 from peers.wav import WavError, read_wav, write_wav
 
-OUT_DIR: Final = "demo-out"
 REGISTER_SECONDS: Final = 30.0
 OUTCOME_MS: Final = 30_000
 
@@ -57,8 +56,8 @@ class DemoOptions:
 
     speed: float = 1.0
     """How many times faster than real time the recordings are said."""
-    out_dir: Path = Path(OUT_DIR)
-    """Where translated speech goes."""
+    out_dir: Path | None = None
+    """Where translated speech goes; None: it is not kept."""
     install: bool = True
     """Try to install the translator where it is missing."""
 
@@ -154,9 +153,9 @@ async def _say_all(
                 raise DemoError(f"the scheduler heard nothing of {recording.name}")
             for utterance in said:
                 console.print(utterance_view(utterance, transcripts[recording.name]))
-            path = options.out_dir / f"{recording.name}.{client_options.tgt_lang}.wav"
             speech = joined_speech(said)
-            if speech:
+            if speech and options.out_dir is not None:
+                path = options.out_dir / f"{recording.name}.{client_options.tgt_lang}.wav"
                 write_wav(path, speech)
                 console.print(f"wrote {path}\n")
         await client.close()
@@ -189,7 +188,7 @@ def _seconds_since(began: float) -> str:
 
 
 def _failed(message: str) -> int:
-    sys.stderr.write(f"demo: {message}\n")
+    sys.stderr.write(f"lingua: {message}\n")
     return 1
 
 
@@ -200,6 +199,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--speed", type=speed, default=1.0, help="times real time (%(default)s)")
-    add("--out", type=Path, default=Path(OUT_DIR), help="directory for speech (%(default)s)")
+    add("--out", type=Path, metavar="DIR", help="keep translated speech in this directory")
     add("--no-install", action="store_true", help="do not try to install a translator")
     return parser

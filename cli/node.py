@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
     except UrlError as error:
         parser.error(str(error))
     except EngineError as error:
-        sys.stderr.write(f"node: {error}\n")
+        sys.stderr.write(f"lingua: {error}\n")
         return 1
 
 

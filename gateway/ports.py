@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from actors.ports import Mailbox, Outbox
 from actors.reception import OpenedNode, OpenedSession, Pending, Refused
+from gateway.http.query import JobsQuery
 from protocol.ids import JobId, NodeId, SessionId
 from protocol.messages.admin import AdminAck, AdminInbound
 from protocol.messages.node_inbound import NodeRegister
@@ -148,6 +149,12 @@ class Reports(Protocol):
 
         For a `principal` only nodes of that credential are known.
         """
+
+    async def jobs(self, query: JobsQuery) -> Mapping[str, Any]:
+        """Return a page of jobs by state, the latest first, and where the next page begins."""
+
+    async def route(self, src: str, tgt: str) -> Mapping[str, Any]:
+        """Return for a pair each node, why it is or is not chosen, and what waits."""
 
     async def stats(self) -> Mapping[str, Any]:
         """Return figures about clients, nodes and jobs of this instance."""

@@ -1,9 +1,10 @@
-"""Where a peer connects to, as people write it: `ws://host:port`, with or without a path."""
+"""Where a peer connects to, as people write it: `host:port`, with or without scheme and path."""
 
 from urllib.parse import urlsplit, urlunsplit
 
 SESSION_PATH = "/ws/session"
 NODE_PATH = "/ws/node"
+_SCHEMES = {"http": "ws", "https": "wss"}
 
 
 class UrlError(ValueError):
@@ -16,14 +17,16 @@ def socket_url(text: str, path: str) -> str:
     Raises:
         UrlError: it is no WebSocket address.
     """
+    whole = text if "://" in text else f"ws://{text}"
     try:
-        parts = urlsplit(text)
+        parts = urlsplit(whole)
+        parts = parts._replace(scheme=_SCHEMES.get(parts.scheme, parts.scheme))
         is_usable = parts.scheme in {"ws", "wss"} and bool(parts.hostname)
         is_usable = is_usable and parts.port != 0 and not parts.fragment
     except ValueError:
         is_usable = False
     if not is_usable:
-        raise UrlError(f"{shown_url(text)!r} is no WebSocket address; say ws://host:port")
+        raise UrlError(f"{shown_url(text)!r} is no WebSocket address; say HOST:PORT")
     return urlunsplit(parts._replace(path=parts.path if parts.path.strip("/") else path))
 
 

@@ -150,9 +150,11 @@ def test_an_installed_scheduler_serves_and_ends(clean: Path, elsewhere: Path, wo
 
 
 def test_an_installed_demo_translates(clean: Path, elsewhere: Path) -> None:
-    shown = run(clean / "lingua", "demo", "--no-install", "--speed", "8", cwd=elsewhere)
+    shown = run(
+        clean / "lingua", "demo", "--no-install", "--speed", "8", "--out", "speech", cwd=elsewhere
+    )
     assert "3 of 3 utterances came back" in shown
-    assert len(list((elsewhere / "demo-out").glob("*.wav"))) == 3
+    assert len(list((elsewhere / "speech").glob("*.wav"))) == 3
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pydantic_core import to_jsonable_python
 
 from actors.messages.operator import OperatorAnswered, OperatorCommand
 from actors.operations import Operations
+from gateway.http.query import OPEN_STATES, JobsQuery, QueryError, state_of
 from gateway.http.reports import ReportSources, StoreReports
 from gateway.ports import Survey
 from protocol.ids import InstanceId, JobId, NodeId
@@ -27,12 +28,11 @@ from protocol.messages.admin import (
     UndrainNode,
 )
 from storage.client.executor import StorageUnavailable
-from storage.job import FINAL_STATES, JobState
+from storage.job import FINAL_STATES
 
 _STORE_AWAY = "the store does not answer"
 _NOT_YOURS = "only operators may do that"
 _MOST_JOBS = 200
-OPEN_STATES = (JobState.QUEUED, JobState.ASSIGNED, JobState.RUNNING)
 
 Done = tuple[str | None, dict[str, Any] | None]
 """Why it was not done, and what was asked for."""
@@ -127,12 +127,11 @@ class StoreOperators:
         return None, to_jsonable_python(found)
 
     async def _list_jobs(self, state: str | None) -> Done:
-        states: Sequence[JobState] = OPEN_STATES
-        if state is not None:
-            if state not in {each.value for each in JobState}:
-                return f"state is one of {', '.join(each.value for each in JobState)}", None
-            states = (JobState(state),)
-        return None, {"jobs": await self._reports.jobs(states, _MOST_JOBS)}
+        try:
+            states = OPEN_STATES if state is None else (state_of(state),)
+        except QueryError as error:
+            return str(error), None
+        return None, dict(await self._reports.jobs(JobsQuery(states, _MOST_JOBS, 0)))
 
 
 def _silent(

@@ -19,6 +19,7 @@ from websockets.http11 import Request, Response
 
 from gateway.access.access import Denied
 from gateway.http.metrics import CONTENT_TYPE as METRICS_TYPE
+from gateway.http.query import jobs_query, pair_query
 from gateway.ports import Readiness, Reports
 from protocol.ids import JobId, NodeId
 from storage.client.executor import StorageUnavailable
@@ -105,14 +106,17 @@ class HttpAnswers:
             response = refuse(HTTPStatus.METHOD_NOT_ALLOWED, "only GET and HEAD")
             response.headers["Allow"] = "GET, HEAD"
             return response
-        answer = self._route(path_of(request), owner or _EVERYBODY)
+        try:
+            answer = self._route(path_of(request), request.path, owner or _EVERYBODY)
+        except ValueError as error:  # of the query
+            answer = refuse(HTTPStatus.BAD_REQUEST, str(error))
         if request.method == "GET":
             return answer
         if isinstance(answer, Response):
             return _without_body(answer)
         return _later_without_body(answer)
 
-    def _route(self, path: list[str], owner: OwnerOf) -> Response | Awaitable[Response]:
+    def _route(self, path: list[str], whole: str, owner: OwnerOf) -> Response | Awaitable[Response]:
         reports = self._reports
         match path:
             case ["health"]:
@@ -124,7 +128,11 @@ class HttpAnswers:
                 return _figures(text) if isinstance(text, bytes) else self._report(text, _figures)
             case ["ready"]:
                 return self._report(reports.readiness(), _ready)
-            case ["api", "v1", "jobs", job_id]:
+            case ["api", "v1", "jobs"]:
+                return self._report(reports.jobs(jobs_query(whole)), _record("job"))
+            case ["api", "v1", "route"]:
+                return self._report(reports.route(*pair_query(whole)), _record("route"))
+            case ["api", "v1", "jobs", job_id] if job_id:
                 return self._report(reports.job(JobId(job_id)), _record("job"))
             case ["api", "v1", "nodes", node_id]:
                 report = reports.node(NodeId(node_id), owner.principal)

@@ -4,13 +4,15 @@ Reads only; each answer costs one or two round trips and no scan.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from actors.directory import Directory
 from actors.session.presence import Presence
+from gateway.http.query import JobsQuery
 from gateway.http.report_rows import instance_row, job_row, node_row, pair_rows
+from gateway.http.route_report import route_report
 from gateway.ports import JobMoment, JobReport, Readiness, Reception, Survey
 from protocol.ids import InstanceId, JobId, NodeId, session_ref
 from storage.capability import pairs_of
@@ -96,16 +98,25 @@ class StoreReports:
             if principal is None or record.credential == principal
         ]
 
-    async def jobs(
-        self, states: Sequence[JobState], limit: int, offset: int = 0
-    ) -> list[Mapping[str, Any]]:
-        """Return the latest jobs in these states, the latest of each first."""
-        now_ms = _now_ms()
-        return [
-            job_row(record, now_ms)
-            for state in states
-            for record in (await self._from.jobs.jobs_in_state(state, offset + limit))[offset:]
-        ]
+    async def jobs(self, query: JobsQuery) -> Mapping[str, Any]:
+        """Return a page of jobs by state, the latest first, and where the next page begins.
+
+        Of several states each has its page.
+        """
+        now_ms, rows, is_more = _now_ms(), [], False
+        for state in query.states:
+            end = query.offset + query.limit
+            records = await self._from.jobs.jobs_in_state(state, end + 1)
+            is_more = is_more or len(records) > end
+            rows += [job_row(record, now_ms) for record in records[query.offset : end]]
+        next_offset = query.offset + query.limit if is_more else None
+        return {"jobs": rows, "offset": query.offset, "next_offset": next_offset}
+
+    async def route(self, src: str, tgt: str) -> Mapping[str, Any]:
+        """Return for a pair each node, why it is or is not chosen, and what waits."""
+        nodes = await self._from.nodes.online_records()
+        waiting = await self._from.jobs.waiting()
+        return route_report(src, tgt, nodes, waiting, _now_ms())
 
     async def languages(self) -> Mapping[str, Any]:
         """Return the pairs served now, in order, each with or without speech."""

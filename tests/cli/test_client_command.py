@@ -115,7 +115,7 @@ def test_what_comes_back_is_shown_and_its_speech_written(
     assert duration_ms(read_wav(out)) == 400 + 300 + 200
 
 
-def test_the_written_file_is_named_after_speech_and_language(
+def test_speech_is_written_only_where_that_is_asked_for(
     speech: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def script(peer: ScriptedPeer) -> None:
@@ -126,7 +126,7 @@ def test_the_written_file_is_named_after_speech_and_language(
 
     monkeypatch.chdir(tmp_path)
     assert run(script, speech, "--to", "es", "--pcm", "--binary") == 0
-    assert (tmp_path / "greeting.es.wav").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["greeting.wav"]
 
 
 def test_an_utterance_without_a_result_is_status_1(
@@ -142,7 +142,7 @@ def test_an_utterance_without_a_result_is_status_1(
     assert run(script, speech, "--to", "es", "--out", str(out)) == 1
     said = capsys.readouterr()
     assert "no_available_node" in said.out
-    assert said.err == "client: 1 of 1 without a result\n"
+    assert said.err == "lingua: 1 of 1 without a result\n"
     assert not out.exists()
 
 
@@ -164,7 +164,7 @@ def test_no_scheduler_is_status_3_and_one_line(
         port = probe.getsockname()[1]
     assert main([speech, "--to", "es", "--url", f"ws://127.0.0.1:{port}"]) == 3
     said = capsys.readouterr().err
-    assert said.startswith(f"client: ws://127.0.0.1:{port}/ws/session: ")
+    assert said.startswith(f"lingua: ws://127.0.0.1:{port}/ws/session: ")
     assert said.count("\n") == 1
 
 
@@ -173,7 +173,7 @@ def test_no_scheduler_is_status_3_and_one_line(
     [
         (["none.wav", "--to", "es"], "none.wav: no such file"),
         ([str(Path(__file__)), "--to", "es"], "not a PCM WAV file"),
-        (["none.wav", "--to", "es", "--url", "http://x"], "no WebSocket address"),
+        (["none.wav", "--to", "es", "--url", "ftp://x"], "no WebSocket address"),
         (["none.wav"], "--to"),
         (["none.wav", "--to", "e s"], "a code such as en"),
         (["none.wav", "--to", "es", "--opus", "--pcm"], "not allowed with"),

@@ -14,7 +14,15 @@ from tests.cli.support.marked_processes import take_ctrl_c
 
 ROOT = Path(__file__).parents[2]
 SPEECH = "peers/data/speech/librivox-0880.wav"
-NEEDED = {"client": (SPEECH, "--to", "es"), "token": ("--tenant", "t")}
+NEEDED = {
+    "client": (SPEECH, "--to", "es"),
+    "token": ("--tenant", "t"),
+    "job": ("j",),
+    "route": ("en", "es"),
+    "drain": ("n",),
+    "undrain": ("n",),
+    "close": ("s",),
+}
 
 
 def environment() -> dict[str, str]:
@@ -79,7 +87,7 @@ def test_a_client_without_its_scheduler_says_so_in_one_line() -> None:
         port = probe.getsockname()[1]
     result = run("client", SPEECH, "--to", "es", "--url", f"ws://127.0.0.1:{port}")
     assert (result.returncode, result.stdout) == (3, "")
-    assert result.stderr == (f"client: ws://127.0.0.1:{port}/ws/session: Connection refused\n")
+    assert result.stderr == (f"lingua: ws://127.0.0.1:{port}/ws/session: Connection refused\n")
 
 
 @pytest.mark.parametrize(

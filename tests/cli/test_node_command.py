@@ -79,7 +79,7 @@ def test_a_node_that_is_killed_takes_its_engines_with_it() -> None:
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["--url", "nowhere"], "no WebSocket address"),
+        (["--url", "ftp://nowhere"], "no WebSocket address"),
         (["--jobs", "0"], "at least 1"),
         (["--speech", "mp3"], "invalid"),
         (["--name", "a b"], "no blanks"),

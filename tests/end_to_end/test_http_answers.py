@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 import urllib.request
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,6 @@ def test_ready_says_why(scheduler: SchedulerProcess) -> None:
     "path",
     [
         "/nothing",
-        "/api/v1/jobs",
         "/api/v1/jobs/",
         "/api/v1/jobs/job-none",
         "/api/v1/jobs/%00%ff",
@@ -165,3 +165,41 @@ def test_head_is_get_without_a_body(scheduler: SchedulerProcess) -> None:
         assert reply.status == 200
         assert reply.headers["Content-Length"] == "2"
         assert reply.read() == b""
+
+
+@over_sockets
+async def test_jobs_are_listed_by_state_in_pages(scheduler: SchedulerProcess, pair: Pair) -> None:
+    async def page(query: str) -> dict[str, Any]:
+        answer = await asyncio.to_thread(scheduler.get, f"/api/v1/jobs?{query}")
+        assert answer.status == 200
+        found: dict[str, Any] = answer.json
+        return found
+
+    async with raw_client(scheduler.session_url, *pair) as client:
+        for number in range(3):
+            await client.speak(tone(300 + number))
+            await client.hear("ui_event", event="QUEUED")
+        first = await page("state=queued&limit=2")
+        assert len(first["jobs"]) == 2
+        assert first["next_offset"] == 2
+        rest = await page("state=queued&limit=100&offset=2")
+        assert rest["next_offset"] is None
+        listed = [*first["jobs"], *rest["jobs"]]
+        own = [one for one in listed if one["src_lang"] == pair[0]]
+        assert [one["index"] for one in own] == [2, 1, 0]
+        assert {one["session_ref"] for one in own} == {client.ack["session_ref"]}
+        assert client.session_id not in str(listed)
+        assert [one["job_id"] for one in (await page("limit=3"))["jobs"]] == [
+            one["job_id"] for one in listed[:3]
+        ]
+        answer = await asyncio.to_thread(
+            scheduler.get, f"/api/v1/route?src={pair[0]}&tgt={pair[1]}"
+        )
+        route = answer.json
+        assert route["waiting"]["jobs"] == 3
+        assert route["waiting"]["oldest_wait_ms"] > 0
+        assert route["summary"] == "no node that is connected serves this pair"
+        async with raw_node(scheduler.node_url, Ability.of(pair)) as node:
+            for _ in range(3):
+                await node.answer(await node.job())
+                await client.result()

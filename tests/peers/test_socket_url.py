@@ -12,6 +12,10 @@ from peers.socket_url import SESSION_PATH, UrlError, shown_url, socket_url
         ("ws://host/", "ws://host/ws/session"),
         ("wss://host:1/other?a=b", "wss://host:1/other?a=b"),
         ("ws://[::1]:5010", "ws://[::1]:5010/ws/session"),
+        ("localhost:5010", "ws://localhost:5010/ws/session"),
+        ("localhost", "ws://localhost/ws/session"),
+        ("https://host", "wss://host/ws/session"),
+        ("http://host:5010/", "ws://host:5010/ws/session"),
     ],
 )
 def test_the_path_is_added_where_it_is_missing(text: str, url: str) -> None:
@@ -19,7 +23,7 @@ def test_the_path_is_added_where_it_is_missing(text: str, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "host:5010", "http://host", "ws://", "ws://host:port", "ws://host:0", "ws://h#x"]
+    "text", ["", "ftp://host", "host:port", "ws://", "ws://host:port", "ws://host:0", "ws://h#x"]
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(UrlError, match="no WebSocket address"):

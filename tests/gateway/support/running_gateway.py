@@ -21,6 +21,7 @@ from actors.runtime.actor import ActorRef, LoopActor, tell
 from gateway.access.access import Access
 from gateway.edge.loop_lag import LoopLag
 from gateway.http.metrics import PrometheusMetrics
+from gateway.http.query import JobsQuery
 from gateway.options import GatewayOptions
 from gateway.passthrough.registry import PeerIdentity
 from gateway.ports import JobMoment, JobReport, Readiness
@@ -191,6 +192,12 @@ class FakeReports:
     async def node(self, node_id: NodeId, principal: str | None = None) -> Mapping[str, Any] | None:
         is_known = node_id == "n-1" and principal in (None, self.owner)
         return {"node_id": node_id, "state": "online"} if is_known else None
+
+    async def jobs(self, query: JobsQuery) -> Mapping[str, Any]:
+        return {"jobs": [], "offset": query.offset, "next_offset": query.limit}
+
+    async def route(self, src: str, tgt: str) -> Mapping[str, Any]:
+        return {"src_lang": src, "tgt_lang": tgt}
 
     async def stats(self) -> Mapping[str, Any]:
         return {"sessions": 1}

@@ -1,0 +1,103 @@
+"""Why a pair of languages has the capacity it has, or none: each node, and what waits. Pure."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from gateway.http.report_rows import node_row, why_not_chosen
+from storage.capability import preference, requirement
+from storage.nodes import NodeRecord
+from storage.report_replies import Waiting, WaitingPair
+
+_MOST_NODES = 200
+"""Rows; those that serve the pair come first."""
+
+
+def route_report(
+    src: str, tgt: str, nodes: Iterable[NodeRecord], waiting: Waiting, now_ms: int
+) -> dict[str, Any]:
+    """Return for a pair each node with its free slots and why it is or is not chosen."""
+    needed = requirement(src, tgt, use_nmt=True)
+    rows = [_row(record, src, tgt, needed, now_ms) for record in nodes]
+    rows.sort(key=_rank)
+    capable = [row for row in rows if row["serves_pair"]]
+    free = [row for row in capable if row["can_be_chosen"]]
+    for row in free[:1]:
+        row["is_next"] = True
+        row["reasons"] = ["chosen next", *row["reasons"]]
+    pairs = [pair for pair in waiting.pairs if _is_about(pair, src, tgt, needed)]
+    slots = {
+        "free": sum(row["free_slots"] for row in free),
+        "max": sum(row["slots"]["max"] for row in capable),
+    }
+    return {
+        "src_lang": src,
+        "tgt_lang": tgt,
+        "summary": _summary(capable, free, slots["free"]),
+        "slots": slots,
+        "waiting": {
+            "jobs": sum(pair.jobs for pair in pairs),
+            "oldest_wait_ms": max((pair.oldest_ms for pair in pairs), default=0),
+            "is_complete": waiting.looked_at >= waiting.jobs,
+        },
+        "nodes": rows[:_MOST_NODES],
+        "nodes_not_shown": max(0, len(rows) - _MOST_NODES),
+    }
+
+
+def _is_about(pair: WaitingPair, src: str, tgt: str, needed: str) -> bool:
+    return pair.requirement == needed or (pair.source, pair.language) == (src, tgt)
+
+
+def _row(record: NodeRecord, src: str, tgt: str, needed: str, now_ms: int) -> dict[str, Any]:
+    atoms = frozenset(record.atoms)
+    missing = [atom for atom in needed.split(",") if atom not in atoms]
+    is_penalised = record.penalties.get(needed, 0) > now_ms
+    free = max(0, record.max_jobs - record.used_slots)
+    is_online = record.state == "online"
+    row = node_row(record, now_ms)
+    reasons = [
+        *(f"does not recognise {src}" for atom in missing if atom.startswith("a:")),
+        *(f"does not translate into {tgt}" for atom in missing if atom.startswith("s:")),
+        *(why for why in why_not_chosen(record, now_ms) if not why.startswith("lacked a model")),
+    ]
+    if is_penalised:
+        reasons.append(f"lacked a model for this pair; for {record.penalties[needed] - now_ms} ms")
+    speaks = _speaks(atoms, src, tgt)
+    if not missing and not speaks:
+        reasons.append(f"does not speak {tgt}; others that do go first")
+    return {
+        **row,
+        "serves_pair": not missing,
+        "speaks": speaks,
+        "free_slots": free,
+        "can_be_chosen": not missing and is_online and free > 0 and not is_penalised,
+        "is_next": False,
+        "load": record.used_slots / record.max_jobs if record.max_jobs else 1.0,
+        "reasons": reasons,
+    }
+
+
+def _speaks(atoms: frozenset[str], src: str, tgt: str) -> bool:
+    wish = preference(src, tgt, use_nmt=True, use_tts=True).split()[-1]
+    return all(atom in atoms for atom in wish.split(","))
+
+
+def _rank(row: dict[str, Any]) -> tuple[Any, ...]:
+    """Order rows as nodes are chosen: unmarked ones first, then who speaks it, then by load."""
+    is_marked = row["suspect"] or row["is_overloaded"]
+    return (
+        not row["serves_pair"],
+        not row["can_be_chosen"],
+        is_marked,
+        not row["speaks"],
+        row["load"],
+        row["node_id"],
+    )
+
+
+def _summary(capable: list[dict[str, Any]], free: list[dict[str, Any]], slots: int) -> str:
+    if free:
+        return f"{slots} free slots at {len(free)} of {len(capable)} nodes that serve this pair"
+    if not capable:
+        return "no node that is connected serves this pair"
+    return f"none of the {len(capable)} nodes that serve this pair can be chosen now"
