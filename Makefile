@@ -1,4 +1,5 @@
 # make demo   hear it work: scheduler, node and client on recorded speech
+# make page   speak into a page yourself: scheduler, node and page
 # make test   everything that must hold: style, types, tests
 # make soak   faults under load for MINUTES=10; SEED=n plays a run again
 # make hops   how many calls and files lie between two sockets
@@ -10,13 +11,18 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+MOONSHINE := $(PIP) -e '.[moonshine]' || echo "no Moonshine for this machine: pocketsphinx it is"
 MINUTES ?= 10
 
-.PHONY: demo test soak hops lint check clean packages test-packages
+.PHONY: demo page test soak hops lint check clean packages test-packages
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/demo-installed
 	$(BIN)/python run.py demo
+
+page: $(VENV)/demo-installed
+	$(BIN)/python run.py demo --page
 
 test: lint
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
@@ -47,9 +53,11 @@ $(BIN)/python: | packages
 	$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/demo-installed: pyproject.toml | packages $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fast,speech,rooms]'
+	$(PIP) -e '.[fast,speech,rooms]'
+	@$(MOONSHINE)
 	@touch $@
 
 $(VENV)/test-installed: pyproject.toml | test-packages $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fast,speech,rooms,dev]'
+	$(PIP) -e '.[fast,speech,rooms,dev]'
+	@$(MOONSHINE)
 	@touch $@ $(VENV)/demo-installed

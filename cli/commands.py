@@ -50,7 +50,9 @@ COMMANDS = {
     "close": Command(".operate.commands:close", "end a session"),
     "top": Command(".operate.commands:top", "show the service live"),
     "token": Command(".client_token:main", "print a short-lived token for a tenant's web page"),
-    "demo": Command(".demo:main", "scheduler, node and client on recorded speech, all in one"),
+    "demo": Command(
+        ".demo.command:main", "scheduler, node and client on recorded speech, all in one"
+    ),
     "bench": Command(".bench.command:main", "measure a scheduler under simulated load"),
     "simulate": Command(
         ".simulation.command:main", "play the decisions for very many nodes and sessions"

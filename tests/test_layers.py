@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "peers": {
         "protocol", "websockets", "loguru", "rich", "pydantic_core", "uvloop",
-        "av", "pocketsphinx", "espeakng_loader",
+        "av", "pocketsphinx", "moonshine_voice", "espeakng_loader",
     },
     "lingua": {"cli", "peers"},
     "cli": {

@@ -91,7 +91,7 @@ def test_the_scripts_of_the_check_can_be_run(script: str) -> None:
 
 
 def test_make_knows_its_targets() -> None:
-    for target in ("demo", "test", "lint", "clean"):
+    for target in ("demo", "page", "test", "lint", "clean"):
         subprocess.run(
             ["make", "--dry-run", target], cwd=ROOT, check=True, stdout=subprocess.DEVNULL
         )

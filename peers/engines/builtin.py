@@ -10,14 +10,15 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from peers.engines import opus, recogniser, voice
+from peers.child_module import IS_INSTALLED
+from peers.engines import opus, voice
 from peers.engines.apertium import INSTALL, installed_modes
 from peers.engines.engine import EngineError, EngineLanguages, Engines, Speak, Translate
-from peers.engines.recogniser import PocketsphinxRecogniser
+from peers.engines.recogniser import ProcessRecogniser, installed_recogniser
 from peers.engines.translator import ApertiumTranslator, pass_through
 from peers.engines.voice import EspeakVoice, no_voice
 
-EXTRA = "pip install -e '.[speech]'"
+EXTRA = f"pip install '{'lingua-scheduler' if IS_INSTALLED else '.'}[speech]'"
 
 
 def default_workers() -> int:
@@ -35,13 +36,14 @@ def builtin_engines(
     Raises:
         EngineError: there is no recogniser, so no job could be done.
     """
-    if not recogniser.is_installed():
+    program = installed_recogniser()
+    if program is None:
         raise EngineError(f"no recogniser: {EXTRA}, or write a node with engines of your own")
     pairs = installed_modes() if modes is None else modes
-    heard = PocketsphinxRecogniser.languages
+    heard = ProcessRecogniser.languages
     targets = tuple(sorted({into for source, into in pairs if source in heard}))
     notes: list[str] = []
-    names = {"asr": f"pocketsphinx {_version('pocketsphinx')}"}
+    names = {"asr": f"{program.distribution} {_version(program.distribution)}"}
     if targets:
         translate: Translate = ApertiumTranslator(
             {pair: path for pair, path in pairs.items() if pair[0] in heard}
@@ -61,7 +63,7 @@ def builtin_engines(
     into = targets or heard
     spoken = tuple(dict.fromkeys((*into, *heard))) if voice.is_installed() else ()
     return Engines(
-        recognise=PocketsphinxRecogniser(workers),
+        recognise=ProcessRecogniser(program, workers),
         translate=translate,
         speak=speak,
         languages=EngineLanguages(asr=heard, semantic=into, tts=spoken),

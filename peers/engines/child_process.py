@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 STOP_SECONDS = 2.0
 """How long a child may take to end after its input has ended."""
@@ -21,13 +21,16 @@ class ChildDiedError(Exception):
     """The child ended, or closed its output, while an answer was awaited."""
 
 
-async def start_child(argv: Sequence[str], *, quiet: bool = False) -> Process:
-    """Start a program with pipes on its input and output."""
+async def start_child(
+    argv: Sequence[str], *, quiet: bool = False, env: Mapping[str, str] | None = None
+) -> Process:
+    """Start a program with pipes on its input and output, in this environment or our own."""
     return await asyncio.create_subprocess_exec(
         *argv,
         stdin=PIPE,
         stdout=PIPE,
         stderr=DEVNULL if quiet else None,
+        env=env,
         start_new_session=sys.platform != "win32",
     )
 

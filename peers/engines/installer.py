@@ -18,12 +18,18 @@ _APT = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q")
 _PACKAGE = INSTALL.split()[-1]
 
 
+async def can_install() -> bool:
+    """Tell whether that is possible here without being asked for a password."""
+    return await _root_prefix() is not None
+
+
 async def install_translator() -> bool:
     """Install Apertium's English to Spanish; False if that is not possible without being asked."""
     prefix = await _root_prefix()
     if prefix is None:
         return False
-    install = (*prefix, *_APT, "install", "-y", "--no-install-recommends", _PACKAGE)
+    options = ("-y", "--no-install-recommends", "--no-upgrade")
+    install = (*prefix, *_APT, "install", *options, _PACKAGE)
     if await _succeeds(install, APT_SECONDS):
         return True
     # An image without package lists knows no package until it has asked for them.

@@ -47,7 +47,7 @@ def ended_node(end: Callable[[Process], None]) -> tuple[int, str, dict[int, str]
                 preexec_fn=take_ctrl_c,
             )
             await works.wait()
-            assert any("recogniser_worker" in name for name in mark.processes().values())
+            assert any("_worker" in name for name in mark.processes().values())
             end(process)
             said, _ = await process.communicate()
             return process.returncode or 0, said.decode()
@@ -59,7 +59,7 @@ def ended_node(end: Callable[[Process], None]) -> tuple[int, str, dict[int, str]
 def test_a_node_that_is_told_to_stop_leaves_nothing_behind() -> None:
     status, said, left = ended_node(lambda process: process.terminate())
     assert status == 0
-    assert "recognises en  (pocketsphinx" in said
+    assert "recognises en  (" in said
     assert left == {}
 
 

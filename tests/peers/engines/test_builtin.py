@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from peers.engines import EngineError, ModelMissingError, opus, recogniser, voice
+from peers.engines import EngineError, ModelMissingError, builtin, opus, voice
 from peers.engines.builtin import builtin_engines, default_workers
 from peers.engines.engine import call_engine
 
@@ -43,7 +43,7 @@ def test_without_voice_and_opus_the_node_serves_text_and_pcm16(
 
 
 def test_without_a_recogniser_there_is_no_node(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recogniser, "is_installed", lambda: False)
+    monkeypatch.setattr(builtin, "installed_recogniser", lambda: None)
     with pytest.raises(EngineError, match="no recogniser"):
         builtin_engines(modes={})
 

@@ -56,7 +56,9 @@ def test_a_sudo_that_asks_nothing_is_used(programs: StandIns) -> None:
     programs.add("apt-get")
     programs.add("sudo", 'shift; [ "$1" = true ] || exec "$@"')
     assert asyncio.run(install_translator())
-    assert programs.calls[-1] == ("apt-get -q install -y --no-install-recommends apertium-eng-spa")
+    assert programs.calls[-1] == (
+        "apt-get -q install -y --no-install-recommends --no-upgrade apertium-eng-spa"
+    )
 
 
 def test_root_needs_no_sudo_and_an_empty_package_list_is_fetched_first(

@@ -1,19 +1,7 @@
-"""The process in which speech is recognised: pocketsphinx, one utterance at a time.
+"""The process in which speech is recognised by pocketsphinx, one utterance at a time.
 
-Run as a script by `recogniser.py`, with nothing but the standard library and pocketsphinx: the
-decoder holds the interpreter's lock for a second at a time, which no event loop survives. Speaks
-lines of JSON:
-
-    in   {"do": "recognise", "order": i, "bytes": n, "cmn": "40,3,..." | ""}
-                                                           n bytes of PCM16 16 kHz mono follow
-         {"do": "cancel", "order": i}                      this order is given up
-    out  {"is": "ready"}
-         {"is": "partial", "text": "..."}
-         {"is": "text", "text": "...", "cmn": "..."}       one of these two
-         {"is": "cancelled"}                               ends each order
-
-Ends by itself when its input ends, also in the middle of an utterance: it never outlives its
-parent.
+The decoder holds the interpreter's lock for a second at a time, which no event loop survives. What
+is sent on its pipes stands in `recogniser_pipe.py`.
 
 About the means ("cmn", cepstral mean normalisation): the decoder subtracts the average spectrum of
 voice and microphone. Fed piece by piece, which partial texts and cancelling need, it starts from a
@@ -23,14 +11,9 @@ the carried recordings, as PCM and as opus, mean of all orders: 0.37 and 0.34 fr
 average, 0.28 and 0.33 with what the decoder learns by itself carried along, 0.25 and 0.25 so.
 """
 
-import json
-import os
-import queue
-import sys
-import threading
-from typing import Any, BinaryIO, NamedTuple
-
 from pocketsphinx import Decoder, Vad
+
+from peers.engines.recogniser_pipe import Inbox, Order, say, serve
 
 PIECE_BYTES = 16_000
 """Half a second: how often a partial text is made and a cancel is seen."""
@@ -41,50 +24,7 @@ MEASURE_GRAMMAR = "#JSGF V1.0;\ngrammar measure;\npublic <word> = a;\n"
 """A language of one word: what the decoder listens for while only the spectrum is of interest."""
 
 
-class Order(NamedTuple):
-    """One utterance to recognise."""
-
-    number: int
-    """Counts up from 1."""
-    pcm: bytes
-    cmn: str
-    """The means of the session so far; empty at its beginning."""
-
-
-class Inbox:
-    """Reads what the parent says, in a thread: a cancel has to be heard during the work."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
-        self._cancelled_up_to = 0
-
-    def start(self) -> None:
-        """Begin to read."""
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def next_order(self) -> Order:
-        """Wait for the next utterance."""
-        return self._orders.get()
-
-    def is_cancelled(self, order: Order) -> bool:
-        """Say whether nobody wants this one any more."""
-        return order.number <= self._cancelled_up_to
-
-    def _read(self) -> None:
-        while line := self._stream.readline():
-            message = json.loads(line)
-            if message["do"] == "cancel":
-                self._cancelled_up_to = message["order"]
-                continue
-            pcm = self._stream.read(message["bytes"])
-            if len(pcm) < message["bytes"]:
-                break
-            self._orders.put(Order(message["order"], pcm, message["cmn"]))
-        os._exit(0)
-
-
-class Recogniser:
+class PocketsphinxDecoder:
     """One decoder and the means it starts from."""
 
     def __init__(self) -> None:
@@ -152,21 +92,5 @@ def mixed(measured: str, known: str) -> str:
     return ",".join(f"{(float(a) + float(b)) / 2:g}" for a, b in pairs)
 
 
-def say(message: dict[str, Any]) -> None:
-    """Write one line to the parent."""
-    sys.stdout.write(json.dumps(message) + "\n")
-    sys.stdout.flush()
-
-
-def main() -> None:
-    """Recognise until the input ends."""
-    inbox = Inbox(sys.stdin.buffer)
-    inbox.start()
-    recogniser = Recogniser()
-    say({"is": "ready"})
-    while True:
-        say(recogniser.recognise(inbox.next_order(), inbox))
-
-
 if __name__ == "__main__":
-    main()
+    serve(PocketsphinxDecoder)

@@ -1,9 +1,9 @@
-"""`python run.py demo`: scheduler, node and client on the carried recordings, all in one command.
+"""`lingua demo`: scheduler, node and client on the carried recordings, all in one command.
 
 Starts a scheduler in a process of its own on a free port, a node and a client beside it, says the
 recordings in real time, shows what comes back and when, writes the speech, and stops everything,
-also after a failure or Ctrl-C. Exit status: 0 everything came back, 1 something did not or did not
-start, 130 Ctrl-C.
+also after a failure or Ctrl-C. With `--page` a page to speak into is offered instead. Exit status:
+0 everything came back, 1 something did not or did not start, 130 Ctrl-C.
 """
 
 import argparse
@@ -21,9 +21,12 @@ from typing import Final
 from rich.console import Console
 
 from cli.client import joined_speech
+from cli.demo.consent import is_refused
+from cli.demo.page import offer_page
 from cli.logs import LogOptions, configure_logs
 from cli.output import Terminal
 from cli.parser import OneLineParser, speed
+from cli.program import PROGRAM
 from cli.utterance_view import utterance_view
 from peers.bench.server import BenchError, running_server
 from peers.child_module import module_command
@@ -35,7 +38,7 @@ from peers.client.timeline import UtteranceRecord
 from peers.engines import EngineError, Engines
 from peers.engines.apertium import INSTALL, installed_modes
 from peers.engines.builtin import builtin_engines
-from peers.engines.installer import install_translator
+from peers.engines.installer import can_install, install_translator
 from peers.node.node import ReferenceNode
 from peers.node.options import ReferenceNodeOptions
 from peers.pcm import duration_ms
@@ -60,12 +63,16 @@ class DemoOptions:
     """Where translated speech goes; None: it is not kept."""
     install: bool = True
     """Try to install the translator where it is missing."""
+    page: bool = False
+    """Offer the page to speak into instead of saying the recordings."""
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the demo once."""
     arguments = _parser().parse_args(argv)
-    options = DemoOptions(arguments.speed, arguments.out, not arguments.no_install)
+    options = DemoOptions(
+        arguments.speed, arguments.out, install=not arguments.no_install, page=arguments.page
+    )
     configure_logs(LogOptions(log_level="WARNING"))
     console = Terminal(markup=False, highlight=False)
     try:
@@ -89,9 +96,7 @@ async def _interruptible(options: DemoOptions, console: Console) -> int:
 async def run_demo(options: DemoOptions, console: Console) -> int:
     """Start everything, say the recordings, stop everything; return the exit status."""
     if options.install and not installed_modes():
-        console.print(f"no translator yet; trying {INSTALL} …")
-        if not await install_translator():
-            console.print(f"that needs root; to get it: sudo {INSTALL}")
+        await _get_translator(console)
     began = time.monotonic()
     engines = builtin_engines(workers=1)
     for note in engines.notes:
@@ -102,12 +107,24 @@ async def run_demo(options: DemoOptions, console: Console) -> int:
         async with _running_node(f"ws://127.0.0.1:{server.port}/ws/node", engines):
             names = ", ".join(engines.names.values())
             console.print(f"node ready after {_seconds_since(began)}: {names}\n")
+            if options.page:
+                await offer_page(server.port, console)
             url = f"ws://127.0.0.1:{server.port}/ws/session"
             target = engines.languages.semantic[0]
             utterances = await _say_all(
                 ClientOptions(url=url, tgt_lang=target), options, carried_recordings(), console
             )
     return _verdict(utterances, console)
+
+
+async def _get_translator(console: Console) -> None:
+    """Install it, if that needs no password and nobody minds."""
+    if not await can_install():
+        console.print(f"no translator, and to install it needs root: sudo {INSTALL}")
+    elif await is_refused(INSTALL, console):
+        console.print("left out; so speech stays in English")
+    elif not await install_translator():
+        console.print(f"that did not work; by hand: sudo {INSTALL}")
 
 
 @asynccontextmanager
@@ -180,6 +197,7 @@ def _verdict(utterances: Sequence[UtteranceRecord], console: Console) -> int:
     )
     if missing:
         return _failed(f"{len(missing)} of {len(utterances)} utterances have no result")
+    console.print(f"\nnow you: {PROGRAM} demo --page opens a page to speak into")
     return 0
 
 
@@ -200,5 +218,6 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--speed", type=speed, default=1.0, help="times real time (%(default)s)")
     add("--out", type=Path, metavar="DIR", help="keep translated speech in this directory")
+    add("--page", action="store_true", help="offer the page to speak into, until Ctrl-C")
     add("--no-install", action="store_true", help="do not try to install a translator")
     return parser
