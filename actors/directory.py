@@ -5,7 +5,7 @@ registry does not. It starts, stops and watches nobody.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from actors.messages.operator import SessionRow
 from actors.messages.room import HeardCorrection, HeardCut, HeardOutcome, Listener
@@ -44,6 +44,18 @@ class SessionView(Protocol):
         """Return what may be shown of it, as it is now."""
 
 
+class NoDispatcher:
+    """Stands for the dispatcher until there is one."""
+
+    def tell(self, message: Any) -> None:
+        """Refuse.
+
+        Raises:
+            LookupError: nobody drives jobs yet, which is a bug of who started the others.
+        """
+        raise LookupError(f"no dispatcher is registered yet to take a {type(message).__name__}")
+
+
 class Directory:
     """The actors by their ids. Whoever replaces an actor registers the successor here."""
 
@@ -60,7 +72,8 @@ class Directory:
         """Of the sessions here, by what operators call them."""
         self.abilities = Abilities()
         """What nodes can be asked for now, here and elsewhere."""
-        self._dispatcher: Mailbox | None = None
+        self.dispatcher: Mailbox = NoDispatcher()
+        """Who drives jobs; look it up for each message, for it may have a successor."""
         self.on_last_session: Callable[[], object] = lambda: None
         """Called whenever the last session has left: a shutdown waits for it."""
         self.on_last_node: Callable[[], object] = lambda: None
@@ -68,17 +81,6 @@ class Directory:
 
     def __repr__(self) -> str:
         return f"<Directory sessions={len(self.sessions)} nodes={len(self.nodes)}>"
-
-    @property
-    def dispatcher(self) -> Mailbox:
-        """The dispatcher; look it up for each message, for it may have a successor."""
-        if self._dispatcher is None:
-            raise LookupError("no dispatcher is registered yet")
-        return self._dispatcher
-
-    @dispatcher.setter
-    def dispatcher(self, ref: Mailbox) -> None:
-        self._dispatcher = ref
 
     def session_at(self, instance_id: InstanceId, session_id: SessionId) -> Mailbox | None:
         """Return the actor of a session, or the way to it where that instance is another one."""

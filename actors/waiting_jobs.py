@@ -80,25 +80,24 @@ class WaitingShare:
         """The job waits; it may be known already."""
         if job_id not in self._jobs and not self._is_dropped:
             self._jobs.add(job_id)
-            self._change(1)
+            self._owner.waiting += 1
+            self._socket.waiting += 1
 
     def remove(self, job_id: JobId) -> None:
         """The job waits no longer: a node has it, or it is over. It need not be known."""
         if job_id in self._jobs:
             self._jobs.remove(job_id)
-            self._change(-1)
+            self._owner.waiting -= 1
+            self._socket.waiting -= 1
 
     def drop(self) -> None:
         """The session is over."""
         if self._is_dropped:
             return
         self._is_dropped = True
-        self._change(-len(self._jobs))
+        self._owner.waiting -= len(self._jobs)
+        self._socket.waiting -= len(self._jobs)
         self._jobs.clear()
         self._owner.sessions -= 1
         if not self._owner.sessions:
             del self._all.owners[self._name]
-
-    def _change(self, by: int) -> None:
-        self._owner.waiting += by
-        self._socket.waiting += by

@@ -48,7 +48,8 @@ class MessageGuard(Generic[M]):
         """Return the message, or what is wrong with it; None where it says nothing."""
         if len(data) > FLAT_BYTES or data.find(b"{", 1) >= 0 or b"[" in data:
             structure = structure_of(data, self._context.options.max_list_items)
-            self._connection.charge(structure.cost)
+            if structure.cost:
+                self._connection.charge(structure.cost)
             if structure.fault is not None:
                 self._context.metrics.limit_reached("message_structure")
                 named = _TYPE.search(data[:_HEAD_BYTES])

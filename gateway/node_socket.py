@@ -86,7 +86,8 @@ class NodeOutbox(SocketOutbox):
         if type(message) is bytes and message.startswith(_JOB):
             self._given_s = self._loop.time()
             self._owed_messages = min(self._owed_messages, _MOST_OWED) + _JOB_MESSAGES
-        elif isinstance(message, NodeRegisterAck):
+            return self._connection.send(message, self._max_bytes)
+        if isinstance(message, NodeRegisterAck):
             self._on_ack(message)
         return super().send(message)
 
@@ -163,7 +164,9 @@ class NodeSocket:
         self._reader.close()
         if self._ref is not None:
             logger.debug("node socket closed", node_id=self._node_id)
-            self._reach(NodeSocketLost(self._outbox))
+            lost, ref = NodeSocketLost(self._outbox), self._ref
+            if not (is_alive(ref) and tell(ref, lost)):
+                self._reach(lost)
             self._ref = None
 
     # ---- registration -----------------------------------------------------------------------
@@ -231,7 +234,7 @@ class NodeSocket:
     def _tell(self, message: Any) -> None:
         if self._ref is None:
             return
-        if not self._reach(message):
+        if not (tell(self._ref, message) if is_alive(self._ref) else self._reach(message)):
             self._register_again()
             if self._ref is None or not tell(self._ref, message):
                 return
@@ -240,9 +243,7 @@ class NodeSocket:
             self._reader.wait_for_space()
 
     def _reach(self, message: Any) -> bool:
-        """Tell the node's actor, or the one that took over from it."""
-        if self._ref is not None and is_alive(self._ref):
-            return tell(self._ref, message)
+        """Tell the node's actor that took over from a dead one."""
         node_id = self._node_id
         successor = (
             self._context.reception.node(node_id, self._caller.principal) if node_id else None

@@ -11,13 +11,14 @@ All other messages are encoded from their models, by `protocol.codec.encode_utf8
 from binascii import b2a_base64
 from collections.abc import Sequence
 from json.encoder import encode_basestring as quoted
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic_core import to_json
 
 from protocol.audio.framing import AudioFormat
 from protocol.errors import MissingReason
 from protocol.ids import SessionId
+from protocol.messages.node_inbound import JobResult
 from protocol.messages.session_outbound import UiEventKind
 from protocol.messages.shared import FULL_PIPELINE, Features, Pipeline
 from protocol.value import value
@@ -99,14 +100,25 @@ class Assignment:
 def encode_job_assign(job: Assignment) -> bytes:
     """Return `job_assign`, with the audio as base64; what is None or false is left out."""
     pipeline = _FULL_PIPELINE if job.pipeline is FULL_PIPELINE else _model(job.pipeline)
-    asked = group = wished = ""
-    if job.dialect is not None or job.features is not None:
-        asked = _optional("dialect", job.dialect) + _optional("features", job.features)
-    if (job.group_id, job.part_index, job.context_text) != (None, None, None):
-        group = _place_in_group(job)
-    if (job.hints, job.voice_id, job.traceparent) != (None, None, None):
-        wished = _optional("hints", job.hints) + _optional("voice_id", job.voice_id)
-        wished += _optional("traceparent", job.traceparent)
+    asked = group = chosen = ""
+    if job.dialect is not None:
+        asked = f',"dialect":{quoted(job.dialect)}'
+    if job.features is not None:
+        asked += f',"features":{_model(job.features)}'
+    if job.group_id is not None:
+        group = f',"group_id":{quoted(job.group_id)}'
+    if job.part_index is not None:
+        group += f',"part_index":{job.part_index}'
+    if job.context_text is not None:
+        group += f',"context_text":{quoted(job.context_text)}'
+    if (job.hints, job.voice_id, job.traceparent) != _NO_WISHES:
+        group += "".join(map(_optional, _WISHES, (job.hints, job.voice_id, job.traceparent)))
+    if (job.mode, job.lang_a, job.lang_b, job.auto_langs) != _NO_MODE:
+        chosen = _mode(job)
+    if job.enable_streaming_asr is not None:
+        chosen += f',"enable_streaming_asr":{"true" if job.enable_streaming_asr else "false"}'
+    if job.partial_update_interval_ms is not None:
+        chosen += f',"partial_update_interval_ms":{job.partial_update_interval_ms}'
     trace = "" if job.trace_id is None else f',"trace_id":{quoted(job.trace_id)}'
     padding = "" if job.padding_ms is None else f',"padding_ms":{job.padding_ms}'
     head = (
@@ -116,8 +128,8 @@ def encode_job_assign(job: Assignment) -> bytes:
         f'{asked},"pipeline":{pipeline},"audio":"'
     )
     tail = (
-        f'","audio_format":"{job.audio_format.value}","sample_rate":{job.sample_rate}'
-        f"{_chosen(job)}{trace}{group}{wished}{padding}"
+        f'","audio_format":"{job.audio_format}","sample_rate":{job.sample_rate}'
+        f"{chosen}{trace}{group}{padding}"
         f"{_IS_MANUAL if job.is_manual_cut else ''}"
         f"{_IS_TIMEOUT if job.is_timeout_triggered else ''}"
         f"{_IS_MAX_DURATION if job.is_max_duration_triggered else ''}"
@@ -131,25 +143,133 @@ _IS_TIMEOUT: Final = ',"is_timeout_triggered":true'
 _IS_MAX_DURATION: Final = ',"is_max_duration_triggered":true'
 
 
-def _chosen(job: Assignment) -> str:
-    """Return the language mode, which few clients choose, and how partial texts are to come."""
-    mode = (job.mode, job.lang_a, job.lang_b, job.auto_langs)
-    chosen = "" if mode == _NO_MODE else "".join(map(_optional, _MODE, mode))
-    if job.enable_streaming_asr is not None:
-        chosen += f',"enable_streaming_asr":{"true" if job.enable_streaming_asr else "false"}'
-    if job.partial_update_interval_ms is not None:
-        chosen += f',"partial_update_interval_ms":{job.partial_update_interval_ms}'
-    return chosen
+def _mode(job: Assignment) -> str:
+    """Return the language mode, which few clients choose."""
+    return "".join(map(_optional, _MODE, (job.mode, job.lang_a, job.lang_b, job.auto_langs)))
 
 
 _MODE: Final = ("mode", "lang_a", "lang_b", "auto_langs")
 _NO_MODE: Final = (None,) * 4
+_WISHES: Final = ("hints", "voice_id", "traceparent")
+_NO_WISHES: Final = (None,) * 3
 
 
-def _place_in_group(job: Assignment) -> str:
-    """Return where the job stands in the conversation, if it has a place there."""
-    group = _optional("group_id", job.group_id) + _optional("part_index", job.part_index)
-    return group + _optional("context_text", job.context_text)
+class UtteranceIds(NamedTuple):
+    """By what a client knows an utterance."""
+
+    session_id: SessionId
+    utterance_index: int
+    job_id: str
+    trace_id: str
+    tgt_lang: str
+    start_ms: int
+    """Where its audio begins in all audio of the session."""
+    end_ms: int
+
+
+class Delivered(NamedTuple):
+    """What the delivery of an outcome adds to it."""
+
+    delivery_seq: int
+    sent_at_ms: int
+    """Unix ms."""
+    late: bool
+    group_id: str | None = None
+    """None: it has no place in a group."""
+    part_index: int = 0
+    uplink_ms: int | None = None
+    """As in `NetworkTimings.web_to_scheduler_ms`."""
+    tts_lost: bool = False
+    truncated: bool = False
+
+
+_LATE: Final = ',"late":true'
+_EMPTY: Final = b'""'
+
+
+def encode_translation_result(ids: UtteranceIds, result: JobResult, sent: Delivered) -> bytes:
+    """Return `translation_result` with what a node has answered."""
+    speech = to_json(result.tts_audio) if result.tts_audio else _EMPTY
+    extra = group = rated = ""
+    if result.extra is not None:
+        extra = f',"extra":{_object(result.extra)}'
+    if sent.group_id is not None:
+        group = f',"group_id":{quoted(sent.group_id)},"part_index":{sent.part_index}'
+    uplink = "" if sent.uplink_ms is None else f'"web_to_scheduler_ms":{sent.uplink_ms}.0'
+    if (
+        result.asr_quality_level is not None
+        or result.reason_codes is not None
+        or result.quality_score is not None
+        or result.rerun_count is not None
+        or result.segments_meta is not None
+    ):
+        rated = _rating(result)
+    head = (
+        f'{{"type":"translation_result","session_id":{quoted(ids.session_id)}'
+        f',"utterance_index":{ids.utterance_index},"job_id":{quoted(ids.job_id)}'
+        f',"text_asr":{quoted(result.text_asr)},"text_translated":{quoted(result.text_translated)}'
+        ',"tts_audio":'
+    )
+    tail = (
+        f',"tts_format":{quoted(result.tts_format) if result.tts_format else _PCM16}{extra}'
+        f',"trace_id":{quoted(ids.trace_id)}{group}'
+        f',"service_timings":{{{_stages(result)}}},"network_timings":{{{uplink}}}'
+        f',"scheduler_sent_at_ms":{sent.sent_at_ms}{rated}'
+        f',"tgt_lang":{quoted(ids.tgt_lang)},"speech_start_ms":{ids.start_ms}'
+        f',"speech_end_ms":{ids.end_ms},"delivery_seq":{sent.delivery_seq}'
+        f"{_LATE if sent.late else ''}"
+        f"{_TTS_LOST if sent.tts_lost else ''}{_TRUNCATED if sent.truncated else ''}}}"
+    )
+    return b"".join((head.encode(), speech, tail.encode()))
+
+
+_PCM16: Final = '"pcm16"'
+_TTS_LOST: Final = ',"tts_lost":true'
+_TRUNCATED: Final = ',"truncated":true'
+_LONGEST_PLAIN: Final = 2**53
+
+
+def _stages(result: JobResult) -> str:
+    """Return how long the stages took, as far as the node says so; most give the total alone."""
+    if result.extra is not None and "service_timings" in result.extra:
+        return _model(result.service_timings())[1:-1]
+    total_ms = result.processing_time_ms
+    return "" if total_ms is None else f'"total_ms":{_number(total_ms)}'
+
+
+def _rating(result: JobResult) -> str:
+    """Return what the node thinks of its own answer."""
+    rated = _optional("asr_quality_level", result.asr_quality_level)
+    rated += _optional("reason_codes", result.reason_codes)
+    rated += _optional("quality_score", result.quality_score)
+    rated += _optional("rerun_count", result.rerun_count)
+    meta = result.segments_meta
+    return rated if meta is None else f'{rated},"segments_meta":{_object(meta)}'
+
+
+def _number(given: float) -> str:
+    whole = int(given)
+    return (
+        f"{whole}.0"
+        if whole == given and -_LONGEST_PLAIN < whole < _LONGEST_PLAIN
+        else (to_json(given).decode())
+    )
+
+
+def _object(given: dict[str, Any]) -> str:
+    return to_json(given, inf_nan_mode="null").decode()
+
+
+def encode_missing_result(ids: UtteranceIds, reason: MissingReason, sent: Delivered) -> bytes:
+    """Return `missing_result`."""
+    return (
+        f'{{"type":"missing_result","session_id":{quoted(ids.session_id)}'
+        f',"utterance_index":{ids.utterance_index},"reason":"{reason}"'
+        f',"created_at_ms":{sent.sent_at_ms},"trace_id":{quoted(ids.trace_id)}'
+        f',"tgt_lang":{quoted(ids.tgt_lang)},"speech_start_ms":{ids.start_ms}'
+        f',"speech_end_ms":{ids.end_ms}'
+        f',"delivery_seq":{sent.delivery_seq}{_LATE if sent.late else ""}}}'
+    ).encode()
 
 
 def encode_server_heartbeat(session_id: SessionId, timestamp_ms: int) -> bytes:

@@ -80,9 +80,9 @@ def could_be_session_id(text: str) -> bool:
     return is_short and text.isascii() and text.replace("-", "").isalnum()
 
 
-def new_job_id(session_id: SessionId) -> JobId:
+def new_job_id(place: int) -> JobId:
     """Return an id that no node has seen before; it carries the place of its session."""
-    return JobId(f"job-{place_of_session(session_id):04x}{_random.take()}")
+    return JobId(f"job-{place:04x}{_random.take()}")
 
 
 def place_of_session(session_id: SessionId) -> int:

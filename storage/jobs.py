@@ -38,8 +38,16 @@ from storage.report_replies import Waiting, WaitingPair
 from storage.scripts import load_script
 from storage.store import StorageUnavailable, Store
 
-_DISPATCH = load_script("job/dispatch_task")
-_COMPLETE = load_script("job/complete_task")
+_DISPATCH = load_script("job/dispatch_task").by_place(
+    *("now", "instance", "job", "request", "session", "session_epoch", "session_state", "cut"),
+    *("index", "language", "source", "requirement", "preference", "turn", "part", "continues"),
+    *("tenant", "trace", "cost_ms", "deadline_ms", "pending_ms", "job_ms", "turn_wait_ms"),
+    *("max_queued", "max_queued_per_session"),
+)
+_COMPLETE = load_script("job/complete_task").by_place(
+    *("now", "instance", "job", "attempt", "node", "state", "reason", "processing_ms"),
+    *("outcome", "outcome_ttl_ms"),
+)
 _PROGRESS = load_script("job/update_job_status")
 _FAILOVER = load_script("job/failover_job")
 _SWEEP = load_script("job/sweep")
@@ -157,19 +165,32 @@ class JobRepository(JobReads):
         go on. Empty: it stays as it is. `epoch` counts instead of the specification's.
         """
         limits = self._limits
-        spec_arguments = _spec_arguments(spec)
-        if epoch is not None:
-            spec_arguments["session_epoch"] = epoch
-        args = _DISPATCH.arguments(
-            now=self._store.clock_ms(),
-            instance=self._instance_id,
-            **spec_arguments,
-            session_state=session_state,
-            pending_ms=limits.pending_timeout_ms,
-            job_ms=limits.job_timeout_ms,
-            turn_wait_ms=limits.turn_wait_ms,
-            max_queued=limits.max_queued_jobs,
-            max_queued_per_session=limits.max_queued_per_session,
+        args = (
+            self._store.clock_ms(),
+            self._instance_id,
+            spec.job_id,
+            spec.request_id,
+            spec.session_id,
+            spec.session_epoch if epoch is None else epoch,
+            session_state,
+            spec.cut,
+            spec.utterance_index,
+            spec.language,
+            spec.source,
+            spec.requirement,
+            spec.preference,
+            spec.turn_id,
+            spec.turn_part,
+            int(spec.turn_continues),
+            spec.tenant_id,
+            spec.trace_id,
+            spec.cost_ms,
+            spec.deadline_in_ms,
+            limits.pending_timeout_ms,
+            limits.job_timeout_ms,
+            limits.turn_wait_ms,
+            limits.max_queued_jobs,
+            limits.max_queued_per_session,
         )
         return Call(_DISPATCH, self._keys(spec.job_id, cell), args, reader.dispatched)
 
@@ -179,17 +200,17 @@ class JobRepository(JobReads):
         A `done` for a job that ended `empty` in the same attempt at the same node is a `Duplicate`
         too, and the record gets `replaced`.
         """
-        args = _COMPLETE.arguments(
-            now=self._store.clock_ms(),
-            instance=self._instance_id,
-            job=completion.job_id,
-            attempt=completion.attempt,
-            node=completion.node_id or "",
-            state=completion.state.value,
-            reason=completion.reason or "",
-            processing_ms=completion.processing_ms,
-            outcome=completion.outcome or "",
-            outcome_ttl_ms=self._limits.record_outcomes_ttl_ms,
+        args = (
+            self._store.clock_ms(),
+            self._instance_id,
+            completion.job_id,
+            completion.attempt,
+            completion.node_id or "",
+            completion.state.value,
+            completion.reason or "",
+            completion.processing_ms,
+            completion.outcome or "",
+            self._limits.record_outcomes_ttl_ms,
         )
         return Call(
             _COMPLETE, self._keys(completion.job_id, completion.cell), args, reader.completed

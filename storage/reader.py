@@ -48,6 +48,8 @@ from storage.report_replies import Waiting, WaitingPair
 
 T = TypeVar("T")
 
+_STATES = {state.value: state for state in JobState}
+
 Raw = list[Any]
 """A reply: its word, then its values; numbers as int, everything else as str."""
 
@@ -126,7 +128,7 @@ def _assigned(values: Raw) -> Assigned:
         InstanceId(instance),
         int(epoch),
         due_ms,
-        handovers(given[0]) if given else (),
+        handovers(given[0]) if given and given[0] else (),
     )
 
 
@@ -166,7 +168,7 @@ def _open_jobs(rows: Iterable[Raw]) -> tuple[OpenJob, ...]:
 
 
 def _completed(values: Raw) -> Completed:
-    return Completed(JobState(values[0]), handovers(values[1]))
+    return Completed(_STATES[values[0]], handovers(values[1]) if values[1] else ())
 
 
 def _given_up(values: Raw) -> GivenUp:

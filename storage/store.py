@@ -34,8 +34,8 @@ class ScriptError(Exception):
         """Which call or command of the round trip it was, from 0."""
 
 
-def _server_clock() -> int:
-    return 0
+_server_clock = int
+"""Called, it is 0."""
 
 
 def _ignore(*_: Any) -> None:
@@ -109,6 +109,21 @@ class Store:
         loads, commands = self._commands(calls)
         replies = (await self._execute(commands))[len(loads) :]
         self._loaded.update(loads)
+        if CommandRefused in map(type, replies):
+            await self._run_lacking(calls, replies)
+        counts: dict[str, int] = {}
+        typed: list[Any] = []
+        for call, reply in zip(calls, replies, strict=True):
+            name = call.script.name
+            counts[name] = counts.get(name, 0) + 1
+            is_read = type(reply) is list
+            typed.append(call.read(reply) if is_read else _unread(call, len(typed), reply))
+        for name, count in counts.items():
+            self._on_script(name, count)
+        return typed
+
+    async def _run_lacking(self, calls: Sequence[Call[Any]], replies: list[Any]) -> None:
+        """Load what the server has lost, and run those calls again."""
         lacking = [
             number
             for number, reply in enumerate(replies)
@@ -121,8 +136,6 @@ class Store:
             self._loaded.update(loads)
             for number, reply in zip(lacking, again, strict=True):
                 replies[number] = reply
-        self._count(calls)
-        return [_read(calls[number], number, reply) for number, reply in enumerate(replies)]
 
     async def read(self, commands: Sequence[Command]) -> list[Any]:
         """Run plain read commands in one round trip; for repositories.
@@ -178,14 +191,6 @@ class Store:
         refuse_if_not_ready(replies)
         return replies
 
-    def _count(self, calls: Sequence[Call[Any]]) -> None:
-        counts: dict[str, int] = {}
-        for call in calls:
-            name = call.script.name
-            counts[name] = counts.get(name, 0) + 1
-        for name, count in counts.items():
-            self._on_script(name, count)
-
 
 def open_store(url: str, **options: Any) -> Store:
     """Return a store for a URL of any kind (`storage.client.place`); it connects on first use.
@@ -198,7 +203,8 @@ def open_store(url: str, **options: Any) -> Store:
     return Store(open_executor(url), **options)
 
 
-def _read(call: Call[Any], number: int, reply: Any) -> Any:
+def _unread(call: Call[Any], number: int, reply: Any) -> Any:
+    """Say what else came than the reply of a script."""
     if isinstance(reply, StorageUnavailable):
         return reply
     if isinstance(reply, CommandRefused):

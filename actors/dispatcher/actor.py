@@ -13,6 +13,7 @@ What it has taken on stands in its ledger. When it fails, a successor gets that:
 
 import asyncio
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, TypeAlias, assert_never
 
 from loguru import logger
@@ -55,6 +56,7 @@ from protocol.ids import NodeId
 from storage.call import ScriptRunner
 from storage.store import StorageUnavailable
 
+_CALL = attrgetter("step.call")
 _PIPELINE_CALLS = 256
 """Scripts in one round trip at most: about 12 ms of the store's time."""
 _RETRY_MS = 200
@@ -137,11 +139,10 @@ class DispatcherActor(LoopActor):
         """
         ledger, now_ms = self._ledger, self.now_ms()
         epochs = self._parts.claims.epochs
-        unclaimed = [
-            message
-            for message in messages
-            if isinstance(message, UtteranceCut) and message.spec.session_id not in epochs
-        ]
+        unclaimed: list[DispatcherMessage] = []
+        for message in messages:
+            if isinstance(message, UtteranceCut) and message.spec.session_id not in epochs:
+                unclaimed.append(message)  # noqa: PERF401 - a step less, for each batch
         ledger.undecided.extend(messages)
         if unclaimed:
             behind = set(map(id, unclaimed))
@@ -269,7 +270,7 @@ class DispatcherActor(LoopActor):
         while running := ledger.begin(_PIPELINE_CALLS, self._away):
             self._hung_timer = loop.call_later(_HUNG_SECONDS, self._on_hung, loop)
             try:
-                replies = await self._store.run([owed.step.call for owed in running])
+                replies = await self._store.run(list(map(_CALL, running)))
             except StorageUnavailable as error:
                 replies = [error] * len(running)
             finally:

@@ -60,7 +60,7 @@ class Assigner:
 
     def assign(self, job: OpenJob, audio: bytes) -> Sequence[Step]:
         """Write the job to its node, or ask for the audio again when others must come first."""
-        if self._open.overtakes(job):
+        if self._open.awaiting and self._open.overtakes(job):
             return self.request_audio(job)
         if job.sent_on:
             return ()
@@ -134,10 +134,14 @@ class Assigner:
         return any(earlier.sent_on != now for earlier in self._open.earlier_in_turn(job))
 
     def _write(self, job: OpenJob, audio: bytes) -> Sequence[Step]:
-        node_id, spec, here = job.node_id, job.spec, self._directory.instance_id
+        node_id, spec, directory = job.node_id, job.spec, self._directory
         if node_id is None:
             return self._driver.move(job, "undeliverable")
-        node = self._directory.node_at(job.node_instance, node_id)
+        here = directory.instance_id
+        if job.node_instance == here:
+            node = directory.nodes.get(node_id)
+        else:
+            node = directory.node_at(job.node_instance, node_id)
         written = self.written.setdefault(spec.session_id, {})
         name, place = job.attempt, (node_id, job.attempt, job.work.further_language)
         if written.get(place, -1) > spec.utterance_index:

@@ -202,7 +202,12 @@ class JobDriver:
         )
         job = self.open_jobs.add(fresh)
         job.cell = cell
-        self._place(job, at)
+        if job is not fresh or not isinstance(at, Assigned):
+            self._place(job, at)
+            return job
+        job.node_id, job.node_instance = at.node_id, at.node_instance
+        if at.due_in_ms < SWEEP_MS:
+            self._driver.note_due(at.due_in_ms)
         return job
 
     def _place(self, job: OpenJob, at: Assigned | Queued | Duplicate) -> None:

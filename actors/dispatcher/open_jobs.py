@@ -1,7 +1,7 @@
 """OpenJobs: what the dispatcher remembers of the jobs it drives. Metadata only, never audio."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from actors.messages.job import Work
 from actors.ports import Mailbox
@@ -35,6 +35,11 @@ class OpenJob:
     """The node's connection on which this attempt was written; 0: it was not."""
     is_moving: bool = False
     """This attempt was given up and the next one is not known yet: no answer counts."""
+    is_of_turn: bool = field(init=False)
+    """It is one of several segments of a turn."""
+
+    def __post_init__(self) -> None:
+        self.is_of_turn = self.spec.turn_continues or self.spec.turn_part > 0
 
     def place(
         self, attempt: int, node_id: NodeId | None, node_instance: InstanceId | None = None
@@ -47,26 +52,22 @@ class OpenJob:
             self.awaits_audio, self.sent_on = False, 0
 
     @property
-    def is_of_turn(self) -> bool:
-        """Whether it is one of several segments of a turn."""
-        return self.spec.turn_continues or self.spec.turn_part > 0
-
-    @property
     def job_id(self) -> JobId:
         """The job's id."""
         return self.spec.job_id
 
 
 class OpenJobs:
-    """The open jobs by id, and by slot in order of their segments.
+    """The open jobs by id, and segments of turns by slot in their order.
 
-    Invariant: a job is in its slot's list exactly while it is in the table.
+    Invariant: a segment is in its slot's list exactly while it is in the table.
     """
 
     def __init__(self) -> None:
         self._by_id: dict[JobId, OpenJob] = {}
         self._by_slot: dict[Slot, list[JobId]] = {}
-        self._awaiting: dict[SessionId, list[OpenJob]] = {}
+        self.awaiting: dict[SessionId, list[OpenJob]] = {}
+        """Jobs whose audio was asked for. Read by who holds them; changed here."""
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -94,7 +95,7 @@ class OpenJobs:
         """Remember the job; one that is known already keeps its entry."""
         spec = job.spec
         known = self._by_id.setdefault(spec.job_id, job)
-        if known is job:
+        if known is job and job.is_of_turn:
             self._by_slot.setdefault(spec.slot, []).append(spec.job_id)
         return known
 
@@ -107,11 +108,12 @@ class OpenJobs:
         """Forget the job; None when it was not open."""
         job = self._by_id.pop(job_id, None)
         if job is not None:
-            slot = job.spec.slot
-            in_slot = self._by_slot[slot]
-            in_slot.remove(job_id)
-            if not in_slot:
-                del self._by_slot[slot]
+            if job.is_of_turn:
+                slot = job.spec.slot
+                in_slot = self._by_slot[slot]
+                in_slot.remove(job_id)
+                if not in_slot:
+                    del self._by_slot[slot]
             if job.awaits_audio:
                 job.awaits_audio = False
                 self._tidy(job.spec.session_id)
@@ -128,14 +130,14 @@ class OpenJobs:
         if not job.awaits_audio:
             job.awaits_audio = True
             self._tidy(job.spec.session_id)
-            self._awaiting.setdefault(job.spec.session_id, []).append(job)
+            self.awaiting.setdefault(job.spec.session_id, []).append(job)
 
     def overtakes(self, job: OpenJob) -> bool:
         """Return whether earlier words of the session are still on their way to the same node.
 
         A node takes a session's utterances in their order only: what comes later is not translated.
         """
-        awaiting = self._awaiting.get(job.spec.session_id)
+        awaiting = self.awaiting.get(job.spec.session_id)
         return awaiting is not None and any(
             other.awaits_audio
             and other.node_id == job.node_id
@@ -166,11 +168,11 @@ class OpenJobs:
 
     def _tidy(self, session_id: SessionId) -> None:
         """Drop what does not await its audio any more."""
-        awaiting = self._awaiting.get(session_id)
+        awaiting = self.awaiting.get(session_id)
         if awaiting is not None:
             awaiting[:] = [job for job in awaiting if job.awaits_audio]
             if not awaiting:
-                del self._awaiting[session_id]
+                del self.awaiting[session_id]
 
     def earlier_in_turn(self, job: OpenJob) -> list[OpenJob]:
         """Return the open jobs of the same turn and language cut before this one, in order."""
@@ -189,5 +191,7 @@ class OpenJobs:
 
     def in_slot(self, job: OpenJob) -> list[OpenJob]:
         """Return all open jobs of the job's slot, itself included, in order of their segments."""
+        if not job.is_of_turn:
+            return [job] if job.job_id in self._by_id else []
         jobs = [self._by_id[job_id] for job_id in self._by_slot.get(job.spec.slot, ())]
         return sorted(jobs, key=lambda other: other.spec.turn_part) if len(jobs) > 1 else jobs

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from math import inf
 from threading import get_ident
-from typing import Generic, TypeVar
+from typing import Generic, NoReturn, TypeVar
 
 E = TypeVar("E")
 
@@ -95,8 +95,13 @@ class LoopInbox(Generic[E]):
             return
         self.queue.append(envelope)
         self.gauge.depth += 1
-        if not self.awake:
-            self.wake()
+        if self.awake or self._loop is None or self._run is None:
+            return
+        self.awake = True  # as `wake` does
+        try:
+            self._loop.call_soon(self._run)
+        except RuntimeError as error:
+            self._lose(error)
 
     def _put_carefully(self, envelope: E) -> None:
         if self._loop is None:  # not started: the actor finds it at its start
@@ -118,8 +123,12 @@ class LoopInbox(Generic[E]):
         try:
             self._loop.call_soon(self._run)
         except RuntimeError as error:
-            self.close()  # all that waits is the message whose put fails here
-            raise InboxClosedError("the actor's event loop is closed") from error
+            self._lose(error)
+
+    def _lose(self, error: RuntimeError) -> NoReturn:
+        """The loop is closed: all that waits is the message whose put fails here."""
+        self.close()
+        raise InboxClosedError("the actor's event loop is closed") from error
 
     def get(self) -> E:
         """Take the oldest message."""

@@ -113,8 +113,8 @@ class SessionActor(LoopActor):
             setup.presence.offer(profile.session_id, resume.resumption)
 
     def __repr__(self) -> str:
-        sid, phase, open_ = self._profile.session_id, self._life.phase.name, len(self._uplink.open)
-        return f"<SessionActor {sid} {phase} open={open_}>"
+        phase, open_ = self._life.phase.name, len(self._uplink.open)
+        return f"<SessionActor {self._profile.session_id} {phase} open={open_}>"
 
     # ---- the beginning ----------------------------------------------------------------------
 
@@ -173,7 +173,8 @@ class SessionActor(LoopActor):
                 if not self._on_chunk(message, now_ms):
                     return
             case JobEnded():
-                self._on_job_ended(message, now_ms)
+                if not self._on_job_ended(message, now_ms):
+                    return
             case JobDispatched():
                 self._speech.dispatched(message, now_ms)
                 if self._resume is None:
@@ -215,10 +216,8 @@ class SessionActor(LoopActor):
                 self._ending.release()
             case OwnershipConfirmed():
                 self._lift_doubt(message.stalls)
-            case StoreEmptied():
-                self._on_store_emptied()
-            case DispatcherRestarted():
-                self._on_dispatcher_restarted()
+            case StoreEmptied() | DispatcherRestarted():
+                self._on_forgotten(message)
             case _:
                 assert_never(message)
         if self._resume is not None or not isinstance(message, MOVE_NO_DEADLINE):
@@ -248,13 +247,22 @@ class SessionActor(LoopActor):
             return True
         if cut:
             self._speech.dispatch(cut)
-            return True
+            return self._is_nearer()
         return self._uplink.segmenter.due_ms < self._alarm_ms
 
-    def _on_job_ended(self, message: JobEnded, now_ms: float) -> None:
+    def _on_job_ended(self, message: JobEnded, now_ms: float) -> bool:
+        """Take an outcome; False if there is nothing to do but to wait for more."""
         self._speech.ended(message, now_ms)
         if not self._life.is_open or self._connection.draining is not None:
             self._ending.finish_if_done(now_ms)
+            return True
+        return self._resume is not None or self._is_nearer()
+
+    def _is_nearer(self) -> bool:
+        """Whether a deadline may be nearer than the alarm, which may be early, never late."""
+        if self._downlink.is_cut or self._room.member is not None:
+            return True
+        return min(self._uplink.due_ms, self._downlink.due_ms) < self._alarm_ms
 
     def _on_utterance(self, message: UtteranceArrived, now_ms: float) -> None:
         if self._life.take(Event.ASK):
@@ -317,19 +325,15 @@ class SessionActor(LoopActor):
             for late in doubt.lift():
                 self.on_receive(late)
 
-    def _on_store_emptied(self) -> None:
+    def _on_forgotten(self, message: StoreEmptied | DispatcherRestarted) -> None:
         if self._life.is_over:
             return  # it must not be opened again: nobody would end it
         self._open_in_store()
-        if self._room.member is not None:
+        if isinstance(message, DispatcherRestarted):
+            for utterance in self._uplink.open:
+                self._speech.tell_cut(utterance)
+        elif self._room.member is not None:
             self._room.member.store_emptied()
-
-    def _on_dispatcher_restarted(self) -> None:
-        if self._life.is_over:
-            return
-        self._open_in_store()
-        for utterance in self._uplink.open:
-            self._speech.tell_cut(utterance)
 
     # ---- time -------------------------------------------------------------------------------
 
@@ -379,18 +383,11 @@ class SessionActor(LoopActor):
                 return
             resume.notes.acknowledge_audio(now_ms)
             welcome_ms, ack_ms = resume.welcome.due_ms, resume.notes.due_ms
-        cut_ms = self._uplink.segmenter.due_ms
-        due_ms = earliest(
-            None if cut_ms == inf else cut_ms,
-            self._uplink.overdue_at_ms,
-            self._downlink.deadline_ms,
-            self._life.ends_ms,
-            welcome_ms,
-            ack_ms,
-            None if member is None else member.deadline_ms(now_ms),
-        )
+        own_ms = min(self._uplink.due_ms, self._downlink.due_ms)
+        member_ms = None if member is None else member.deadline_ms(now_ms)
+        due_ms = earliest(own_ms, self._life.ends_ms, welcome_ms, ack_ms, member_ms)
         self._alarm_ms = inf if due_ms is None else due_ms
-        self.wake_at(due_ms)
+        self.wake_at(None if due_ms == inf else due_ms)
         if resume is not None:
             resume.notes.note_if_needed()
 

@@ -30,21 +30,13 @@ class CutReason(StrEnum):
     SESSION_CLOSE = "session_close"
     """The session ended with audio not yet cut."""
 
-    @property
-    def is_manual(self) -> bool:
-        """True where a node is told `is_manual_cut`: what was said is complete."""
-        return self in _MANUAL
 
-    @property
-    def is_timeout(self) -> bool:
-        """True where a node is told `is_timeout_triggered`: the turn ends, not by the client."""
-        return self in _TIMEOUT
-
-
-_MANUAL = frozenset(
+MANUAL = frozenset(
     {CutReason.UTTERANCE, CutReason.MANUAL, CutReason.ENDPOINT, CutReason.SESSION_CLOSE}
 )
-_TIMEOUT = frozenset({CutReason.PAUSE, CutReason.MAX_LENGTH, CutReason.MAX_TURN})
+"""Where a node is told `is_manual_cut`: what was said is complete."""
+TIMEOUT = frozenset({CutReason.PAUSE, CutReason.MAX_LENGTH, CutReason.MAX_TURN})
+"""Where a node is told `is_timeout_triggered`: the turn ends, not by the client."""
 
 
 @value

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from actors.messages.job import Work
-from actors.session.cut import Cut, CutReason
+from actors.session.cut import MANUAL, TIMEOUT, Cut, CutReason
 from actors.session.profile import SessionProfile
 from actors.session.request import Request
 from protocol.ids import JobId, request_id
@@ -22,8 +22,8 @@ def work_of(request: Request, cut: Cut, further_language: str | None = None) -> 
         pipeline=request.pipeline,
         trace_id=request.trace_id,
         turn_id=cut.turn_id,
-        is_manual_cut=cut.reason.is_manual,
-        is_timeout_triggered=cut.reason.is_timeout,
+        is_manual_cut=cut.reason in MANUAL,
+        is_timeout_triggered=cut.reason in TIMEOUT,
         is_max_duration_triggered=cut.reason is CutReason.MAX_DURATION,
         dialect=request.dialect,
         features=request.features,

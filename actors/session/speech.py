@@ -26,6 +26,7 @@ from actors.messages.session import (
     UtteranceArrived,
 )
 from actors.missing_log import log_missing
+from actors.runtime.actor import tell
 from actors.session.downlink.outcome import Outcome, is_failure
 from actors.session.parts import Parts
 from actors.session.resume.notes import Notes
@@ -134,9 +135,8 @@ class Speech:
         """Ask for a node."""
         state = "" if self._notes is None else self._notes.state_with(utterance)
         spec, work, audio = utterance.spec, utterance.work, utterance.audio or b""
-        self._parts.dispatcher.tell(
-            UtteranceCut(self._parts.ref, spec, work, audio, utterance.cut_at_ms, state)
-        )
+        cut = UtteranceCut(self._parts.ref, spec, work, audio, utterance.cut_at_ms, state)
+        tell(self._setup.directory.dispatcher, cut)
 
     def _supply(self, utterance: Utterance, attempt: int) -> None:
         """Give the audio that an attempt asks for."""
@@ -220,9 +220,10 @@ class Speech:
             self._again.forget(utterance)
         self._setup.metrics.final_to_result(now_ms - utterance.cut_at_ms)
         self._deliver(utterance, message, now_ms)
-        log_missing(message, utterance.spec, "")
-        if message.reason is not None and is_failure(message.reason):
-            self._end_turn(utterance, message.reason, now_ms)
+        if message.reason is not None:
+            log_missing(message, utterance.spec, "")
+            if is_failure(message.reason):
+                self._end_turn(utterance, message.reason, now_ms)
 
     def _end_turn(self, last: Utterance, reason: MissingReason, now_ms: float) -> None:
         """A turn whose end has failed is over: nodes hold earlier words until an end comes."""
@@ -240,7 +241,8 @@ class Speech:
             self._room.member.ended(Outcome(utterance, ended))
         if track is None or track.for_speaker:
             self._downlink.ended(utterance, ended, now_ms)
-            self._setup.presence.answered(self._parts.session_id)
+            if self._downlink.outbox is None:
+                self._setup.presence.answered(self._parts.session_id)
         else:
             self._downlink.show_end(utterance, ended, now_ms)
             if self._notes is not None:

@@ -17,6 +17,7 @@ a connection or a message. An idle connection takes 7 kB that way, 15 with the l
 
 import asyncio
 import logging
+from math import inf
 from typing import cast
 
 from websockets.frames import Opcode
@@ -113,23 +114,26 @@ class EdgeConnection(asyncio.Protocol):
 
     @property
     def refused_bytes(self) -> int:
-        """What the peer has been offered and has not taken: not what this turn of the loop adds."""
+        """What the peer has been offered and has not taken: not what this turn adds."""
         return self._transport.get_write_buffer_size()
 
-    def send_text(self, data: bytes) -> bool:
-        """Write one text message (UTF-8); False when the socket is closing or gone.
-
-        What is sent in one turn of the loop leaves in one piece, unless it is very much: a write
-        costs more than a frame.
-        """
-        return self._send(Opcode.TEXT, data)
-
     def send_binary(self, data: bytes) -> bool:
-        """Write one binary message, as `send_text` does."""
-        return self._send(Opcode.BINARY, data)
+        """Write one binary message, as `send` does."""
+        return self.send(data, opcode=Opcode.BINARY)
 
-    def _send(self, opcode: Opcode, data: bytes) -> bool:
-        if self._ws.state is not OPEN or self._transport.is_closing():
+    def send(
+        self, data: bytes, most_refused_bytes: float = inf, opcode: Opcode = Opcode.TEXT
+    ) -> bool:
+        """Write one message; False when the socket is closing or gone.
+
+        Who has not taken more than `most_refused_bytes` is closed with 4008. What is sent in one
+        turn leaves in one piece, unless it is very much: a write costs more than a frame.
+        """
+        transport = self._transport
+        if transport.get_write_buffer_size() > most_refused_bytes:
+            self.close(CloseCode.RECEIVER_TOO_SLOW, "receiver does not read")
+            return False
+        if self._ws.state is not OPEN or transport.is_closing():
             return False
         self._ws.writes.append(frame_of(opcode, data))
         if not self._unflushed_bytes:
@@ -157,7 +161,7 @@ class EdgeConnection(asyncio.Protocol):
             self._end()
         elif self._ws.state is CONNECTING:
             self.abort()
-        elif self._intake is not None:  # the peer is gone, and what it sent before is not wanted
+        else:  # the peer is gone, and what it sent before is not wanted
             self._stop_handing_over()
 
     def abort(self) -> None:
@@ -260,7 +264,7 @@ class EdgeConnection(asyncio.Protocol):
         self._count_kept()
 
     def take_turn(self) -> int:
-        """Take some of the bytes that wait; return how many."""
+        """Take some of what waits; return how many bytes."""
         self._is_queued = False
         data = self._unread
         if data is None or (self._intake is not None and self._intake.work.is_owed):
@@ -340,7 +344,9 @@ class EdgeConnection(asyncio.Protocol):
         """Answer what concerns the connection and not its messages."""
         kind, data = received
         if kind is PING:
-            self._pong(data)
+            self.charge(PING_COST)
+            most_bytes = inf if self._policy is None else self._policy.max_outbox_bytes
+            self.send(data, most_bytes, Opcode.PONG)
         elif kind is CLOSE:
             self._ws.receive_data(client_close(data))
             self.flush()
@@ -348,13 +354,6 @@ class EdgeConnection(asyncio.Protocol):
         else:
             code = CloseCode.MESSAGE_TOO_BIG if data == TOO_LONG else CloseCode.PROTOCOL_ERROR
             self.fail(code, data.decode())
-
-    def _pong(self, data: bytes) -> None:
-        self.charge(PING_COST)
-        if self._policy is not None and self.unsent_bytes > self._policy.max_outbox_bytes:
-            self.close(CloseCode.RECEIVER_TOO_SLOW, "receiver does not read")
-        else:
-            self._send(Opcode.PONG, data)
 
     # ---- end --------------------------------------------------------------------------------
 

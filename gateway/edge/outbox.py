@@ -10,7 +10,6 @@ from typing import Any
 from actors.ports import SocketJobs
 from gateway.edge.upgrade import Connection
 from protocol.codec import encode_utf8
-from protocol.errors import CloseCode
 from protocol.wire import WireMessage
 
 _MOST_KEPT_ERRORS = 20
@@ -56,7 +55,8 @@ class SocketOutbox:
 
     def send(self, message: Any) -> bool:
         """Write a wire message; False when the socket is gone, closing or has just been closed."""
-        sent = self._write(message)
+        data = message if type(message) is bytes else encode_utf8(message)
+        sent = self._connection.send(data, self._max_bytes)
         if self._first_is_due:
             self.expect_none()
         return sent
@@ -78,7 +78,7 @@ class SocketOutbox:
     def say(self, message: WireMessage) -> None:
         """Write a message of the gateway itself, after a first frame that is still to come."""
         if not self._first_is_due:
-            self._write(message)
+            self.send(message)
             return
         if self._kept is None:
             self._kept = []
@@ -88,11 +88,4 @@ class SocketOutbox:
     def _release(self) -> None:
         kept, self._kept = self._kept, None
         for message in kept or ():
-            self._write(message)
-
-    def _write(self, message: Any) -> bool:
-        connection = self._connection
-        if connection.refused_bytes > self._max_bytes:
-            connection.close(CloseCode.RECEIVER_TOO_SLOW, "receiver does not read")
-            return False
-        return connection.send_text(message if type(message) is bytes else encode_utf8(message))
+            self._connection.send(encode_utf8(message), self._max_bytes)

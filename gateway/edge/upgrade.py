@@ -6,6 +6,7 @@ know any path or message.
 
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Protocol
 
 from websockets.http11 import Request, Response
@@ -36,8 +37,11 @@ class Connection(Protocol):
     def is_paused(self) -> bool:
         """Tell whether the peer's bytes wait unread, so that its silence means nothing."""
 
-    def send_text(self, data: bytes) -> bool:
-        """Write one text message (UTF-8); False when the socket is closing or gone."""
+    def send(self, data: bytes, most_refused_bytes: float = inf) -> bool:
+        """Write one text message (UTF-8); False when the socket is closing or gone.
+
+        A peer that has not taken more than `most_refused_bytes` is closed with 4008.
+        """
 
     def send_binary(self, data: bytes) -> bool:
         """Write one binary message; False when the socket is closing or gone."""

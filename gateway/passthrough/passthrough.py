@@ -245,7 +245,7 @@ class Passthrough:
             self._connection.close(CloseCode.RECEIVER_TOO_SLOW, "receiver does not read")
             self.client_lost()
             return
-        self._connection.send_text(data)
+        self._connection.send(data)
 
     def wire_full(self) -> None:
         """Stop reading the client."""

@@ -218,7 +218,7 @@ class _Connection(asyncio.Protocol):
         elif self.lost or self._transport is None:
             future.set_exception(StorageUnavailable(self._end_reason))
         else:
-            self._transport.write(b"".join([_pack(command) for command in commands]))
+            self._transport.write(b"".join(map(_pack, commands)))
             give_up_at = self._loop.time() + self._reply_timeout_s
             self._pipelines.append(_Pipeline(len(commands), future, give_up_at))
             if self._timer is None:

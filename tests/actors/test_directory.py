@@ -4,6 +4,7 @@ import pytest
 
 from actors.directory import Directory
 from actors.ports import Mailbox
+from actors.runtime.actor import tell
 from protocol.ids import InstanceId, NodeId, SessionId
 from tests.support.recording import RecordingRef
 
@@ -37,10 +38,10 @@ def test_removing_somebody_unknown_changes_nothing() -> None:
     assert not Directory().remove_session(SESSION, RecordingRef())
 
 
-def test_the_dispatcher_must_be_there_before_anybody_looks_it_up() -> None:
+def test_the_dispatcher_must_be_there_before_anybody_tells_it_something() -> None:
     directory = Directory()
     with pytest.raises(LookupError, match="no dispatcher"):
-        _ = directory.dispatcher
+        tell(directory.dispatcher, "early")
     directory.dispatcher = first = RecordingRef()
     assert directory.dispatcher is first
     directory.dispatcher = second = RecordingRef()

@@ -10,10 +10,14 @@ from protocol.audio.framing import AudioFormat
 from protocol.codec import encode, encode_utf8, parse_node_command, parse_node_message
 from protocol.encode import (
     Assignment,
+    Delivered,
     UiEventTemplate,
+    UtteranceIds,
     encode_audio_ack,
     encode_job_assign,
+    encode_missing_result,
     encode_server_heartbeat,
+    encode_translation_result,
 )
 from protocol.errors import MissingReason
 from protocol.ids import SessionId, TraceId
@@ -27,7 +31,7 @@ from protocol.messages.session_outbound import (
     UiEvent,
     UiEventKind,
 )
-from protocol.messages.shared import FULL_PIPELINE, Features, Pipeline, SessionMode
+from protocol.messages.shared import FULL_PIPELINE, Features, NetworkTimings, Pipeline, SessionMode
 from protocol.wire import MAX_SAFE_INTEGER
 from tests.protocol.support.wire_refusals import RESULT
 
@@ -177,3 +181,104 @@ def test_short_answers_are_written_as_their_models_are(session: str, number: int
     assert encode_server_heartbeat(name, number) == encode_utf8(heartbeat)
     ack = AudioAck(session_id=name, next_seq=number)
     assert encode_audio_ack(name, number) == encode_utf8(ack)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=6,
+)
+OBJECTS = st.dictionaries(TEXTS, JSON, max_size=3)
+STAGES = st.fixed_dictionaries(
+    {
+        "service_timings": st.dictionaries(
+            st.sampled_from(["asr_ms", "nmt_ms", "tts_ms", "total_ms", "other"]),
+            st.integers(-5, 2**60) | st.floats(0, 1e9) | st.booleans() | TEXTS,
+        )
+    }
+)
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+RESULTS = st.fixed_dictionaries(
+    {"job_id": TEXTS, "success": st.just(True)},
+    optional={
+        "text_asr": TEXTS,
+        "text_translated": TEXTS,
+        "tts_audio": TEXTS,
+        "tts_format": TEXTS,
+        "extra": OBJECTS | STAGES,
+        "processing_time_ms": FINITE,
+        "asr_quality_level": TEXTS,
+        "reason_codes": st.lists(TEXTS, max_size=2).map(tuple),
+        "quality_score": FINITE,
+        "rerun_count": NUMBERS,
+        "segments_meta": OBJECTS,
+    },
+)
+IDS = st.builds(UtteranceIds, TEXTS.map(SessionId), NUMBERS, TEXTS, TEXTS, TEXTS, NUMBERS, NUMBERS)
+DELIVERED = st.builds(
+    Delivered,
+    NUMBERS,
+    NUMBERS,
+    st.booleans(),
+    either(TEXTS),
+    st.integers(0, 99),
+    either(NUMBERS),
+    st.booleans(),
+    st.booleans(),
+)
+
+
+@given(IDS, RESULTS, DELIVERED)
+def test_a_translation_is_written_as_its_model_is(
+    ids: UtteranceIds, fields: dict[str, Any], sent: Delivered
+) -> None:
+    result = JobResult(**fields)
+    uplink_ms = None if sent.uplink_ms is None else float(sent.uplink_ms)
+    message = TranslationResult(
+        session_id=ids.session_id,
+        utterance_index=ids.utterance_index,
+        job_id=ids.job_id,
+        text_asr=result.text_asr,
+        text_translated=result.text_translated,
+        tts_audio=result.tts_audio,
+        tts_format=result.tts_format or "pcm16",
+        extra=result.extra,
+        trace_id=ids.trace_id,
+        group_id=sent.group_id,
+        part_index=None if sent.group_id is None else sent.part_index,
+        service_timings=result.service_timings(),
+        network_timings=NetworkTimings(web_to_scheduler_ms=uplink_ms),
+        scheduler_sent_at_ms=sent.sent_at_ms,
+        asr_quality_level=result.asr_quality_level,
+        reason_codes=result.reason_codes,
+        quality_score=result.quality_score,
+        rerun_count=result.rerun_count,
+        segments_meta=result.segments_meta,
+        tgt_lang=ids.tgt_lang,
+        speech_start_ms=ids.start_ms,
+        speech_end_ms=ids.end_ms,
+        delivery_seq=sent.delivery_seq,
+        late=sent.late,
+        tts_lost=sent.tts_lost,
+        truncated=sent.truncated,
+    )
+    assert encode_translation_result(ids, result, sent) == encode_utf8(message)
+
+
+@given(IDS, st.sampled_from(MissingReason), DELIVERED)
+def test_a_missing_result_is_written_as_its_model_is(
+    ids: UtteranceIds, reason: MissingReason, sent: Delivered
+) -> None:
+    message = MissingResult(
+        session_id=ids.session_id,
+        utterance_index=ids.utterance_index,
+        reason=reason,
+        created_at_ms=sent.sent_at_ms,
+        trace_id=ids.trace_id,
+        tgt_lang=ids.tgt_lang,
+        speech_start_ms=ids.start_ms,
+        speech_end_ms=ids.end_ms,
+        delivery_seq=sent.delivery_seq,
+        late=sent.late,
+    )
+    assert encode_missing_result(ids, reason, sent) == encode_utf8(message)

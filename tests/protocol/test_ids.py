@@ -26,7 +26,7 @@ SESSION = SessionId("s-0123456789abcdef0123456789abcdef")
     ("make", "digits"),
     [
         (new_session_id, 32),
-        (lambda: new_job_id(SESSION)[8:], 32),
+        (lambda: new_job_id(place_of_session(SESSION))[8:], 32),
         (new_turn_id, 32),
         (new_group_id, 32),
         (new_trace_id, 32),
@@ -47,13 +47,18 @@ def test_each_id_is_new_and_of_random_digits(make: Callable[[], str], digits: in
 
 def test_no_id_of_another_kind_holds_the_id_of_its_session() -> None:
     secret = SESSION.removeprefix("s-")
-    for made in (new_job_id(SESSION), new_turn_id(), new_group_id(), session_ref(SESSION)):
+    for made in (
+        new_job_id(place_of_session(SESSION)),
+        new_turn_id(),
+        new_group_id(),
+        session_ref(SESSION),
+    ):
         assert secret[:8] not in made
 
 
 def test_a_job_carries_the_place_of_its_session() -> None:
     session_id = new_session_id()
-    assert place_of_job(new_job_id(session_id)) == place_of_session(session_id)
+    assert place_of_job(new_job_id(place_of_session(session_id))) == place_of_session(session_id)
 
 
 def test_a_session_is_known_by_the_first_digits_of_its_hash() -> None:

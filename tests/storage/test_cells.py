@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
-from protocol.ids import JobId, NodeId, SessionId, new_job_id, new_session_id
+from protocol.ids import JobId, NodeId, SessionId, new_job_id, new_session_id, place_of_session
 from storage.cells import Cells, cell_tags
 
 
@@ -26,7 +26,7 @@ def test_a_job_id_carries_the_home_of_its_session() -> None:
     cells = Cells(9)
     for _ in range(200):
         session_id = new_session_id()
-        assert cells.home_of_job(new_job_id(session_id)) == cells.home(session_id)
+        assert cells.home_of_job(new_job_id(place_of_session(session_id))) == cells.home(session_id)
 
 
 def test_sessions_are_spread_evenly_over_the_cells() -> None:

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.ids import InstanceId, JobId, NodeId, SessionId, new_job_id, new_node_id
+from protocol.ids import (
+    InstanceId,
+    JobId,
+    NodeId,
+    SessionId,
+    new_job_id,
+    new_node_id,
+    place_of_session,
+)
 from storage.keys import key_text
 from storage.replies import Gone, RoomGone
 from storage.session_replies import LostSession, UnknownSession
@@ -34,7 +42,13 @@ def test_no_two_texts_become_one_and_none_has_a_separator(one: str, other: str) 
 
 def test_ids_of_ours_stay_as_they_are() -> None:
     session = SessionId("s-0123456789abcdef")
-    for name in (session, new_job_id(session), new_node_id(), "gpu_1.site-2", "job-1~2"):
+    for name in (
+        session,
+        new_job_id(place_of_session(session)),
+        new_node_id(),
+        "gpu_1.site-2",
+        "job-1~2",
+    ):
         assert key_text(name) == name
 
 

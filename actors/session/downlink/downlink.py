@@ -23,6 +23,7 @@ from actors.session.downlink.outcome import (
     Sayable,
     WireOutcome,
     asr_partial,
+    encode_outcome,
     is_failure,
     ui_event,
     wire_outcome,
@@ -84,14 +85,14 @@ class Downlink:
         )
 
     @property
-    def deadline_ms(self) -> float | None:
-        """When `poll` has something to do (monotonic ms)."""
-        ordered_ms = self._sequencer.deadline_ms
-        gate_ms = None if self.gate is None else self.gate.ends_ms
-        if self._replayed_seq is None and gate_ms is None:
-            return ordered_ms
-        replay_at_ms = None if self._replayed_seq is None else self._replay_at_ms
-        return min(at_ms for at_ms in (ordered_ms, replay_at_ms, gate_ms) if at_ms is not None)
+    def due_ms(self) -> float:
+        """When `poll` has something to do (monotonic ms); infinite: time changes nothing."""
+        gate, due_ms = self.gate, inf
+        if self._sequencer.waiting:
+            due_ms = self._sequencer.deadline_ms or inf
+        if gate is not None and gate.ends_ms is not None:
+            due_ms = min(due_ms, gate.ends_ms)
+        return due_ms if self._replayed_seq is None else min(due_ms, self._replay_at_ms)
 
     @property
     def is_unread(self) -> bool:
@@ -161,21 +162,18 @@ class Downlink:
 
     def expect(self, utterance: Utterance) -> None:
         """Give the utterance its place in the order of cuts, and its job what was said before."""
-        spec, lane = utterance.spec, utterance.lane
+        spec, lane, expected = utterance.spec, utterance.lane, self._expected
         self._sequencer.expect(spec.request_id, lane)
         ahead = 0
-        if self._expected:
-            turns = {turn_id for turn_id, of_lane in self._expected.values() if of_lane == lane}
+        if expected:
+            turns = {turn_id for turn_id, of_lane in expected.values() if of_lane == lane}
             ahead = len(turns - {spec.turn_id})
-        context = self._grouping(lane).upcoming(utterance.begun_at_ms, ahead=ahead)
-        self._expected[spec.request_id] = spec.turn_id, lane
-        if context is not None:
-            utterance.work = replace(
-                utterance.work,
-                group_id=context.part.group_id,
-                part_index=context.part.part_index,
-                context_text=context.context_text or None,
-            )
+        place = self._grouping(lane).upcoming(utterance.begun_at_ms, ahead)
+        expected[spec.request_id] = spec.turn_id, lane
+        if place is not None:
+            part, context_text = place
+            work = utterance.work
+            utterance.work = work.in_group(part.group_id, part.part_index, context_text or None)
         if self.gate is not None:
             self.gate.expect(spec.request_id, spec.cut)
 
@@ -283,15 +281,19 @@ class Downlink:
         if gate is not None and deliveries:
             gate.on_order(deliveries, passed, now_ms)
         passed.clear()
+        self.has_delivered = self.has_delivered or bool(deliveries)
         for delivery in deliveries:
             outcome = delivery.outcome
             is_kept = gate is not None
             if isinstance(outcome, Outcome):
-                self._empty.take(outcome.ended.job_id)
+                if outcome.ended.state is JobState.EMPTY:
+                    self._empty.take(outcome.ended.job_id)
                 del self._expected[delivery.key]
                 is_kept = is_kept or outcome.utterance.is_repeatable
+                if not is_kept and not self._knows_results_only:
+                    self._send_once(outcome, delivery, now_ms)
+                    continue
             message = self._message(delivery, now_ms)
-            self.has_delivered = True
             if is_kept:
                 self._keep(delivery, message)
             if gate is None:
@@ -304,6 +306,18 @@ class Downlink:
                 gate.answered(delivery.key)
             if isinstance(message, MissingResult):
                 self.hang_up(message.reason.value)
+
+    def _send_once(
+        self, outcome: Outcome, delivery: Delivery[RequestId, Sayable], now_ms: float
+    ) -> None:
+        """Send an outcome of which nothing is kept: whoever is away does not hear it."""
+        part, outbox = self._part(outcome, now_ms), self.outbox
+        if outbox is not None and not outbox.send(
+            encode_outcome(
+                outcome, delivery.delivery_seq, part, self._wall_ms(), late=delivery.late
+            )
+        ):
+            self.is_cut = True
 
     def _message(self, delivery: Delivery[RequestId, Sayable], now_ms: float) -> WireOutcome:
         outcome, gate = delivery.outcome, self.gate

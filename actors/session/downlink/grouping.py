@@ -7,6 +7,7 @@ they last: what their job was told, their result carries. Pure. Must not: send a
 
 import unicodedata
 from collections.abc import Callable
+from typing import NamedTuple
 
 from protocol.ids import GroupId, new_group_id
 from protocol.value import value
@@ -27,8 +28,7 @@ class GroupPart:
     """From 0 within the group."""
 
 
-@value
-class GroupContext:
+class GroupContext(NamedTuple):
     """What a job about to be dispatched is told."""
 
     part: GroupPart
@@ -60,7 +60,7 @@ class Grouping:
 
         `ahead`: so many results are expected before it, as far as can be known.
         """
-        if self._group_id is None or not self._is_open(begun_at_ms):
+        if self._group_id is None or begun_at_ms - self._base_ms > GROUP_WINDOW_MS:
             return None
         part = GroupPart(self._group_id, self._next_part + ahead)
         return GroupContext(part, "".join(self._parts))
@@ -72,9 +72,10 @@ class Grouping:
 
         Without recognised text it has a place all the same, and adds nothing to the context.
         """
-        if self._group_id is None or (told != self._group_id and not self._is_open(now_ms)):
-            self._begin(now_ms)
-        part = GroupPart(f"{self._group_id}", self._next_part)
+        group_id = self._group_id
+        if group_id is None or (told != group_id and now_ms - self._base_ms > GROUP_WINDOW_MS):
+            group_id = self._begin(now_ms)
+        part = GroupPart(group_id, self._next_part)
         self._next_part += 1
         if text_asr.strip():
             self._add_context(f"User: {text_asr}\nTarget: {text_translated}\n")
@@ -87,15 +88,13 @@ class Grouping:
         self._base_ms = now_ms
         return True
 
-    def _is_open(self, now_ms: float) -> bool:
-        return now_ms - self._base_ms <= GROUP_WINDOW_MS
-
-    def _begin(self, now_ms: float) -> None:
-        self._group_id = self._new_id()
+    def _begin(self, now_ms: float) -> GroupId:
+        self._group_id = group_id = self._new_id()
         self._base_ms = now_ms
         self._next_part = 0
         self._parts.clear()
         self._length = 0
+        return group_id
 
     def _add_context(self, text: str) -> None:
         self._parts.append(text)

@@ -69,7 +69,7 @@ class Notes:
             next_index=indexes.next_index,
             client_indexes=indexes.client_runs,
             audio_format=segmenter.audio_format,
-            sample_rate_hz=segmenter.sample_rate_hz,
+            sample_rate_hz=segmenter.framing.sample_rate_hz,
             heard_ticks=segmenter.settled_ticks,
             client_cuts=segmenter.endpointing.has_client_cut,
             turn=None if turn is None else TurnRecord(turn.turn_id, turn.next_part, turn.ticks),

@@ -13,7 +13,7 @@ from actors.session.profile import SessionProfile
 from actors.session.request import Request, asked_by, in_language, own_tracks
 from actors.session.uplink.parts import UplinkParts
 from actors.session.utterances import Utterance
-from protocol.ids import new_job_id
+from protocol.ids import new_job_id, place_of_session
 from protocol.messages.session_inbound import Utterance as UtteranceMessage
 
 
@@ -26,6 +26,7 @@ class Opening:
         self._request = asked_by(profile, None)
         self.epoch = 0
         """The session's epoch in the store; 0 until it is claimed."""
+        self._place = place_of_session(profile.session_id)
         self._job_lifetime_ms = job_lifetime_ms
         self._open = parts.open
         self._room = parts.room
@@ -87,7 +88,7 @@ class Opening:
         is_own, number, recorder = track is None or track.for_speaker, 0, self._recorder
         if recorder is not None:
             number = recorder.next_number() if is_own else recorder.next_member_number()
-        job_id = new_job_id(self.wishes.session_id)
+        job_id = new_job_id(self._place)
         numbers = Numbers(job_id, index, self.epoch, number)
         spec = spec_of(self.wishes, request, cut, numbers, self._job_lifetime_ms)
         return Utterance(

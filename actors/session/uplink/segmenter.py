@@ -145,11 +145,6 @@ class Segmenter:
         self._begin(turn, now_ms)
 
     @property
-    def sample_rate_hz(self) -> int:
-        """Hertz, of PCM16 chunks."""
-        return self.framing.sample_rate_hz
-
-    @property
     def audio_format(self) -> AudioFormat | None:
         """What the session's chunks are; None before the first one of an undeclared session."""
         return self.framing.audio_format
@@ -355,11 +350,15 @@ class Segmenter:
         self._turn = turn
         self._turn_ticks_left = self._options.max_turn_ms * TICKS_PER_MS - ticks_before
         self._segment = Segment()
-        self.endpointing.begin()
+        if self.endpointing.is_on:
+            self.endpointing.begin()
         self._pending = None
-        self.due_ms = inf
-        self._clock.restart(now_ms)
-        self._rearm(now_ms)
+        clock = self._clock
+        if clock.is_running:
+            clock.since_ms = now_ms
+        else:
+            clock.restart(now_ms)
+        self.due_ms = inf if turn is None else clock.due_ms
 
     def _make(
         self, reason: CutReason, audio: bytes, turn: Turn, *, closing: bool, now_ms: float
@@ -378,7 +377,7 @@ class Segmenter:
             audio=audio,
             audio_format=audio_format,
             sample_rate_hz=sample_rate_hz,
-            duration_ms=ticks_to_ms(ticks),
+            duration_ms=ticks // TICKS_PER_MS,
             turn_id=turn.turn_id,
             turn_part=turn.open_next(),
             ends_turn=reason is not CutReason.MAX_DURATION,

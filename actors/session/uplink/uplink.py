@@ -65,6 +65,15 @@ class Uplink:
         self._uplink_ms: int | None = None
 
     @property
+    def due_ms(self) -> float:
+        """When time alone cuts, or an outcome is overdue (monotonic ms); infinite: never."""
+        cut_ms, since_ms = self.segmenter.due_ms, self.open.waiting_since_ms
+        if since_ms is None:
+            return cut_ms
+        overdue_ms = since_ms + self.options.job_lifetime_ms + self.options.overdue_ms
+        return min(cut_ms, overdue_ms)
+
+    @property
     def overdue_at_ms(self) -> float | None:
         """When the first open utterance must have had its outcome; None when nothing is open."""
         since_ms = self.open.waiting_since_ms

@@ -15,7 +15,12 @@ SESSION = RecordingRef("session")
 def job(name: str, part: int = 0, turn: str = "turn", node: str | None = "n") -> OpenJob:
     message = assignment(SESSION, 0, 1)
     spec: JobSpec = replace(
-        message.spec, job_id=JobId(name), turn_id=TurnId(turn), turn_part=part, utterance_index=part
+        message.spec,
+        job_id=JobId(name),
+        turn_id=TurnId(turn),
+        turn_part=part,
+        turn_continues=True,
+        utterance_index=part,
     )
     return OpenJob(SESSION, spec, message.work, 1, None if node is None else NodeId(node))
 
@@ -94,4 +99,4 @@ def test_what_waits_for_its_audio_is_not_overtaken_at_its_node() -> None:
     jobs.await_audio(first)
     jobs.remove(JobId("first"))
     assert not jobs.overtakes(elsewhere)
-    assert jobs._awaiting == {}
+    assert jobs.awaiting == {}

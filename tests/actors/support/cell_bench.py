@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from protocol.ids import JobId, NodeId, SessionId, new_job_id
+from protocol.ids import JobId, NodeId, SessionId, new_job_id, place_of_session
 from storage.cells import Cell, Cells
 from storage.client.executor import Executor
 from storage.job import JobSpec
@@ -80,7 +80,7 @@ class CellBench(DispatchBench):
         spec = super().spec(session, index, **changes)
         key = (session, index, spec.language)
         if key not in self._job_ids:
-            self._job_ids[key] = new_job_id(SessionId(session))
+            self._job_ids[key] = new_job_id(place_of_session(SessionId(session)))
         return super().spec(session, index, **changes | {"job_id": self._job_ids[key]})
 
     def cell_of(self, job: JobId) -> Cell | None:

@@ -55,7 +55,10 @@ class FakeConnection:
     refused_bytes = 0
     closed_with: int | None = None
 
-    def send_text(self, data: bytes) -> bool:
+    def send(self, data: bytes, most_refused_bytes: float) -> bool:
+        if self.refused_bytes > most_refused_bytes:
+            self.close(CloseCode.RECEIVER_TOO_SLOW, "")
+            return False
         self.unsent_bytes += len(data)
         return True
 

@@ -4,7 +4,7 @@ from math import inf
 
 import pytest
 
-from actors.session.cut import Cut, CutReason
+from actors.session.cut import MANUAL, TIMEOUT, Cut, CutReason
 from actors.session.options import SegmenterOptions
 from actors.session.uplink.whole import whole_cut
 from protocol.audio.framing import AudioFormat, opus_ticks
@@ -239,8 +239,8 @@ class TestFigures:
         assert "manual at 70" in shown
 
     def test_flags_for_nodes_follow_the_reason(self) -> None:
-        manual = {reason for reason in CutReason if reason.is_manual}
-        timeout = {reason for reason in CutReason if reason.is_timeout}
+        manual = {reason for reason in CutReason if reason in MANUAL}
+        timeout = {reason for reason in CutReason if reason in TIMEOUT}
         assert manual == {
             CutReason.MANUAL,
             CutReason.ENDPOINT,
