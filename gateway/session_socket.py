@@ -30,10 +30,7 @@ from actors.admission import JoinAttempts
 from actors.messages.room import RoomRequested, SignalArrived
 from actors.messages.session import (
     ChunkArrived,
-    ClientBeat,
     CloseRequested,
-    PlaybackEnded,
-    PlaybackStarted,
     SocketLost,
     UtteranceArrived,
 )
@@ -52,6 +49,7 @@ from gateway.passthrough.attaching import Attaching
 from gateway.passthrough.passthrough import Passthrough
 from gateway.ports import Caller
 from gateway.refusals import Refusals
+from gateway.session_messages import SMALL, SmallMessage, told_of
 from gateway.socket_context import SocketContext
 from protocol.codec import parse_session_message
 from protocol.errors import ErrorCode, ProtocolError
@@ -69,8 +67,6 @@ from protocol.messages.session_inbound import (
     ClientHeartbeat,
     SessionClose,
     SessionInit,
-    TtsPlayEnded,
-    TtsStarted,
     Utterance,
 )
 from protocol.messages.webrtc import WebrtcAnswer, WebrtcIce, WebrtcOffer, WebrtcSignal
@@ -327,17 +323,9 @@ class SessionSocket:
         self._tell(UtteranceArrived(message))
         self._pace.count(message.audio, ticks)
 
-    def _on_heartbeat(self, message: ClientHeartbeat) -> None:
+    def _on_small(self, message: SmallMessage) -> None:
         if self._names_own(message.session_id):
-            self._tell(ClientBeat(message.last_delivery_seq))
-
-    def _on_playback(self, message: TtsStarted | TtsPlayEnded) -> None:
-        if not self._names_own(message.session_id):
-            return
-        if isinstance(message, TtsStarted):
-            self._tell(PlaybackStarted(message.group_id))
-        else:
-            self._tell(PlaybackEnded(message.group_id))
+            self._tell(told_of(message))
 
     def _on_room(self, message: RoomRequest) -> None:
         self._tell(RoomRequested(message, self._attempts))
@@ -380,9 +368,8 @@ class SessionSocket:
     }
     _WITHOUT_SESSION: ClassVar[dict[type, _Handler]] = {
         SessionInit: _on_init,
-        Utterance: _attach,
-        ClientHeartbeat: _attach,
-        **dict.fromkeys((AudioChunk, TtsStarted, TtsPlayEnded, SessionClose), _on_homeless),
+        **dict.fromkeys((AudioChunk, SessionClose, *SMALL), _on_homeless),
+        **dict.fromkeys((Utterance, ClientHeartbeat), _attach),
         **dict.fromkeys(_ROOM_MESSAGES, _on_homeless),
         ProtocolError: _on_bad,
     }
@@ -392,8 +379,7 @@ class SessionSocket:
         SessionInit: _on_init,
         AudioChunk: _on_chunk,
         Utterance: _on_utterance,
-        ClientHeartbeat: _on_heartbeat,
-        **dict.fromkeys((TtsStarted, TtsPlayEnded), _on_playback),
+        **dict.fromkeys(SMALL, _on_small),
         SessionClose: _on_close,
         **_ROOM_MESSAGES,
         ProtocolError: _on_bad,

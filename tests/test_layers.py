@@ -92,7 +92,7 @@ imports reception: it is where the gateway comes in.
 """
 
 IN_SESSION: list[set[str]] = [
-    {"profile", "request", "cut", "options", "resumption", "life", "detached"},
+    {"profile", "request", "wishes", "cut", "options", "resumption", "life", "detached"},
     {"job_spec", "utterances", "presence", "setup"},
     {"uplink"},
     {"record"},
@@ -100,7 +100,17 @@ IN_SESSION: list[set[str]] = [
     {"member"},
     {"parts"},
     {"resume"},
-    {"composition", "view", "inbound", "speech", "connection", "ending", "actor"},
+    {
+        "composition",
+        "view",
+        "inbound",
+        "playback_format",
+        "speech",
+        "changes",
+        "connection",
+        "ending",
+        "actor",
+    },
 ]
 """The floors of a session: a part imports from its own floor and those before it."""
 

@@ -161,6 +161,13 @@ class ResultReplaced:
 
 
 @value
+class SpeechConverted:
+    """To a session: what it is told of a job, once more, with speech as its client plays it."""
+
+    message: JobEnded | ResultReplaced
+
+
+@value
 class WithdrawJob:
     """The node need not go on with this attempt."""
 

@@ -2,7 +2,7 @@
 
 from actors.ports import Mailbox, Outbox
 from protocol.ids import SessionId
-from protocol.messages.session_inbound import Utterance
+from protocol.messages.session_inbound import SessionUpdate, Utterance
 from protocol.value import value
 from storage.sessions import Claim
 
@@ -32,6 +32,20 @@ class ClientBeat:
     """`client_heartbeat`."""
 
     last_delivery_seq: int | None = None
+
+
+@value
+class UpdateRequested:
+    """`session_update`: cut what was said, then ask for something else."""
+
+    message: SessionUpdate
+
+
+@value
+class CancelRequested:
+    """`utterance_cancel`; None: what was said since the last cut."""
+
+    utterance_index: int | None
 
 
 @value

@@ -20,6 +20,7 @@ from actors.messages.job import (
     JobQueued,
     PartialArrived,
     ResultReplaced,
+    SpeechConverted,
     UtteranceWanted,
 )
 from actors.messages.process import DispatcherRestarted, StoreEmptied
@@ -31,6 +32,7 @@ from actors.messages.room import (
     SignalArrived,
 )
 from actors.messages.session import (
+    CancelRequested,
     ChunkArrived,
     ClientBeat,
     CloseRequested,
@@ -42,6 +44,7 @@ from actors.messages.session import (
     SessionRefused,
     SocketAttached,
     SocketLost,
+    UpdateRequested,
     UtteranceArrived,
 )
 from actors.messages.takeover import (
@@ -56,6 +59,7 @@ from actors.messages.takeover import (
 from actors.ports import Outbox
 from actors.runtime.actor import LoopActor, tell
 from actors.runtime.alarm import earliest
+from actors.session.changes import Changes
 from actors.session.composition import compose
 from actors.session.connection import Connection
 from actors.session.ending import Ending, SessionUnservedError
@@ -106,6 +110,7 @@ class SessionActor(LoopActor):
         self._speech = Speech(parts, notes, again)
         self._connection = Connection(parts, self._speech, resume)
         self._ending = Ending(parts, self._speech, self._connection, resume, self.stop)
+        self._changes = Changes(parts, self._speech, self._ending, notes)
         self._alarm_ms = inf
         """When it wants to be woken at the latest; the first deadline is no earlier."""
         self._log = parts.log
@@ -172,13 +177,11 @@ class SessionActor(LoopActor):
             case ChunkArrived():
                 if not self._on_chunk(message, now_ms):
                     return
-            case JobEnded():
+            case JobEnded() | SpeechConverted():
                 if not self._on_job_ended(message, now_ms):
                     return
             case JobDispatched():
                 self._speech.dispatched(message, now_ms)
-                if self._resume is None:
-                    return  # it is nearer to its end, and no deadline with it
             case JobQueued() | JobProgressed():
                 self._speech.progressed(message, now_ms)
             case UtteranceArrived():
@@ -193,11 +196,12 @@ class SessionActor(LoopActor):
                 self._speech.beat(message)
             case PlaybackStarted() | PlaybackEnded():
                 self._speech.playback(message, now_ms)
+            case UpdateRequested() | CancelRequested():
+                self._changes.on(message, now_ms)
             case RoomMessage():
                 self._on_room(message, now_ms)
             case SocketLost():
-                self._connection.lost(message, now_ms)
-                self._ending.finish_if_done(now_ms)
+                self._ending.socket_lost(message, now_ms)
             case SocketAttached():
                 self._connection.attached(message)
             case SocketResumed():
@@ -205,7 +209,7 @@ class SessionActor(LoopActor):
             case SocketDraining():
                 self._connection.drain(message, now_ms)
             case CloseRequested() | DrainRequested() | GraceRevoked():
-                self._on_end_requested(message, now_ms)
+                self._ending.requested(message, now_ms)
             case SessionClaimed():
                 self._on_claimed(message)
             case SessionRefused():
@@ -250,7 +254,7 @@ class SessionActor(LoopActor):
             return self._is_nearer()
         return self._uplink.segmenter.due_ms < self._alarm_ms
 
-    def _on_job_ended(self, message: JobEnded, now_ms: float) -> bool:
+    def _on_job_ended(self, message: JobEnded | SpeechConverted, now_ms: float) -> bool:
         """Take an outcome; False if there is nothing to do but to wait for more."""
         self._speech.ended(message, now_ms)
         if not self._life.is_open or self._connection.draining is not None:
@@ -268,11 +272,11 @@ class SessionActor(LoopActor):
         if self._life.take(Event.ASK):
             self._speech.utterance(message, now_ms)
         else:
-            self._refuse_late()
+            self._speech.refuse_late()
 
     def _on_room(self, message: RoomMessage, now_ms: float) -> None:
         if isinstance(message, RoomRequested | SignalArrived) and not self._life.take(Event.ASK):
-            self._refuse_late()
+            self._speech.refuse_late()
             return
         waiting = None if self._resume is None else self._resume.welcome.waiting
         if waiting is not None and isinstance(message, RoomSeen | RoomOver):
@@ -284,24 +288,9 @@ class SessionActor(LoopActor):
         text = "rooms and voice links are not offered here"
         self._speech.refuse(ProtocolError(ErrorCode.UNSUPPORTED_FEATURE, text))
 
-    def _on_end_requested(
-        self, message: CloseRequested | DrainRequested | GraceRevoked, now_ms: float
-    ) -> None:
-        match message:
-            case CloseRequested():
-                self._ending.close(message, now_ms)
-            case DrainRequested():
-                self._ending.drain(message, now_ms)
-            case GraceRevoked():
-                self._ending.grace_over(now_ms)
-        self._ending.finish_if_done(now_ms)
-
     def _on_socket_resumed(self, message: SocketResumed, now_ms: float) -> None:
         if self._connection.resumed(message, now_ms):
             self._ending.finish_if_done(now_ms)
-
-    def _refuse_late(self) -> None:
-        self._speech.refuse(ProtocolError(ErrorCode.SESSION_CLOSED, "the session is closing"))
 
     # ---- the store and the dispatcher -------------------------------------------------------
 

@@ -8,7 +8,7 @@ held stays behind.
 from collections.abc import Callable
 
 from actors.messages.job import EndJob
-from actors.messages.session import CloseRequested, SessionEnded
+from actors.messages.session import CloseRequested, GraceRevoked, SessionEnded, SocketLost
 from actors.messages.takeover import DrainRequested, SessionDrained
 from actors.runtime.actor import tell
 from actors.session.connection import Connection
@@ -48,6 +48,24 @@ class Ending:
         self._log = parts.log
 
     # ---- the beginning of the end -----------------------------------------------------------
+
+    def requested(
+        self, message: CloseRequested | DrainRequested | GraceRevoked, now_ms: float
+    ) -> None:
+        """The client, its absence or this instance's end asks for the session's."""
+        match message:
+            case CloseRequested():
+                self.close(message, now_ms)
+            case DrainRequested():
+                self.drain(message, now_ms)
+            case GraceRevoked():
+                self.grace_over(now_ms)
+        self.finish_if_done(now_ms)
+
+    def socket_lost(self, message: SocketLost, now_ms: float) -> None:
+        """The client is gone, perhaps for good."""
+        self._connection.lost(message, now_ms)
+        self.finish_if_done(now_ms)
 
     def close(self, message: CloseRequested, now_ms: float) -> None:
         """Cut what was said so far and wait for what is open, not for ever."""

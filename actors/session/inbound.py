@@ -9,6 +9,7 @@ from actors.messages.job import (
     JobQueued,
     PartialArrived,
     ResultReplaced,
+    SpeechConverted,
     UtteranceWanted,
 )
 from actors.messages.process import DispatcherRestarted, StoreEmptied
@@ -16,6 +17,7 @@ from actors.messages.room import (
     RoomMessage,
 )
 from actors.messages.session import (
+    CancelRequested,
     ChunkArrived,
     ClientBeat,
     CloseRequested,
@@ -26,6 +28,7 @@ from actors.messages.session import (
     SessionRefused,
     SocketAttached,
     SocketLost,
+    UpdateRequested,
     UtteranceArrived,
 )
 from actors.messages.takeover import (
@@ -39,14 +42,18 @@ from actors.messages.takeover import (
 
 SessionMessage: TypeAlias = (
     ChunkArrived | UtteranceArrived | ClientBeat | PlaybackStarted | PlaybackEnded
-    | JobEnded | JobDispatched | JobQueued | JobProgressed | PartialArrived | ResultReplaced
+    | UpdateRequested | CancelRequested | SpeechConverted | ResultReplaced
+    | JobEnded | JobDispatched | JobQueued | JobProgressed | PartialArrived
     | UtteranceWanted | SocketLost | SocketAttached | SocketResumed | SocketDraining
     | CloseRequested | DrainRequested | GraceRevoked | RoomMessage | SessionClaimed | SessionRefused
     | SessionRecorded | SessionReleased | OwnershipConfirmed | StoreEmptied | DispatcherRestarted
 )  # fmt: skip
 """All that a session is told."""
 
-CLIENT_SPOKE = (ChunkArrived, UtteranceArrived, ClientBeat, PlaybackStarted, PlaybackEnded)
+CLIENT_SPOKE = (
+    ChunkArrived, UtteranceArrived, ClientBeat, PlaybackStarted, PlaybackEnded, UpdateRequested,
+    CancelRequested,
+)  # fmt: skip
 """What only a client sends that has read its acknowledgement."""
 MOVE_NO_DEADLINE = (JobDispatched, JobQueued, JobProgressed, PartialArrived, ClientBeat)
 """After these the alarm of a session without `resume` stands as it stood."""

@@ -15,6 +15,7 @@ from actors.messages.job import (
     JobQueued,
     PartialArrived,
     ResultReplaced,
+    SpeechConverted,
     UtteranceCut,
     UtteranceWanted,
 )
@@ -27,8 +28,9 @@ from actors.messages.session import (
 )
 from actors.missing_log import log_missing
 from actors.runtime.actor import tell
-from actors.session.downlink.outcome import Outcome, is_failure
+from actors.session.downlink.outcome import Outcome, ends_turn
 from actors.session.parts import Parts
+from actors.session.playback_format import PlaybackFormat
 from actors.session.resume.notes import Notes
 from actors.session.resume.uplink import UplinkRestore
 from actors.session.uplink.indexes import Repeated
@@ -49,6 +51,7 @@ class Speech:
         self._downlink = parts.downlink
         self._room = parts.room
         self._waiting = parts.waiting
+        self._format = PlaybackFormat(parts)
         self._notes = notes
         """None: nobody can resume the session."""
         self._again = again
@@ -87,6 +90,10 @@ class Speech:
         """Tell the client that what it said does not count."""
         self._downlink.send(error_message(error.code, error.message))
         self._downlink.hang_up(error.code.value)
+
+    def refuse_late(self) -> None:
+        """Tell the client that its session takes nothing more."""
+        self.refuse(ProtocolError(ErrorCode.SESSION_CLOSED, "the session is closing"))
 
     def beat(self, message: ClientBeat) -> None:
         """Answer a sign of life."""
@@ -208,7 +215,17 @@ class Speech:
 
     # ---- outcomes ---------------------------------------------------------------------------
 
-    def ended(self, message: JobEnded, now_ms: float) -> None:
+    def ended(self, message: JobEnded | SpeechConverted, now_ms: float) -> None:
+        """A job is over; its speech may have to be turned into what the client plays, first."""
+        if isinstance(message, JobEnded):
+            if not self._format.puts_off(message):
+                self._end(message, now_ms)
+        elif isinstance(message.message, JobEnded):
+            self._end(message.message, now_ms)
+        else:
+            self._replace(message.message)
+
+    def _end(self, message: JobEnded, now_ms: float) -> None:
         """One outcome per utterance: what comes for a closed one changes nothing."""
         self._waiting.remove(message.job_id)
         utterance = self._uplink.close(message.job_id)
@@ -222,7 +239,7 @@ class Speech:
         self._deliver(utterance, message, now_ms)
         if message.reason is not None:
             log_missing(message, utterance.spec, "")
-            if is_failure(message.reason):
+            if ends_turn(message.reason):
                 self._end_turn(utterance, message.reason, now_ms)
 
     def _end_turn(self, last: Utterance, reason: MissingReason, now_ms: float) -> None:
@@ -250,6 +267,10 @@ class Speech:
 
     def replaced(self, message: ResultReplaced) -> None:
         """A full result counts instead of an empty one that was not delivered."""
+        if not self._format.puts_off(message):
+            self._replace(message)
+
+    def _replace(self, message: ResultReplaced) -> None:
         self._downlink.replace(message)
         member = self._room.member
         if member is None:
@@ -263,7 +284,7 @@ class Speech:
         self, utterance: Utterance, state: JobState, reason: MissingReason, now_ms: float
     ) -> None:
         """Give an utterance its outcome here; the store has not said what it is."""
-        self.ended(JobEnded(utterance.spec.job_id, state, reason, None, 0, None), now_ms)
+        self._end(JobEnded(utterance.spec.job_id, state, reason, None, 0, None), now_ms)
 
     def end_everywhere(
         self, utterance: Utterance, state: JobState, reason: MissingReason, now_ms: float

@@ -38,8 +38,8 @@ Hint = Annotated[str, Field(min_length=1, max_length=64)]
 Hints = Annotated[tuple[Hint, ...], Field(max_length=100, fail_fast=True)]
 """Words and phrases that a recogniser should expect: names, terms."""
 
-Voice = Annotated[str, Field(min_length=1, max_length=64)]
-"""The name of a voice, as nodes register it in `tts_voices`."""
+Voice = Annotated[str, Field(max_length=64)]
+"""The name of a voice, as nodes register it in `tts_voices`; empty: whichever."""
 
 
 class SessionInit(WireMessage):

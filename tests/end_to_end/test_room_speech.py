@@ -72,13 +72,19 @@ async def test_each_member_gets_the_form_it_asked_for(
 
 
 @over_sockets
-async def test_who_is_alone_hears_the_nodes_own_opus(
+async def test_a_page_that_is_alone_in_its_room_hears_itself_as_pcm_and_outside_as_spoken(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
         raw_node(scheduler.node_url, Ability.among(*pair)) as node,
         room_of(scheduler.session_url, guest(*pair)) as (ann,),
     ):
+        await ann.say_something()
+        await speak(node)
+        heard = await ann.result()
+        assert heard["tts_format"] == "pcm16"
+        assert abs(len(speech_of(heard)) - PCM_BYTES) <= 640
+        await ann.leave()
         await ann.say_something()
         await speak(node)
         heard = await ann.result()

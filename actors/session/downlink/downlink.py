@@ -109,6 +109,15 @@ class Downlink:
         if self.outbox is not None and not self.outbox.send(message):
             self.is_cut = True
 
+    def send_once_noted(self, message: WireMessage, now_ms: float) -> None:
+        """Write a message when the store has what it is about, or after a moment."""
+        if self.gate is not None:
+            self.gate.shut(now_ms)
+        if self.gate is None or self._replayed_seq is not None:
+            self.send(message)
+        elif self.outbox is not None:
+            self.gate.holds_back(message)
+
     # ---- the client's comings and goings ----------------------------------------------------
 
     def disconnect(self) -> None:

@@ -20,6 +20,7 @@ from protocol.beginning import OUTCOME_MAX_BYTES, beginnings
 from protocol.codec import encode_utf8
 from protocol.ids import RequestId
 from protocol.messages.session_outbound import TranslationResult
+from protocol.wire import WireMessage
 from storage.sessions import HeardEntry
 
 _GATE_MS = 500.0
@@ -58,7 +59,7 @@ class OutcomeGate:
         self._recorder = recorder
         self._numbers: dict[RequestId, int] = {}
         """The places of what is expected among all that the client hears."""
-        self._held: list[WireOutcome] = []
+        self._held: list[WireMessage] = []
 
     @property
     def is_holding(self) -> bool:
@@ -120,8 +121,12 @@ class OutcomeGate:
             else:
                 del self._numbers[delivery.key]
         if is_exception:
-            self.wants_note = True
-            self.ends_ms = now_ms + _GATE_MS
+            self.shut(now_ms)
+
+    def shut(self, now_ms: float) -> None:
+        """Send nothing before the store has a note, or a moment has passed."""
+        self.wants_note = True
+        self.ends_ms = now_ms + _GATE_MS
 
     def on_heard(self, key: RequestId, message: WireOutcome) -> None:
         """Note what the client hears of another member."""
@@ -136,14 +141,14 @@ class OutcomeGate:
         """An outcome is kept for a resume: its audio need not come again."""
         self._recorder.answered(key)
 
-    def holds_back(self, message: WireOutcome) -> bool:
+    def holds_back(self, message: WireMessage) -> bool:
         """Keep a message while the gate is shut; False: it is open."""
         if self.ends_ms is None:
             return False
         self._held.append(message)
         return True
 
-    def open(self) -> list[WireOutcome]:
+    def open(self) -> list[WireMessage]:
         """Return what waited for its exception to be stored."""
         self.ends_ms = None
         held, self._held = self._held, []

@@ -251,6 +251,11 @@ def asr_partial(utterance: Utterance, text: str, *, is_final: bool) -> AsrPartia
     )
 
 
+def ends_turn(reason: MissingReason) -> bool:
+    """Return whether what is open of a turn ends with its last part, if that ends so."""
+    return reason in _ERROR_CODES or reason is MissingReason.CANCELLED
+
+
 def is_failure(reason: MissingReason) -> bool:
     """Return whether the reason is shown as an error (silence and merging are not)."""
     return reason in _ERROR_CODES

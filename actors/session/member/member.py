@@ -167,10 +167,19 @@ class Member:
 
     # ---- from one instance to another -------------------------------------------------------
 
+    def ask_for(self, wishes: SessionProfile) -> None:
+        """The session asks for something else than before, which may change what it hears here."""
+        self._seat.ask_for(wishes)
+
     @property
     def is_inside(self) -> bool:
         """Whether it is in a room, alone or not."""
         return self._seat.view is not None
+
+    @property
+    def hears_as_in_room(self) -> bool:
+        """Whether the client plays speech as in a room, or may when it comes."""
+        return self._seat.code is not None or self._seat.is_asking
 
     @property
     def is_reclaiming(self) -> bool:

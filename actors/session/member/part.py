@@ -35,6 +35,12 @@ class RoomPart:
         self._downlink = downlink
         self._records = records
 
+    def ask_for(self, wishes: SessionProfile) -> None:
+        """The session asks for something else than before."""
+        self._profile = wishes
+        if self.member is not None:
+            self.member.ask_for(wishes)
+
     def made(self) -> Member | None:
         """Return the member, made where there is none yet; None: rooms are not offered."""
         if self.member is None and self._setup is not None:

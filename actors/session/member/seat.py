@@ -63,6 +63,7 @@ class MemberSeat:
         "_asking",
         "_attempts",
         "_downlink",
+        "_is_changed",
         "_member",
         "_profile",
         "_seat",
@@ -100,6 +101,8 @@ class MemberSeat:
         self._told: RoomMembers | None = None
         """Who is there, as the client was told last."""
         self._seat: Seat | None = None
+        self._is_changed = False
+        """It is another one than the room that is asked for was told."""
         self._member = member
 
     # ---- wishes -----------------------------------------------------------------------------
@@ -172,6 +175,17 @@ class MemberSeat:
         present = {who: wish for who, wish in wishes.items() if view.seat(who) is not None}
         self._change(replace(seat, raw_voice=present))
 
+    def ask_for(self, wishes: SessionProfile) -> None:
+        """The client wants to hear another language, or speaks another one."""
+        asked_anew = wishes.preferred_lang != self._profile.preferred_lang
+        self._profile, seat = wishes, self._seat
+        if seat is None:
+            return
+        preferred = wishes.preferred_lang if asked_anew else seat.preferred_lang
+        language = preferred or wishes.room_language
+        if (language, preferred) != (seat.language, seat.preferred_lang):
+            self._change(replace(seat, language=language, preferred_lang=preferred))
+
     def listen(self, *, is_listening: bool) -> None:
         """The client came or went: no jobs are made for one that could not hear them."""
         seat = self._seat
@@ -180,7 +194,9 @@ class MemberSeat:
 
     def _change(self, seat: Seat) -> None:
         self._seat = seat
-        if self.code is not None:
+        if self.code is None:
+            self._is_changed = True  # the room that is on its way hears of it when it comes
+        else:
             tell(self._setup.at(self.code), ChangeSeat(seat))
 
     def store_emptied(self) -> None:
@@ -200,6 +216,11 @@ class MemberSeat:
             tell(self._setup.at(self.code), VacateSeat(self._profile.session_id))
         self._asking = None  # should a new room be on its way, it is left when it comes
         self.step_out()
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether it has asked for a room and has no answer."""
+        return self._asking is not None
 
     @property
     def is_reclaiming(self) -> bool:
@@ -222,6 +243,9 @@ class MemberSeat:
             self._attempts.forgive()
         self._asking, self.code = None, message.code
         self.is_unsaved = True
+        if self._is_changed and self._seat is not None:
+            self._is_changed = False
+            self._change(self._seat)
         speech = self._expect_pcm16()
         ack = RoomCreateAck(room_code=message.code, room_id=message.room_id, tts_format=speech)
         self._downlink.send(ack)

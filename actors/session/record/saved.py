@@ -121,6 +121,8 @@ class SessionRecord:
     """Indexes the client brought: runs as start, end, start, end, …"""
     audio_format: AudioFormat | None = None
     sample_rate_hz: int = 16_000
+    wishes: str = ""
+    """What it asks for otherwise than when it began, as JSON."""
     heard_ticks: int = 0
     """Length of all audio before `end_seq`, in 1/48000 s."""
     client_cuts: bool = False

@@ -14,6 +14,7 @@ from actors.session.resume.cut_records import CutRecords
 from actors.session.resumption import Resumption
 from actors.session.uplink.progress import AudioProgress
 from actors.session.utterances import Utterance
+from actors.session.wishes import difference
 from protocol.encode import encode_audio_ack
 from storage.sessions import Claim, HeardEntry
 
@@ -70,6 +71,7 @@ class Notes:
             client_indexes=indexes.client_runs,
             audio_format=segmenter.audio_format,
             sample_rate_hz=segmenter.framing.sample_rate_hz,
+            wishes=difference(self._parts.profile, self._uplink.opening.wishes),
             heard_ticks=segmenter.settled_ticks,
             client_cuts=segmenter.endpointing.has_client_cut,
             turn=None if turn is None else TurnRecord(turn.turn_id, turn.next_part, turn.ticks),

@@ -5,6 +5,7 @@ from actors.session.parts import Parts
 from actors.session.record.moved import TakenOverSession
 from actors.session.resume.downlink import DownlinkRestore
 from actors.session.resume.uplink import UplinkRestore
+from actors.session.wishes import restored
 
 
 def go_on(
@@ -16,6 +17,9 @@ def go_on(
 ) -> None:
     """Fill the parts; what was delivered elsewhere waits for its replay."""
     saved, member = moved.saved, None
+    wishes = restored(moved.profile, saved.wishes)
+    parts.uplink.opening.ask_for(wishes)
+    parts.room.ask_for(wishes)
     if saved.room is not None or saved.heard or saved.member_cuts:
         member = parts.room.made()
     if member is not None:

@@ -49,9 +49,9 @@ class Welcome:
         if resumed:
             update["message"] = "session resumed"
         abilities = self._parts.setup.directory.abilities
-        ack: SessionInitAck = self._parts.profile.acknowledgement(abilities).model_copy(
-            update=update
-        )
+        ack: SessionInitAck = self._parts.uplink.opening.wishes.acknowledgement(
+            abilities
+        ).model_copy(update=update)
         self._parts.downlink.send(ack)
 
     def puts_off(self, message: SocketResumed, now_ms: float) -> bool:

@@ -88,7 +88,7 @@ class Segmenter:
         self.heard_ticks = 0
         """Length of all chunks that came so far, cut or not, in 1/48000 s."""
         self.whole_ticks = 0
-        """Length of the whole utterances that came."""
+        """Length of the whole utterances that came between them; they are cut already."""
         self._segment = Segment()
         self._pending: CutReason | None = None
         self.due_ms = inf
@@ -115,11 +115,6 @@ class Segmenter:
     def heard_ms(self) -> int:
         """Milliseconds of audio that came in chunks so far, cut or not."""
         return ticks_to_ms(self.heard_ticks)
-
-    @property
-    def position_ms(self) -> int:
-        """Milliseconds of all audio that came so far."""
-        return ticks_to_ms(self.heard_ticks + self.whole_ticks)
 
     @property
     def settled_ticks(self) -> int:
@@ -224,10 +219,6 @@ class Segmenter:
         self._take_lead()
         self.endpointing.client_cuts()
 
-    def took_whole(self, duration_ms: int) -> None:
-        """A whole utterance came; chunks held are another segment and stay as they are."""
-        self.whole_ticks += duration_ms * TICKS_PER_MS
-
     def poll(self, now_ms: float) -> list[Cut]:
         """Return what time alone has cut: a hangover that passed, or a pause."""
         if now_ms < self.due_ms:
@@ -254,6 +245,22 @@ class Segmenter:
         if self._pending is CutReason.MANUAL:
             return self._cut(CutReason.MANUAL, now_ms)
         return self._cut(CutReason.SESSION_CLOSE, now_ms)
+
+    def finish(self, now_ms: float) -> list[Cut]:
+        """Cut what is held as if the client had ended it; with nothing held nothing happens."""
+        self._take_lead()
+        cuts = self.poll(now_ms)
+        if not self._segment.held_bytes and self._turn is None:
+            return cuts
+        return cuts + self._cut(CutReason.MANUAL, now_ms)
+
+    def discard(self, now_ms: float) -> list[Cut]:
+        """Let go of what is held; what was to end a turn ends it all the same."""
+        pending, self._segment = self._pending, Segment()
+        if pending is not None and pending is not CutReason.MAX_DURATION:
+            return self._cut(pending, now_ms)
+        self._begin(self._turn, now_ms)
+        return []
 
     def playback_started(self, now_ms: float) -> None:
         """The client plays speech, its microphone is off: quiet is no pause meanwhile."""

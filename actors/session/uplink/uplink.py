@@ -18,7 +18,14 @@ from actors.session.uplink.parts import UplinkParts
 from actors.session.uplink.segmenter import Segmenter
 from actors.session.uplink.whole import whole_cut
 from actors.session.utterances import Utterance
-from protocol.audio.framing import AudioFormat, measure, opus_ticks, pcm_ticks, ticks_to_ms
+from protocol.audio.framing import (
+    TICKS_PER_MS,
+    AudioFormat,
+    measure,
+    opus_ticks,
+    pcm_ticks,
+    ticks_to_ms,
+)
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.ids import JobId
 from protocol.messages.session_inbound import Utterance as UtteranceMessage
@@ -152,7 +159,8 @@ class Uplink:
         if self._is_tiny(spoken):
             measure(spoken.audio, spoken.audio_format, spoken.sample_rate)  # it declares that
             return self._tiny(spoken, now_ms)
-        options, start_ms = self.options.segmenter, self.segmenter.position_ms
+        options, segmenter = self.options.segmenter, self.segmenter
+        start_ms = ticks_to_ms(segmenter.heard_ticks + segmenter.whole_ticks)
         cut = whole_cut(spoken, options, start_ms, now_ms)
         match self.indexes.take(spoken.utterance_index):
             case IndexUse.TAKEN:
@@ -163,7 +171,7 @@ class Uplink:
             case IndexUse.FRESH:
                 if spoken.manual_cut:
                     self.segmenter.client_cuts()
-                self.segmenter.took_whole(cut.duration_ms)
+                segmenter.whole_ticks += cut.duration_ms * TICKS_PER_MS
                 utterances = self._opened(cut, spoken.utterance_index, spoken, now_ms)
                 is_silent = options.is_silent(cut.audio, cut.audio_format, cut.sample_rate_hz)
                 for utterance in utterances:
@@ -222,6 +230,14 @@ class Uplink:
         if (is_unread or is_late) and self.segmenter.excuse_pause(now_ms, _LOOK_AGAIN_MS):
             return []
         return self._utterances(self.segmenter.poll(now_ms), now_ms)
+
+    def cut_now(self, now_ms: float) -> list[Utterance]:
+        """Cut what was said so far, as a final does that has waited long enough."""
+        return self._utterances(self.segmenter.finish(now_ms), now_ms)
+
+    def discard(self, now_ms: float) -> list[Utterance]:
+        """Throw away what is not cut; return what ends the turn that it may have ended."""
+        return self._utterances(self.segmenter.discard(now_ms), now_ms)
 
     def flush(self, now_ms: float) -> list[Utterance]:
         """Cut what was said so far into a last utterance."""

@@ -271,6 +271,7 @@ NODE_MESSAGES: list[WireMessage] = [
         ),
         max_concurrent_jobs=2,
         tts_voices={"es": ("v",)},
+        audio_formats=(AudioFormat.OPUS,),
     ),
     node_inbound.NodeHeartbeat(
         node_id=NodeId("node-1"),

@@ -188,20 +188,12 @@ class TestWhole:
         speaker = Speaker(hangover_manual_ms=0)
         speaker.say(SPEECH, 0)
         whole = whole_of(pcm(100), AudioFormat.PCM16)
-        speaker.segmenter.took_whole(whole.duration_ms)
         assert (whole.reason, whole.duration_ms, whole.padding_ms) == ("utterance", 100, 280)
         assert (whole.turn_part, whole.ends_turn) == (0, True)
         assert speaker.segmenter.held_bytes == len(SPEECH)
         [streamed] = speaker.final(10)
         assert streamed.audio == SPEECH
         assert streamed.turn_id != whole.turn_id
-
-    def test_it_leaves_an_open_turn_open(self) -> None:
-        speaker = Speaker(max_duration_ms=260)
-        [opening] = speaker.say(SPEECH, 0)
-        speaker.segmenter.took_whole(whole_of(SPEECH, AudioFormat.OPUS).duration_ms)
-        [following] = speaker.say(SPEECH, 10)
-        assert (following.turn_id, following.turn_part) == (opening.turn_id, 1)
 
     def test_silence_is_an_utterance_when_the_client_says_so(self) -> None:
         whole = whole_of(silent_opus(), AudioFormat.OPUS)
