@@ -57,6 +57,11 @@ class Verdict:
         return earlier.state is JobState.EMPTY and self.state is JobState.DONE
 
 
+_DONE = Verdict(Follow.END, JobState.DONE)
+_MERGED = Verdict(Follow.END, JobState.EMPTY, MissingReason.MERGED)
+_SILENT = Verdict(Follow.END, JobState.EMPTY, MissingReason.SILENCE_DETECTED)
+
+
 def goes_on(result: JobResult) -> bool:
     """Return whether the answer to a segment of a turn that goes on is its words so far."""
     return (
@@ -74,15 +79,13 @@ def judge(result: JobResult, spec: JobSpec, work: Work) -> Verdict:
         if code == ErrorCode.MODEL_NOT_AVAILABLE:
             return Verdict(Follow.MOVE, JobState.FAILED, MissingReason.MODEL_NOT_AVAILABLE)
         return Verdict(Follow.END, JobState.FAILED, MissingReason.PROCESSING_ERROR)
-    if _is_absorbed(result):
-        return Verdict(Follow.END, JobState.EMPTY, MissingReason.MERGED)
+    if result.extra is not None and _is_absorbed(result):
+        return _MERGED
     if spec.turn_continues and work.pipeline.use_nmt and goes_on(result):
         return Verdict(Follow.KEEP_OPEN)
-    if _says_something(result.text_asr) or _says_something(result.text_translated):
-        return Verdict(Follow.END, JobState.DONE)
-    if result.tts_audio:
-        return Verdict(Follow.END, JobState.DONE)
-    return Verdict(Follow.END, JobState.EMPTY, MissingReason.SILENCE_DETECTED)
+    if result.text_asr.strip() or result.text_translated.strip() or result.tts_audio:
+        return _DONE
+    return _SILENT
 
 
 def _says_something(text: str) -> bool:

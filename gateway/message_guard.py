@@ -28,7 +28,7 @@ _TYPE = re.compile(rb'"type"\s*:\s*"(\w+)"')
 class MessageGuard(Generic[M]):
     """Life: that of a socket. Reads its messages."""
 
-    __slots__ = ("_connection", "_context", "_socket", "bad_in_a_row", "validate")
+    __slots__ = ("_connection", "_context", "_parser", "_socket", "bad_in_a_row", "validate")
 
     def __init__(
         self, connection: Connection, context: SocketContext, parser: Parser[M], socket: str
@@ -36,6 +36,7 @@ class MessageGuard(Generic[M]):
         """`socket` is its name in the metrics."""
         self._connection = connection
         self._context = context
+        self._parser = parser
         self.validate = parser.validate
         """Raises `ValidationError`, of which `not_valid` makes an answer."""
         self._socket = socket
@@ -65,12 +66,17 @@ class MessageGuard(Generic[M]):
         self.bad_in_a_row = 0
         return message
 
-    def not_valid(self, data: bytes, error: ValidationError) -> ProtocolError | None:
-        """Return what is wrong with a message; None where it says nothing."""
+    def not_valid(self, data: bytes, error: ValidationError) -> M | ProtocolError | None:
+        """Return what was meant, or what is wrong with a message; None where it says nothing."""
         if self._socket == SESSION and is_keepalive(data):
             self.keepalive()
             return None
-        return refusal(error)
+        try:
+            message = self._parser.repaired(data, error)
+        except ValidationError as fault:
+            return refusal(fault)
+        self.bad_in_a_row = 0
+        return message
 
     def keepalive(self) -> None:
         """Take note of a message that says nothing: it costs what a ping costs."""

@@ -58,7 +58,8 @@ class Parser(Generic[M]):
 
     def __init__(self, adapter: TypeAdapter[M]) -> None:
         self.validate: Callable[[str | bytes], Any] = adapter.validator.validate_json
-        """Raises `ValidationError`, of which `refusal` makes a `ProtocolError`."""
+        """Raises `ValidationError`: `repaired` may read the data all the same, and `refusal` makes
+        a `ProtocolError` of it."""
 
     def __call__(self, data: str | bytes) -> M:
         """Return the message.
@@ -69,29 +70,42 @@ class Parser(Generic[M]):
         try:
             message: M = self.validate(data)
         except ValidationError as error:
+            fault = error
+        else:
+            return message
+        try:
+            return self.repaired(data, fault)
+        except ValidationError as error:
             raise refusal(error) from None
-        return message
+
+    def repaired(self, data: str | bytes, fault: ValidationError) -> M:
+        """Return what was meant by data that is not valid.
+
+        Raises:
+            ValidationError: the fault: nobody can say.
+        """
+        del data
+        raise fault
 
 
 class LenientParser(Parser[M]):
     """The same for what programs say that mean well: see `protocol.lenient`."""
 
-    def __init__(self, adapter: TypeAdapter[M]) -> None:
-        super().__init__(adapter)
-        self._strict = self.validate
-        self.validate = self._validate_as_meant
+    def repaired(self, data: str | bytes, fault: ValidationError) -> M:
+        """Return what was meant.
 
-    def _validate_as_meant(self, data: str | bytes) -> Any:
-        try:
-            return self._strict(data)
-        except ValidationError as error:
-            found, fault = read(data), error  # what it is refused for, if it comes to that
+        Raises:
+            ValidationError: the fault that it came with, which is what it is refused for.
+        """
+        found = read(data)
         for _ in range(MOST_REPAIRS if found is not None else 0):
             try:
-                return self._strict(to_json(found))
+                message: M = self.validate(to_json(found))
             except ValidationError as error:
                 if found is None or not repair(found, error):
                     break
+            else:
+                return message
         raise fault
 
 

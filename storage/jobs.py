@@ -192,7 +192,9 @@ class JobRepository(JobReads):
             limits.max_queued_jobs,
             limits.max_queued_per_session,
         )
-        return Call(_DISPATCH, self._keys(spec.job_id, cell), args, reader.dispatched)
+        cells = self._store.cells
+        prefix = cells.prefixes[cells.home_of_job(spec.job_id) if cell is None else cell]
+        return Call(_DISPATCH, (prefix,), args, reader.dispatched)
 
     def complete(self, completion: Completion) -> Call[Completed | Duplicate | Stale | Gone]:
         """End a job; its slot goes to the fairest waiting job in the same step.
@@ -212,9 +214,9 @@ class JobRepository(JobReads):
             completion.outcome or "",
             self._limits.record_outcomes_ttl_ms,
         )
-        return Call(
-            _COMPLETE, self._keys(completion.job_id, completion.cell), args, reader.completed
-        )
+        cells, cell = self._store.cells, completion.cell
+        prefix = cells.prefixes[cells.home_of_job(completion.job_id) if cell is None else cell]
+        return Call(_COMPLETE, (prefix,), args, reader.completed)
 
     def progress(
         self,

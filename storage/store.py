@@ -188,7 +188,8 @@ class Store:
             self._loaded.clear()  # who answers next may be another server
             raise
         self._on_round_trip(time.perf_counter() - started, len(commands))
-        refuse_if_not_ready(replies)
+        if CommandRefused in map(type, replies):
+            refuse_if_not_ready(replies)
         return replies
 
 

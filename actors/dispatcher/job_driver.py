@@ -298,7 +298,7 @@ class JobDriver:
 
     def result(self, message: ResultArrived) -> Sequence[Step]:
         """A node answered. Answers of attempts that were given up reach nobody."""
-        job = self.open_jobs.get(message.job_id)
+        job = self.open_jobs.by_id.get(message.job_id)
         if (
             job is None
             or job.is_moving

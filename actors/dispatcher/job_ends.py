@@ -91,7 +91,7 @@ class JobEnds:
             node_id=answer.node_id if answer is not None else None,
             state=state,
             reason=reason.value if reason is not None else None,
-            outcome=self.recorded(spec, reason, result),
+            outcome=self.recorded(spec, reason, result) if spec.cut else None,
             cell=job.cell,
         )
         ended = JobEnded(spec.job_id, state, reason, result, job.attempt, job.node_id)
@@ -119,7 +119,7 @@ class JobEnds:
         """`Duplicate` while the job is open here means that the first reply was lost."""
         if isinstance(reply, Stale):
             return self._overtaken(ended)
-        job = self.open_jobs.get(ended.job_id)
+        job = self.open_jobs.by_id.get(ended.job_id)
         if job is not None and job.cell != cell:  # it left for another cell just before
             return self.end(job, ended.state, ended.reason or MissingReason.PROCESSING_ERROR)
         if isinstance(reply, Gone):

@@ -64,19 +64,20 @@ class OpenJobs:
     """
 
     def __init__(self) -> None:
-        self._by_id: dict[JobId, OpenJob] = {}
+        self.by_id: dict[JobId, OpenJob] = {}
+        """Read by who holds them; changed here."""
         self._by_slot: dict[Slot, list[JobId]] = {}
         self.awaiting: dict[SessionId, list[OpenJob]] = {}
         """Jobs whose audio was asked for. Read by who holds them; changed here."""
 
     def __len__(self) -> int:
-        return len(self._by_id)
+        return len(self.by_id)
 
     def __contains__(self, job_id: JobId) -> bool:
-        return job_id in self._by_id
+        return job_id in self.by_id
 
     def __iter__(self) -> Iterator[OpenJob]:
-        return iter(self._by_id.values())
+        return iter(self.by_id.values())
 
     @property
     def open_slots(self) -> int:
@@ -85,16 +86,16 @@ class OpenJobs:
 
     def at_node(self, node_id: NodeId) -> frozenset[JobId]:
         """Return the jobs that stand at a node; looks at all of them."""
-        return frozenset(job_id for job_id, job in self._by_id.items() if job.node_id == node_id)
+        return frozenset(job_id for job_id, job in self.by_id.items() if job.node_id == node_id)
 
     def get(self, job_id: JobId) -> OpenJob | None:
         """Return the job, or None when it is not open here."""
-        return self._by_id.get(job_id)
+        return self.by_id.get(job_id)
 
     def add(self, job: OpenJob) -> OpenJob:
         """Remember the job; one that is known already keeps its entry."""
         spec = job.spec
-        known = self._by_id.setdefault(spec.job_id, job)
+        known = self.by_id.setdefault(spec.job_id, job)
         if known is job and job.is_of_turn:
             self._by_slot.setdefault(spec.slot, []).append(spec.job_id)
         return known
@@ -106,7 +107,7 @@ class OpenJobs:
 
     def remove(self, job_id: JobId) -> OpenJob | None:
         """Forget the job; None when it was not open."""
-        job = self._by_id.pop(job_id, None)
+        job = self.by_id.pop(job_id, None)
         if job is not None:
             if job.is_of_turn:
                 slot = job.spec.slot
@@ -192,6 +193,6 @@ class OpenJobs:
     def in_slot(self, job: OpenJob) -> list[OpenJob]:
         """Return all open jobs of the job's slot, itself included, in order of their segments."""
         if not job.is_of_turn:
-            return [job] if job.job_id in self._by_id else []
-        jobs = [self._by_id[job_id] for job_id in self._by_slot.get(job.spec.slot, ())]
+            return [job] if job.job_id in self.by_id else []
+        jobs = [self.by_id[job_id] for job_id in self._by_slot.get(job.spec.slot, ())]
         return sorted(jobs, key=lambda other: other.spec.turn_part) if len(jobs) > 1 else jobs

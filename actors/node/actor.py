@@ -122,12 +122,14 @@ class NodeActor(LoopActor):
         match message:
             case NodeMessageArrived():
                 self._assignments.node_message(message.message)
-                self._look_if_drained()
+                if self._drain.is_begun:
+                    self._drain.ended(self._epoch, len(self._assignments))
             case AssignJob():
                 self._on_assign(message)
             case WithdrawJob():
                 self._assignments.withdraw(message)
-                self._look_if_drained()
+                if self._drain.is_begun:
+                    self._drain.ended(self._epoch, len(self._assignments))
             case NodeHeartbeatArrived():
                 self._on_heartbeat(message.message)
             case NodeRegistering():
@@ -383,10 +385,6 @@ class NodeActor(LoopActor):
         )
 
     # ---- jobs -------------------------------------------------------------------------------
-
-    def _look_if_drained(self) -> None:
-        if self._drain.is_begun:
-            self._drain.ended(self._epoch, len(self._assignments))
 
     def _on_assign(self, message: AssignJob) -> None:
         if self._phase is _Phase.SILENT:

@@ -82,7 +82,7 @@ class Assignments:
             held.follow(known_as, message.session, message.owner)
         elif known_as in held.past:
             self.undelivered(message)
-        elif self._waiting or not self._has_slot_for(message):
+        elif self._waiting or not (len(held.slots) < self.max_jobs or self._has_slot_for(message)):
             self._wait_for_slot(message)
         else:
             return self._give(message, known_as)

@@ -80,7 +80,9 @@ class HeldJobs:
             self.slots[held.slot] = left
         else:
             del self.slots[held.slot]
-        self.use_up(known_as, held if is_answered else None)
+        self.past[known_as] = held if is_answered else None
+        if len(self.past) > _PAST_KEPT:
+            self.past.popitem(last=False)
 
     def use_up(self, known_as: NodeJobId, answered: Held | None) -> None:
         """Note that an id was seen by the node, whatever became of it."""

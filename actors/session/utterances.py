@@ -96,7 +96,11 @@ class OpenUtterances:
         """Let go of the utterance and its audio; None when it was closed before."""
         utterance = self.jobs.pop(job_id, None)
         if utterance is not None:
-            self.release(utterance)
+            if utterance.track is not None:
+                self.release(utterance)
+            elif utterance.audio is not None:
+                self.held_bytes -= len(utterance.audio)
+                utterance.audio = None
             if not self.jobs:
                 self.waiting_since_ms = None
             elif utterance.turn_cut_at_ms == self.waiting_since_ms:

@@ -177,7 +177,9 @@ class Downlink:
         if expected:
             turns = {turn_id for turn_id, of_lane in expected.values() if of_lane == lane}
             ahead = len(turns - {spec.turn_id})
-        place = self._grouping(lane).upcoming(utterance.begun_at_ms, ahead)
+        place = (self._groupings.get(lane) or self._grouping(lane)).upcoming(
+            utterance.begun_at_ms, ahead
+        )
         expected[spec.request_id] = spec.turn_id, lane
         if place is not None:
             part, context_text = place

@@ -67,8 +67,9 @@ class Opening:
 
     def _for_speaker(self, cut: Cut, index: int, request: Request) -> list[Utterance]:
         """Return what was cut as its speaker hears it: in one language, or in each of several."""
-        member = self._room.member
-        tracks = own_tracks(() if member is not None and member.is_inside else request.targets)
+        member, tracks = self._room.member, list[Track]()
+        if request.targets and not (member is not None and member.is_inside):
+            tracks = own_tracks(request.targets)
         if cut.turn_part:  # in which languages a turn began, it ends
             of_turn = (one for one in self._open if one.spec.turn_id == cut.turn_id)
             tracks = [one.track for one in of_turn if one.lane and one.track] or tracks

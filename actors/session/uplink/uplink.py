@@ -266,7 +266,10 @@ class Uplink:
         utterance = self.open.close(job_id)
         if utterance is not None:
             spec = utterance.spec
-            if utterance.track is None or not self.open.has_spoken(spec.utterance_index):
+            is_lone = not (spec.turn_part or spec.turn_continues)  # its turn ended with it
+            if not is_lone and (
+                utterance.track is None or not self.open.has_spoken(spec.utterance_index)
+            ):
                 self.segmenter.turn_segment_closed(utterance.work.turn_id, spec.turn_part)
             self.account()
         return utterance
