@@ -6,7 +6,12 @@ read when somebody asks. Must not: know how the figures are published.
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
+
+from protocol.value import value
+
+COMPLETED: Final = "completed"
+"""The outcome of an utterance that has its translation."""
 
 
 class Gauge(StrEnum):
@@ -32,6 +37,34 @@ class Gauge(StrEnum):
     """Other instances that something was sent to."""
 
 
+@value
+class UtteranceEnded:
+    """An utterance that has its outcome, in one target language. Times are monotonic ms.
+
+    What follows from it is worked out when somebody asks for figures, not on the way of a result.
+    """
+
+    source: str
+    target: str
+    outcome: str
+    """`completed`, or the reason why there is no translation."""
+    has_job: bool
+    """False: nothing could be heard in it."""
+    cut_at_ms: float
+    first_sent_at_ms: float | None
+    """When a node first had it; None: none did."""
+    sent_at_ms: float | None
+    """When its last node had it."""
+    ended_at_ms: float
+    quiet_ms: int
+    """For how long nothing had been said when it was cut, where that is why it was."""
+    speech_ms: int
+    """Length of its audio."""
+    node_id: str | None
+    timings: object
+    """What the node says of its stages, unchecked; None: nothing."""
+
+
 class Metrics(Protocol):
     """Where the process counts what happens."""
 
@@ -47,8 +80,8 @@ class Metrics(Protocol):
     def final_to_assign(self, elapsed_ms: float) -> None:
         """An utterance reached a node this long after its cut."""
 
-    def final_to_result(self, elapsed_ms: float) -> None:
-        """An utterance's outcome went out this long after its cut."""
+    def utterance_ended(self, ended: UtteranceEnded) -> None:
+        """An utterance has its outcome, whatever it is."""
 
     def script_run(self, script: str, count: int = 1) -> None:
         """A script ran in the store."""

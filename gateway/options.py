@@ -42,6 +42,10 @@ class GatewayOptions:
     socket with the most is closed with 4008."""
     max_sockets_per_address: Annotated[int, Ge(0)] = 0
     """Open sockets of clients from one address; 0: any number. Loopback addresses are exempt."""
+    metrics_pairs: Annotated[int, Ge(1)] = 50
+    """Pairs of languages that have figures of their own in `/metrics`; others count as `other`."""
+    metrics_nodes: Annotated[int, Ge(0)] = 50
+    """Nodes that `/metrics` names: the slowest, and those that fail most."""
     drain_seconds: float = 30.0
     """Seconds that running jobs get to finish on shutdown."""
     allow_anonymous: str = ""

@@ -220,7 +220,9 @@ class NodeRepository:
 
     async def online_records(self, limit: int = 1000) -> list[NodeRecord]:
         """Return the records of such nodes."""
-        nodes = await self._online(limit)
+        return await self._records(await self._online(limit))
+
+    async def _records(self, nodes: Sequence[tuple[Cell, NodeId]]) -> list[NodeRecord]:
         commands: list[Command] = []
         for cell, node_id in nodes:
             key = f"{self._store.prefix_of(cell)}node:{node_id}"
@@ -231,6 +233,16 @@ class NodeRepository:
             for (cell, node_id), row, used in zip(nodes, read[::2], read[1::2], strict=True)
             if row
         ]
+
+    async def own_records(self, limit: int = 1000) -> list[NodeRecord]:
+        """Return the records of this instance's nodes."""
+        prefixes = self.cells.prefixes
+        mine = await self._store.read(
+            [("SMEMBERS", f"{prefix}inst:{self._instance_id}:nodes") for prefix in prefixes]
+        )
+        named = zip(self.cells.all, mine, strict=True)
+        nodes = [(cell, NodeId(node)) for cell, ids in named for node in sorted(ids)]
+        return await self._records(nodes[:limit])
 
     async def abilities(self) -> set[tuple[str, ...]]:
         """Return the atoms of all nodes that can be chosen, each set once: one read for a cell."""

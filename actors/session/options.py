@@ -1,6 +1,8 @@
 """What an operator may set about a session's life. Must not: decide anything."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt
@@ -8,6 +10,7 @@ from annotated_types import Ge, Gt
 from actors.session.cut import CutReason
 from protocol.audio.framing import AudioFormat
 from protocol.audio.loudness import is_silent
+from protocol.messages.shared import EndpointingMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,14 @@ class SegmenterOptions:
                 return 0
             case _:
                 return self.padding_auto_ms
+
+
+@cache
+def quiet_before(options: SegmenterOptions, mode: EndpointingMode) -> Mapping[CutReason, int]:
+    """Return for how long (ms) nothing had been said when a segment was cut for want of speech."""
+    is_server = mode is EndpointingMode.SERVER
+    endpoint_ms = options.endpoint_silence_ms if is_server else options.endpoint_auto_silence_ms
+    return {CutReason.PAUSE: options.pause_ms, CutReason.ENDPOINT: endpoint_ms}
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,11 @@ from actors.messages.session import (
     PlaybackStarted,
     UtteranceArrived,
 )
+from actors.metrics import COMPLETED, UtteranceEnded
 from actors.missing_log import log_missing
 from actors.runtime.actor import tell
 from actors.session.downlink.outcome import Outcome, ends_turn
+from actors.session.options import quiet_before
 from actors.session.parts import Parts
 from actors.session.playback_format import PlaybackFormat
 from actors.session.resume.notes import Notes
@@ -56,6 +58,8 @@ class Speech:
         """None: nobody can resume the session."""
         self._again = again
         """Set where the session was taken over: audio that was cut elsewhere comes again."""
+        self._quiet_ms = quiet_before(parts.setup.uplink.segmenter, parts.profile.endpointing)
+        """For how long nothing was said before a cut, by what was cut for."""
 
     # ---- what the client says ---------------------------------------------------------------
 
@@ -184,7 +188,9 @@ class Speech:
             return
         if self._notes is not None:
             self._notes.stored(utterance)
-        if message.attempt == 1:
+        utterance.sent_at_ms = now_ms
+        if utterance.first_sent_at_ms is None:
+            utterance.first_sent_at_ms = now_ms
             self._setup.metrics.final_to_assign(now_ms - utterance.cut_at_ms)
         self._downlink.progress(utterance, UiEventKind.DISPATCHED, now_ms)
         if not self._setup.keep_audio_after_sending:
@@ -235,12 +241,31 @@ class Speech:
             self._notes.ended(utterance, message)
         if self._again is not None:
             self._again.forget(utterance)
-        self._setup.metrics.final_to_result(now_ms - utterance.cut_at_ms)
+        self._measure(utterance, message, now_ms)
         self._deliver(utterance, message, now_ms)
         if message.reason is not None:
             log_missing(message, utterance.spec, "")
             if ends_turn(message.reason):
                 self._end_turn(utterance, message.reason, now_ms)
+
+    def _measure(self, utterance: Utterance, ended: JobEnded, now_ms: float) -> None:
+        spec, extra = utterance.spec, ended.result.extra if ended.result is not None else None
+        self._setup.metrics.utterance_ended(
+            UtteranceEnded(
+                source=spec.source,
+                target=spec.language,
+                outcome=COMPLETED if ended.reason is None else ended.reason.value,
+                has_job=not utterance.is_silent,
+                cut_at_ms=utterance.cut_at_ms,
+                first_sent_at_ms=utterance.first_sent_at_ms,
+                sent_at_ms=utterance.sent_at_ms,
+                ended_at_ms=now_ms,
+                quiet_ms=self._quiet_ms.get(utterance.reason, 0),
+                speech_ms=spec.cost_ms,
+                node_id=ended.node_id,
+                timings=None if extra is None else extra.get("service_timings"),
+            )
+        )
 
     def _end_turn(self, last: Utterance, reason: MissingReason, now_ms: float) -> None:
         """A turn whose end has failed is over: nodes hold earlier words until an end comes."""

@@ -50,6 +50,10 @@ class Utterance:
     """While it awaits that: the attempt for which a node wants it."""
     end_seq: int = 0
     """Audio before it is cut, as the store knows with this utterance."""
+    first_sent_at_ms: float | None = None
+    """When it first was assigned to a node, monotonic ms."""
+    sent_at_ms: float | None = None
+    """The same of its latest node."""
     events: UiEventTemplate | None = None
     """Made with the first `ui_event`."""
 

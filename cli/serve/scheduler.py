@@ -27,7 +27,6 @@ from actors.messages.node import DrainNode
 from actors.messages.process import DispatcherRestarted, PeerSuspected
 from actors.messages.session import CloseRequested
 from actors.messages.takeover import DrainRequested, OwnershipUnclear
-from actors.metrics import Gauge
 from actors.node.actor import NodeActor
 from actors.node.succession import for_successor, settle
 from actors.overload import Overload
@@ -43,6 +42,7 @@ from actors.session.options import DownlinkOptions
 from actors.session.presence import Presence
 from actors.session.setup import SessionSetup
 from actors.waiting_jobs import WaitingJobs
+from cli.serve.figures import watch_figures
 from cli.serve.links import LinkParts, Links
 from cli.serve.live_access import LiveAccess
 from cli.serve.membership import Membership
@@ -115,7 +115,10 @@ class Scheduler:
         self._settings = settings
         self.access = LiveAccess(settings)
         self._loop_lag = LoopLag(asyncio.get_running_loop())
-        self._metrics = PrometheusMetrics(self._loop_lag)
+        gateway = settings.gateway
+        self._metrics = PrometheusMetrics(
+            self._loop_lag, gateway.metrics_pairs, gateway.metrics_nodes
+        )
         self._store: Store = open_store(
             store_url,
             on_script=self._metrics.script_run,
@@ -147,7 +150,7 @@ class Scheduler:
         self._ability_watch = AbilityWatch(self._repositories.nodes, self._directory.abilities)
         self._links = self._make_links(store_url)
         self.gateway = self._make_gateway(
-            placement or NodePlacement(settings.gateway.port, self._metrics.text), overload
+            placement or NodePlacement(gateway.port, self.renewed_metrics_text), overload
         )
         self._open_jobs = OpenJobs()
         self._instance: ActorRef[InstanceActor] | None = None
@@ -156,10 +159,17 @@ class Scheduler:
         """What the latest successor of a dispatcher is sent first."""
         self._is_crippled = False
         """The dispatcher is dead and has no successor: no outcome comes any more."""
-        self._watch()
+        watch_figures(
+            self._metrics, self._directory, self._held, self._repositories, lambda: self._open_jobs
+        )
 
     def metrics_text(self) -> bytes:
+        """Return the figures; those from the store as they were last."""
+        return self._metrics.text()
+
+    async def renewed_metrics_text(self) -> bytes:
         """Return the figures as `/metrics` shows them."""
+        await self._metrics.node_states.renew()
         return self._metrics.text()
 
     async def start(self) -> None:
@@ -329,6 +339,7 @@ class Scheduler:
         sources = ReportSources(
             *(self._directory.instance_id, self._store, repositories.jobs, repositories.nodes),
             *(repositories.instances, self._directory, self._presence, self.reception),
+            *(self._metrics.figures, self._metrics.node_seen),
         )
         reports = StoreReports(sources)
         inside = Inside(
@@ -386,10 +397,3 @@ class Scheduler:
         """The process stood still for longer than its lease: others may have taken over."""
         logger.warning("this process stood still; the store is asked what is still its own")
         tell(self._directory.dispatcher, OwnershipUnclear(stalls))
-
-    def _watch(self) -> None:
-        watch = self._metrics.watch
-        watch(Gauge.SESSIONS, lambda: len(self._directory.sessions))
-        watch(Gauge.NODES, lambda: len(self._directory.nodes))
-        watch(Gauge.OPEN_SLOTS, lambda: self._open_jobs.open_slots)
-        watch(Gauge.AUDIO_BYTES_HELD, lambda: self._held.held_bytes)

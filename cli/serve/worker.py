@@ -98,7 +98,7 @@ class _Worker:
                 case Reload() if self._scheduler is not None:
                     self._scheduler.access.reload()
                 case ShowMetrics(number) if self._scheduler is not None:
-                    own = self._scheduler.metrics_text().decode()
+                    own = (await self._scheduler.renewed_metrics_text()).decode()
                     self._send(MetricsShown(number, own))
                 case MetricsSummed(number, text):
                     waiting = self._asked.pop(number, None)
@@ -123,7 +123,7 @@ class _Worker:
                 return (await answer).encode()
         except TimeoutError:
             logger.warning("the figures of the other workers did not come")
-            return self._scheduler.metrics_text() if self._scheduler is not None else b""
+            return b"" if self._scheduler is None else await self._scheduler.renewed_metrics_text()
         finally:
             self._asked.pop(number, None)
 

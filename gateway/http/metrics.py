@@ -4,18 +4,21 @@ It owns counters as plain numbers and shows them when asked: counting costs 0.1 
 0.5 to 1.5 for the library's own counters with a label. It must not know who counts or why.
 """
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from actors.metrics import Gauge
+from actors.metrics import Gauge, UtteranceEnded
 from actors.runtime.actor import dead_letters, inbox_depths
 from gateway.edge.loop_lag import LoopLag
+from gateway.http.histogram import Histogram
+from gateway.http.node_states import NodeStates
+from gateway.http.utterance_metrics import UtteranceMetrics
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -36,34 +39,20 @@ _GAUGES = {
 }
 
 
-class _Histogram:
-    """How often values fell into which range."""
-
-    __slots__ = ("_bounds", "_counts", "_sum")
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self._bounds = bounds
-        self._counts = [0] * (len(bounds) + 1)
-        self._sum = 0.0
-
-    def observe(self, value: float) -> None:
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self._sum += value
-
-    def family(self, name: str, text: str) -> Metric:
-        buckets = []
-        below = 0
-        for bound, count in zip((*self._bounds, "+Inf"), self._counts, strict=True):
-            below += count
-            buckets.append((str(bound), float(below)))
-        return HistogramMetricFamily(name, text, buckets=buckets, sum_value=self._sum)
+_MOST_UNCOUNTED = 64
+_SHOWN = frozenset({Gauge.AUDIO_BYTES_HELD, Gauge.OVERLOAD_LEVEL, Gauge.BUFFERED_BYTES})
+"""Gauges that the live view shows, too."""
 
 
 class PrometheusMetrics(Collector):
     """Implements `Metrics`. One per process; used on the loop's thread alone."""
 
-    def __init__(self, loop_lag: LoopLag) -> None:
+    def __init__(self, loop_lag: LoopLag, most_pairs: int = 50, most_nodes: int = 50) -> None:
         self._loop_lag = loop_lag
+        self._ended: list[UtteranceEnded] = []
+        """Not counted yet."""
+        self.utterances = UtteranceMetrics(most_pairs, most_nodes)
+        self.node_states = NodeStates(most_pairs)
         self._jobs: Counter[str] = Counter()
         self._cuts: Counter[str] = Counter()
         self._scripts: Counter[str] = Counter()
@@ -76,9 +65,9 @@ class PrometheusMetrics(Collector):
         self._link_dropped = 0
         self._stale_results = 0
         self._round_trips = 0
-        self._store_s = _Histogram(_STORE_SECONDS)
-        self._assign_s = _Histogram(_ASSIGN_SECONDS)
-        self._result_s = _Histogram(_RESULT_SECONDS)
+        self._store_s = Histogram(_STORE_SECONDS)
+        self._assign_s = Histogram(_ASSIGN_SECONDS)
+        self._result_s = Histogram(_RESULT_SECONDS)
         self._gauges: dict[Gauge, Callable[[], float]] = {}
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
@@ -102,9 +91,18 @@ class PrometheusMetrics(Collector):
         """An utterance reached a node this long after its cut."""
         self._assign_s.observe(elapsed_ms / 1000)
 
-    def final_to_result(self, elapsed_ms: float) -> None:
-        """An utterance's outcome went out this long after its cut."""
-        self._result_s.observe(elapsed_ms / 1000)
+    def _count_ended(self) -> None:
+        """Work out the figures of what has ended since."""
+        ended, self._ended = self._ended, []
+        for one in ended:
+            self._result_s.observe((one.ended_at_ms - one.cut_at_ms) / 1000)
+            self.utterances.ended(one)
+
+    def utterance_ended(self, ended: UtteranceEnded) -> None:
+        """An utterance has its outcome, whatever it is."""
+        self._ended.append(ended)
+        if len(self._ended) >= _MOST_UNCOUNTED:
+            self._count_ended()
 
     def script_run(self, script: str, count: int = 1) -> None:
         """A script ran in the store."""
@@ -154,7 +152,29 @@ class PrometheusMetrics(Collector):
 
     def text(self) -> bytes:
         """Return everything in the text format."""
+        self._count_ended()
         return generate_latest(self._registry)
+
+    def figures(self) -> dict[str, Any]:
+        """Return what the live view shows of this process."""
+        self._count_ended()
+        latencies: dict[str, Any] = {
+            "final_to_assign": self._assign_s.recent_ms(),
+            "final_to_result": self._result_s.recent_ms(),
+            "store": self._store_s.recent_ms(),
+            **self.utterances.latencies_ms(),
+        }
+        return {
+            "latency_ms": {name: found for name, found in latencies.items() if found},
+            "outcomes": dict(self._jobs),
+            "loop_lag_ms": self._loop_lag.worst_s * 1000,
+            **{gauge.value: read() for gauge, read in self._gauges.items() if gauge in _SHOWN},
+        }
+
+    def node_seen(self, node_id: str) -> Mapping[str, Any]:
+        """Return what this instance has seen of a node's last jobs: its speed and errors."""
+        self._count_ended()
+        return self.utterances.node_seen(node_id)
 
     def collect(self) -> Iterator[Metric]:
         """Return the families; called by the registry."""
@@ -171,6 +191,8 @@ class PrometheusMetrics(Collector):
         yield self._store_s.family("lingua_store_seconds", "Time for one round trip to the store")
         yield self._assign_s.family("lingua_final_to_assign_seconds", "From cut to node")
         yield self._result_s.family("lingua_final_to_result_seconds", "From cut to outcome")
+        yield from self.utterances.families()
+        yield from self.node_states.families()
 
     def _counters(self) -> Iterator[Metric]:
         yield _labelled("lingua_jobs", "Jobs by how they ended", "outcome", self._jobs)

@@ -7,7 +7,14 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-_LARGEST = {"lingua_loop_lag_seconds", "process_start_time_seconds"}
+_LARGEST = {
+    "lingua_loop_lag_seconds",
+    "process_start_time_seconds",
+    "lingua_queue_oldest_wait_seconds",
+    "lingua_store_up",
+    "lingua_node_seconds_per_speech_second",
+    "lingua_node_recent_failures",
+}
 """Of these the largest counts: the worst lag, the youngest process. All others are added up."""
 
 

@@ -1,15 +1,19 @@
 """How records look to operators: nodes, instances, jobs, and pairs of languages. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from protocol.ids import session_ref
-from storage.capability import languages_of, pairs_of
+from storage.capability import languages_of
 from storage.instances import InstanceRecord
 from storage.job import JobRecord
 from storage.nodes import NodeRecord
+from storage.pair_slots import slots_by_pair
 from storage.report_replies import Waiting
+
+Seen = Callable[[str], Mapping[str, Any]]
+"""Finds what was seen of a node's last jobs: `ms_per_second`, `recent_jobs`, `recent_errors`."""
 
 MOST_PAIRS = 200
 """Rows of a table of pairs; those for which something waits come first."""
@@ -35,11 +39,12 @@ def instance_row(record: InstanceRecord) -> dict[str, Any]:
     }
 
 
-def node_row(record: NodeRecord, now_ms: int) -> dict[str, Any]:
+def node_row(record: NodeRecord, now_ms: int, seen: Seen) -> dict[str, Any]:
     """Return a node as reports show it.
 
     `online`, `status`, `current_jobs` and `max_concurrent_jobs` are the names that existing
-    dashboards read.
+    dashboards read. `ms_per_second` is the median time at the node for a second of speech, as this
+    instance has seen it; null: of too few jobs.
     """
     return {
         "node_id": record.node_id,
@@ -56,6 +61,10 @@ def node_row(record: NodeRecord, now_ms: int) -> dict[str, Any]:
         "is_overloaded": record.overloaded_until_ms > now_ms,
         "suspect": record.suspect,
         "info": dict(record.info),
+        "ms_per_second": None,
+        "recent_jobs": 0,
+        "recent_errors": 0,
+        **seen(record.node_id),
         "why_not_chosen": why_not_chosen(record, now_ms),
     }
 
@@ -110,31 +119,18 @@ def job_row(record: JobRecord, now_ms: int) -> dict[str, Any]:
 
 
 def pair_rows(nodes: Iterable[NodeRecord], waiting: Waiting) -> list[dict[str, Any]]:
-    """Return the pairs of languages with what serves each, and what waits for it.
-
-    Nodes that can do the same are looked at once: there are few kinds, however many nodes.
-    """
-    kinds: dict[tuple[str, ...], list[int]] = {}
-    for node in nodes:
-        if node.state == "online":
-            kind = kinds.setdefault(node.atoms, [0, 0, 0])
-            kind[0] += 1
-            kind[1] += node.max_jobs
-            kind[2] += max(0, node.max_jobs - node.used_slots)
+    """Return the pairs of languages with what serves each, and what waits for it."""
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for pair in waiting.pairs:
         row = _pair_row(rows, pair.source, pair.language)
         row["waiting_jobs"] += pair.jobs
         row["oldest_wait_ms"] = max(row["oldest_wait_ms"], pair.oldest_ms)
-    for atoms, (count, slots, free) in kinds.items():
-        for (source, target), is_spoken in pairs_of([atoms]).items():
-            if len(rows) >= MOST_PAIRS and (source, target) not in rows:
-                continue
-            row = _pair_row(rows, source, target)
-            row["nodes"] += count
-            row["slots"] += slots
-            row["free_slots"] += free
-            row["speech"] = row["speech"] or is_spoken
+    for (source, target), slots in slots_by_pair(nodes).items():
+        if len(rows) >= MOST_PAIRS and (source, target) not in rows:
+            continue
+        row = _pair_row(rows, source, target)
+        row["nodes"], row["slots"] = slots.nodes, slots.slots
+        row["free_slots"], row["speech"] = slots.free, slots.is_spoken
     return list(rows.values())[:MOST_PAIRS]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from actors.directory import Directory
 from actors.session.presence import Presence
 from gateway.http.query import JobsQuery
-from gateway.http.report_rows import instance_row, job_row, node_row, pair_rows
+from gateway.http.report_rows import Seen, instance_row, job_row, node_row, pair_rows
 from gateway.http.route_report import route_report
 from gateway.ports import JobMoment, JobReport, Readiness, Reception, Survey
 from protocol.ids import InstanceId, JobId, NodeId, session_ref
@@ -24,6 +24,10 @@ from storage.store import StorageUnavailable, Store
 
 _MOST_PAIRS = 10_000
 """A page that fills its menus has no use for more."""
+
+
+def _nothing_seen(_node_id: str) -> Mapping[str, Any]:
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class ReportSources:
     reception: Reception
     figures: Callable[[], Mapping[str, Any]] = dict
     """What the process has measured of itself."""
+    node_seen: Seen = _nothing_seen
 
 
 class StoreReports:
@@ -87,13 +92,13 @@ class StoreReports:
         record = await self._from.nodes.get_node(node_id)
         if record is None or (principal is not None and record.credential != principal):
             return None
-        return node_row(record, _now_ms())
+        return node_row(record, _now_ms(), self._from.node_seen)
 
     async def nodes(self, principal: str | None = None) -> list[Mapping[str, Any]]:
         """Return the nodes with a lease, all or those of one credential."""
         records, now_ms = await self._from.nodes.online_records(), _now_ms()
         return [
-            node_row(record, now_ms)
+            node_row(record, now_ms, self._from.node_seen)
             for record in records
             if principal is None or record.credential == principal
         ]
@@ -116,7 +121,8 @@ class StoreReports:
         """Return for a pair each node, why it is or is not chosen, and what waits."""
         nodes = await self._from.nodes.online_records()
         waiting = await self._from.jobs.waiting()
-        return route_report(src, tgt, nodes, waiting, _now_ms())
+        rows = [node_row(record, _now_ms(), self._from.node_seen) for record in nodes]
+        return route_report(src, tgt, zip(nodes, rows, strict=True), waiting, _now_ms())
 
     async def languages(self) -> Mapping[str, Any]:
         """Return the pairs served now, in order, each with or without speech."""
@@ -171,7 +177,7 @@ class StoreReports:
                 "total_sessions": sum(record.sessions for record in instances),
                 "total_pending": counts.get(JobState.QUEUED, 0),
                 "redis_key_prefix": self._from.store.prefix,
-                "nodes": [node_row(record, now_ms) for record in nodes],
+                "nodes": [node_row(record, now_ms, self._from.node_seen) for record in nodes],
             },
             owners,
         )

@@ -1,23 +1,27 @@
 """Why a pair of languages has the capacity it has, or none: each node, and what waits. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gateway.http.report_rows import node_row, why_not_chosen
+from gateway.http.report_rows import why_not_chosen
 from storage.capability import preference, requirement
 from storage.nodes import NodeRecord
 from storage.report_replies import Waiting, WaitingPair
 
+Row = Mapping[str, Any]
 _MOST_NODES = 200
 """Rows; those that serve the pair come first."""
 
 
 def route_report(
-    src: str, tgt: str, nodes: Iterable[NodeRecord], waiting: Waiting, now_ms: int
+    src: str, tgt: str, nodes: Iterable[tuple[NodeRecord, Row]], waiting: Waiting, now_ms: int
 ) -> dict[str, Any]:
-    """Return for a pair each node with its free slots and why it is or is not chosen."""
+    """Return for a pair each node with its free slots and why it is or is not chosen.
+
+    Nodes come as they are, and as reports show them.
+    """
     needed = requirement(src, tgt, use_nmt=True)
-    rows = [_row(record, src, tgt, needed, now_ms) for record in nodes]
+    rows = [{**shown, **_about(record, src, tgt, needed, now_ms)} for record, shown in nodes]
     rows.sort(key=_rank)
     capable = [row for row in rows if row["serves_pair"]]
     free = [row for row in capable if row["can_be_chosen"]]
@@ -48,13 +52,12 @@ def _is_about(pair: WaitingPair, src: str, tgt: str, needed: str) -> bool:
     return pair.requirement == needed or (pair.source, pair.language) == (src, tgt)
 
 
-def _row(record: NodeRecord, src: str, tgt: str, needed: str, now_ms: int) -> dict[str, Any]:
+def _about(record: NodeRecord, src: str, tgt: str, needed: str, now_ms: int) -> dict[str, Any]:
     atoms = frozenset(record.atoms)
     missing = [atom for atom in needed.split(",") if atom not in atoms]
     is_penalised = record.penalties.get(needed, 0) > now_ms
     free = max(0, record.max_jobs - record.used_slots)
     is_online = record.state == "online"
-    row = node_row(record, now_ms)
     reasons = [
         *(f"does not recognise {src}" for atom in missing if atom.startswith("a:")),
         *(f"does not translate into {tgt}" for atom in missing if atom.startswith("s:")),
@@ -66,7 +69,6 @@ def _row(record: NodeRecord, src: str, tgt: str, needed: str, now_ms: int) -> di
     if not missing and not speaks:
         reasons.append(f"does not speak {tgt}; others that do go first")
     return {
-        **row,
         "serves_pair": not missing,
         "speaks": speaks,
         "free_slots": free,

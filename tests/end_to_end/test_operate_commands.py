@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.support.peers.raw_client import raw_client, tone
-from tests.support.peers.raw_node import Ability, raw_node
+from tests.support.peers.raw_node import Ability, RawNode, raw_node
 from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import ROOT, SchedulerProcess, running_scheduler
 
@@ -150,3 +151,76 @@ def test_every_command_has_help_of_one_style() -> None:
         usage = run(name, "--help").stdout
         assert "--json" in usage
         assert "--url HOST:PORT" in usage
+
+
+@over_sockets
+async def test_the_slow_one_of_three_nodes_is_found_in_every_way(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
+        ability = Ability.of(pair, capacity=2)
+        nodes = [
+            await stack.enter_async_context(raw_node(scheduler.node_url, ability)) for _ in range(3)
+        ]
+        clients = [
+            await stack.enter_async_context(raw_client(scheduler.session_url, *pair))
+            for _ in range(6)
+        ]
+
+        async def serve(node: RawNode, seconds: float) -> None:
+            while True:
+                job = await node.job()
+                await asyncio.sleep(seconds)
+                await node.answer(job)
+
+        delays = zip(nodes, (0.01, 0.02, 0.4), strict=True)
+        serving = [group.create_task(serve(node, seconds)) for node, seconds in delays]
+        for _ in range(5):
+            for client in clients:
+                await client.speak(tone(400))
+            for client in clients:
+                await client.result()
+        slow = nodes[2].node_id
+        listed = json.loads(await typed(scheduler, "nodes", "--json"))["nodes"]
+        speeds = {one["node_id"]: one["ms_per_second"] for one in listed}
+        others = [speeds[node.node_id] for node in nodes[:2]]
+        assert speeds[slow] > 3 * max(others)
+        shown = (await typed(scheduler, "nodes")).splitlines()
+        assert shown[1].startswith(f"{slow}  online")
+        figures = await asyncio.to_thread(scheduler.metrics)
+        name = "lingua_node_seconds_per_speech_second"
+        ratios = {node.node_id: figures[f'{name}{{node="{node.node_id}"}}'] for node in nodes}
+        assert max(ratios, key=lambda node: ratios[node]) == slow
+        report = await asyncio.to_thread(scheduler.get, f"/api/v1/nodes/{slow}")
+        assert report.json["ms_per_second"] == speeds[slow]
+        labels = f'{{outcome="completed",src_lang="{pair[0]}",tgt_lang="{pair[1]}"}}'
+        assert figures[f"lingua_pair_jobs_total{labels}"] == 30
+        assert figures['lingua_stage_seconds_count{stage="node"}'] >= 30
+        for task in serving:
+            task.cancel()
+
+
+@over_sockets
+async def test_how_long_people_wait_is_in_the_figures_while_they_wait(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    labels = f'{{src_lang="{pair[0]}",tgt_lang="{pair[1]}"}}'
+    async with raw_client(scheduler.session_url, *pair) as client:
+        await client.speak(tone(400))
+        await client.hear("ui_event", event="QUEUED")
+        await asyncio.sleep(0.2)
+        figures = await asyncio.to_thread(scheduler.metrics)
+        assert figures[f"lingua_queue_length{labels}"] == 1
+        assert figures[f"lingua_queue_oldest_wait_seconds{labels}"] >= 0.2
+        assert figures[f"lingua_slots_desired{labels}"] == 2
+        async with raw_node(scheduler.node_url, Ability.of(pair, capacity=3)) as node:
+            job = await node.job()
+            await asyncio.sleep(1.1)
+            figures = await asyncio.to_thread(scheduler.metrics)
+            assert figures[f"lingua_queue_length{labels}"] == 0
+            assert figures[f"lingua_slots_used{labels}"] == 1
+            assert figures[f"lingua_slots_free{labels}"] == 2
+            assert figures['lingua_nodes_by_state{state="online"}'] >= 1
+            assert figures["lingua_store_up"] == 1
+            await node.answer(job)
+            await client.result()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from actors.metrics import Gauge
+from actors.metrics import Gauge, UtteranceEnded
 
 
 class NullMetrics:
@@ -20,7 +20,7 @@ class NullMetrics:
     def final_to_assign(self, elapsed_ms: float) -> None:
         """Forget it."""
 
-    def final_to_result(self, elapsed_ms: float) -> None:
+    def utterance_ended(self, ended: UtteranceEnded) -> None:
         """Forget it."""
 
     def script_run(self, script: str, count: int = 1) -> None:

@@ -2,12 +2,28 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
-from actors.metrics import Gauge, Metrics
+from actors.metrics import Gauge, Metrics, UtteranceEnded
 from gateway.edge.loop_lag import LoopLag
 from gateway.http.metrics import PrometheusMetrics
 from tests.support.null_metrics import NullMetrics
 from tests.support.virtual_time import VirtualLoop, run_virtual
+
+ENDED = UtteranceEnded(
+    source="en",
+    target="es",
+    outcome="completed",
+    has_job=True,
+    cut_at_ms=1000.0,
+    first_sent_at_ms=1050.0,
+    sent_at_ms=1200.0,
+    ended_at_ms=1700.0,
+    quiet_ms=700,
+    speech_ms=2000,
+    node_id="n1",
+    timings={"asr_ms": 300, "nmt_ms": "long", "tts_ms": -1, "other_ms": 5},
+)
 
 
 def make_metrics() -> PrometheusMetrics:
@@ -34,7 +50,7 @@ def test_every_figure_is_there_under_its_name() -> None:
     metrics.bad_message("session")
     metrics.session_refused("max_sessions")
     metrics.final_to_assign(3.0)
-    metrics.final_to_result(700.0)
+    metrics.utterance_ended(ENDED)
     metrics.link_sent(100, again=False)
     metrics.link_sent(50, again=True)
     metrics.link_received(30, again=False)
@@ -101,7 +117,6 @@ def test_forgetting_metrics_take_every_call() -> None:
     metrics.stale_result()
     metrics.cut_made("manual")
     metrics.final_to_assign(1)
-    metrics.final_to_result(1)
     metrics.script_run("a")
     metrics.round_trip(1)
     metrics.bad_message("node")
@@ -156,3 +171,61 @@ def _time_of(metrics: PrometheusMetrics) -> float:
     for _ in range(1000):
         metrics.cut_made("manual")
     return time.perf_counter() - began
+
+
+def test_an_utterance_is_counted_by_pair_stage_and_end() -> None:
+    metrics = make_metrics()
+    metrics.utterance_ended(ENDED)
+    lost = replace(
+        ENDED, outcome="no_available_node", first_sent_at_ms=None, sent_at_ms=None, node_id=None
+    )
+    metrics.utterance_ended(lost)
+    assert {
+        'lingua_pair_jobs_total{outcome="completed",src_lang="en",tgt_lang="es"} 1.0',
+        'lingua_pair_jobs_total{outcome="no_available_node",src_lang="en",tgt_lang="es"} 1.0',
+        'lingua_jobs_without_node_total{outcome="no_available_node"} 1.0',
+        'lingua_stage_seconds_sum{stage="wait"} 0.75',
+        'lingua_stage_seconds_count{stage="wait"} 2.0',
+        'lingua_stage_seconds_sum{stage="node"} 0.5',
+        'lingua_stage_seconds_sum{stage="asr"} 0.3',
+        'lingua_stage_seconds_count{stage="nmt"} 0.0',
+        "lingua_result_after_speech_seconds_count 2.0",
+        "lingua_result_after_speech_seconds_sum 2.8",
+    } <= lines(metrics)
+
+
+def test_languages_that_no_node_serves_cannot_fill_the_figures() -> None:
+    metrics = make_metrics()
+    for number in range(1000):
+        metrics.utterance_ended(
+            replace(ENDED, source=f"x{number}", sent_at_ms=None, node_id=None, outcome="queue_full")
+        )
+    metrics.utterance_ended(ENDED)
+    shown = [line for line in lines(metrics) if line.startswith("lingua_pair_jobs_total{")]
+    assert len(shown) < 20
+    assert any('outcome="queue_full",src_lang="other",tgt_lang="other"' in line for line in shown)
+    assert any('src_lang="en",tgt_lang="es"} 1.0' in line for line in shown)
+
+
+def test_the_slow_node_and_the_one_that_fails_are_named() -> None:
+    metrics = make_metrics()
+    for _ in range(10):
+        for node, taken_ms in (("fast", 200.0), ("slow", 3000.0)):
+            metrics.utterance_ended(replace(ENDED, node_id=node, ended_at_ms=1200.0 + taken_ms))
+        metrics.utterance_ended(replace(ENDED, node_id="bad", outcome="processing_error"))
+    metrics.utterance_ended(replace(ENDED, node_id="new"))
+    assert {
+        'lingua_node_seconds_per_speech_second{node="slow"} 1.5',
+        'lingua_node_seconds_per_speech_second{node="fast"} 0.1',
+        'lingua_node_recent_failures{node="bad"} 10.0',
+    } <= lines(metrics)
+    assert not any('node="new"' in line for line in lines(metrics))
+
+
+def test_the_live_view_has_where_recent_utterances_lie() -> None:
+    metrics = make_metrics()
+    assert metrics.figures()["latency_ms"] == {}
+    for number in range(1, 101):
+        metrics.utterance_ended(replace(ENDED, ended_at_ms=1200.0 + number))
+    latency = metrics.figures()["latency_ms"]["stage_node"]
+    assert [round(latency[part]) for part in ("p50", "p90", "p99")] == [51, 90, 99]

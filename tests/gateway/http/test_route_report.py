@@ -1,8 +1,10 @@
 """Why a pair has no capacity, node by node."""
 
 from dataclasses import replace
+from typing import Any
 
-from gateway.http.route_report import route_report
+from gateway.http.report_rows import node_row
+from gateway.http.route_report import route_report as report_of_rows
 from protocol.ids import InstanceId, NodeId
 from storage.capability import node_atoms, requirement
 from storage.cells import FIRST
@@ -30,6 +32,13 @@ NEEDED = requirement("en", "es", use_nmt=True)
 
 def named(name: str, **changes: object) -> NodeRecord:
     return replace(NODE, node_id=NodeId(name), **changes)  # type: ignore[arg-type]
+
+
+def route_report(
+    src: str, tgt: str, nodes: list[NodeRecord], waiting: Waiting, now_ms: int
+) -> dict[str, Any]:
+    shown = [(node, node_row(node, now_ms, lambda _: {})) for node in nodes]
+    return report_of_rows(src, tgt, shown, waiting, now_ms)
 
 
 def test_the_least_loaded_node_is_chosen_next() -> None:
