@@ -43,6 +43,7 @@ ONLY_IN: dict[str, set[str]] = {
     "pykka": {"actors/runtime/actor.py", "actors/runtime/future.py"},
     "fakeredis": {"storage/embedded/server.py"},
     "socket": {
+        "cli/serve/service_manager.py",
         "storage/embedded/process.py",
         "storage/embedded/private_directory.py",
         "gateway/",

@@ -21,6 +21,7 @@ from cli.serve.banner import banner_of
 from cli.serve.live_access import LiveAccess, has_files
 from cli.serve.open_files import allow_open_files, report_full
 from cli.serve.scheduler import Scheduler
+from cli.serve.service_manager import ServiceManager
 from cli.serve.store_check import check_store
 from cli.settings.arguments import parse
 from cli.settings.error import SettingsError, cannot_listen
@@ -59,13 +60,14 @@ def serve(settings: Settings) -> int:
 
     What keeps all of them from starting is found out here, once.
     """
+    manager = ServiceManager()
     allow_open_files(settings.admission.max_sessions)
     with _usable_store(settings) as store:
         if settings.instance.workers > 1:
             from cli.serve.workers import run_workers  # noqa: PLC0415 - one process needs none of it
 
-            return run_workers(settings, store)
-        return run(_alone(settings, store))
+            return run_workers(settings, store, manager)
+        return run(_alone(settings, store, manager))
 
 
 @contextmanager
@@ -80,17 +82,19 @@ def _usable_store(settings: Settings) -> Iterator[RunningStore]:
         raise SettingsError(str(error)) from error
 
 
-async def _alone(settings: Settings, store: RunningStore) -> int:
+async def _alone(settings: Settings, store: RunningStore, manager: ServiceManager) -> int:
     """Be the only scheduler of this process."""
-    stop = StopSignals(store.close)
+    stop = StopSignals(store.close, manager.stopping)
     instance_id = InstanceId(settings.instance.instance_id or f"i-{secrets.token_hex(4)}")
     scheduler = Scheduler(settings, instance_id, store.url, stop.on_escalate)
 
     def announce() -> None:
         banner = banner_of(settings, instance_id, scheduler.gateway.port, store)
         print_text(str(banner))
+        manager.ready()
 
-    return await run_scheduler(scheduler, settings, stop, announce)
+    async with manager.watched():
+        return await run_scheduler(scheduler, settings, stop, announce)
 
 
 async def run_scheduler(
@@ -128,12 +132,17 @@ async def _open(scheduler: Scheduler, settings: Settings) -> None:
 class StopSignals:
     """SIGTERM and SIGINT: the first asks for an orderly end, a second ends the process at once."""
 
-    def __init__(self, on_second: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self,
+        on_second: Callable[[], object] = lambda: None,
+        on_first: Callable[[], object] = lambda: None,
+    ) -> None:
         """Take signals from now on; `on_second` is what must still be done before a sudden end."""
         self.failed = False
         """True when it was not a signal that asked."""
         self._asked = asyncio.Event()
         self._on_second = on_second
+        self._on_first = on_first
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number)
@@ -141,6 +150,7 @@ class StopSignals:
     async def wait(self) -> None:
         """Return when an orderly end was asked for."""
         await self._asked.wait()
+        self._on_first()
 
     def on_hangup(self, reload: Callable[[], None]) -> None:
         """Have SIGHUP read files again, from now on."""

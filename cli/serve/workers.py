@@ -18,6 +18,7 @@ from loguru import logger
 from cli.output import OutputClosedError, print_text
 from cli.serve.banner import banner_of
 from cli.serve.live_access import has_files
+from cli.serve.service_manager import ServiceManager
 from cli.serve.worker_messages import (
     LONGEST_LINE_BYTES,
     FromWorker,
@@ -50,7 +51,7 @@ _STOP_SLACK_SECONDS = 15.0
 """Beyond `drain_seconds`: sockets have to close, too."""
 
 
-def run_workers(settings: Settings, store: RunningStore) -> int:
+def run_workers(settings: Settings, store: RunningStore, manager: ServiceManager) -> int:
     """Run them until a signal; return the exit status.
 
     Raises:
@@ -62,7 +63,7 @@ def run_workers(settings: Settings, store: RunningStore) -> int:
     except OSError as error:
         raise cannot_listen(host, port, error) from error
     with shared:
-        return asyncio.run(_Workers(settings, store, shared.port).run())
+        return asyncio.run(_Workers(settings, store, shared.port, manager).run())
 
 
 @dataclass(slots=True)
@@ -85,7 +86,10 @@ class _Worker:
 class _Workers:
     """All of them. Life: `run`, once."""
 
-    def __init__(self, settings: Settings, store: RunningStore, port: int) -> None:
+    def __init__(
+        self, settings: Settings, store: RunningStore, port: int, manager: ServiceManager
+    ) -> None:
+        self._manager = manager
         self._settings = settings
         self._store = store
         self._port = port
@@ -109,7 +113,8 @@ class _Workers:
             loop.add_signal_handler(signal.SIGHUP, self._reload)
         self._keepers = [asyncio.create_task(self._keep(n)) for n in range(self._wanted)]
         announcing = asyncio.create_task(self._announce())
-        statuses = await asyncio.gather(*self._keepers)
+        async with self._manager.watched():
+            statuses = await asyncio.gather(*self._keepers)
         announcing.cancel()
         if self._start_fault is not None:
             raise self._start_fault
@@ -122,6 +127,7 @@ class _Workers:
         banner = banner_of(self._settings, self._name, self._port, self._store)
         try:
             print_text(str(replace(banner, workers=self._wanted)))
+            self._manager.ready()
         except OutputClosedError as error:
             self._start_fault = SettingsError(str(error))
             self._stop()
@@ -242,6 +248,7 @@ class _Workers:
             worker.tell(Reload())
 
     def _stop(self) -> None:
+        self._manager.stopping()
         self._stopping.set()
         for worker in self._workers.values():
             worker.tell(Stop())

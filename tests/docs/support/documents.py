@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("peers/*.md")])
+DOCUMENTS = sorted(
+    path for folder in (".", "docs", "deploy", "peers") for path in (ROOT / folder).glob("*.md")
+)
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
