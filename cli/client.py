@@ -27,12 +27,14 @@ from peers.client.client import CannotConnectError, ClientEvent, SessionLostErro
 from peers.client.microphone import recorded, standard_input
 from peers.client.options import ClientOptions
 from peers.client.speech import SpeechFormatError, spoken_pcm
+from peers.client.subtitles import srt
 from peers.client.timeline import UtteranceRecord
 from peers.engines import opus
 from peers.pcm import duration_ms, silence
 from peers.socket_url import SESSION_PATH, UrlError, socket_url
 from peers.wav import WavError, read_wav, write_wav
 from protocol.audio.framing import AudioFormat
+from protocol.messages.session_inbound import Hint
 from protocol.messages.session_outbound import (
     ErrorMessage,
     MissingResult,
@@ -43,6 +45,8 @@ from protocol.messages.session_outbound import (
 from protocol.wire import LanguageCode
 
 _LANGUAGE: TypeAdapter[str] = TypeAdapter(LanguageCode)
+_HINT: TypeAdapter[str] = TypeAdapter(Hint)
+MOST_LANGUAGES: Final = 8
 INCOMPLETE: Final = 1
 USAGE: Final = 2
 NO_SESSION: Final = 3
@@ -72,13 +76,15 @@ def main(argv: Sequence[str]) -> int:
         utterances = asyncio.run(_talk(options, speeches, arguments.speed, console))
         if arguments.out is not None:
             _write(arguments.out, utterances, console)
-    except (UrlError, WavError, SpeechFormatError) as error:
+        if arguments.srt is not None:
+            _write_subtitles(arguments.srt, utterances, console)
+    except (UrlError, WavError, SpeechFormatError, OSError) as error:
         return _failed(str(error), USAGE)
     except CannotConnectError as error:
         return _failed(str(error), NO_SESSION)
     except SessionLostError as error:
         return _failed(f"the session is lost: {error}", INCOMPLETE)
-    missing = [utterance for utterance in utterances if utterance.result is None]
+    missing = [utterance for utterance in utterances if not utterance.is_complete]
     if not utterances:
         return _failed("nothing was heard: the server made no utterance of it", INCOMPLETE)
     if missing:
@@ -98,7 +104,11 @@ def options_from(arguments: argparse.Namespace) -> ClientOptions:
     return ClientOptions(
         url=socket_url(arguments.url, SESSION_PATH),
         src_lang=arguments.source,
-        tgt_lang=arguments.target,
+        tgt_lang=arguments.targets[0],
+        tgt_langs=arguments.targets if len(arguments.targets) > 1 else (),
+        subtitles=arguments.subtitles,
+        hints=tuple(arguments.hint),
+        voice=arguments.voice,
         audio_format=arguments.format,
         binary_frames=arguments.binary,
         cut_silence_ms=arguments.cut_silence_ms,
@@ -126,7 +136,7 @@ class Screen:
             case TranslationResult(utterance_index=index) | MissingResult(utterance_index=index):
                 for record in client.timeline.utterances:
                     if record.index == index:
-                        self._print(utterance_view(record))
+                        self._print(utterance_view(record, outcome=event.message))
             case ErrorMessage(code=code, message=message):
                 self._print(Text(f"the server says {code}: {message}", style="red"))
             case SessionInitAck(resumed=True):
@@ -197,6 +207,19 @@ def _write(path: Path, utterances: Iterable[UtteranceRecord], console: Console) 
     console.print(f"translated speech: {path} ({duration_ms(pcm) / 1000:.1f} s)")
 
 
+def _write_subtitles(path: Path, utterances: Iterable[UtteranceRecord], console: Console) -> None:
+    """Write a file for each language; several are told apart by their names: `talk.de.srt`."""
+    by_language: dict[str, list[TranslationResult]] = {}
+    for record in utterances:
+        for result in record.results:
+            by_language.setdefault(result.tgt_lang or "", []).append(result)
+    for language, results in by_language.items():
+        is_one = len(by_language) == 1
+        target = path if is_one else path.with_suffix(f".{language}{path.suffix or '.srt'}")
+        target.write_text(srt(results), encoding="utf-8")
+        console.print(f"subtitles: {target}")
+
+
 def _failed(message: str, status: int) -> int:
     sys.stderr.write(f"lingua: {message}\n")
     return status
@@ -212,11 +235,11 @@ def _parser() -> argparse.ArgumentParser:
     add("files", nargs="+", metavar="FILE", help="WAV files; - is raw PCM16 16 kHz mono on stdin")
     add(
         "--to",
-        dest="target",
-        type=_language,
+        dest="targets",
+        type=_languages,
         required=True,
-        metavar="LANG",
-        help="language wanted, say es",
+        metavar="LANG[,LANG]",
+        help="languages wanted, say es or de,fr (at most 8)",
     )
     add(
         "--from",
@@ -228,6 +251,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--url", default=ClientOptions().url, help="the scheduler (%(default)s)")
     add("--out", type=Path, metavar="FILE.wav", help="keep translated speech in this file")
+    _add_wishes(parser)
     form = parser.add_mutually_exclusive_group()
     for audio_format in AudioFormat:
         form.add_argument(
@@ -253,6 +277,36 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_token_flags(parser)
     return parser
+
+
+def _add_wishes(parser: argparse.ArgumentParser) -> None:
+    """Add what is asked for besides languages."""
+    add = parser.add_argument
+    add("--subtitles", action="store_true", help="text alone, no speech")
+    add("--srt", type=Path, metavar="FILE.srt", help="write subtitles, in a file per language")
+    add(
+        "--hint",
+        action="append",
+        default=[],
+        type=_hint,
+        metavar="WORD",
+        help="a name or term to expect (may be repeated)",
+    )
+    add("--voice", metavar="NAME", help="who shall speak, where the node has that voice")
+
+
+def _languages(text: str) -> tuple[str, ...]:
+    languages = tuple(_language(each.strip()) for each in text.split(","))
+    if len(languages) > MOST_LANGUAGES:
+        raise argparse.ArgumentTypeError(f"at most {MOST_LANGUAGES} languages")
+    return languages
+
+
+def _hint(text: str) -> str:
+    try:
+        return _HINT.validate_python(text)
+    except ValidationError:
+        raise argparse.ArgumentTypeError("a word or phrase of at most 64 characters") from None
 
 
 def _language(text: str) -> str:

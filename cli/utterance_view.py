@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from peers.client.timeline import RESULT, UtteranceRecord
-from protocol.messages.session_outbound import UiEventKind
+from protocol.messages.session_outbound import MissingResult, TranslationResult, UiEventKind
 
 _STAGES = (
     (UiEventKind.QUEUED, "queued"),
@@ -23,18 +23,27 @@ _STAGES = (
 _SERVICES = (("asr_ms", "recognise"), ("nmt_ms", "translate"), ("tts_ms", "speak"))
 
 
-def utterance_view(record: UtteranceRecord, transcript: str | None = None) -> Table:
+def utterance_view(
+    record: UtteranceRecord,
+    transcript: str | None = None,
+    outcome: TranslationResult | MissingResult | None = None,
+) -> Table:
     """Return an utterance: what was heard, what came out, when.
 
-    `transcript` is what was really said, where that is known.
+    `transcript` is what was really said, where that is known; `outcome`: which of several.
     """
     view = Table.grid(padding=(0, 2))
     view.add_column(style="dim", no_wrap=True)
     view.add_column(overflow="fold")
-    view.add_row(Text(f"#{record.index}", style="bold"), Text(record.source or "speech", "bold"))
+    name = record.source or "speech"
+    if outcome is not None and record.languages > 1:
+        name = f"{name} → {outcome.tgt_lang}"
+    view.add_row(Text(f"#{record.index}", style="bold"), Text(name, "bold"))
     if transcript is not None:
         view.add_row("said", Text(transcript))
     result = record.result
+    if outcome is not None:
+        result = outcome if isinstance(outcome, TranslationResult) else None
     if result is None:
         reason = record.missing.value if record.missing else "no answer"
         view.add_row("no result", Text(" ".join([reason, *record.error_codes]), "red"))

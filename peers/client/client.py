@@ -84,7 +84,7 @@ class SpeechClient:
         self._options = options
         self._on_event = on_event
         self.audio_format = options.audio_format or best_format()
-        self.timeline = Timeline()
+        self.timeline = Timeline(len(options.tgt_langs) or 1)
         self.history: list[ClientEvent] = []
         self._connector = SessionConnector(options, self.audio_format, self._heard)
         self._socket: ClientConnection | None = None

@@ -17,9 +17,11 @@ from protocol.audio.framing import AudioFormat, DeclaredFormat
 from protocol.codec import encode
 from protocol.messages.session_inbound import SessionInit
 from protocol.messages.session_outbound import ErrorMessage, SessionInitAck, SessionOutbound
+from protocol.messages.shared import Pipeline
 
 VERSION = "reference-client-1.0"
 PLATFORM = "reference"
+_SUBTITLES = Pipeline(use_asr=True, use_nmt=True, use_tts=False)
 
 
 class CannotConnectError(Exception):
@@ -54,6 +56,10 @@ class SessionConnector:
             platform=PLATFORM,
             src_lang=options.src_lang,
             tgt_lang=options.tgt_lang,
+            tgt_langs=options.tgt_langs or None,
+            pipeline=_SUBTITLES if options.subtitles else None,
+            hints=options.hints or None,
+            voice=options.voice,
             enable_streaming_asr=options.partials or None,
             audio_format=None if audio_format is None else DeclaredFormat(audio_format.value),
             use_binary_frame=options.binary_frames or None,

@@ -15,6 +15,14 @@ class ClientOptions:
     """Language that is spoken; `auto`: the node finds out."""
     tgt_lang: str = "es"
     """Language that is wanted."""
+    tgt_langs: tuple[str, ...] = ()
+    """Several languages that are wanted, in place of that one."""
+    subtitles: bool = False
+    """Text alone: nobody has to speak."""
+    hints: tuple[str, ...] = ()
+    """Names and terms that the recogniser should expect."""
+    voice: str | None = None
+    """Who shall speak, where the node has that voice."""
     audio_format: AudioFormat | None = None
     """How speech is sent; None: opus where it is installed, else PCM16."""
     binary_frames: bool = False

@@ -22,7 +22,7 @@ RESULT = "RESULT"
 
 @dataclass(slots=True)
 class UtteranceRecord:
-    """One utterance; its outcome is either `result` or `missing`, or not there yet."""
+    """One utterance; each outcome is one of `results`, or `missing`, or not there yet."""
 
     index: int
     source: str
@@ -33,13 +33,28 @@ class UtteranceRecord:
     """Event → when it was first heard, counted from `spoken_at_ms`."""
     partial_texts: list[str] = field(default_factory=list)
     error_codes: list[str] = field(default_factory=list)
-    result: TranslationResult | None = None
+    languages: int = 1
+    """In so many it is translated."""
+    results: list[TranslationResult] = field(default_factory=list)
+    """One for each language, as they came."""
     missing: MissingReason | None = None
+    """Why there is none, in some language."""
+    outcomes: int = 0
+
+    @property
+    def result(self) -> TranslationResult | None:
+        """Its translation, or the first of several."""
+        return self.results[0] if self.results else None
 
     @property
     def is_over(self) -> bool:
-        """Whether the outcome is there."""
-        return self.result is not None or self.missing is not None
+        """Whether the outcome is there, in every language."""
+        return self.outcomes >= self.languages
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it was translated into every language."""
+        return len(self.results) >= self.languages
 
     @property
     def latency_ms(self) -> float | None:
@@ -54,7 +69,9 @@ class Timeline:
     was sent last. That holds as long as the server answers faster than the speaker goes on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, languages: int = 1) -> None:
+        self._languages = languages
+        """In so many each utterance is translated."""
         self._records: dict[int, UtteranceRecord] = {}
         self._source = ""
         self._sent_at_ms = 0.0
@@ -99,11 +116,13 @@ class Timeline:
             case TranslationResult():
                 record = self._record(message.utterance_index)
                 self._mark(record, RESULT, now_ms)
-                record.result = message
+                record.results.append(message)
+                record.outcomes += 1
             case MissingResult():
                 record = self._record(message.utterance_index)
                 self._mark(record, RESULT, now_ms)
                 record.missing = message.reason
+                record.outcomes += 1
             case _:
                 return None
         return record
@@ -111,7 +130,9 @@ class Timeline:
     def _record(self, index: int) -> UtteranceRecord:
         record = self._records.get(index)
         if record is None:
-            record = UtteranceRecord(index, self._source, self._sent_at_ms)
+            record = UtteranceRecord(
+                index, self._source, self._sent_at_ms, languages=self._languages
+            )
             self._records[index] = record
             self._final_at_ms = None
         return record
