@@ -20,7 +20,7 @@ from protocol.errors import MissingReason
 from protocol.ids import SessionId
 from protocol.messages.node_inbound import JobResult
 from protocol.messages.session_outbound import UiEventKind
-from protocol.messages.shared import FULL_PIPELINE, Features, Pipeline
+from protocol.messages.shared import FULL_PIPELINE, Features, Pipeline, sensible_ms
 from protocol.value import value
 from protocol.wire import WireModel
 
@@ -233,7 +233,7 @@ def _stages(result: JobResult) -> str:
     """Return how long the stages took, as far as the node says so; most give the total alone."""
     if result.extra is not None and "service_timings" in result.extra:
         return _model(result.service_timings())[1:-1]
-    total_ms = result.processing_time_ms
+    total_ms = sensible_ms(result.processing_time_ms)
     return "" if total_ms is None else f'"total_ms":{_number(total_ms)}'
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Self
 
-from protocol.wire import MAX_SAFE_INTEGER, WireModel
+from protocol.wire import WireModel
 
 
 class SessionMode(StrEnum):
@@ -65,19 +65,25 @@ class ServiceTimings(WireModel):
     @classmethod
     def pick(cls, sent: Mapping[str, Any], total_ms: float | None) -> Self:
         """Take the numbers among what a node sent; anything else it put there is dropped."""
+        total_ms = sensible_ms(total_ms)
         if not sent:
             return cls(total_ms=total_ms)
-        found = {name: _duration(sent.get(name)) for name in cls.model_fields}
+        found = {name: sensible_ms(sent.get(name)) for name in cls.model_fields}
         timings = {name: value for name, value in found.items() if value is not None}
         if total_ms is not None:
             timings.setdefault("total_ms", total_ms)
         return cls(**timings)
 
 
-def _duration(value: Any) -> float | None:
+LONGEST_TIMING_MS = 60_000
+"""What is said to have lasted longer was measured by clocks that do not agree."""
+
+
+def sensible_ms(value: Any) -> float | None:
+    """Return a duration in ms; None for what can be none."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if 0 <= value <= MAX_SAFE_INTEGER else None
+    return float(value) if 0 <= value <= LONGEST_TIMING_MS else None
 
 
 class NetworkTimings(WireModel):

@@ -29,6 +29,7 @@ from protocol.audio.framing import (
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.ids import JobId
 from protocol.messages.session_inbound import Utterance as UtteranceMessage
+from protocol.messages.shared import LONGEST_TIMING_MS
 
 _NONE: Sequence[Utterance] = ()
 _LATE_MS = 100
@@ -117,7 +118,8 @@ class Uplink:
         if progress is not None:
             progress.take(seq)
         if message.client_timestamp_ms is not None:
-            self._uplink_ms = max(0, self._wall_ms() - message.client_timestamp_ms)
+            took_ms = self._wall_ms() - message.client_timestamp_ms
+            self._uplink_ms = took_ms if 0 <= took_ms <= LONGEST_TIMING_MS else None
         if progress is not None or segmenter.due_ms < now_ms:
             return [*earlier, *self._chunk(audio, ticks, seq, now_ms, is_final=is_final)]
         cuts = segmenter.chunk(audio, ticks, seq=seq, is_final=is_final, now_ms=now_ms)
