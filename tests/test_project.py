@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from cli.description.__main__ import texts
+
 ROOT = Path(__file__).parents[1]
 TEXT_ENDINGS = {".py", ".lua", ".md", ".toml", ".html", ".js", ".css", ""}
 MADE = {
@@ -88,6 +90,15 @@ def test_the_scripts_of_the_check_can_be_run(script: str) -> None:
     bash = shutil.which("bash")
     assert bash
     subprocess.run([bash, "-n", path], check=True)
+
+
+def test_what_is_made_from_models_and_settings_is_up_to_date() -> None:
+    old = [
+        path.relative_to(ROOT).as_posix()
+        for path, text in texts().items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
+    ]
+    assert not old, f"run `python -m cli.description`: {', '.join(old)}"
 
 
 def test_make_knows_its_targets() -> None:
