@@ -1,5 +1,6 @@
 """What one part of the process may ask of another without knowing who it is."""
 
+from enum import Enum, auto
 from typing import Any, Protocol
 
 from protocol.wire import WireMessage
@@ -10,6 +11,17 @@ class Mailbox(Protocol):
 
     def tell(self, message: Any) -> None:
         """Leave a message; never blocks. An actor's ref raises ActorDeadError once it is dead."""
+
+
+class AudioFlow(Enum):
+    """How the audio of a session comes from its socket."""
+
+    METERED = auto()
+    """As fast as a session may send audio."""
+    OWN_PACE = auto()
+    """As it comes: it is converted, no faster than that, and the session sees to the rest."""
+    HELD = auto()
+    """Not at all: what came before is still being converted."""
 
 
 class SocketJobs:
@@ -46,6 +58,9 @@ class Outbox(Protocol):
     @property
     def is_heard(self) -> bool:
         """True if anything came from the peer since `probe`, or waits to be read."""
+
+    def set_flow(self, flow: AudioFlow) -> None:
+        """Read the peer's audio like this from now on."""
 
     def probe(self) -> None:
         """Ask the peer for a sign of life."""

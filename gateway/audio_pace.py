@@ -8,6 +8,7 @@ from math import ceil, inf
 from typing import Final
 
 from actors.admission import AdmissionOptions
+from actors.ports import AudioFlow
 from gateway.edge.outbox import SocketOutbox
 from gateway.edge.read_pacer import Reader
 from protocol.audio.framing import (
@@ -29,6 +30,7 @@ REPLAY_LULL_MS: Final = 2_000.0
 _PAUSE_NOTICE_MS: Final = 1000
 """A client hears at most one `backpressure` in this time; it ignores those that come faster."""
 _SHORTEST_PAUSE_MS: Final = 500
+_HELD_MS: Final = 1_000
 
 
 class IngestMeter:
@@ -92,7 +94,7 @@ class IngestMeter:
 class AudioPace:
     """Life: that of the socket. Each session on it begins with a full meter."""
 
-    __slots__ = ("_hears_pauses", "_loop", "_meter", "_noticed_ms", "_outbox", "_reader")
+    __slots__ = ("_flow", "_hears_pauses", "_loop", "_meter", "_noticed_ms", "_outbox", "_reader")
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, outbox: SocketOutbox, reader: Reader
@@ -103,6 +105,8 @@ class AudioPace:
         self._meter: IngestMeter | None = None
         self._hears_pauses = False
         self._noticed_ms = -inf
+        self._flow = AudioFlow.METERED
+        outbox.on_flow = self.set_flow
 
     def __repr__(self) -> str:
         return f"<AudioPace {self._meter!r}>"
@@ -140,13 +144,26 @@ class AudioPace:
 
     def count(self, audio: bytes, opus_ticks: int | None) -> None:
         """Read on only when the audio so far is paid for by time."""
-        if self._meter is None:
+        if self._meter is None or self._flow is not AudioFlow.METERED:
             return
         now_ms = self._loop.time() * 1000
         wait_ms = self._meter.take(audio, opus_ticks, now_ms)
         if wait_ms <= 0:
             return
         self._reader.rest(wait_ms)
+        self._notice(wait_ms, now_ms)
+
+    def set_flow(self, flow: AudioFlow) -> None:
+        """Let the session say how fast its audio is read: it is converted first."""
+        if flow is AudioFlow.HELD:
+            self._notice(_HELD_MS, self._loop.time() * 1000)
+        if flow is self._flow:
+            return
+        self._flow = flow
+        self._reader.wait_for_session(is_behind=flow is AudioFlow.HELD)
+
+    def _notice(self, wait_ms: float, now_ms: float) -> None:
+        """Ask the client to send nothing for so long, if it listens."""
         if self._hears_pauses and now_ms - self._noticed_ms >= _PAUSE_NOTICE_MS:
             self._noticed_ms = now_ms
             after_ms = max(_SHORTEST_PAUSE_MS, ceil(wait_ms))

@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "actors": {"protocol", "storage", "pykka", "loguru", "annotated_types", "pydantic_core"},
     "gateway": {
         "protocol", "storage", "actors", "websockets", "prometheus_client", "loguru",
-        "annotated_types", "pydantic", "pydantic_core", "jwt",
+        "annotated_types", "pydantic", "pydantic_core", "jwt", "av",
     },
     "peers": {
         "protocol", "websockets", "loguru", "rich", "pydantic_core", "uvloop",
@@ -65,6 +65,7 @@ IN_ACTORS: dict[str, set[str]] = {
     "messages": {"ports", "admission"},
     "directory": {"ports", "messages", "runtime"},
     "waiting_jobs": {"ports"},
+    "media": {"ports"},
     "verdict": {"messages"},
     "missing_log": {"messages"},
     "overload": {"admission"},
@@ -73,7 +74,7 @@ IN_ACTORS: dict[str, set[str]] = {
     "instance": {"runtime", "messages", "directory", "ports", "metrics", "lease"},
     "session": {
         "runtime", "messages", "directory", "ports", "metrics", "admission", "held_audio", "lease",
-        "room", "waiting_jobs",
+        "room", "waiting_jobs", "media",
         "missing_log",
     },
     "dispatcher": {
@@ -101,17 +102,8 @@ IN_SESSION: list[set[str]] = [
     {"member"},
     {"parts"},
     {"resume"},
-    {
-        "composition",
-        "view",
-        "inbound",
-        "playback_format",
-        "speech",
-        "changes",
-        "connection",
-        "ending",
-        "actor",
-    },
+    {"composition", "view", "inbound", "playback_format", "speech", "connection"},
+    {"beginning", "converting", "ending", "changes", "actor"},
 ]
 """The floors of a session: a part imports from its own floor and those before it."""
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from actors.messages.node import NodeMessageArrived, NodeSocketLost
 from actors.messages.session import ChunkArrived, CloseRequested
-from actors.ports import SocketJobs
+from actors.ports import AudioFlow, SocketJobs
 from actors.reception import OpenedNode, OpenedSession
 from actors.runtime.actor import tell
 from cli.serve.scheduler import Scheduler
@@ -53,6 +53,9 @@ class Peer:
     jobs = SocketJobs()
     is_unread = False
     is_heard = True
+
+    def set_flow(self, flow: AudioFlow) -> None:
+        """It is read as it comes."""
 
     def probe(self) -> None:
         """Nobody doubts that it is there."""

@@ -21,6 +21,26 @@ class ChunkArrived:
 
 
 @value
+class AudioConverted:
+    """Some PCM16 16 kHz mono of a stream that a converter has."""
+
+    stream: int
+    audio: bytes
+    is_answer: bool
+    """All of the oldest piece that was fed, and not answered, is converted."""
+
+
+@value
+class ConversionFailed:
+    """A stream that a converter has comes to nothing more."""
+
+    stream: int
+    why: str
+    is_lost: bool = False
+    """The converter is gone: nothing else is answered."""
+
+
+@value
 class UtteranceArrived:
     """A whole utterance in one message."""
 

@@ -32,15 +32,16 @@ from actors.messages.room import (
     SignalArrived,
 )
 from actors.messages.session import (
+    AudioConverted,
     CancelRequested,
     ChunkArrived,
     ClientBeat,
     CloseRequested,
+    ConversionFailed,
     GraceRevoked,
     PlaybackEnded,
     PlaybackStarted,
     SessionClaimed,
-    SessionOpened,
     SessionRefused,
     SocketAttached,
     SocketLost,
@@ -59,17 +60,17 @@ from actors.messages.takeover import (
 from actors.ports import Outbox
 from actors.runtime.actor import LoopActor, tell
 from actors.runtime.alarm import earliest
+from actors.session.beginning import go_on_here, open_in_store
 from actors.session.changes import Changes
 from actors.session.composition import compose
 from actors.session.connection import Connection
+from actors.session.converting import converting_of
 from actors.session.ending import Ending, SessionUnservedError
 from actors.session.inbound import CLIENT_SPOKE, MOVE_NO_DEADLINE, SessionMessage
 from actors.session.life import Event, Phase
 from actors.session.profile import SessionProfile
 from actors.session.record.moved import TakenOverSession
-from actors.session.resume.downlink import DownlinkRestore
 from actors.session.resume.parts import ResumeParts
-from actors.session.resume.takeover import go_on
 from actors.session.setup import SessionSetup
 from actors.session.speech import Speech
 from protocol.errors import ErrorCode, MissingReason, ProtocolError
@@ -108,6 +109,8 @@ class SessionActor(LoopActor):
         """None: the client did not ask for `resume`."""
         notes, again = (None, None) if resume is None else (resume.notes, resume.again)
         self._speech = Speech(parts, notes, again)
+        self._conversion = parts.uplink.conversion
+        self._converting = converting_of(parts, self._speech, again)
         self._connection = Connection(parts, self._speech, resume)
         self._ending = Ending(parts, self._speech, self._connection, resume, self.stop)
         self._changes = Changes(parts, self._speech, self._ending, notes)
@@ -128,10 +131,11 @@ class SessionActor(LoopActor):
         now_ms = self.now_ms()
         moved, self._moved = self._moved, None
         if moved is not None:
-            self._go_on_here(moved, now_ms)
+            speaking = self._speech, self._connection
+            go_on_here(self._parts, self._resume, speaking, moved, now_ms)
             return
         self._setup.presence.attach(self._profile.session_id)
-        self._open_in_store()
+        open_in_store(self._parts, self._resume)
         if self._resume is None:
             self._downlink.send(self._profile.acknowledgement(self._setup.directory.abilities))
         else:
@@ -139,39 +143,13 @@ class SessionActor(LoopActor):
             self._arm(now_ms)
         self._log.info("session opened", platform=self._profile.platform)
 
-    def _go_on_here(self, moved: TakenOverSession, now_ms: float) -> None:
-        """It comes from another instance, and its client is on the way: as if it were detached."""
-        life, resume, gate = self._life, self._resume, self._downlink.gate
-        if resume is None or resume.again is None or gate is None:
-            raise ValueError("a session was taken over that cannot be resumed")
-        life.acknowledge = moved.saved.acknowledge
-        life.take(Event.CLOSE if moved.saved.closing else Event.LOSE_SOCKET)
-        life.grace_ends_ms = now_ms + self._setup.grace_ms
-        downlink = DownlinkRestore(self._downlink, gate, moved)
-        go_on(self._parts, resume.again, downlink, moved, now_ms)
-        self._speech.send_filled()
-        if life.is_closing:
-            life.lingers = life.acknowledge
-            life.ends_ms = now_ms + self._setup.close_flush_ms
-        else:
-            life.ends_ms = life.grace_ends_ms
-            self._uplink.has_spoken = True
-            self._connection.wait_for_client()
-        self._log.info("session goes on here", open=len(self._uplink.open))
-
-    def _open_in_store(self) -> None:
-        profile = self._profile
-        claim = None if self._resume is None else self._resume.notes.claim()
-        self._parts.dispatcher.tell(
-            SessionOpened(self.actor_ref, profile.session_id, profile.tenant_id, claim)
-        )
-
     # ---- what comes in ----------------------------------------------------------------------
 
     def on_receive(self, message: SessionMessage) -> None:  # noqa: C901, PLR0912, PLR0915 - a table
         """Handle one message, then set the alarm for what time brings next."""
         now_ms = self.now_ms()
-        if self._resume is not None and not self._is_heard(message, self._resume, now_ms):
+        may_wait = self._resume or (self._conversion and self._conversion.is_active)
+        if may_wait and not self._is_heard(message, now_ms):
             return
         match message:
             case ChunkArrived():
@@ -184,6 +162,8 @@ class SessionActor(LoopActor):
                 self._speech.dispatched(message, now_ms)
             case JobQueued() | JobProgressed():
                 self._speech.progressed(message, now_ms)
+            case AudioConverted() | ConversionFailed():
+                self._on_converted(message, now_ms)
             case UtteranceArrived():
                 self._on_utterance(message, now_ms)
             case PartialArrived():
@@ -202,12 +182,10 @@ class SessionActor(LoopActor):
                 self._on_room(message, now_ms)
             case SocketLost():
                 self._ending.socket_lost(message, now_ms)
-            case SocketAttached():
-                self._connection.attached(message)
+            case SocketAttached() | SocketDraining():
+                self._connection.on(message, now_ms)
             case SocketResumed():
                 self._on_socket_resumed(message, now_ms)
-            case SocketDraining():
-                self._connection.drain(message, now_ms)
             case CloseRequested() | DrainRequested() | GraceRevoked():
                 self._ending.requested(message, now_ms)
             case SessionClaimed():
@@ -227,8 +205,17 @@ class SessionActor(LoopActor):
         if self._resume is not None or not isinstance(message, MOVE_NO_DEADLINE):
             self._arm(now_ms)
 
-    def _is_heard(self, message: SessionMessage, resume: ResumeParts, now_ms: float) -> bool:
-        """Whether a message is handled now; in doubt whose the session is, it waits."""
+    def _is_heard(self, message: SessionMessage, now_ms: float) -> bool:
+        """Whether a message is handled now; it waits in doubt whose the session is, and for audio.
+
+        Audio that is being converted is not overtaken by what was said after it.
+        """
+        resume, converting = self._resume, self._converting
+        if converting is not None and converting.puts_off(message, now_ms):
+            self._arm(now_ms)
+            return False
+        if resume is None:
+            return True
         if resume.doubt.stands(now_ms) and not resume.doubt.admits(message):
             if isinstance(message, DispatcherRestarted):  # it asks the store in place of the other
                 tell(self._parts.dispatcher, OwnershipUnclear(resume.doubt.stalls))
@@ -253,6 +240,18 @@ class SessionActor(LoopActor):
             self._speech.dispatch(cut)
             return self._is_nearer()
         return self._uplink.segmenter.due_ms < self._alarm_ms
+
+    def _on_converted(
+        self, message: AudioConverted | ConversionFailed | None, now_ms: float
+    ) -> None:
+        """Take what a converter says, or what time brings, then what waited for it."""
+        if self._converting is not None:
+            if message is None:
+                self._converting.poll(now_ms)
+            else:
+                self._converting.take(message, now_ms)
+            for late in self._converting.released():
+                self.on_receive(late)
 
     def _on_job_ended(self, message: JobEnded | SpeechConverted, now_ms: float) -> bool:
         """Take an outcome; False if there is nothing to do but to wait for more."""
@@ -317,7 +316,7 @@ class SessionActor(LoopActor):
     def _on_forgotten(self, message: StoreEmptied | DispatcherRestarted) -> None:
         if self._life.is_over:
             return  # it must not be opened again: nobody would end it
-        self._open_in_store()
+        open_in_store(self._parts, self._resume)
         if isinstance(message, DispatcherRestarted):
             for utterance in self._uplink.open:
                 self._speech.tell_cut(utterance)
@@ -336,6 +335,7 @@ class SessionActor(LoopActor):
                 return  # what is due is done when the doubt is over
             self._lift_doubt()
         if life.is_open:
+            self._on_converted(None, now_ms)
             is_unread = self._downlink.is_unread or not self.actor_inbox.empty()
             self._speech.dispatch(self._uplink.poll(now_ms, is_unread=is_unread))
         self._downlink.poll(now_ms)
@@ -374,7 +374,8 @@ class SessionActor(LoopActor):
             welcome_ms, ack_ms = resume.welcome.due_ms, resume.notes.due_ms
         own_ms = min(self._uplink.due_ms, self._downlink.due_ms)
         member_ms = None if member is None else member.deadline_ms(now_ms)
-        due_ms = earliest(own_ms, self._life.ends_ms, welcome_ms, ack_ms, member_ms)
+        converting_ms = None if self._converting is None else self._converting.due_ms
+        due_ms = earliest(own_ms, self._life.ends_ms, welcome_ms, ack_ms, member_ms, converting_ms)
         self._alarm_ms = inf if due_ms is None else due_ms
         self.wake_at(None if due_ms == inf else due_ms)
         if resume is not None:

@@ -19,6 +19,7 @@ from actors.session.resume.uplink import UplinkRestore
 from actors.session.resume.welcome import Welcome
 from actors.session.resumption import Resumption, TokenMint, new_token_key
 from actors.session.setup import SessionSetup
+from actors.session.uplink.conversion import Conversion
 from actors.session.uplink.indexes import UsedIndexes
 from actors.session.uplink.parts import UplinkParts
 from actors.session.uplink.progress import AudioProgress
@@ -46,7 +47,10 @@ def compose(
     downlink = Downlink(profile, setup.downlink, setup.wall_ms, gate)
     downlink.outbox = outbox
     room = RoomPart(profile, setup, downlink, indexes, records)
-    uplink_parts = UplinkParts(opened, indexes, room, setup.wall_ms, progress, records)
+    conversion = None if setup.converters is None else Conversion(setup.converters, ref)
+    uplink_parts = UplinkParts(
+        opened, indexes, room, setup.wall_ms, progress, records, conversion, downlink
+    )
     owner, socket = ("", None) if outbox is None else (outbox.owner, outbox.jobs)
     held, waiting = setup.held.share(owner), setup.waiting.share(owner, socket)
     uplink = Uplink(profile, setup.uplink, held, uplink_parts)

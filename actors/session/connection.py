@@ -69,7 +69,14 @@ class Connection:
         attachable_by = profile.credential if self._resume is None else None
         self._presence.detach(session_id, self._parts.ref, attachable_by, waiter)
 
-    def attached(self, message: SocketAttached) -> None:
+    def on(self, message: SocketAttached | SocketDraining, now_ms: float) -> None:
+        """Another socket speaks for the session, or its own goes away in order."""
+        if isinstance(message, SocketAttached):
+            self._attached(message)
+        else:
+            self._drain(message, now_ms)
+
+    def _attached(self, message: SocketAttached) -> None:
         """A socket without a session of its own speaks for this one."""
         was_detached = self._life.phase is Phase.DETACHED
         if not self._life.take(Event.ATTACH):
@@ -124,7 +131,7 @@ class Connection:
         self._reconnect_notice = Reconnect(after_ms=after_ms, reason=reason)
         self._downlink.send(self._reconnect_notice)
 
-    def drain(self, message: SocketDraining, now_ms: float) -> None:
+    def _drain(self, message: SocketDraining, now_ms: float) -> None:
         """Tell the client to come back on another socket; what it said so far is answered first."""
         if message.outbox is not self._downlink.outbox:
             return

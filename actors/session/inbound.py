@@ -17,10 +17,12 @@ from actors.messages.room import (
     RoomMessage,
 )
 from actors.messages.session import (
+    AudioConverted,
     CancelRequested,
     ChunkArrived,
     ClientBeat,
     CloseRequested,
+    ConversionFailed,
     GraceRevoked,
     PlaybackEnded,
     PlaybackStarted,
@@ -46,6 +48,7 @@ SessionMessage: TypeAlias = (
     | JobEnded | JobDispatched | JobQueued | JobProgressed | PartialArrived
     | UtteranceWanted | SocketLost | SocketAttached | SocketResumed | SocketDraining
     | CloseRequested | DrainRequested | GraceRevoked | RoomMessage | SessionClaimed | SessionRefused
+    | AudioConverted | ConversionFailed
     | SessionRecorded | SessionReleased | OwnershipConfirmed | StoreEmptied | DispatcherRestarted
 )  # fmt: skip
 """All that a session is told."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from protocol.audio.framing import AudioFormat
+from protocol.audio.framing import AudioFormat, DeclaredFormat
 from protocol.ids import SessionId, SessionRef, TraceId, session_ref
 from protocol.languages import parse
 from protocol.messages.session_inbound import SessionInit
@@ -45,7 +45,11 @@ class SessionProfile:
     audio_format: AudioFormat | None = None
     """None: told apart by framing."""
     unsupported: str | None = None
-    """What the client has declared of its audio and nobody here can read."""
+    """What the client has declared of its audio and nobody can read without the extra `media`."""
+    encoding: str | None = None
+    """What its samples are, where that is not PCM16: a name of `DeclaredFormat`."""
+    channels: int = 1
+    """Of samples without a container."""
     sample_rate_hz: int = 16_000
     endpointing: EndpointingMode = EndpointingMode.CLIENT
     """Who ends utterances."""
@@ -106,7 +110,9 @@ class SessionProfile:
             auto_langs=tuple(init.auto_langs) if init.auto_langs else None,
             audio_format=init.audio_format.as_sent if init.audio_format else None,
             unsupported=_unsupported(init),
-            sample_rate_hz=init.sample_rate or 16_000,
+            encoding=_encoding(init),
+            channels=init.channels or 1,
+            sample_rate_hz=init.sample_rate or _usual_rate(init),
             endpointing=_endpointing(init),
             use_binary_frame=bool(init.use_binary_frame),
             credential=tenant_id or ANONYMOUS,
@@ -191,6 +197,17 @@ def distinct_languages(tags: Iterable[str]) -> tuple[str, ...]:
     for tag in tags:
         found.setdefault(parse(tag).text, tag)
     return tuple(found.values())
+
+
+def _encoding(init: SessionInit) -> str | None:
+    declared = init.audio_format
+    return declared.value if declared is not None and declared.is_raw else None
+
+
+def _usual_rate(init: SessionInit) -> int:
+    """Return the rate of who declares none: telephone lines have half of what all others have."""
+    is_telephone = init.audio_format in {DeclaredFormat.MULAW, DeclaredFormat.ALAW}
+    return 8_000 if is_telephone else 16_000
 
 
 def _unsupported(init: SessionInit) -> str | None:

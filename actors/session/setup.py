@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from actors.directory import Directory
 from actors.held_audio import HeldAudio
 from actors.lease import StallWatch
+from actors.media import Converters
 from actors.metrics import Metrics
 from actors.room.setup import RoomSetup
 from actors.session.options import DownlinkOptions, UplinkOptions
@@ -31,5 +32,7 @@ class SessionSetup:
     """Unix ms, for what peers are told."""
     stall_watch: StallWatch = field(default_factory=StallWatch)
     waiting: WaitingJobs = field(default_factory=WaitingJobs)
+    converters: Converters | None = None
+    """None: audio is taken as it comes, or not at all."""
     rooms: RoomSetup | None = None
     """None: rooms are not offered."""

@@ -84,7 +84,7 @@ class Speech:
             self.dispatch(cut)
             return
         if self._again is not None:
-            self._again.repeated(cut.utterance_index, message.message.audio)
+            self._again.repeated(cut.utterance_index, cut.audio)
             self.send_filled()
         if not self._downlink.repeat(cut.utterance_index):  # some clients wait without a limit
             text = "utterance_index was used before, and its outcome is not kept any more"

@@ -38,7 +38,6 @@ from actors.runtime.actor import ActorFailed, ActorRef, LoopActor, tell
 from actors.runtime.dead_letter import DeadLetters
 from actors.runtime.supervisor import Policy, Rule, Supervisor
 from actors.session.actor import SessionActor
-from actors.session.options import DownlinkOptions
 from actors.session.presence import Presence
 from actors.session.setup import SessionSetup
 from actors.waiting_jobs import WaitingJobs
@@ -48,7 +47,7 @@ from cli.serve.live_access import LiveAccess
 from cli.serve.membership import Membership
 from cli.serve.repositories import Repositories, note_streams
 from cli.serve.rooms import Rooms
-from cli.serve.session_setup import uplink_options
+from cli.serve.session_setup import downlink_options, media_pool, uplink_options
 from cli.settings.arguments import project_version
 from cli.settings.settings import Settings
 from gateway.ability_watch import AbilityWatch
@@ -142,6 +141,7 @@ class Scheduler:
         self._membership = Membership(self._store, instances, self._lease, lease_ms)
         rooms = self._repositories.rooms
         self._rooms = Rooms(settings, self._directory, self._store, rooms, _wall_ms)
+        self._media = media_pool(settings)
         self._supervisor = Supervisor(self._rules(), on_escalate, _monotonic_ms)
         overload = Overload(settings.admission)
         self.reception = Reception(
@@ -232,6 +232,8 @@ class Scheduler:
         """Close the door, stop the actors, let go of the store."""
         await self.gateway.close()
         await self._rooms.stop()
+        if self._media is not None:
+            await self._media.close()
         await self._links.stop()
         for ref in reversed(self._actors):
             await ref.stop(block=False)
@@ -380,15 +382,12 @@ class Scheduler:
             waiting=self._waiting,
             metrics=self._metrics,
             uplink=uplink_options(settings),
-            downlink=DownlinkOptions(
-                settings.sequencer,
-                settings.session.replay_max_outcomes,
-                settings.session.replay_max_bytes,
-            ),
+            downlink=downlink_options(settings),
             grace_ms=settings.session.session_grace_seconds * 1000,
             close_flush_ms=settings.session.close_flush_ms,
             keep_audio_after_sending=settings.session.audio_hold == "result",
             wall_ms=_wall_ms,
+            converters=self._media,
             rooms=self._rooms.setup,
             stall_watch=self._stall_watch,
         )

@@ -1,7 +1,9 @@
 """What an operator's settings are to the sessions of an instance, put together."""
 
-from actors.session.options import UplinkOptions
+from actors.session.options import DownlinkOptions, UplinkOptions
 from cli.settings.settings import Settings
+from gateway.media.pool import MediaPool
+from gateway.media.process import ProcessRules
 
 
 def uplink_options(settings: Settings) -> UplinkOptions:
@@ -16,3 +18,26 @@ def uplink_options(settings: Settings) -> UplinkOptions:
         audio_ack_interval_ms=settings.session.audio_ack_interval_ms,
         max_open=settings.admission.max_open_per_session,
     )
+
+
+def downlink_options(settings: Settings) -> DownlinkOptions:
+    """Return what a downlink needs to know."""
+    session = settings.session
+    return DownlinkOptions(
+        settings.sequencer, session.replay_max_outcomes, session.replay_max_bytes
+    )
+
+
+def media_pool(settings: Settings) -> MediaPool | None:
+    """Return what converts audio; None without the extra `media`, or where nothing is converted."""
+    media, admission = settings.media, settings.admission
+    if not media.media_processes or not MediaPool.is_available():
+        return None
+    rules = ProcessRules(
+        cpu_share=media.media_cpu_share,
+        memory_bytes=media.media_memory_bytes,
+        stall_ms=media.media_stall_ms,
+        rate=admission.ingest_rate,
+        burst_ms=admission.ingest_burst_ms,
+    )
+    return MediaPool(media, rules)

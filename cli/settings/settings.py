@@ -29,6 +29,7 @@ from cli.settings.error import SettingsError, nearest
 from cli.settings.injected import is_injected
 from gateway.access.options import AccessOptions
 from gateway.link.options import PeerOptions
+from gateway.media.options import MediaOptions
 from gateway.options import GatewayOptions
 from storage.cells import MAX_CELLS
 from storage.client.place import StorePlace
@@ -58,6 +59,7 @@ class Settings:
     dispatch: DispatchOptions = field(default_factory=DispatchOptions)
     node: NodeOptions = field(default_factory=NodeOptions)
     admission: AdmissionOptions = field(default_factory=AdmissionOptions)
+    media: MediaOptions = field(default_factory=MediaOptions)
     room: RoomOptions = field(default_factory=RoomOptions)
     access: AccessOptions = field(default_factory=AccessOptions)
     logs: LogOptions = field(default_factory=LogOptions)

@@ -5,9 +5,10 @@ judged by what it did not take when it was offered, before more is written: neit
 message nor many in one turn of the loop say that it does not read.
 """
 
+from collections.abc import Callable
 from typing import Any
 
-from actors.ports import SocketJobs
+from actors.ports import AudioFlow, SocketJobs
 from gateway.edge.upgrade import Connection
 from protocol.codec import encode_utf8
 from protocol.wire import WireMessage
@@ -18,13 +19,15 @@ _MOST_KEPT_ERRORS = 20
 class SocketOutbox:
     """Implements `Outbox` on a socket. Outlives it: then it takes nothing. Never raises."""
 
-    __slots__ = ("_connection", "_first_is_due", "_kept", "_max_bytes", "jobs", "owner")
+    __slots__ = ("_connection", "_first_is_due", "_kept", "_max_bytes", "jobs", "on_flow", "owner")
 
     def __init__(self, connection: Connection, max_bytes: int, owner: str = "") -> None:
         self.owner = owner
         """Whose share of the process the peer takes; empty: nobody's."""
         self.jobs = SocketJobs()
         """What the sessions opened on it have waiting."""
+        self.on_flow: Callable[[AudioFlow], None] | None = None
+        """Sees to how the socket is read; None: it is read as it comes."""
         self._connection = connection
         self._max_bytes = max_bytes
         self._first_is_due = False
@@ -47,6 +50,11 @@ class SocketOutbox:
     def is_heard(self) -> bool:
         """True if anything came since `probe`, or waits to be read."""
         return self._connection.heard or self._connection.is_paused
+
+    def set_flow(self, flow: AudioFlow) -> None:
+        """Read the peer's audio like this from now on."""
+        if self.on_flow is not None:
+            self.on_flow(flow)
 
     def probe(self) -> None:
         """Ask the peer for a sign of life."""

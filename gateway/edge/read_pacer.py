@@ -15,7 +15,15 @@ from gateway.edge.upgrade import Connection
 class Reader:
     """Pauses its connection while any reason holds and resumes it with the last one's end."""
 
-    __slots__ = ("_connection", "_is_held", "_loop", "_timer", "_waits_for_space", "inbox")
+    __slots__ = (
+        "_connection",
+        "_is_behind",
+        "_is_held",
+        "_loop",
+        "_timer",
+        "_waits_for_space",
+        "inbox",
+    )
 
     def __init__(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
         self._connection = connection
@@ -24,11 +32,11 @@ class Reader:
         """Of the actor that it reads for: who has put something there looks whether it is full."""
         self._timer: asyncio.TimerHandle | None = None
         self._waits_for_space = False
-        self._is_held = False
+        self._is_held = self._is_behind = False
 
     def __repr__(self) -> str:
         why = [" inbox is full"] * self._waits_for_space + [" rests"] * (self._timer is not None)
-        why += [" is held"] * self._is_held
+        why += [" is held"] * self._is_held + [" session is behind"] * self._is_behind
         return f"<Reader{','.join(why)}>"
 
     @property
@@ -64,6 +72,17 @@ class Reader:
         self._is_held = False
         self._go_on()
 
+    def wait_for_session(self, *, is_behind: bool) -> None:
+        """Stop reading while the session is behind with what it has; what it has is paid for."""
+        self._is_behind = is_behind
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if is_behind:
+            self._connection.pause()
+        else:
+            self._go_on()
+
     def close(self) -> None:
         """The connection is gone: nothing has to be resumed."""
         self.inbox = None
@@ -80,5 +99,9 @@ class Reader:
         self._go_on()
 
     def _go_on(self) -> None:
-        if not self._waits_for_space and self._timer is None and not self._is_held:
+        if (
+            not self._waits_for_space
+            and self._timer is None
+            and not (self._is_held or self._is_behind)
+        ):
             self._connection.resume()

@@ -19,6 +19,8 @@ class Container(StrEnum):
     MP4 = "mp4"
     FLAC = "flac"
     MP3 = "mp3"
+    AAC = "aac"
+    """In frames of its own (ADTS)."""
 
 
 _MAGIC: Final = {
@@ -34,6 +36,8 @@ _MOST_FTYP_BYTES: Final = 1 << 16
 """The first box of an MP4 lists brands; it is short."""
 
 _MP3_HEAD_BYTES: Final = 4
+_AAC_HEAD_BYTES: Final = 6
+_AAC_RATES: Final = 13
 _MPEG_1: Final = 3
 _LAYER_3: Final = 1
 _NO_RATE: Final = 3
@@ -58,7 +62,12 @@ def recognise(head: bytes) -> Container | Undecided:
     for magic, container in _MAGIC.items():
         if head[: len(magic)] == magic[: len(head)]:
             return container if len(head) >= len(magic) else Undecided.MORE
-    return _recognise_mp4(head) or _recognise_mp3(head) or Undecided.NONE
+    return (
+        _recognise_mp4(head)
+        or _recognise_frames(head, Container.MP3)
+        or _recognise_frames(head, Container.AAC)
+        or Undecided.NONE
+    )
 
 
 def _recognise_mp4(head: bytes) -> Container | Undecided | None:
@@ -71,19 +80,29 @@ def _recognise_mp4(head: bytes) -> Container | Undecided | None:
     return Container.MP4 if name == _FTYP else Undecided.MORE
 
 
-def _recognise_mp3(head: bytes) -> Container | Undecided | None:
-    """Two valid headers of Layer III, one frame apart: a loose sync is in quiet PCM, too."""
+def _recognise_frames(head: bytes, container: Container) -> Container | Undecided | None:
+    """Two valid headers of a kind, one frame apart: a loose sync is in quiet PCM, too."""
+    head_bytes, frame_bytes = _FRAMES[container]
     if head[:1] != b"\xff":
         return None
-    if len(head) < _MP3_HEAD_BYTES:
+    if len(head) < head_bytes:
         return Undecided.MORE if len(head) < 2 or head[1] >= 0xE0 else None  # noqa: PLR2004
-    frame = _mp3_frame_bytes(head[:_MP3_HEAD_BYTES])
+    frame = frame_bytes(head[:head_bytes])
     if not frame:
         return None
-    following = head[frame : frame + _MP3_HEAD_BYTES]
-    if len(following) < _MP3_HEAD_BYTES:
+    following = head[frame : frame + head_bytes]
+    if len(following) < head_bytes:
         return Undecided.MORE
-    return Container.MP3 if _mp3_frame_bytes(following) else None
+    return container if frame_bytes(following) else None
+
+
+def _aac_frame_bytes(header: bytes) -> int:
+    """Return the length of the ADTS frame that begins like this, 0 when none does."""
+    bits = int.from_bytes(header, "big")
+    is_sync = bits >> 36 == 0xFFF and not bits >> 33 & 3  # noqa: PLR2004 - twelve ones, layer 0
+    rate, channels, length = bits >> 26 & 15, bits >> 22 & 7, bits >> 5 & 0x1FFF
+    is_frame = is_sync and rate < _AAC_RATES and channels and length > _AAC_HEAD_BYTES
+    return length if is_frame else 0
 
 
 def _mp3_frame_bytes(header: bytes) -> int:
@@ -100,6 +119,13 @@ def _mp3_frame_bytes(header: bytes) -> int:
     if version == _MPEG_1:
         return 144 * _KBPS_1[bit_rate] * 1000 // rate_hz + padding
     return 72 * _KBPS_2[bit_rate] * 1000 // rate_hz + padding
+
+
+_FRAMES: Final = {
+    Container.MP3: (_MP3_HEAD_BYTES, _mp3_frame_bytes),
+    Container.AAC: (_AAC_HEAD_BYTES, _aac_frame_bytes),
+}
+"""Bytes by which a header is told, and how long the frame behind it is."""
 
 
 @dataclass(frozen=True, slots=True)

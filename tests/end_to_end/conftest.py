@@ -34,6 +34,13 @@ def scheduler() -> Iterator[SchedulerProcess]:
 
 
 @pytest.fixture(scope="session")
+def scheduler_without_media() -> Iterator[SchedulerProcess]:
+    """One that converts nothing, as without the extra `media`."""
+    flags = "--session-grace-seconds=0.5", "--hangover-manual-ms=5", "--media-processes=0"
+    yield from _running(*flags)
+
+
+@pytest.fixture(scope="session")
 def scheduler_for_crowds() -> Iterator[SchedulerProcess]:
     """Long queues, fast readers, marks of overload that lapse soon."""
     yield from _running(*many_peers.FLAGS)

@@ -25,13 +25,13 @@ def wav(samples: bytes, rate_hz: int) -> bytes:
 @pytest.mark.parametrize("rate_hz", [16_000, 44_100])
 @over_sockets
 async def test_the_header_of_a_wav_is_no_noise_at_a_node(
-    scheduler: SchedulerProcess, pair: Pair, size: int, rate_hz: int
+    scheduler_without_media: SchedulerProcess, pair: Pair, size: int, rate_hz: int
 ) -> None:
     ability = Ability(asr=(pair[0],), semantic=(pair[1],))
     samples = tone(100, rate_hz)
     async with (
-        raw_node(scheduler.node_url, ability, answering=True) as node,
-        raw_client(scheduler.session_url, *pair) as client,
+        raw_node(scheduler_without_media.node_url, ability, answering=True) as node,
+        raw_client(scheduler_without_media.session_url, *pair) as client,
     ):
         await client.speak(wav(samples, rate_hz), size)
         await client.result()
@@ -89,12 +89,12 @@ async def test_one_broken_packet_costs_none_of_its_neighbours(
 )
 @over_sockets
 async def test_what_nobody_can_read_is_told_and_makes_no_job(
-    scheduler: SchedulerProcess, pair: Pair, name: str, head: bytes
+    scheduler_without_media: SchedulerProcess, pair: Pair, name: str, head: bytes
 ) -> None:
     ability = Ability(asr=(pair[0],), semantic=(pair[1],))
     async with (
-        raw_node(scheduler.node_url, ability, answering=True) as node,
-        raw_client(scheduler.session_url, *pair) as client,
+        raw_node(scheduler_without_media.node_url, ability, answering=True) as node,
+        raw_client(scheduler_without_media.session_url, *pair) as client,
     ):
         for piece in pieces(head + tone(500), 250):
             await client.chunk(piece)
@@ -110,10 +110,10 @@ async def test_what_nobody_can_read_is_told_and_makes_no_job(
 
 @over_sockets
 async def test_a_telephone_line_hears_that_its_format_is_not_read(
-    scheduler: SchedulerProcess, pair: Pair
+    scheduler_without_media: SchedulerProcess, pair: Pair
 ) -> None:
     async with raw_client(
-        scheduler.session_url, *pair, audio_format="mulaw", sample_rate=8_000
+        scheduler_without_media.session_url, *pair, audio_format="mulaw", sample_rate=8_000
     ) as client:
         await client.chunk(b"\xff\x7f" * 400)
         refused = await client.error()

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
-from actors.ports import SocketJobs
+from actors.ports import AudioFlow, SocketJobs
 from actors.runtime.actor import LoopActor
 from protocol.codec import parse_node_command, parse_session_reply
 from protocol.errors import ProtocolError
@@ -62,6 +62,12 @@ class RecordingOutbox:
     is_heard: bool = False
     """Whether the peer answers a probe."""
     probes: int = 0
+
+    flow: AudioFlow = AudioFlow.METERED
+
+    def set_flow(self, flow: AudioFlow) -> None:
+        """Keep it."""
+        self.flow = flow
 
     def probe(self) -> None:
         """Count it."""

@@ -7,6 +7,7 @@ audio that comes again. Must not: decide what is cut.
 
 from collections.abc import Callable, Iterable
 
+from actors.media import CONVERTED_RATE_HZ
 from actors.messages.job import JobEnded
 from actors.messages.session import ChunkArrived
 from actors.room.audience import Track
@@ -17,12 +18,13 @@ from actors.session.record.saved_room import AudienceRecord, restored_readers
 from actors.session.resume.audio_replay import AudioReplay
 from actors.session.resume.cut_records import CutRecords
 from actors.session.resume.downlink import outcome_of
+from actors.session.uplink.conversion import Piece
 from actors.session.uplink.progress import AudioProgress
 from actors.session.uplink.segment import Turn
 from actors.session.uplink.segmenter import CLOSING_SILENCE_MS
 from actors.session.uplink.uplink import Uplink
 from actors.session.utterances import Utterance
-from protocol.audio.framing import silence
+from protocol.audio.framing import AudioFormat, silence
 from protocol.errors import MissingReason
 from protocol.ids import TurnId
 from storage.job import JobState
@@ -189,25 +191,37 @@ class UplinkRestore:
         replay = self._replay
         if replay is None or not replay.covers(message.seq):
             return False
-        if self._progress.has(message.seq):
-            return True
         uplink = self._uplink
-        taken = uplink.intake.take(
-            message.audio,
-            message.opus_ticks,
-            uplink.segmenter.audio_format,
-            is_final=message.is_final,
-        )
+        if self._progress.has(message.seq) or uplink.is_on_its_way(message.seq):
+            return True
+        taken = uplink.take_in(message)
+        if taken is None:
+            return True
+        if taken.begins is not None:
+            uplink.segmenter.redeclare(*taken.begins)
         uplink.segmenter.measure(taken.audio, taken.opus_ticks)
-        self._progress.take(message.seq)
-        restored = replay.take(message.seq, taken.audio)
+        self._take(replay, message.seq, taken.audio)
+        return True
+
+    def converted(self, piece: Piece) -> bool:
+        """Take audio that was cut elsewhere and comes from a converter; False if it is none."""
+        replay, seq = self._replay, piece.chunk.seq
+        if replay is None or not replay.covers(seq):
+            return False
+        if piece.begins:
+            self._uplink.segmenter.redeclare(AudioFormat.PCM16, CONVERTED_RATE_HZ)
+        self._take(replay, seq, piece.chunk.audio)
+        return True
+
+    def _take(self, replay: AudioReplay, seq: int, audio: bytes) -> None:
+        self._progress.take(seq)
+        restored = replay.take(seq, audio)
         if restored is not None:
             for utterance in list(self._uplink.open):
                 is_it = utterance.spec.utterance_index == restored.utterance_index
                 if is_it and utterance.awaits_replay:
                     self._fill(utterance, restored.audio)
         self._uplink.replayed(replay.held_bytes)
-        return True
 
     def repeated(self, utterance_index: int, audio: bytes) -> None:
         """A whole utterance was sent again: it may be one whose audio is missing here."""

@@ -32,6 +32,8 @@ class Repeated:
     """The client sent an utterance that it has sent before."""
 
     utterance_index: int
+    audio: bytes
+    """As a cut of it would have it."""
 
 
 class UsedIndexes:

@@ -1,22 +1,47 @@
 """AudioIntake: from what a client sends to packets or samples. Pure.
 
 The first thing that a chunk meets in its session. It recognises containers at the begin of a
-stream, unwraps WAV, puts samples together that were cut in their middle, and leaves out opus
-packets that are none. A stream begins with the first audio, and after each final of the client.
-Must not: decide the format of a session (`audio_framing` does), keep audio but for the few bytes
-that decide.
+stream, unwraps WAV, takes Ogg and WebM with opus apart into packets, puts samples together that
+were cut in their middle, leaves out opus packets that are none, and says what has to be converted.
+A stream begins with the first audio, and after each final of the client. Must not: decide the
+format of a session (`audio_framing` does), convert, keep audio but for the few bytes that decide.
 """
 
 from typing import Final, NamedTuple
 
-from protocol.audio.containers import Container, Undecided, WavError, WavUnwrapper, recognise
+from actors.media import CONVERTED_RATE_HZ, ContainedSource, Encoding, MediaSource, RawSource
+from actors.session.uplink.declared import Declared
+from protocol.audio.containers import (
+    Container,
+    Undecided,
+    WavError,
+    WavFormat,
+    WavUnwrapper,
+    recognise,
+)
 from protocol.audio.framing import AudioFormat, framed_ticks, valid_packets
+from protocol.audio.opus_stream import Inside, OpusStream, inside
 from protocol.errors import ErrorCode, ProtocolError
 
 _SEND: Final = "send opus packets behind their lengths, PCM16, or a WAV of mono PCM16"
 _LOWEST_HZ: Final = 8_000
 _HIGHEST_HZ: Final = 48_000
 """Rates of PCM16 that nodes are given."""
+_PCM_CODE, _FLOAT_CODE, _ALAW_CODE, _MULAW_CODE = 1, 3, 6, 7
+_ENCODINGS: Final = {
+    (_PCM_CODE, 8): Encoding.U8,
+    (_PCM_CODE, 16): Encoding.S16LE,
+    (_PCM_CODE, 24): Encoding.S24LE,
+    (_PCM_CODE, 32): Encoding.S32LE,
+    (_FLOAT_CODE, 32): Encoding.F32LE,
+    (_FLOAT_CODE, 64): Encoding.F64LE,
+    (_ALAW_CODE, 8): Encoding.ALAW,
+    (_MULAW_CODE, 8): Encoding.MULAW,
+}
+"""Of a WAV's samples: its code and bits."""
+
+
+_NOTHING: Final = Declared()
 
 
 class Taken(NamedTuple):
@@ -26,32 +51,45 @@ class Taken(NamedTuple):
     """Opus packets or whole samples; may be empty."""
     opus_ticks: int | None = None
     """As in `ChunkArrived`."""
-    pcm_rate_hz: int | None = None
-    """Set where a WAV has just said what its samples are."""
+    begins: tuple[AudioFormat | None, int] | None = None
+    """Set where another format begins: which, if that is known, and its rate in Hz."""
+    is_fed: bool = False
+    """The audio has to be converted before it counts."""
+    source: MediaSource | None = None
+    """Set where a stream begins that has to be converted: what it is."""
 
 
 class AudioIntake:
     """One session's stream, piece by piece."""
 
     __slots__ = (
+        "_declared",
         "_head",
+        "_is_changed",
+        "_is_fed",
         "_is_refused",
         "_odd",
-        "_unsupported",
+        "_opus",
         "_wav",
+        "_wav_head",
         "is_at_start",
         "passes_opus",
     )
 
-    def __init__(self, unsupported: str | None = None) -> None:
-        self._unsupported = unsupported
-        """What the client has declared and nobody here can read."""
-        self._begin()
+    def __init__(self, declared: Declared = _NOTHING) -> None:
+        self._declared = declared
+        self._is_changed = False
+        """An earlier stream was in a container, of whatever format."""
+        self.begin()
         self.is_at_start = True
         """The next audio begins a stream."""
-        self.passes_opus = unsupported is None
+        self.passes_opus = self._may_pass
         """A chunk of whole opus packets goes on as it is: it needs no `take`, and moves
         `is_at_start` alone."""
+
+    @property
+    def _may_pass(self) -> bool:
+        return self._declared.can_convert or self._declared.unsupported is None
 
     def take(
         self,
@@ -70,20 +108,40 @@ class AudioIntake:
             self.is_at_start = True
             return Taken(audio, opus_ticks)
         try:
-            return self._take(audio, opus_ticks, audio_format, is_final=is_final)
+            if self.is_at_start and (audio or self._head):
+                return self._start(audio, opus_ticks, audio_format, is_final=is_final)
+            return self._go_on(audio, opus_ticks, audio_format)
         finally:
             if is_final:
-                self._begin()
-            holds = self._head or self._odd or self._wav is not None or self._is_refused
-            self.passes_opus = not holds and self._unsupported is None
+                self.begin()
+            self._note_state()
 
-    def _begin(self) -> None:
+    def refuse(self, what: str) -> ProtocolError:
+        """Return the refusal of a stream; the rest of it comes to nothing."""
+        self.is_at_start, self._is_refused, self._is_fed = False, True, False
+        self._note_state()
+        return ProtocolError(ErrorCode.UNSUPPORTED_AUDIO, f"{what} cannot be read here: {_SEND}")
+
+    def keep_rate(self, samples: bytes, rate_hz: int) -> Taken:
+        """Take mono PCM16 as it is, that nobody can convert now."""
+        self._is_fed, self._is_changed = False, True
+        return Taken(self._whole_samples(samples), 0, (AudioFormat.PCM16, rate_hz))
+
+    def begin(self) -> None:
+        """Be ready for another stream."""
         self.is_at_start = True
-        self._is_refused = False
-        self._head = self._odd = b""
+        self._is_refused = self._is_fed = False
+        self._head = self._odd = self._wav_head = b""
         self._wav: WavUnwrapper | None = None
+        self._opus: OpusStream | None = None
 
-    def _take(
+    def _note_state(self) -> None:
+        holds = self._head or self._odd or self._wav or self._opus
+        self.passes_opus = not (holds or self._is_refused or self._is_fed) and self._may_pass
+
+    # ---- the begin of a stream --------------------------------------------------------------
+
+    def _start(
         self,
         audio: bytes,
         opus_ticks: int | None,
@@ -91,37 +149,92 @@ class AudioIntake:
         *,
         is_final: bool,
     ) -> Taken:
-        if self.is_at_start and (audio or self._head):
-            if self._unsupported is not None:
-                raise self._refusal(self._unsupported)
-            if self._head:
-                audio, self._head, opus_ticks = self._head + audio, b"", None
-            found = Undecided.NONE if opus_ticks else recognise(audio)
-            if found is Undecided.MORE and not is_final:
-                self._head = audio
-                return Taken(b"")
-            self.is_at_start = False
-            if found is Container.WAV:
-                self._wav = WavUnwrapper()
-            elif isinstance(found, Container):
-                raise self._refusal(found.value)
+        declared = self._declared
+        if declared.unsupported is not None and not declared.can_convert:
+            raise self.refuse(declared.unsupported)
+        if self._head:
+            audio, self._head, opus_ticks = self._head + audio, b"", None
+        found = Undecided.NONE if opus_ticks else recognise(audio)
+        if found is Undecided.MORE and not is_final:
+            self._head = audio
+            return Taken(b"")
+        if isinstance(found, Container):
+            return self._contained(found, audio, is_final=is_final)
+        self.is_at_start = False
+        if self._is_changed:
+            audio_format = declared.audio_format
+        source = declared.source
+        if source is not None and declared.can_convert and _is_pcm(audio, opus_ticks, audio_format):
+            return self._convert(source, audio)
+        taken = self._raw(audio, opus_ticks, audio_format)
+        if self._is_changed:
+            self._is_changed = False
+            return taken._replace(begins=(audio_format, declared.rate_hz))
+        return taken
+
+    def _contained(self, found: Container, audio: bytes, *, is_final: bool) -> Taken:
+        if found is Container.WAV:
+            self.is_at_start, self._wav = False, WavUnwrapper()
+            return self._unwrap(self._wav, audio)
+        if not self._declared.can_convert:
+            raise self.refuse(found.value)
+        what = inside(found, audio)
+        if what is Inside.UNKNOWN and not is_final:
+            self._head = audio
+            return Taken(b"")
+        self.is_at_start = False
+        if what is not Inside.OPUS:
+            return self._convert(ContainedSource(found.value), audio)
+        self._opus, self._is_changed = OpusStream(found), True
+        framed, ticks = self._opus.take(audio)
+        return Taken(framed, ticks, (AudioFormat.OPUS, self._declared.rate_hz))
+
+    def _convert(self, source: MediaSource, audio: bytes) -> Taken:
+        self._is_fed = self._is_changed = True
+        return Taken(audio, is_fed=True, source=source)
+
+    # ---- the rest of it ---------------------------------------------------------------------
+
+    def _go_on(
+        self, audio: bytes, opus_ticks: int | None, audio_format: AudioFormat | None
+    ) -> Taken:
         if self._is_refused:
             return Taken(b"")
         if self._wav is not None:
             return self._unwrap(self._wav, audio)
+        if self._is_fed:
+            return Taken(audio, is_fed=True)
+        if self._opus is not None:
+            return Taken(*self._opus.take(audio))
         return self._raw(audio, opus_ticks, audio_format)
 
     def _unwrap(self, wav: WavUnwrapper, audio: bytes) -> Taken:
         was_unknown = wav.format is None
+        if was_unknown and self._declared.can_convert:
+            self._wav_head += audio
         try:
-            audio = wav.take(audio)
+            samples = wav.take(audio)
         except WavError as error:
-            raise self._refusal(str(error)) from error
+            raise self.refuse(str(error)) from error
+        if self._is_fed:
+            return Taken(samples, is_fed=True)
         if wav.format is None or not was_unknown:
-            return Taken(self._whole_samples(audio), 0)
-        if not wav.format.is_mono_pcm16 or not _LOWEST_HZ <= wav.format.rate_hz <= _HIGHEST_HZ:
-            raise self._refusal(str(wav.format))
-        return Taken(self._whole_samples(audio), 0, wav.format.rate_hz)
+            return Taken(self._whole_samples(samples), 0)
+        return self._begin_wav(wav.format, samples)
+
+    def _begin_wav(self, form: WavFormat, samples: bytes) -> Taken:
+        head, self._wav_head = self._wav_head, b""
+        can_convert = self._declared.can_convert
+        is_wanted = form.rate_hz == CONVERTED_RATE_HZ or not can_convert
+        if form.is_mono_pcm16 and is_wanted and _LOWEST_HZ <= form.rate_hz <= _HIGHEST_HZ:
+            return self.keep_rate(samples, form.rate_hz)
+        if not can_convert:
+            raise self.refuse(str(form))
+        encoding = _ENCODINGS.get((form.encoding, form.bits))
+        if encoding is not None:
+            return self._convert(RawSource(encoding, form.rate_hz, form.channels), samples)
+        self._wav = None
+        return self._convert(ContainedSource(Container.WAV.value), head)
 
     def _raw(self, audio: bytes, opus_ticks: int | None, audio_format: AudioFormat | None) -> Taken:
         if opus_ticks is None and audio_format is not AudioFormat.PCM16:
@@ -147,20 +260,9 @@ class AudioIntake:
         self._odd = audio[whole:]
         return audio[:whole]
 
-    def _refusal(self, what: str) -> ProtocolError:
-        self.is_at_start, self._is_refused = False, True
-        return ProtocolError(ErrorCode.UNSUPPORTED_AUDIO, f"{what} cannot be read here: {_SEND}")
 
-
-def whole_audio(audio: bytes) -> tuple[bytes, int] | None:
-    """Return the samples of a WAV that came in one piece, and their rate; None: it is no container.
-
-    Raises:
-        ProtocolError: UNSUPPORTED_AUDIO.
-    """
-    if not isinstance(recognise(audio), Container):
-        return None
-    taken = AudioIntake().take(audio, 0, None, is_final=False)
-    if taken.pcm_rate_hz is None or not taken.audio:
-        raise ProtocolError(ErrorCode.UNSUPPORTED_AUDIO, f"a WAV without samples: {_SEND}")
-    return taken.audio, taken.pcm_rate_hz
+def _is_pcm(audio: bytes, opus_ticks: int | None, audio_format: AudioFormat | None) -> bool:
+    """Tell whether the first chunk of a stream without a container is samples."""
+    if audio_format is not None:
+        return audio_format is AudioFormat.PCM16
+    return not (opus_ticks or framed_ticks(audio) or valid_packets(audio, is_opus=False))

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from actors.ports import Outbox
 from actors.room.audience import Audience, Track
 from actors.session.cut import Cut
 from actors.session.request import Request
+from actors.session.uplink.conversion import Conversion
 from actors.session.uplink.indexes import UsedIndexes
 from actors.session.uplink.progress import AudioProgress
 from actors.session.utterances import OpenUtterances, Utterance
@@ -46,6 +48,13 @@ class CutRecorder(Protocol):
         """Record one job of a cut."""
 
 
+class HasSocket(Protocol):
+    """Knows how the session's client is reached."""
+
+    outbox: Outbox | None
+    """None: not at the moment."""
+
+
 @dataclass(frozen=True, slots=True)
 class UplinkParts:
     """What an uplink works on; other parts of its session know them, too."""
@@ -57,3 +66,6 @@ class UplinkParts:
     progress: AudioProgress | None = None
     """None unless the client may resume; so is the next."""
     recorder: CutRecorder | None = None
+    conversion: Conversion | None = None
+    """None: nothing is converted here."""
+    socket: HasSocket | None = None

@@ -148,9 +148,12 @@ class Segmenter:
         """Take the client's word for what its chunks are, unless that was decided before."""
         self.framing.declare(audio_format, sample_rate_hz)
 
-    def redeclare(self, sample_rate_hz: int) -> None:
-        """What comes from now on is PCM16 of this rate; nothing of another format is held."""
-        self.framing = AudioFraming(AudioFormat.PCM16, sample_rate_hz)
+    def redeclare(self, audio_format: AudioFormat | None, sample_rate_hz: int) -> None:
+        """What comes from now on is of this format; nothing of another one is held.
+
+        None: it shows in what comes.
+        """
+        self.framing = AudioFraming(audio_format, sample_rate_hz)
         self.endpointing.forget()
 
     def measure(self, audio: bytes, opus_ticks: int | None = None) -> int:

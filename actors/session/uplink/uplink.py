@@ -7,25 +7,21 @@ counts; the session's actor tells others what came of it.
 from collections.abc import Sequence
 
 from actors.held_audio import HeldShare
+from actors.media import CONVERTED_RATE_HZ, is_usable
 from actors.messages.session import ChunkArrived, UtteranceArrived
 from actors.session.cut import Cut
 from actors.session.options import UplinkOptions
 from actors.session.profile import SessionProfile
+from actors.session.uplink.conversion import BUSY, Piece
+from actors.session.uplink.declared import declared_by
 from actors.session.uplink.indexes import IndexUse, Repeated
-from actors.session.uplink.intake import AudioIntake
+from actors.session.uplink.intake import AudioIntake, Taken
 from actors.session.uplink.opening import Opening
 from actors.session.uplink.parts import UplinkParts
 from actors.session.uplink.segmenter import Segmenter
-from actors.session.uplink.whole import whole_cut
+from actors.session.uplink.whole import whole_audio, whole_cut
 from actors.session.utterances import Utterance
-from protocol.audio.framing import (
-    TICKS_PER_MS,
-    AudioFormat,
-    measure,
-    opus_ticks,
-    pcm_ticks,
-    ticks_to_ms,
-)
+from protocol.audio.framing import TICKS_PER_MS, AudioFormat, audio_ticks, measure, ticks_to_ms
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.ids import JobId
 from protocol.messages.session_inbound import Utterance as UtteranceMessage
@@ -64,7 +60,10 @@ class Uplink:
             sample_rate_hz=profile.sample_rate_hz,
             endpointing=profile.endpointing,
         )
-        self.intake = AudioIntake(profile.unsupported)
+        self.conversion = parts.conversion
+        """What has to become PCM16 first; None: nothing is converted here."""
+        self.intake = AudioIntake(declared_by(profile, can_convert=parts.conversion is not None))
+        self._socket = parts.socket
         self._profile = profile
         self._held = held
         self._wall_ms = parts.wall_ms
@@ -107,14 +106,17 @@ class Uplink:
             ProtocolError: the audio is not in the session's format; nothing has changed.
         """
         seq, progress = message.seq, self.progress
-        if progress is not None and progress.has(seq):
+        if progress is not None and (progress.has(seq) or self.is_on_its_way(seq)):
             return []
         segmenter, intake, is_final = self.segmenter, self.intake, message.is_final
         audio, ticks, earlier = message.audio, message.opus_ticks or 0, _NONE
         if intake.passes_opus and (not audio or (ticks and segmenter.framing.is_opus)):
             intake.is_at_start = is_final or (intake.is_at_start and not audio)
         else:
-            audio, ticks, earlier = self._taken_in(message, now_ms)
+            came = self._taken_in(message, now_ms)
+            if came is None:
+                return []
+            audio, ticks, earlier = came
         if progress is not None:
             progress.take(seq)
         if message.client_timestamp_ms is not None:
@@ -130,24 +132,75 @@ class Uplink:
 
     def _taken_in(
         self, message: ChunkArrived, now_ms: float
-    ) -> tuple[bytes, int, Sequence[Utterance]]:
+    ) -> tuple[bytes, int, Sequence[Utterance]] | None:
         """Return what the session's stream makes of a chunk, its length, and what was cut before.
 
+        None: it has to be converted first, and comes back.
+
         Raises:
-            ProtocolError: the audio is not in the session's format.
+            ProtocolError: the audio is not in the session's format, or nobody can read it.
         """
         segmenter = self.segmenter
-        audio, opus_ticks, pcm_rate_hz = self.intake.take(
-            message.audio,
-            message.opus_ticks,
-            segmenter.audio_format,
-            is_final=message.is_final,
-        )
+        taken = self.take_in(message)
+        if taken is None:
+            return None
         earlier: Sequence[Utterance] = _NONE
-        if pcm_rate_hz is not None:
+        if taken.begins is not None:
             earlier = self._utterances(segmenter.end_hangover(now_ms), now_ms)
-            segmenter.redeclare(pcm_rate_hz)
-        return audio, segmenter.measure(audio, opus_ticks), earlier
+            segmenter.redeclare(*taken.begins)
+        return taken.audio, segmenter.measure(taken.audio, taken.opus_ticks), earlier
+
+    def take_in(self, message: ChunkArrived) -> Taken | None:
+        """Return what the session's stream makes of a chunk; None: it has to be converted first.
+
+        Raises:
+            ProtocolError: UNSUPPORTED_AUDIO.
+        """
+        is_final, conversion = message.is_final, self.conversion
+        taken = self.intake.take(
+            message.audio, message.opus_ticks, self.segmenter.audio_format, is_final=is_final
+        )
+        if conversion is None or not taken.is_fed:
+            return taken
+        source = taken.source
+        if source is not None and not conversion.begin(source):
+            if is_usable(source):
+                return self.intake.keep_rate(taken.audio, source.rate_hz)
+            refusal = self.intake.refuse(BUSY)
+            if is_final:
+                self.intake.begin()
+            raise refusal
+        conversion.feed(message, taken.audio)
+        self.settle_flow()
+        return None
+
+    def converted(self, piece: Piece, now_ms: float) -> list[Utterance]:
+        """Take audio that comes back from a converter; return what was cut."""
+        segmenter, chunk = self.segmenter, piece.chunk
+        cuts = segmenter.end_hangover(now_ms) if piece.begins else segmenter.poll(now_ms)
+        earlier = self._utterances(cuts, now_ms)
+        if piece.begins:
+            segmenter.redeclare(AudioFormat.PCM16, CONVERTED_RATE_HZ)
+        ticks = segmenter.measure(chunk.audio, 0)
+        if self.progress is not None and not piece.part:
+            self.progress.take(chunk.seq)
+        if chunk.client_timestamp_ms is not None:
+            self._uplink_ms = max(0, self._wall_ms() - chunk.client_timestamp_ms)
+        later = self._chunk(chunk.audio, ticks, chunk.seq, now_ms, is_final=chunk.is_final)
+        self.settle_flow()
+        return earlier + later
+
+    def is_on_its_way(self, seq: int) -> bool:
+        """Tell whether a chunk with this number is being converted."""
+        return self.conversion is not None and self.conversion.has(seq)
+
+    def settle_flow(self) -> None:
+        """Count what is being converted, and have the socket read as fast as that goes."""
+        self.account()
+        if self.conversion is not None and self._socket is not None:
+            outbox = self._socket.outbox
+            if outbox is not None:
+                outbox.set_flow(self.conversion.flow)
 
     def whole(self, message: UtteranceArrived, now_ms: float) -> list[Utterance] | Repeated:
         """Take a whole utterance, or a tiny one that is a chunk of a stream.
@@ -158,18 +211,23 @@ class Uplink:
         spoken = message.message
         if not spoken.audio:
             raise ProtocolError(ErrorCode.INVALID_MESSAGE, "utterance: audio is empty")
-        if self._is_tiny(spoken):
+        conversion = self.conversion
+        whole = whole_audio(spoken, can_convert=conversion is not None)
+        if whole.is_as_declared and self._is_tiny(spoken):
             measure(spoken.audio, spoken.audio_format, spoken.sample_rate)  # it declares that
             return self._tiny(spoken, now_ms)
+        if conversion is not None and conversion.convert_whole(message, whole.source, whole.audio):
+            self.settle_flow()
+            return []
         options, segmenter = self.options.segmenter, self.segmenter
         start_ms = ticks_to_ms(segmenter.heard_ticks + segmenter.whole_ticks)
-        cut = whole_cut(spoken, options, start_ms, now_ms)
+        cut = whole_cut(whole, options, start_ms, now_ms)
         match self.indexes.take(spoken.utterance_index):
             case IndexUse.TAKEN:
                 text = f"utterance_index {spoken.utterance_index} is in use"
                 raise ProtocolError(ErrorCode.INVALID_MESSAGE, text)
             case IndexUse.REPEATED:
-                return Repeated(spoken.utterance_index)
+                return Repeated(spoken.utterance_index, whole.audio)
             case IndexUse.FRESH:
                 if spoken.manual_cut:
                     self.segmenter.client_cuts()
@@ -213,10 +271,7 @@ class Uplink:
     def _is_tiny(self, spoken: UtteranceMessage) -> bool:
         if spoken.manual_cut or self._profile.is_gateway:
             return False
-        if spoken.audio_format is AudioFormat.OPUS:
-            ticks = opus_ticks(spoken.audio)
-        else:
-            ticks = pcm_ticks(len(spoken.audio), spoken.sample_rate)
+        ticks = audio_ticks(spoken.audio, spoken.audio_format, spoken.sample_rate)
         return ticks_to_ms(ticks) < self.options.tiny_utterance_ms
 
     # ---- time -------------------------------------------------------------------------------
@@ -229,6 +284,7 @@ class Uplink:
         """
         is_late = now_ms >= self.segmenter.due_ms + _LATE_MS and not self._was_late
         self._was_late = is_late
+        is_unread = is_unread or (self.conversion is not None and self.conversion.is_busy)
         if (is_unread or is_late) and self.segmenter.excuse_pause(now_ms, _LOOK_AGAIN_MS):
             return []
         return self._utterances(self.segmenter.poll(now_ms), now_ms)
@@ -293,6 +349,9 @@ class Uplink:
         """The session is over: nothing is held any more."""
         for utterance in list(self.open):
             self.open.close(utterance.spec.job_id)
+        if self.conversion is not None:
+            self.conversion.close()
+            self.settle_flow()
         self._held.hold(0, 0)
         self._replayed_bytes = 0
 
@@ -305,6 +364,8 @@ class Uplink:
         """Tell the process what is held now."""
         open_, held = self.open, self._held
         holds = self.segmenter.held_bytes + open_.held_bytes + self._replayed_bytes
+        if self.conversion is not None:
+            holds += self.conversion.held_bytes
         if holds > held.held_bytes:
             self.has_spoken = True
         held.hold(holds, len(open_.jobs))

@@ -6,7 +6,7 @@ import pytest
 
 from actors.session.cut import MANUAL, TIMEOUT, Cut, CutReason
 from actors.session.options import SegmenterOptions
-from actors.session.uplink.whole import whole_cut
+from actors.session.uplink.whole import whole_audio, whole_cut
 from protocol.audio.framing import AudioFormat, opus_ticks
 from protocol.errors import ProtocolError
 from protocol.ids import SessionId, TurnId
@@ -180,7 +180,8 @@ def whole_of(audio: bytes, audio_format: AudioFormat, rate_hz: int = 16_000) -> 
         audio_format=audio_format,
         sample_rate=rate_hz,
     )
-    return whole_cut(spoken, SegmenterOptions(), start_ms=0, now_ms=5)
+    whole = whole_audio(spoken, can_convert=False)
+    return whole_cut(whole, SegmenterOptions(), start_ms=0, now_ms=5)
 
 
 class TestWhole:
