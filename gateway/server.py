@@ -37,9 +37,11 @@ from gateway.http.answers import (
     OwnerOf,
     deny,
     is_for_everybody,
+    is_for_owners,
     path_of,
     refuse,
 )
+from gateway.http.pages import or_sign_in
 from gateway.node_socket import OUTBOX_MESSAGES, NodeSocket
 from gateway.options import GatewayOptions
 from gateway.passthrough.registry import Passthroughs, PeerIdentity
@@ -346,10 +348,10 @@ class Gateway:
             judged = self._access.judge(request, Door.OPERATOR)
             if isinstance(judged, Denied):
                 denied = self._deny(judged, Door.OPERATOR)
-                owner = self._owner(request) if path[:3] == ["api", "v1", "nodes"] else None
-                return (
-                    denied if owner is None else self._http.answer(request, OwnerOf(owner, denied))
-                )
+                owner = self._owner(request) if is_for_owners(path) else None
+                if owner is None:
+                    return or_sign_in(path, judged.reason, denied)
+                return self._http.answer(request, OwnerOf(owner, denied))
         return self._http.answer(request)
 
     def _owner(self, request: Request) -> str | None:

@@ -19,6 +19,7 @@ from websockets.http11 import Request, Response
 
 from gateway.access.access import Denied
 from gateway.http.metrics import CONTENT_TYPE as METRICS_TYPE
+from gateway.http.pages import is_open_page, page_file
 from gateway.http.query import jobs_query, pair_query
 from gateway.ports import Readiness, Reports
 from protocol.ids import JobId, NodeId
@@ -74,7 +75,12 @@ def path_of(request: Request) -> list[str]:
 
 def is_for_everybody(path: list[str]) -> bool:
     """Tell whether a path is open to all; what is not listed here is for operators."""
-    return path in _FOR_EVERYBODY
+    return path in _FOR_EVERYBODY or is_open_page(path)
+
+
+def is_for_owners(path: list[str]) -> bool:
+    """Tell whether owners of nodes may ask for it: what they get is about their own."""
+    return path[:3] == ["api", "v1", "nodes"] or path == ["dashboard"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +112,14 @@ class HttpAnswers:
             response = refuse(HTTPStatus.METHOD_NOT_ALLOWED, "only GET and HEAD")
             response.headers["Allow"] = "GET, HEAD"
             return response
+        path = path_of(request)
+        page = page_file(path)
+        answer: Response | Awaitable[Response]
         try:
-            answer = self._route(path_of(request), request.path, owner or _EVERYBODY)
+            if page is not None:
+                answer = page.answer(request)
+            else:
+                answer = self._route(path, request.path, owner or _EVERYBODY)
         except ValueError as error:  # of the query
             answer = refuse(HTTPStatus.BAD_REQUEST, str(error))
         if request.method == "GET":

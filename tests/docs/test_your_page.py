@@ -34,13 +34,14 @@ async def first_texts(page: Page) -> list[str]:
     return list(texts)
 
 
+@pytest.mark.parametrize("part", ["getUserMedia", "lingua-client.js"])
 @over_sockets
 async def test_the_page_translates_what_the_microphone_hears(
-    scheduler: SchedulerProcess, tmp_path: Path
+    scheduler: SchedulerProcess, tmp_path: Path, part: str
 ) -> None:
     code = block("docs/your-model.md", "python", "node_register", scheduler.port)
     (tmp_path / "node.py").write_text(code, encoding="utf-8")
-    page_code = block("docs/your-page.md", "html", "getUserMedia", scheduler.port).encode()
+    page_code = block("docs/your-page.md", "html", part, scheduler.port).encode()
     microphone = f"--use-file-for-fake-audio-capture={SPEECH}"
     with running([sys.executable, "node.py"], tmp_path):
         scheduler.wait_for({"lingua_nodes": 1.0})

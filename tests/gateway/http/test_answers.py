@@ -75,7 +75,7 @@ def test_a_job_is_shown_with_its_timeline() -> None:
         ("/api/v1/route?src=en&tgt=", 400),
         ("/api/v1/route?src=en&tgt=%0a", 400),
         ("/api/v1/jobs/a/b", 404),
-        ("/", 404),
+        ("//", 404),
         ("/ws/other", 404),
         ("/ws/session/", 404),
         ("/../etc/passwd", 404),

@@ -5,15 +5,19 @@ comes from a server on the loopback, and names no other.
 """
 
 import asyncio
+import base64
 import itertools
 import json
 import os
 import shutil
 import signal
 import tempfile
+import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +25,8 @@ from websockets.asyncio.client import ClientConnection, connect
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 START_SECONDS = 30.0
+PHONE = 600
+"""Pixels below which a page is on a phone."""
 ANSWER_SECONDS = 20.0
 FLAGS = (
     "--headless=new",
@@ -66,6 +72,11 @@ class Page:
         self._target = target
         self._session = session
 
+    @property
+    def complaints(self) -> list[str]:
+        """What the browser found wrong with the page so far: exceptions, policies, errors."""
+        return self._browser.complaints[self._session]
+
     async def run(self, expression: str) -> Any:
         """Evaluate an expression, wait if it is a promise, and return its value."""
         reply = await self._browser.command(
@@ -75,6 +86,43 @@ class Page:
         )
         assert "exceptionDetails" not in reply, reply["exceptionDetails"]
         return reply["result"].get("value")
+
+    async def until(self, expression: str, seconds: float = ANSWER_SECONDS) -> Any:
+        """Wait until an expression holds, and return its value."""
+        deadline = time.monotonic() + seconds
+        while not (value := await self.run(expression)):
+            if time.monotonic() > deadline:
+                shown = await self.run("document.body.innerText")
+                raise AssertionError(f"never {expression}\n{shown}\n{self.complaints}")
+            await asyncio.sleep(0.05)
+        return value
+
+    async def click(self, selector: str) -> None:
+        """Click with the mouse in the middle of an element, as a user does."""
+        place = await self.run(
+            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
+            " e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect();"
+            " return [r.x + r.width / 2, r.y + r.height / 2]; })()"
+        )
+        at = {"x": place[0], "y": place[1], "button": "left", "clickCount": 1}
+        for kind in ("mousePressed", "mouseReleased"):
+            await self.command("Input.dispatchMouseEvent", {"type": kind, **at})
+
+    async def resize(self, width: int, height: int, *, dark: bool = False) -> None:
+        """Be so wide and high, in CSS pixels; dark as far as the page knows how."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < PHONE}
+        await self.command("Emulation.setDeviceMetricsOverride", size)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        await self.command("Emulation.setEmulatedMedia", {"features": [scheme]})
+
+    async def screenshot(self, path: Path) -> None:
+        """Write what the page looks like, all of it, as PNG."""
+        shot = await self.command("Page.captureScreenshot", {"captureBeyondViewport": True})
+        await asyncio.to_thread(path.write_bytes, base64.b64decode(shot["data"]))
+
+    async def command(self, method: str, params: Any = None) -> Any:
+        """Send a DevTools command about this tab."""
+        return await self._browser.command(method, params, self._session)
 
     async def close(self) -> None:
         """Close the tab."""
@@ -90,6 +138,8 @@ class Chromium:
         self._numbers = itertools.count(1)
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._loads: dict[str, asyncio.Event] = {}
+        self.complaints: dict[str, list[str]] = defaultdict(list)
+        """By tab, what the browser found wrong."""
         self._reader = asyncio.create_task(self._listen())
 
     async def _listen(self) -> None:
@@ -100,6 +150,8 @@ class Chromium:
                 answer.set_result(message)
             elif message.get("method") == "Page.loadEventFired":
                 self._loads.setdefault(message["sessionId"], asyncio.Event()).set()
+            elif message.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
+                self.complaints[message["sessionId"]].append(json.dumps(message["params"]))
 
     async def command(self, method: str, params: Any = None, session: str | None = None) -> Any:
         """Send a command and return its result."""
@@ -119,7 +171,8 @@ class Chromium:
         target = (await self.command("Target.createTarget", {"url": "about:blank"}))["targetId"]
         attach = {"targetId": target, "flatten": True}
         session = (await self.command("Target.attachToTarget", attach))["sessionId"]
-        await self.command("Page.enable", session=session)
+        for domain in ("Page", "Runtime", "Log"):
+            await self.command(f"{domain}.enable", session=session)
         loaded = self._loads[session] = asyncio.Event()
         await self.command("Page.navigate", {"url": url}, session)
         async with asyncio.timeout(ANSWER_SECONDS):
