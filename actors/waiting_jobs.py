@@ -59,7 +59,7 @@ class WaitingShare:
         self._owner = waiting.owners.setdefault(owner, _Owner())
         self._owner.sessions += 1
         self._socket = socket
-        self._jobs: set[JobId] = set()
+        self._jobs: dict[JobId, None] = {}
         self._is_dropped = False
 
     def __repr__(self) -> str:
@@ -79,14 +79,14 @@ class WaitingShare:
     def add(self, job_id: JobId) -> None:
         """The job waits; it may be known already."""
         if job_id not in self._jobs and not self._is_dropped:
-            self._jobs.add(job_id)
+            self._jobs[job_id] = None
             self._owner.waiting += 1
             self._socket.waiting += 1
 
     def remove(self, job_id: JobId) -> None:
         """The job waits no longer: a node has it, or it is over. It need not be known."""
         if job_id in self._jobs:
-            self._jobs.remove(job_id)
+            del self._jobs[job_id]
             self._owner.waiting -= 1
             self._socket.waiting -= 1
 

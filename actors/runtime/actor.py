@@ -28,8 +28,8 @@ from actors.runtime.alarm import Alarm
 from actors.runtime.dead_letter import count_dead_letters, dead_letters
 from actors.runtime.failure import ActorFailed, Supervise
 from actors.runtime.future import BlockingCallError, LoopFuture, answer_unhandled, refuse
-from actors.runtime.inbox import InboxClosedError, LoopInbox, inbox_depths
-from actors.runtime.registry import RefList
+from actors.runtime.inbox import NOTHING, InboxClosedError, LoopInbox, inbox_depths
+from actors.runtime.registry import RefList, StoppedFlag
 
 __all__ = [
     "ActorDeadError",
@@ -67,8 +67,8 @@ def tell(ref: Mailbox, message: Any) -> bool:
         if type(ref) is not ActorRef:
             ref.tell(message)
         elif not ref.actor_stopped.is_set():  # what its `tell` does in five calls
-            is_pykkas = isinstance(message, tuple)  # a stop that a successor inherits
-            ref.actor_inbox.put(Envelope(message) if is_pykkas else message)
+            # A tuple is a message of pykka: a stop that a successor inherits.
+            ref.actor_inbox.put(Envelope(message) if isinstance(message, tuple) else message)
         else:
             count_dead_letters(str(ref), message)
             return False
@@ -121,6 +121,7 @@ class LoopActor(Actor):
 
     def __init__(self) -> None:
         super().__init__()
+        self.actor_stopped = self.actor_ref.actor_stopped = cast("Any", StoppedFlag())
         self._loop: asyncio.AbstractEventLoop | None = None
         self._supervise: Supervise | None = None
         self._task: asyncio.Task[Any] | None = None
@@ -217,7 +218,7 @@ class LoopActor(Actor):
         if inbox.queue:
             inbox.wake()
         else:
-            inbox.awake = False
+            inbox.queue, inbox.awake = NOTHING, False
         if inbox.waiting_readers:
             inbox.check_space()
 
@@ -240,17 +241,16 @@ class LoopActor(Actor):
             if reply is not None and type(reply) is CoroutineType:
                 self._await(reply, Envelope(message), (message,))
                 return
-        if queue or inbox.waiting_readers:
+        if inbox.queue or inbox.waiting_readers:
             self._go_on()
         else:
-            inbox.awake = False
+            inbox.queue, inbox.awake = NOTHING, False
 
     def _run_batch(self) -> None:
         """Handle all plain messages up to the next ask or message of pykka, in one call."""
         inbox = self.actor_inbox
         messages: list[Any] = []
-        queue = inbox.queue
-        while queue:
+        while queue := inbox.queue:
             message = queue[0]
             if type(message) is Envelope:
                 if not _is_plain(message):

@@ -9,10 +9,13 @@ from collections import deque
 from collections.abc import Callable
 from math import inf
 from threading import get_ident
-from typing import Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar, cast
 
 E = TypeVar("E")
 
+NOTHING: deque[Any] = cast("deque[Any]", ())
+"""The queue of an inbox in which nothing waits: an empty `deque` takes 0.6 kB, and most actors are
+idle."""
 _NO_THREAD = 0
 """No thread has this identifier, so every put takes the careful path."""
 
@@ -64,8 +67,8 @@ class LoopInbox(Generic[E]):
         """Shared by all actors of the class. Who takes from `queue` lowers it."""
         self.limit: float = inf if limit is None else limit
         """Messages at which `is_full` turns true; infinite: never."""
-        self.queue: deque[E] = deque()
-        """What waits. Only the actor's own run takes from it."""
+        self.queue: deque[E] = NOTHING
+        """What waits. Only the actor's own run takes from it, and puts `NOTHING` in its place."""
         self.awake = True
         """The actor runs or is scheduled to, so a put need not schedule it."""
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -93,7 +96,10 @@ class LoopInbox(Generic[E]):
         if self._thread_id != get_ident():
             self._put_carefully(envelope)
             return
-        self.queue.append(envelope)
+        if self.queue:
+            self.queue.append(envelope)
+        else:
+            self.queue = deque((envelope,))
         self.gauge.depth += 1
         if self.awake or self._loop is None or self._run is None:
             return
@@ -105,7 +111,7 @@ class LoopInbox(Generic[E]):
 
     def _put_carefully(self, envelope: E) -> None:
         if self._loop is None:  # not started: the actor finds it at its start
-            self.queue.append(envelope)
+            self.queue = deque((*self.queue, envelope))
             self.gauge.depth += 1
         elif self._thread_id == _NO_THREAD:
             self._refuse(self.gauge.owner, envelope)
@@ -168,7 +174,7 @@ class LoopInbox(Generic[E]):
         """End: hand out what still waits, let readers go on, let go of the actor."""
         left = list(self.queue)
         self.gauge.depth -= len(left)
-        self.queue.clear()
+        self.queue = NOTHING
         self.awake = True
         self._thread_id = _NO_THREAD
         self._run = None

@@ -42,3 +42,23 @@ class RefList(Generic[R]):
     def __getitem__(self, index: slice) -> list[R]: ...
     def __getitem__(self, index: SupportsIndex | slice) -> R | list[R]:
         return list(self._refs)[index]
+
+
+class StoppedFlag:
+    """Whether an actor has ended, in the place of a `threading.Event`: 1 kB less, and read faster.
+
+    Nobody waits for it.
+    """
+
+    __slots__ = ("_is_set",)
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def set(self) -> None:
+        """The actor has ended."""
+        self._is_set = True
+
+    def is_set(self) -> bool:
+        """Return whether it has."""
+        return self._is_set

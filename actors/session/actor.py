@@ -116,7 +116,6 @@ class SessionActor(LoopActor):
         self._changes = Changes(parts, self._speech, self._ending, notes)
         self._alarm_ms = inf
         """When it wants to be woken at the latest; the first deadline is no earlier."""
-        self._log = parts.log
         if resume is not None:
             setup.presence.offer(profile.session_id, resume.resumption)
 
@@ -141,7 +140,7 @@ class SessionActor(LoopActor):
         else:
             self._resume.welcome.wait(now_ms)
             self._arm(now_ms)
-        self._log.info("session opened", platform=self._profile.platform)
+        self._parts.log.info("session opened", platform=self._profile.platform)
 
     # ---- what comes in ----------------------------------------------------------------------
 
@@ -344,7 +343,7 @@ class SessionActor(LoopActor):
         if resume is not None and resume.welcome.is_due(now_ms):
             self._welcome_now(resume, now_ms)
         for utterance in self._uplink.overdue(now_ms):
-            self._log.warning("an outcome is overdue", job_id=utterance.spec.job_id)
+            self._parts.log.warning("an outcome is overdue", job_id=utterance.spec.job_id)
             reason = MissingReason.JOB_TIMEOUT
             self._speech.end_everywhere(utterance, JobState.FAILED, reason, now_ms)
         if life.ends_ms is not None and now_ms >= life.ends_ms:

@@ -1,7 +1,5 @@
 """Composition: makes the parts of one session, and hands each what it works with."""
 
-from loguru import logger
-
 from actors.ports import Mailbox, Outbox
 from actors.session.downlink.downlink import Downlink
 from actors.session.downlink.gate import OutcomeGate
@@ -54,9 +52,8 @@ def compose(
     owner, socket = ("", None) if outbox is None else (outbox.owner, outbox.jobs)
     held, waiting = setup.held.share(owner), setup.waiting.share(owner, socket)
     uplink = Uplink(profile, setup.uplink, held, uplink_parts)
-    log = logger.bind(session_ref=(session_ref := profile.session_ref))
-    parts = Parts(ref, profile, setup, Life(), uplink, downlink, room, waiting, log)
-    setup.directory.views[session_ref] = PartsView(parts)
+    parts = Parts(ref, profile, setup, Life(), uplink, downlink, room, waiting)
+    setup.directory.views[profile.session_ref] = PartsView(parts)
     if progress is None or records is None or gate is None:
         return parts, None
     resumption = _resumption(profile, outbox, moved)

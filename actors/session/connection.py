@@ -30,7 +30,6 @@ class Connection:
         """What clients are told while the process shuts down."""
         self.draining: Outbox | None = None
         """A socket that goes with the instance that relays it, once what is open has its end."""
-        self._log = parts.log
 
     @property
     def is_claimed(self) -> bool:
@@ -53,7 +52,7 @@ class Connection:
         self.wait_for_client(message.outbox.owner)
         if member is not None and self._resume is None:
             member.listen(is_listening=False)
-        self._log.info("session detached", open=len(self._parts.uplink.open))
+        self._parts.log.info("session detached", open=len(self._parts.uplink.open))
 
     def wait_for_client(self, owner: str = "") -> None:
         """Let it be found by its client, and count in its owner's share of those that wait."""
@@ -84,7 +83,7 @@ class Connection:
         self._downlink.connect(message.outbox)
         if was_detached:
             self._become_active()
-            self._log.info("session attached to another socket")
+            self._parts.log.info("session attached to another socket")
 
     def resumed(self, message: SocketResumed, now_ms: float) -> bool:
         """Speak with the client on this socket: the ack, what it has missed, then what comes.
@@ -107,7 +106,7 @@ class Connection:
         if self._reconnect_notice is not None:
             self._downlink.send(self._reconnect_notice)
         self._downlink.replay(message.last_delivery_seq, now_ms)
-        self._log.info("session resumed", open=len(uplink.open))
+        self._parts.log.info("session resumed", open=len(uplink.open))
         return True
 
     def _become_active(self) -> None:

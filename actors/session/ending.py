@@ -45,7 +45,6 @@ class Ending:
         self._resume = resume
         self._stop = stop
         """Ends the actor after the message that is handled now."""
-        self._log = parts.log
 
     # ---- the beginning of the end -----------------------------------------------------------
 
@@ -166,7 +165,7 @@ class Ending:
         setup.presence.withdraw(session_id)
         self._parts.dispatcher.tell(SessionEnded(session_id))
         setup.directory.remove_session(session_id, self._parts.ref)
-        self._log.info("session closed")
+        self._parts.log.info("session closed")
         self._stop()
 
     def _leave(self) -> None:
@@ -176,7 +175,7 @@ class Ending:
         self._life.take(Event.FINISH)
         self._end_silently(CloseCode.GOING_AWAY, "the service restarts")
         self._parts.dispatcher.tell(SessionDrained(self._parts.session_id))
-        self._log.info("session left to another instance")
+        self._parts.log.info("session left to another instance")
 
     def release(self) -> None:
         """Another instance has the session: nobody hears anything of it from here any more."""
@@ -184,7 +183,7 @@ class Ending:
             return
         self._life.take(Event.RELEASE)
         self._end_silently(CloseCode.SESSION_TAKEN_OVER, "the session was resumed elsewhere")
-        self._log.info("session released to another instance")
+        self._parts.log.info("session released to another instance")
 
     def _end_silently(self, code: CloseCode, reason: str) -> None:
         outbox = self._parts.downlink.outbox

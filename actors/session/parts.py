@@ -6,6 +6,8 @@ The session's actor makes them and hands them on; each has its own life. Must no
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from loguru import logger
+
 from actors.ports import Mailbox
 from actors.session.downlink.downlink import Downlink
 from actors.session.life import Life
@@ -34,8 +36,11 @@ class Parts:
     room: RoomPart
     waiting: WaitingShare
     """Its jobs that wait for a node."""
-    log: "Logger"
-    """Bound to the session."""
+
+    @property
+    def log(self) -> "Logger":
+        """A logger bound to the session; made when it is needed, for that is seldom."""
+        return logger.bind(session_ref=self.profile.session_ref)
 
     @property
     def session_id(self) -> SessionId:

@@ -103,7 +103,7 @@ class SessionProfile:
             source=init.src_lang,
             target=init.tgt_lang,
             dialect=init.dialect,
-            features=init.features,
+            features=_NO_FEATURES if init.features == _NO_FEATURES else init.features,
             mode=init.mode,
             lang_a=init.lang_a,
             lang_b=init.lang_b,
@@ -208,6 +208,10 @@ def _usual_rate(init: SessionInit) -> int:
     """Return the rate of who declares none: telephone lines have half of what all others have."""
     is_telephone = init.audio_format in {DeclaredFormat.MULAW, DeclaredFormat.ALAW}
     return 8_000 if is_telephone else 16_000
+
+
+_NO_FEATURES = Features()
+"""What most clients ask for: one for all of their sessions."""
 
 
 def _unsupported(init: SessionInit) -> str | None:

@@ -84,6 +84,7 @@ class Opening:
             self._connection.address = upgrade.address
         self._connection.flush()
         self._connection.become(upgrade)
+        request.headers.clear()  # 2 kB, which the library keeps as long as the connection lives
 
     def _respond(self, response: Response) -> None:
         if self._ws.state is CONNECTING and not self._ws.eof_sent:

@@ -74,8 +74,9 @@ class Downlink:
         self._replay_at_ms = inf
         self._wall_ms = wall_ms
         self._sequencer: Sequencer[RequestId, Sayable] = Sequencer(options.sequencer)
-        self._groupings: dict[str | None, Grouping] = {None: Grouping()}
-        """By lane: what was said before is context in one language."""
+        self._grouping = Grouping()
+        self._lanes: dict[str, Grouping] = {}
+        """By lane, where there are lanes: what was said before is context in one language."""
         self._expected: dict[RequestId, tuple[str, str | None]] = {}
         """Utterances whose outcome was not delivered yet, in order, with their turns and lanes."""
         self._empty: Correctable[JobId, Outcome] = Correctable(None)
@@ -177,9 +178,8 @@ class Downlink:
         if expected:
             turns = {turn_id for turn_id, of_lane in expected.values() if of_lane == lane}
             ahead = len(turns - {spec.turn_id})
-        place = (self._groupings.get(lane) or self._grouping(lane)).upcoming(
-            utterance.begun_at_ms, ahead
-        )
+        grouping = self._grouping if lane is None else self._grouping_of(lane)
+        place = grouping.upcoming(utterance.begun_at_ms, ahead)
         expected[spec.request_id] = spec.turn_id, lane
         if place is not None:
             part, context_text = place
@@ -265,7 +265,7 @@ class Downlink:
 
     def playback_ended(self, message: PlaybackEnded, now_ms: float) -> None:
         """What is said from now on may belong to the same group."""
-        for grouping in self._groupings.values():
+        for grouping in (self._grouping, *self._lanes.values()):
             grouping.playback_ended(message.group_id, now_ms)
 
     def _part(self, outcome: Sayable, now_ms: float) -> GroupPart | None:
@@ -274,17 +274,18 @@ class Downlink:
             heard = outcome.outcome
             if isinstance(heard, MissingResult):
                 return None
-            return self._grouping(None).assign(heard.text_asr, heard.text_translated, now_ms)
+            return self._grouping.assign(heard.text_asr, heard.text_translated, now_ms)
         result = outcome.ended.result
         if outcome.ended.reason is not None or result is None:
             return None
-        group_id, grouping = outcome.utterance.work.group_id, self._grouping(outcome.utterance.lane)
+        group_id, lane = outcome.utterance.work.group_id, outcome.utterance.lane
+        grouping = self._grouping if lane is None else self._grouping_of(lane)
         return grouping.assign(result.text_asr, result.text_translated, now_ms, group_id)
 
-    def _grouping(self, lane: str | None) -> Grouping:
-        known = self._groupings.get(lane)
+    def _grouping_of(self, lane: str) -> Grouping:
+        known = self._lanes.get(lane)
         if known is None:
-            known = self._groupings[lane] = Grouping()
+            known = self._lanes[lane] = Grouping()
         return known
 
     def _deliver(self, deliveries: list[Delivery[RequestId, Sayable]], now_ms: float) -> None:
@@ -344,9 +345,7 @@ class Downlink:
             return message
         if is_failure(message.reason) or isinstance(outcome, MemberUtterance):
             return message
-        return without_text(
-            message, outcome.ended.job_id, self._grouping(None).assign("", "", now_ms)
-        )
+        return without_text(message, outcome.ended.job_id, self._grouping.assign("", "", now_ms))
 
     def hang_up(self, why: str) -> None:
         """End the wait of a client that understands a closed socket and no other refusal."""

@@ -5,7 +5,6 @@ keeps the silence before speech, of which only the last `lead_in_ms` go with the
 not: cut (`segmenter` does), know clocks.
 """
 
-from collections import deque
 from collections.abc import Iterator
 from math import inf
 from typing import NamedTuple
@@ -63,7 +62,7 @@ class Endpointing:
         self._lead_in_ticks = options.lead_in_ms * TICKS_PER_MS
         self._detector: SpeechDetector | None = None
         self._has_begun = self._has_speech = False
-        self._lead: deque[LeadChunk] = deque()
+        self._lead: list[LeadChunk] = []
         self._lead_ticks = 0
 
     @property
@@ -113,16 +112,16 @@ class Endpointing:
         self._lead_ticks += chunk.ticks
         self.held_bytes += len(chunk.audio)
         while self._lead_ticks - self._lead[0].ticks >= self._lead_in_ticks:
-            gone = self._lead.popleft()
+            gone = self._lead.pop(0)
             self._lead_ticks -= gone.ticks
             self.held_bytes -= len(gone.audio)
 
     def take_lead(self) -> Iterator[LeadChunk]:
         """Yield the silence that goes with the utterance, and keep it no longer."""
         self._has_begun = True
-        while self._lead:
-            yield self._lead.popleft()
+        lead, self._lead = self._lead, []
         self._lead_ticks = self.held_bytes = 0
+        yield from lead
 
     def drop_lead(self) -> None:
         """Let go of the silence: no speech has followed it."""
