@@ -12,6 +12,7 @@ matter of packages stands in `pyproject.toml`.
 """
 
 import ast
+import shutil
 import sys
 from pathlib import Path
 
@@ -65,6 +66,11 @@ def _prefixed(line: str, statement: str) -> str:
 
 class BuildUnderOneName(build_py):  # type: ignore[misc]  # setuptools has no types
     """Copies the modules to their places under the name, imports renamed."""
+
+    def run(self) -> None:
+        """Build into an empty folder: what an earlier build left may be gone from the sources."""
+        shutil.rmtree(self.build_lib, ignore_errors=True)
+        super().run()
 
     def build_module(
         self, module: str, module_file: str, package: str | list[str] | tuple[str, ...]

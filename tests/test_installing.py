@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.settings.arguments import project_version
 from setup import INSIDE, NAME, renamed
 from tests.support.waiting import PATIENCE_S
 
@@ -109,6 +110,19 @@ def test_no_module_of_the_wheel_needs_a_generic_name(clean: Path, elsewhere: Pat
     assert re.fullmatch(r"\d+ set\(\)\n", shown)
 
 
+def test_nothing_but_the_one_helper_starts_modules() -> None:
+    """A module's name is another one in the wheel."""
+    sources = [path for name in INSIDE for path in (ROOT / name).rglob("*.py")]
+    found = {path.name for path in sources if '"-m"' in path.read_text(encoding="utf-8")}
+    assert found == {"child_module.py"}
+
+
+def test_the_libraries_bring_no_server_along(clean: Path, elsewhere: Path) -> None:
+    code = "import sys, lingua.node, lingua.client; print({*sys.argv[1:]} & {*sys.modules})"
+    unwanted = ("redis", "pykka", "fakeredis", "prometheus_client", "jwt", "lingua.gateway")
+    assert run(clean / "python", "-P", "-c", code, *unwanted, cwd=elsewhere) == "set()\n"
+
+
 def test_every_module_that_is_run_in_a_process_of_its_own_is_there(wheel: Path) -> None:
     held = zipfile.ZipFile(wheel).namelist()
     call = re.compile(r'module_command\(\s*"([\w.]+)"')
@@ -125,7 +139,7 @@ def test_the_command_works_from_any_folder(
     clean: Path, elsewhere: Path, command: list[str]
 ) -> None:
     program = [str(clean / command[0]), *command[1:]]
-    assert run(*program, "--version", cwd=elsewhere) == "lingua-scheduler 0.1.0\n"
+    assert run(*program, "--version", cwd=elsewhere) == f"lingua-scheduler {project_version()}\n"
     assert run(*program, "--help", cwd=elsewhere).startswith("usage: lingua [COMMAND]")
 
 
@@ -145,7 +159,7 @@ def test_an_installed_scheduler_serves_and_ends(clean: Path, elsewhere: Path, wo
         serving.send_signal(signal.SIGTERM)
         _, errors = serving.communicate(timeout=PATIENCE_S)
     assert serving.returncode == 0, errors
-    assert head.startswith("lingua-scheduler 0.1.0, instance ")
+    assert head.startswith(f"lingua-scheduler {project_version()}, instance ")
     assert any(line.startswith("  a node    lingua node --url ws://") for line in hints)
 
 
