@@ -93,4 +93,4 @@ def test_a_node_comes_back_to_a_scheduler_that_was_away(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("language", ["python", "js"])
 def test_a_whole_node_is_short(language: str) -> None:
-    assert lines_of_code(block(DOCUMENT, language, "node_register")) <= 45
+    assert lines_of_code(block(DOCUMENT, language, "node_register")) <= 40
