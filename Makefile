@@ -53,11 +53,11 @@ $(BIN)/python: | packages
 	$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/demo-installed: pyproject.toml | packages $(BIN)/python
-	$(PIP) -e '.[fast,speech,rooms]'
+	$(PIP) -e '.[fast,media,rooms,speech]'
 	@$(MOONSHINE)
 	@touch $@
 
 $(VENV)/test-installed: pyproject.toml | test-packages $(BIN)/python
-	$(PIP) -e '.[fast,speech,rooms,dev]'
+	$(PIP) -e '.[fast,media,rooms,speech,dev]'
 	@$(MOONSHINE)
 	@touch $@ $(VENV)/demo-installed

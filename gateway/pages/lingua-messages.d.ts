@@ -56,7 +56,7 @@ export type AudioFormat = "opus" | "pcm16";
 /** Send less for a while. */
 export interface Backpressure {
   type: "backpressure";
-  /** The existing browser client recovers from PAUSE alone. */
+  /** The scheduler sends PAUSE alone: some clients never recover from the others. */
   action: "BUSY" | "PAUSE" | "SLOW_DOWN";
   resume_after_ms?: number;
   message?: string;
@@ -325,7 +325,7 @@ export interface NodeAsrPartial {
   trace_id?: string | null;
 }
 
-/** An instruction to the node as a whole; existing nodes ignore it. */
+/** An instruction to the node as a whole; a node may ignore it. */
 export interface NodeControl {
   type: "node_control";
   /** `drain`: finish what is open, expect nothing more. */
@@ -525,7 +525,7 @@ export interface SessionCloseAck {
   session_id: string;
 }
 
-/** The first message; answered by `session_init_ack`. A further one starts another session. The fields from `audio_format` on are extensions: no existing client sends them. */
+/** The first message; answered by `session_init_ack`. A further one starts another session. The fields from `audio_format` on are extensions: no client has to send them. */
 export interface SessionInit {
   type: "session_init";
   client_version: string;
@@ -549,7 +549,7 @@ export interface SessionInit {
   sample_rate?: number | null;
   channels?: number | null;
   use_binary_frame?: boolean | null;
-  /** How speech shall come, in rooms and outside. Absent: as the node sent it, but to platform `web` in a room as `pcm16`, which is all that the existing page plays there. */
+  /** How speech shall come, in rooms and outside. Absent: as the node sent it, but to platform `web` in a room as `pcm16`, which is all that some pages play there. */
   tts_format?: AudioFormat | null;
   /** Another name of `tts_format`, which counts where both are there. */
   room_tts_format?: AudioFormat | null;

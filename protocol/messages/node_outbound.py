@@ -83,7 +83,7 @@ class JobCancel(WireMessage):
 
 
 class NodeControl(WireMessage):
-    """An instruction to the node as a whole; existing nodes ignore it."""
+    """An instruction to the node as a whole; a node may ignore it."""
 
     type: Literal["node_control"] = "node_control"
     command: str

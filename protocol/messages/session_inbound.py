@@ -45,7 +45,7 @@ Voice = Annotated[str, Field(max_length=64)]
 class SessionInit(WireMessage):
     """The first message; answered by `session_init_ack`. A further one starts another session.
 
-    The fields from `audio_format` on are extensions: no existing client sends them.
+    The fields from `audio_format` on are extensions: no client has to send them.
     """
 
     type: Literal["session_init"] = "session_init"
@@ -72,7 +72,7 @@ class SessionInit(WireMessage):
     use_binary_frame: bool | None = None
     tts_format: AudioFormat | None = None
     """How speech shall come, in rooms and outside. Absent: as the node sent it, but to platform
-    `web` in a room as `pcm16`, which is all that the existing page plays there."""
+    `web` in a room as `pcm16`, which is all that some pages play there."""
     room_tts_format: AudioFormat | None = None
     """Another name of `tts_format`, which counts where both are there."""
     tgt_langs: TargetLanguages | None = None

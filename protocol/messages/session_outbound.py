@@ -213,7 +213,7 @@ class Backpressure(WireMessage):
 
     type: Literal["backpressure"] = "backpressure"
     action: Literal["BUSY", "PAUSE", "SLOW_DOWN"]
-    """The existing browser client recovers from PAUSE alone."""
+    """The scheduler sends PAUSE alone: some clients never recover from the others."""
     resume_after_ms: Count | None = None
     message: str | None = None
 
