@@ -14,5 +14,6 @@ In the order of a chunk:
 
 Beside them, what several share: `directory` (who is where), `ports` (what actors ask of sockets),
 `admission` (bounds), `overload`, `lease`, `verdict` (what a node's answer means), `metrics`,
-`missing_log` (a line for each utterance that ends without a translation).
+`traces` (where spans go), `missing_log` (a line for each utterance that ends without a
+translation).
 """

@@ -11,6 +11,7 @@ from actors.messages.operator import SessionRow
 from actors.messages.room import HeardCorrection, HeardCut, HeardOutcome, Listener
 from actors.ports import Mailbox
 from actors.runtime.actor import tell
+from actors.traces import Traces
 from protocol.ids import NO_INSTANCE, InstanceId, NodeId, SessionId, SessionRef, session_ref
 from storage.capability import Abilities
 
@@ -70,6 +71,8 @@ class Directory:
         self.nodes: dict[NodeId, Mailbox] = {}
         self.views: dict[SessionRef, SessionView] = {}
         """Of the sessions here, by what operators call them."""
+        self.traces: Traces | None = None
+        """Where spans go; None: nobody follows traces."""
         self.abilities = Abilities()
         """What nodes can be asked for now, here and elsewhere."""
         self.dispatcher: Mailbox = NoDispatcher()

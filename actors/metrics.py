@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from protocol.value import value
+from storage.job import JobSpec
 
 COMPLETED: Final = "completed"
 """The outcome of an utterance that has its translation."""
@@ -63,6 +64,15 @@ class UtteranceEnded:
     node_id: str | None
     timings: object
     """What the node says of its stages, unchecked; None: nothing."""
+    begun_at_ms: float = 0.0
+    """When its first audio came."""
+    cut_reason: str = ""
+    attempt: int = 0
+    """The last one; 0: it never was a job."""
+    traceparent: str | None = None
+    """The client's."""
+    spec: JobSpec | None = None
+    """Its job."""
 
 
 class Metrics(Protocol):

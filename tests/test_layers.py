@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "actors": {"protocol", "storage", "pykka", "loguru", "annotated_types", "pydantic_core"},
     "gateway": {
         "protocol", "storage", "actors", "websockets", "prometheus_client", "loguru",
-        "annotated_types", "pydantic", "pydantic_core", "jwt", "av",
+        "annotated_types", "pydantic", "pydantic_core", "jwt", "av", "opentelemetry",
     },
     "peers": {
         "protocol", "websockets", "loguru", "rich", "pydantic_core", "uvloop",
@@ -40,6 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 ONLY_IN: dict[str, set[str]] = {
     "random": {"cli/bench/", "cli/simulation/", "peers/"},
     "jwt": {"gateway/access/jwt_verifier.py"},
+    "opentelemetry": {"gateway/tracing/otel.py", "gateway/tracing/exporter.py"},
     "pykka": {"actors/runtime/actor.py", "actors/runtime/future.py"},
     "fakeredis": {"storage/embedded/server.py"},
     "socket": {
@@ -63,7 +64,8 @@ ONLY_IN: dict[str, set[str]] = {
 IN_ACTORS: dict[str, set[str]] = {
     "runtime": {"ports"},
     "messages": {"ports", "admission"},
-    "directory": {"ports", "messages", "runtime"},
+    "traces": {"metrics"},
+    "directory": {"ports", "messages", "runtime", "traces"},
     "waiting_jobs": {"ports"},
     "media": {"ports"},
     "verdict": {"messages"},

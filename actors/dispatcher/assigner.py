@@ -10,6 +10,7 @@ Owns which index of each session each node was given last. Must not: keep audio,
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import inf
 
 from actors.dispatcher.driver import Driver
@@ -148,7 +149,11 @@ class Assigner:
             name = self._spare_name(job, node_id)
         else:
             written[place] = spec.utterance_index
-        assignment = AssignJob(job.session, spec, job.work, job.attempt, audio, name, here)
+        work = job.work
+        if directory.traces is not None:
+            context = directory.traces.for_node(spec.job_id, job.attempt, work.traceparent)
+            work = replace(work, traceparent=context)
+        assignment = AssignJob(job.session, spec, work, job.attempt, audio, name, here)
         if node is None or not tell(node, assignment):
             gone = self._driver.node_gone(node_id)
             return (*gone, *self._driver.move(job, "undeliverable"))

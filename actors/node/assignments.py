@@ -154,6 +154,9 @@ class Assignments:
         if not self._send(job_assign(message, known_as, self.languages)):
             return False
         self._held.hold(known_as, _held(message, message.session))
+        if self._directory.traces is not None:
+            context, node_id = message.work.traceparent, self._node_id
+            self._directory.traces.given(message.spec.job_id, message.attempt, node_id, context)
         return True
 
     def _take_back(self, known_as: NodeJobId, reason: str | None) -> None:
@@ -204,6 +207,8 @@ class Assignments:
             return
         if not (held.may_go_on and goes_on(result)):
             self._held.end(known_as, is_answered=True)
+        if self._directory.traces is not None:
+            self._directory.traces.answered(held.job_id, held.attempt)
         self._tell_owner(
             held.owner, ResultArrived(held.job_id, held.attempt, self._node_id, result)
         )

@@ -264,6 +264,11 @@ class Speech:
                 speech_ms=spec.cost_ms,
                 node_id=ended.node_id,
                 timings=None if extra is None else extra.get("service_timings"),
+                begun_at_ms=utterance.begun_at_ms,
+                cut_reason=utterance.reason.value,
+                attempt=ended.attempt,
+                traceparent=utterance.work.traceparent,
+                spec=spec,
             )
         )
 

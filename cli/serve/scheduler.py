@@ -5,7 +5,6 @@ in the reverse order of their start.
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -41,7 +40,8 @@ from actors.session.actor import SessionActor
 from actors.session.presence import Presence
 from actors.session.setup import SessionSetup
 from actors.waiting_jobs import WaitingJobs
-from cli.serve.figures import watch_figures
+from cli.serve.clocks import monotonic_ms, wall_ms
+from cli.serve.figures import follow_traces, watch_figures
 from cli.serve.links import LinkParts, Links
 from cli.serve.live_access import LiveAccess
 from cli.serve.membership import Membership
@@ -68,14 +68,6 @@ _RECONNECT_AFTER_MS = 1000
 _SHUTDOWN = "shutdown"
 _NODE_RESTARTS = 5
 """Successors that a node's actor gets at once in a minute; then the node's next words make one."""
-
-
-def _wall_ms() -> int:
-    return int(time.time() * 1000)
-
-
-def _monotonic_ms() -> float:
-    return time.monotonic() * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +132,9 @@ class Scheduler:
         lease_ms, instances = settings.instance.instance_lease_ms, self._repositories.instances
         self._membership = Membership(self._store, instances, self._lease, lease_ms)
         rooms = self._repositories.rooms
-        self._rooms = Rooms(settings, self._directory, self._store, rooms, _wall_ms)
+        self._rooms = Rooms(settings, self._directory, self._store, rooms, wall_ms)
         self._media = media_pool(settings)
-        self._supervisor = Supervisor(self._rules(), on_escalate, _monotonic_ms)
+        self._supervisor = Supervisor(self._rules(), on_escalate, monotonic_ms)
         overload = Overload(settings.admission)
         self.reception = Reception(
             self._session_setup(), settings.node, settings.admission, self._supervisor, overload
@@ -159,6 +151,7 @@ class Scheduler:
         """What the latest successor of a dispatcher is sent first."""
         self._is_crippled = False
         """The dispatcher is dead and has no successor: no outcome comes any more."""
+        self._traces = follow_traces(settings.traces, self._directory, self._metrics)
         watch_figures(
             self._metrics, self._directory, self._held, self._repositories, lambda: self._open_jobs
         )
@@ -193,14 +186,14 @@ class Scheduler:
         """Take nobody new and let what is open finish, for `drain_seconds` at most."""
         self.reception.draining = True
         drain_ms = 0.0 if self._is_crippled else self._settings.gateway.drain_seconds * 1000
-        ends_at_ms = _monotonic_ms() + drain_ms
+        ends_at_ms = monotonic_ms() + drain_ms
         has_others = await self._membership.has_others()
         await asyncio.gather(
             self._let_sessions_go(drain_ms, has_others=has_others),
             self._close_passthroughs(drain_ms),
         )
         if has_others and not self._is_crippled:
-            await self._let_nodes_go(ends_at_ms - _monotonic_ms())
+            await self._let_nodes_go(ends_at_ms - monotonic_ms())
             await self._links.flush(_DRAIN_SLACK_SECONDS)
 
     async def _close_passthroughs(self, within_ms: float) -> None:
@@ -242,6 +235,8 @@ class Scheduler:
         self._ability_watch.close()
         self._loop_lag.stop()
         self.access.close()
+        if self._traces is not None:
+            await asyncio.to_thread(self._traces.close)
 
     # ---- the actors that there is one of ----------------------------------------------------
 
@@ -368,7 +363,7 @@ class Scheduler:
             note_streams=lambda: note_streams(self._store, store_url, self._directory.instance_id),
             supervisor=self._supervisor,
             lease_ms=self._settings.instance.instance_lease_ms,
-            wall_ms=_wall_ms,
+            wall_ms=wall_ms,
             version=project_version(),
         )
         return Links(self._settings.peer, parts)
@@ -386,7 +381,7 @@ class Scheduler:
             grace_ms=settings.session.session_grace_seconds * 1000,
             close_flush_ms=settings.session.close_flush_ms,
             keep_audio_after_sending=settings.session.audio_hold == "result",
-            wall_ms=_wall_ms,
+            wall_ms=wall_ms,
             converters=self._media,
             rooms=self._rooms.setup,
             stall_watch=self._stall_watch,

@@ -31,6 +31,7 @@ from gateway.access.options import AccessOptions
 from gateway.link.options import PeerOptions
 from gateway.media.options import MediaOptions
 from gateway.options import GatewayOptions
+from gateway.tracing.options import TraceOptions
 from storage.cells import MAX_CELLS
 from storage.client.place import StorePlace
 from storage.embedded.server import StoreOptions
@@ -63,6 +64,7 @@ class Settings:
     room: RoomOptions = field(default_factory=RoomOptions)
     access: AccessOptions = field(default_factory=AccessOptions)
     logs: LogOptions = field(default_factory=LogOptions)
+    traces: TraceOptions = field(default_factory=TraceOptions)
 
     @classmethod
     def load(cls, flags: Mapping[str, str], config: str | None = None) -> Self:

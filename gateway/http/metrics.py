@@ -49,6 +49,8 @@ class PrometheusMetrics(Collector):
 
     def __init__(self, loop_lag: LoopLag, most_pairs: int = 50, most_nodes: int = 50) -> None:
         self._loop_lag = loop_lag
+        self.on_ended: Callable[[UtteranceEnded], object] | None = None
+        """Who follows each utterance, besides."""
         self._ended: list[UtteranceEnded] = []
         """Not counted yet."""
         self.utterances = UtteranceMetrics(most_pairs, most_nodes)
@@ -101,6 +103,8 @@ class PrometheusMetrics(Collector):
     def utterance_ended(self, ended: UtteranceEnded) -> None:
         """An utterance has its outcome, whatever it is."""
         self._ended.append(ended)
+        if self.on_ended is not None:
+            self.on_ended(ended)
         if len(self._ended) >= _MOST_UNCOUNTED:
             self._count_ended()
 

@@ -87,7 +87,7 @@ class UtteranceMetrics:
             return
         node_ms = till_ms - ended.sent_at_ms
         self._stages["node"].observe(node_ms / 1000)
-        for stage, taken_ms in _reported(ended.timings):
+        for stage, taken_ms in reported_stages(ended.timings):
             self._stages[stage].observe(taken_ms / 1000)
         self._note_node(ended, ended.node_id, node_ms)
 
@@ -204,7 +204,7 @@ class UtteranceMetrics:
         yield failing
 
 
-def _reported(timings: object) -> Iterator[tuple[str, float]]:
+def reported_stages(timings: object) -> Iterator[tuple[str, float]]:
     """Yield the stages that a node reports, in ms; what is no time is left out."""
     if not isinstance(timings, dict):
         return

@@ -1,0 +1,1 @@
+"""Traces of utterances, for who follows them with OpenTelemetry."""
