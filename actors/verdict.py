@@ -79,7 +79,7 @@ def judge(result: JobResult, spec: JobSpec, work: Work) -> Verdict:
         if code == ErrorCode.MODEL_NOT_AVAILABLE:
             return Verdict(Follow.MOVE, JobState.FAILED, MissingReason.MODEL_NOT_AVAILABLE)
         return Verdict(Follow.END, JobState.FAILED, MissingReason.PROCESSING_ERROR)
-    if result.extra is not None and _is_absorbed(result):
+    if result.extra is not None and result.extra.get("reason") == _ABSORBED:
         return _MERGED
     if spec.turn_continues and work.pipeline.use_nmt and goes_on(result):
         return Verdict(Follow.KEEP_OPEN)

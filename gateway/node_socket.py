@@ -59,7 +59,7 @@ _Handler: TypeAlias = Callable[[Any, Any], None]
 class NodeOutbox(SocketOutbox):
     """Knows when the node was last given a job: what it may send depends on that."""
 
-    __slots__ = ("_given_s", "_loop", "_on_ack", "_owed_messages")
+    __slots__ = ("_given_s", "_loop", "_on_ack", "owed_messages")
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class NodeOutbox(SocketOutbox):
         self._on_ack = on_ack
         self._loop = loop
         self._given_s: float | None = None
-        self._owed_messages = 0
+        self.owed_messages = 0
         """What the node may still say about its jobs."""
 
     @property
@@ -85,18 +85,11 @@ class NodeOutbox(SocketOutbox):
         """Write a message, and note it if it is a job."""
         if type(message) is bytes and message.startswith(_JOB):
             self._given_s = self._loop.time()
-            self._owed_messages = min(self._owed_messages, _MOST_OWED) + _JOB_MESSAGES
+            self.owed_messages = min(self.owed_messages, _MOST_OWED) + _JOB_MESSAGES
             return self._connection.send(message, self._max_bytes)
         if isinstance(message, NodeRegisterAck):
             self._on_ack(message)
         return super().send(message)
-
-    def is_about_a_job(self) -> bool:
-        """Take a message about a job: True while the node's jobs account for it."""
-        if self._owed_messages <= 0:
-            return False
-        self._owed_messages -= 1
-        return True
 
 
 class NodeSocket:
@@ -227,7 +220,9 @@ class NodeSocket:
         self._tell(NodeHeartbeatArrived(message))
 
     def _on_job_message(self, message: Any) -> None:
-        if self._outbox.is_about_a_job():
+        outbox = self._outbox
+        if outbox.owed_messages > 0:  # the node's jobs account for it
+            outbox.owed_messages -= 1
             self._connection.charge(-MESSAGE_COST)
         self._tell(NodeMessageArrived(message))
 

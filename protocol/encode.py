@@ -192,7 +192,7 @@ def encode_translation_result(ids: UtteranceIds, result: JobResult, sent: Delive
     speech = to_json(result.tts_audio) if result.tts_audio else _EMPTY
     extra = group = rated = ""
     if result.extra is not None:
-        extra = f',"extra":{_object(result.extra)}'
+        extra = f',"extra":{to_json(result.extra, inf_nan_mode="null").decode()}'
     if sent.group_id is not None:
         group = f',"group_id":{quoted(sent.group_id)},"part_index":{sent.part_index}'
     uplink = "" if sent.uplink_ms is None else f'"web_to_scheduler_ms":{sent.uplink_ms}.0'

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from protocol.ids import InstanceId, JobId, SessionId
+from protocol.ids import JobId
 from storage.cells import Cell
 from storage.job import FINAL_STATES, JobRecord, JobState
 from storage.job_record import job_record
@@ -18,9 +18,8 @@ _MAX_LISTED = 10_000
 class JobReads:
     """Jobs as they are recorded, in all cells."""
 
-    def __init__(self, store: Store, instance_id: InstanceId) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._instance_id = instance_id
 
     async def get_job(self, job_id: JobId) -> JobRecord | None:
         """Return a job's record, or None when the store does not know it.
@@ -78,26 +77,6 @@ class JobReads:
         named = await self._store.read([("ZRANGE", f"{prefix}insts", 0, -1) for prefix in prefixes])
         return sorted({instance for names in named for instance in names})
 
-    async def jobs_of_session(self, session_id: SessionId) -> list[JobRecord]:
-        """Return a session's jobs that are not final, in order of utterance and language."""
-        records = await self._indexed("SMEMBERS", f"session:{key_text(session_id)}:jobs")
-        return sorted(records, key=lambda record: (record.utterance_index, record.language))
-
-    async def due_jobs(self, limit: int = 100) -> list[JobRecord]:
-        """Return this instance's jobs whose due time has passed, earliest first in each cell."""
-        now = self._store.clock_ms()
-        if not now:
-            [[seconds, microseconds]] = await self._store.read([("TIME",)])
-            now = int(seconds) * 1000 + int(microseconds) // 1000
-        return await self._owned("ZRANGEBYSCORE", "-inf", now, "LIMIT", 0, limit)
-
-    async def owned_jobs(self, offset: int = 0, limit: int = 100) -> list[JobRecord]:
-        """Return this instance's jobs that are not final, by due time: to compare with memory.
-
-        Offset and limit are those of each cell.
-        """
-        return await self._owned("ZRANGE", offset, offset + limit - 1)
-
     async def counts(self) -> Mapping[JobState, int]:
         """Return how many jobs of the whole cluster are queued, assigned and running."""
         prefixes = self._store.cells.prefixes
@@ -118,9 +97,6 @@ class JobReads:
         """Return what a script about a job needs: the prefix of the cell it stands in."""
         cells = self._store.cells
         return (cells.prefixes[cells.home_of_job(job_id) if cell is None else cell],)
-
-    async def _owned(self, command: str, *args: str | int) -> list[JobRecord]:
-        return await self._indexed(command, f"inst:{self._instance_id}:jobs", *args)
 
     async def _indexed(self, command: str, key: str, *args: str | int) -> list[JobRecord]:
         """Return the jobs that an index of every cell names."""

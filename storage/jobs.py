@@ -144,7 +144,8 @@ class JobRepository(JobReads):
     """Jobs as one instance sees and drives them."""
 
     def __init__(self, store: Store, instance_id: InstanceId, limits: JobLimits) -> None:
-        super().__init__(store, instance_id)
+        super().__init__(store)
+        self._instance_id = instance_id
         self._limits = limits
 
     @property

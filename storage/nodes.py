@@ -214,10 +214,6 @@ class NodeRepository:
         ]
         return max(records, key=lambda record: record.epoch, default=None)
 
-    async def online_nodes(self, limit: int = 1000) -> list[NodeId]:
-        """Return nodes of the whole cluster with a lease, in each cell earliest end first."""
-        return [node_id for _, node_id in await self._online(limit)]
-
     async def online_records(self, limit: int = 1000) -> list[NodeRecord]:
         """Return the records of such nodes."""
         return await self._records(await self._online(limit))

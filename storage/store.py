@@ -47,8 +47,7 @@ class Store:
 
     Any number of tasks may use it at once. A call whose reply is lost (`StorageUnavailable`) may
     have run; running it again is harmless and answers `Duplicate` where it had. What it handed over
-    to other jobs of this instance is then found by dispatching those again, or in
-    `JobRepository.owned_jobs`.
+    to other jobs of this instance is then found by dispatching those again.
     """
 
     def __init__(

@@ -267,7 +267,7 @@ class DispatcherActor(LoopActor):
             ledger.enter()
             self._beats.clear()
         loop = asyncio.get_running_loop()
-        while running := ledger.begin(_PIPELINE_CALLS, self._away):
+        while ledger.waiting and (running := ledger.begin(_PIPELINE_CALLS, self._away)):
             self._hung_timer = loop.call_later(_HUNG_SECONDS, self._on_hung, loop)
             try:
                 replies = await self._store.run(list(map(_CALL, running)))

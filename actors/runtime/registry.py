@@ -1,7 +1,8 @@
-"""An ordered list of references from which any one is removed in constant time.
+"""What pykka keeps of each actor, made for very many of them.
 
-pykka keeps the running actors in a plain list and searches it at every stop: 10,000 actors that
-stop at once in reverse order cost 1.2 s there and 0.02 s here.
+The running actors stand in an ordered list from which any one is removed in constant time: pykka
+searches a plain one at every stop, and 10,000 actors that stop at once in reverse order cost 1.2 s
+there and 0.02 s here. Whether an actor has ended is a flag.
 """
 
 from collections.abc import Iterable, Iterator
@@ -50,15 +51,15 @@ class StoppedFlag:
     Nobody waits for it.
     """
 
-    __slots__ = ("_is_set",)
+    __slots__ = ("is_raised",)
 
     def __init__(self) -> None:
-        self._is_set = False
+        self.is_raised = False
 
     def set(self) -> None:
         """The actor has ended."""
-        self._is_set = True
+        self.is_raised = True
 
     def is_set(self) -> bool:
         """Return whether it has."""
-        return self._is_set
+        return self.is_raised

@@ -31,9 +31,10 @@ class PlaybackFormat:
         """Whether it comes again as `SpeechConverted`, and is not taken now."""
         if not self._can_change or message.result is None or not message.result.tts_audio:
             return False
-        is_opus = (message.result.tts_format or "").lower() == AudioFormat.OPUS
+        if (message.result.tts_format or "").lower() != AudioFormat.OPUS:
+            return False
         transcoder = self._transcoder()
-        if not is_opus or transcoder is None or not self._is_heard(message):
+        if transcoder is None or not self._is_heard(message):
             return False
         return tell(transcoder, ConvertSpeech(self._parts.ref, message))
 

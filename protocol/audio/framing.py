@@ -141,11 +141,6 @@ def is_opus_framed(data: bytes) -> bool:
     return framed_ticks(data) > 0
 
 
-def detect_format(data: bytes) -> AudioFormat:
-    """Tell opus from PCM by the framing alone."""
-    return AudioFormat.OPUS if is_opus_framed(data) else AudioFormat.PCM16
-
-
 def split_packets(data: bytes) -> list[bytes]:
     """Return the opus packets without their lengths.
 

@@ -14,8 +14,9 @@ import redis.asyncio
 import redis.exceptions
 
 from storage.embedded.server import find_servers
-from storage.keys import KEYS, Life, key_of
+from storage.keys import KEYS, Life
 from tests.chaos.faults.proxy import FaultProxy
+from tests.storage.support.key_kinds import key_of
 
 PREFIX = "lingua:v1:"
 _START_SECONDS = 5.0

@@ -1,6 +1,6 @@
 """JobRepository's reads: by id, by state, by session, by owner, all from indexes."""
 
-from protocol.ids import JobId, SessionId
+from protocol.ids import JobId
 from storage.job import JobState
 from tests.support.storage_world import World
 
@@ -39,39 +39,6 @@ def test_jobs_are_listed_by_state_latest_first(world: World) -> None:
         JobState.ASSIGNED: 2,
         JobState.RUNNING: 0,
     }
-
-
-def test_a_sessions_open_jobs_are_listed_in_order(world: World) -> None:
-    world.node("n1")
-    for index in (10, 9, 2):
-        world.dispatch("s", index)
-    listed = world.run(world.member().jobs.jobs_of_session(SessionId("s")))
-    assert [job.utterance_index for job in listed] == [2, 9, 10]
-
-
-def test_due_jobs_are_listed_earliest_first(world: World) -> None:
-    world.node("n1")
-    world.dispatch("s", 1)
-    world.dispatch("s", 2)
-    jobs = world.member().jobs
-    assert world.run(jobs.due_jobs()) == []
-    world.wait(30_000)
-    assert [job.utterance_index for job in world.run(jobs.due_jobs())] == [2, 1]
-
-
-def test_due_jobs_on_the_servers_own_clock(world: World) -> None:
-    world.dispatch("s", 1)
-    world.store.clock_ms = lambda: 0
-    assert world.run(world.member().jobs.due_jobs()) == []
-
-
-def test_owned_jobs_are_listed_in_pages(world: World) -> None:
-    for index in range(5):
-        world.dispatch("s", index)
-        world.wait(1)
-    jobs = world.member().jobs
-    pages = [world.run(jobs.owned_jobs(offset, 2)) for offset in (0, 2, 4)]
-    assert [[job.utterance_index for job in page] for page in pages] == [[0, 1], [2, 3], [4]]
 
 
 def test_the_whole_story_of_a_job_reads_as_a_timeline(world: World) -> None:

@@ -60,7 +60,6 @@ def test_made_up_ids_are_unknown(world: World, text: str) -> None:
     member = world.member()
     assert world.run(member.nodes.get_node(NodeId(text))) is None
     assert world.run(member.jobs.get_job(JobId(text))) is None
-    assert world.run(member.jobs.jobs_of_session(SessionId(text))) == []
     assert world.run(member.instances.find(InstanceId(text))) is None
     assert world.do(member.jobs.locate(JobId(text))) == Gone()
     assert world.do(member.sessions.find(SessionId(text))) == UnknownSession()

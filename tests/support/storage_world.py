@@ -324,6 +324,11 @@ class World:
         """Return what waits in an instance's mailbox."""
         return self.stream(f"inst:{instance}:mbox")
 
+    def online_nodes(self) -> list[str]:
+        """Return the nodes with a lease."""
+        records = self.run(self.member().nodes.online_records())
+        return [record.node_id for record in records]
+
     def forget_job(self, job: str) -> None:
         """Let a job's record expire before its time."""
         self.command("DEL", f"job:{job}")

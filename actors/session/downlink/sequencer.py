@@ -129,7 +129,10 @@ class Sequencer(Generic[K, T]):
         if place.is_passed:
             return [self._deliver(place)]
         if self._order[0] is place:
-            return self._deliver_front()
+            if len(self._order) > 1 or self.waiting:
+                return self._deliver_front()
+            self._order.clear()
+            return [self._deliver(place)]
         deliveries = [] if place.lane is None else self._deliver_front()
         if not place.is_delivered:
             self.waiting.append((now_ms, place))

@@ -110,7 +110,7 @@ def test_a_node_that_left_before_it_knew_its_epoch_leaves_the_choice(bench: Disp
     bench.node("n")
     bench.leave("n")
     bench.tell(NodeLost(NodeId("n"), 0))
-    assert bench.world.run(bench.world.member().nodes.online_nodes()) == []
+    assert bench.world.online_nodes() == []
     assert bench.parts.nodes.epochs == {}
 
 
@@ -120,7 +120,7 @@ def test_a_node_that_left_while_its_registration_was_under_way_is_taken_off(
     bench.node("n")
     bench.tell(lose(bench, "n"))
     bench.tell(bench.arrived("n"))
-    assert bench.world.run(bench.world.member().nodes.online_nodes()) == []
+    assert bench.world.online_nodes() == []
 
 
 def test_a_node_that_is_gone_does_not_get_its_job_back(bench: DispatchBench) -> None:

@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from peers.bench.stamped_chunk import CHUNK_BYTES, CHUNK_MS, chunk, chunk_base64, read_stamp
-from protocol.audio.framing import AudioFormat, audio_ticks, detect_format, ticks_to_ms
+from protocol.audio.framing import AudioFormat, audio_ticks, is_opus_framed, ticks_to_ms
 from protocol.audio.loudness import is_silent
 
 STAMP_NS = 123_456_789_012_345
@@ -14,7 +14,7 @@ STAMP_NS = 123_456_789_012_345
 def test_a_chunk_is_opus_framing_of_260_ms_that_is_not_silent() -> None:
     audio = chunk(STAMP_NS)
     assert len(audio) == CHUNK_BYTES == 858
-    assert detect_format(audio) is AudioFormat.OPUS
+    assert is_opus_framed(audio)
     assert ticks_to_ms(audio_ticks(audio, AudioFormat.OPUS, 16000)) == CHUNK_MS == 260
     assert base64.b64decode(chunk_base64(STAMP_NS)) == audio
 

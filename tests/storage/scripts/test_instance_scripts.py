@@ -205,7 +205,7 @@ def test_a_process_that_comes_after_a_killed_one_of_its_name_starts_afresh(world
     assert world.command("EXISTS", "inst:i1:sessions", "inst:i1:nodes") == 0
     assert 0 < world.command("PTTL", "session:s") <= 30_000
     assert world.job("job-s2-1-es").reason == "instance_lost"
-    assert world.run(world.member().nodes.online_nodes()) == []
+    assert world.online_nodes() == []
     assert world.do(world.member().instances.beat(LEASE_MS)) == Taken(LEASE_MS)
 
 

@@ -14,7 +14,7 @@ def test_a_registered_node_reads_back(world: World) -> None:
     assert (record.max_jobs, record.used_slots) == (3, 0)
     assert record.atoms == ("a.en", "a:en", "s.es", "s:es", "t.es", "t:es")
     assert record.info == {"name": "n1"}
-    assert world.run(world.member().nodes.online_nodes()) == ["n1"]
+    assert world.online_nodes() == ["n1"]
 
 
 def test_abilities_are_those_of_nodes_that_can_be_chosen(world: World) -> None:
@@ -182,7 +182,7 @@ def test_an_off_line_node_is_not_chosen(world: World) -> None:
     world.node("n1")
     assert world.offline("n1") == NodeRemoved(())
     assert isinstance(world.dispatch("s", 1), Queued)
-    assert world.run(world.member().nodes.online_nodes()) == []
+    assert world.online_nodes() == []
 
 
 def test_taking_an_unknown_node_off_line_is_done_already(world: World) -> None:

@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from storage.keys import Life, key_of
+from storage.keys import Life
+from tests.storage.support.key_kinds import key_of
 from tests.storage.support.store_snapshot import Hash, Snapshot
 
 ACTIVE = ("queued", "assigned", "running")

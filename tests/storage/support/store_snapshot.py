@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from storage.cells import FIRST, Cell
-from storage.keys import key_of
+from tests.storage.support.key_kinds import key_of
 from tests.support.storage_world import World
 
 _DUMP = """
