@@ -41,6 +41,13 @@ class FailOver:
         """Give one job to another node, or let it wait for one."""
         self._ends.withdraw(job, reason)
         job.is_moving = True
+        logger.debug(
+            "job moves",
+            job_id=job.spec.job_id,
+            node_id=job.node_id,
+            attempt=job.attempt,
+            reason=reason,
+        )
         failover = Failover(
             job_id=job.spec.job_id,
             attempt=job.attempt,

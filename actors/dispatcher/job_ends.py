@@ -174,7 +174,7 @@ class JobEnds:
             self.recent_empty.add(ended, job.session)
         self.metrics.job_ended(ended.reason.value if ended.reason else "completed")
         if not tell(job.session, ended):
-            log_missing(ended, job.spec, "its session is over")
+            log_missing(logger, ended, job.spec, note="its session is over")
         if job.is_of_turn:
             self._driver.segment_ended(job)
 

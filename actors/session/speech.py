@@ -27,7 +27,7 @@ from actors.messages.session import (
     UtteranceArrived,
 )
 from actors.metrics import COMPLETED, UtteranceEnded
-from actors.missing_log import log_missing
+from actors.missing_log import Waited, log_missing
 from actors.runtime.actor import tell
 from actors.session.downlink.outcome import Outcome, ends_turn
 from actors.session.options import quiet_before
@@ -48,6 +48,7 @@ class Speech:
 
     def __init__(self, parts: Parts, notes: Notes | None, again: UplinkRestore | None) -> None:
         self._parts = parts
+        self._log = parts.log
         self._setup = parts.setup
         self._uplink = parts.uplink
         self._downlink = parts.downlink
@@ -148,6 +149,14 @@ class Speech:
         spec, work, audio = utterance.spec, utterance.work, utterance.audio or b""
         cut = UtteranceCut(self._parts.ref, spec, work, audio, utterance.cut_at_ms, state)
         tell(self._setup.directory.dispatcher, cut)
+        self._log.debug(
+            "utterance cut",
+            job_id=spec.job_id,
+            index=spec.utterance_index,
+            reason=utterance.reason.value,
+            speech_ms=spec.cost_ms,
+            needs=spec.requirement,
+        )
 
     def _supply(self, utterance: Utterance, attempt: int) -> None:
         """Give the audio that an attempt asks for."""
@@ -177,8 +186,10 @@ class Speech:
                 self._notes.stored(utterance)
             wait_ms = message.wait_ms_estimate
             self._downlink.progress(utterance, UiEventKind.QUEUED, now_ms, wait_ms)
+            self._log.debug("job waits", job_id=message.job_id, wait_ms_estimate=wait_ms)
         else:
             self._downlink.progress(utterance, UiEventKind.NODE_ACCEPTED, now_ms)
+            self._log.debug("node works on job", job_id=message.job_id, node_id=message.node_id)
 
     def dispatched(self, message: JobDispatched, now_ms: float) -> None:
         """A node has the job."""
@@ -193,6 +204,13 @@ class Speech:
             utterance.first_sent_at_ms = now_ms
             self._setup.metrics.final_to_assign(now_ms - utterance.cut_at_ms)
         self._downlink.progress(utterance, UiEventKind.DISPATCHED, now_ms)
+        self._log.debug(
+            "job assigned",
+            job_id=message.job_id,
+            node_id=message.node_id,
+            attempt=message.attempt,
+            after_ms=round(now_ms - utterance.cut_at_ms),
+        )
         if not self._setup.keep_audio_after_sending:
             self._uplink.release_audio(utterance)
 
@@ -243,8 +261,17 @@ class Speech:
             self._again.forget(utterance)
         self._measure(utterance, message, now_ms)
         self._deliver(utterance, message, now_ms)
-        if message.reason is not None:
-            log_missing(message, utterance.spec, "")
+        if message.reason is None:
+            self._log.debug(
+                "utterance translated",
+                job_id=message.job_id,
+                node_id=message.node_id,
+                attempt=message.attempt,
+                after_ms=round(now_ms - utterance.cut_at_ms),
+            )
+        else:
+            waited = Waited.of(utterance.cut_at_ms, utterance.first_sent_at_ms, now_ms)
+            log_missing(self._log, message, utterance.spec, waited)
             if ends_turn(message.reason):
                 self._end_turn(utterance, message.reason, now_ms)
 
