@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli.commands import COMMANDS, main
+from cli.description.schemas import DIRECTIONS, tag_of
 from cli.settings.arguments import parse
 from cli.settings.settings import known_settings
 from protocol.codec import (
@@ -92,6 +93,15 @@ def is_message(parser: object, example: str) -> bool:
     except ProtocolError:
         return False
     return True
+
+
+@named
+def test_every_arrow_of_a_diagram_is_a_message(document: Path) -> None:
+    tags = {tag_of(message) for direction in DIRECTIONS for message in direction.messages}
+    for diagram in blocks(document, "mermaid"):
+        arrows = re.findall(r"^ *\w+-?->>\w+: (\w+)", diagram, re.MULTILINE)
+        assert len(arrows) == diagram.count(">>")
+        assert set(arrows) <= tags
 
 
 @named
