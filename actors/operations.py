@@ -13,7 +13,7 @@ from itertools import islice
 from actors.directory import Directory
 from actors.messages.job import EndJob
 from actors.messages.node import DrainNode, UndrainNode
-from actors.messages.operator import OperatorAnswered, OperatorAsked, OperatorCommand
+from actors.messages.operator import NodeSeen, OperatorAnswered, OperatorAsked, OperatorCommand
 from actors.messages.session import CloseRequested
 from actors.ports import Mailbox
 from actors.runtime.actor import tell
@@ -24,6 +24,7 @@ from storage.job import JobState
 _ANSWER_SECONDS = 3.0
 """An instance that has not answered by then is not waited for."""
 _MOST_UNANSWERED = 1024
+_MOST_NODES = 1000
 _MOST_SESSIONS = 1000
 """Rows in one answer, about 250 bytes each."""
 
@@ -38,6 +39,8 @@ class Operations:
         self, directory: Directory, elsewhere: Callable[[InstanceId], Mailbox | None]
     ) -> None:
         """`elsewhere` finds the way to another instance's `Operations`; None: there is none."""
+        self.nodes_seen: Callable[[str | None], tuple[NodeSeen, ...]] = lambda _node_id: ()
+        """What was seen of a node here; of all for None."""
         self._directory = directory
         self._elsewhere = elsewhere
         self._number = 0
@@ -92,6 +95,8 @@ class Operations:
         match message.command:
             case OperatorCommand.LIST_SESSIONS:
                 return self._sessions(message.number)
+            case OperatorCommand.LIST_NODES_SEEN:
+                return OperatorAnswered(message.number, nodes=self.nodes_seen(None)[:_MOST_NODES])
             case OperatorCommand.CLOSE_SESSION:
                 view = self._directory.views.get(SessionRef(message.target))
                 session = None if view is None else self._directory.sessions.get(view.session_id)

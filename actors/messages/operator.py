@@ -14,6 +14,8 @@ class OperatorCommand(StrEnum):
     DRAIN_NODE = "drain_node"
     UNDRAIN_NODE = "undrain_node"
     LIST_SESSIONS = "list_sessions"
+    LIST_NODES_SEEN = "list_nodes_seen"
+    """What the instance has seen of nodes, by the jobs of its sessions."""
 
 
 @value
@@ -34,6 +36,17 @@ class SessionRow:
     """Without an outcome so far, counted per target language."""
     opened_at_ms: int
     """Unix ms: when it began on this instance."""
+
+
+@value
+class NodeSeen:
+    """What one instance has seen of a node's last 50 jobs."""
+
+    node_id: str
+    ms_per_second: float | None
+    """Median time at the node for a second of speech; None: of too few jobs."""
+    jobs: int
+    errors: int
 
 
 @value
@@ -59,5 +72,6 @@ class OperatorAnswered:
     """Nothing of that name lives here: it may elsewhere."""
     sessions: tuple[SessionRow, ...] = ()
     """Of a listing."""
+    nodes: tuple[NodeSeen, ...] = ()
     is_complete: bool = True
     """False: there are more sessions than one answer has."""

@@ -55,6 +55,7 @@ from gateway.admin.operators import StoreOperators
 from gateway.edge.loop_lag import LoopLag
 from gateway.http.answers import MetricsText
 from gateway.http.metrics import PrometheusMetrics
+from gateway.http.nodes_seen import NodesSeen
 from gateway.http.reports import ReportSources, StoreReports
 from gateway.server import Bind, Gateway, Inside
 from protocol.ids import InstanceId
@@ -233,6 +234,7 @@ class Scheduler:
         await self._membership.retire()
         await self._store.close()
         self._ability_watch.close()
+        self._nodes_seen.close()
         self._loop_lag.stop()
         self.access.close()
         if self._traces is not None:
@@ -333,10 +335,13 @@ class Scheduler:
 
     def _make_gateway(self, placement: NodePlacement, overload: Overload) -> Gateway:
         settings, repositories = self._settings, self._repositories
+        operations = self._links.operations
+        operations.nodes_seen = self._metrics.nodes_seen
+        self._nodes_seen = NodesSeen(operations, repositories.instances.others)
         sources = ReportSources(
             *(self._directory.instance_id, self._store, repositories.jobs, repositories.nodes),
             *(repositories.instances, self._directory, self._presence, self.reception),
-            *(self._metrics.figures, self._metrics.node_seen),
+            *(self._nodes_seen, self._metrics.figures),
         )
         reports = StoreReports(sources)
         inside = Inside(
@@ -348,7 +353,7 @@ class Scheduler:
             overload,
             settings.room,
             self._links.identity,
-            StoreOperators(sources, reports, self._links.operations),
+            StoreOperators(sources, reports, operations),
             self.access.access,
         )
         door = replace(settings.gateway, port=placement.port)

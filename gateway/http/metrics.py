@@ -13,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from actors.messages.operator import NodeSeen
 from actors.metrics import Gauge, UtteranceEnded
 from actors.runtime.actor import dead_letters, inbox_depths
 from gateway.edge.loop_lag import LoopLag
@@ -175,10 +176,10 @@ class PrometheusMetrics(Collector):
             **{gauge.value: read() for gauge, read in self._gauges.items() if gauge in _SHOWN},
         }
 
-    def node_seen(self, node_id: str) -> Mapping[str, Any]:
+    def nodes_seen(self, node_id: str | None) -> tuple[NodeSeen, ...]:
         """Return what this instance has seen of a node's last jobs: its speed and errors."""
         self._count_ended()
-        return self.utterances.node_seen(node_id)
+        return self.utterances.nodes_seen(node_id)
 
     def collect(self) -> Iterator[Metric]:
         """Return the families; called by the registry."""

@@ -43,8 +43,8 @@ def node_row(record: NodeRecord, now_ms: int, seen: Seen) -> dict[str, Any]:
     """Return a node as reports show it.
 
     `online`, `status`, `current_jobs` and `max_concurrent_jobs` are the names that existing
-    dashboards read. `ms_per_second` is the median time at the node for a second of speech, as this
-    instance has seen it; null: of too few jobs.
+    dashboards read. `ms_per_second` is the median time at the node for a second of speech; null:
+    of too few jobs.
     """
     return {
         "node_id": record.node_id,

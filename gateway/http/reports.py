@@ -10,8 +10,9 @@ from typing import Any
 
 from actors.directory import Directory
 from actors.session.presence import Presence
+from gateway.http.nodes_seen import NodesSeen
 from gateway.http.query import JobsQuery
-from gateway.http.report_rows import Seen, instance_row, job_row, node_row, pair_rows
+from gateway.http.report_rows import instance_row, job_row, node_row, pair_rows
 from gateway.http.route_report import route_report
 from gateway.ports import JobMoment, JobReport, Readiness, Reception, Survey
 from protocol.ids import InstanceId, JobId, NodeId, session_ref
@@ -26,10 +27,6 @@ _MOST_PAIRS = 10_000
 """A page that fills its menus has no use for more."""
 
 
-def _nothing_seen(_node_id: str) -> Mapping[str, Any]:
-    return {}
-
-
 @dataclass(frozen=True, slots=True)
 class ReportSources:
     """Where the reports come from."""
@@ -42,9 +39,9 @@ class ReportSources:
     directory: Directory
     presence: Presence
     reception: Reception
+    nodes_seen: NodesSeen
     figures: Callable[[], Mapping[str, Any]] = dict
     """What the process has measured of itself."""
-    node_seen: Seen = _nothing_seen
 
 
 class StoreReports:
@@ -92,13 +89,15 @@ class StoreReports:
         record = await self._from.nodes.get_node(node_id)
         if record is None or (principal is not None and record.credential != principal):
             return None
-        return node_row(record, _now_ms(), self._from.node_seen)
+        await self._from.nodes_seen.renew()
+        return node_row(record, _now_ms(), self._from.nodes_seen.seen)
 
     async def nodes(self, principal: str | None = None) -> list[Mapping[str, Any]]:
         """Return the nodes with a lease, all or those of one credential."""
         records, now_ms = await self._from.nodes.online_records(), _now_ms()
+        await self._from.nodes_seen.renew()
         return [
-            node_row(record, now_ms, self._from.node_seen)
+            node_row(record, now_ms, self._from.nodes_seen.seen)
             for record in records
             if principal is None or record.credential == principal
         ]
@@ -121,7 +120,8 @@ class StoreReports:
         """Return for a pair each node, why it is or is not chosen, and what waits."""
         nodes = await self._from.nodes.online_records()
         waiting = await self._from.jobs.waiting()
-        rows = [node_row(record, _now_ms(), self._from.node_seen) for record in nodes]
+        await self._from.nodes_seen.renew()
+        rows = [node_row(record, _now_ms(), self._from.nodes_seen.seen) for record in nodes]
         return route_report(src, tgt, zip(nodes, rows, strict=True), waiting, _now_ms())
 
     async def languages(self) -> Mapping[str, Any]:
@@ -149,6 +149,7 @@ class StoreReports:
         waiting = await self._from.jobs.waiting()
         instances = await self._from.instances.all_known()
         nodes = await self._from.nodes.online_records()
+        await self._from.nodes_seen.renew()
         now_ms = _now_ms()
         owners: dict[str, list[str]] = {}
         for record in nodes:
@@ -177,7 +178,7 @@ class StoreReports:
                 "total_sessions": sum(record.sessions for record in instances),
                 "total_pending": counts.get(JobState.QUEUED, 0),
                 "redis_key_prefix": self._from.store.prefix,
-                "nodes": [node_row(record, now_ms, self._from.node_seen) for record in nodes],
+                "nodes": [node_row(record, now_ms, self._from.nodes_seen.seen) for record in nodes],
             },
             owners,
         )

@@ -13,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 
 from actors.dispatcher.open_jobs import OpenJob
+from actors.messages.operator import NodeSeen
 from actors.metrics import COMPLETED, UtteranceEnded
 from gateway.http.histogram import Histogram
 from gateway.http.scaling import PairLoad, loads_of
@@ -117,17 +118,12 @@ class UtteranceMetrics:
         self._unserved.add(pair)
         return pair
 
-    def node_seen(self, node_id: str) -> dict[str, object]:
-        """Return what this instance has seen of a node's last jobs."""
+    def nodes_seen(self, node_id: str | None) -> tuple[NodeSeen, ...]:
+        """Return what this instance has seen of a node's last jobs; of all, latest first."""
+        if node_id is None:
+            return tuple(_seen(node, figures) for node, figures in reversed(self.nodes.items()))
         figures = self.nodes.get(node_id)
-        if figures is None:
-            return {}
-        ratio = figures.ratio
-        return {
-            "ms_per_second": None if ratio is None else ratio * 1000,
-            "recent_jobs": len(figures.failed),
-            "recent_errors": sum(figures.failed),
-        }
+        return () if figures is None else (_seen(node_id, figures),)
 
     # ---- showing ----------------------------------------------------------------------------
 
@@ -202,6 +198,12 @@ class UtteranceMetrics:
             failing.add_metric([node], count)
         yield ratio
         yield failing
+
+
+def _seen(node_id: str, figures: NodeFigures) -> NodeSeen:
+    ratio = figures.ratio
+    ms_per_second = None if ratio is None else ratio * 1000
+    return NodeSeen(node_id, ms_per_second, len(figures.failed), sum(figures.failed))
 
 
 def reported_stages(timings: object) -> Iterator[tuple[str, float]]:

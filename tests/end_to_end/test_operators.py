@@ -13,6 +13,7 @@ from tests.support.peers.raw_client import raw_client, tone
 from tests.support.peers.raw_node import Ability, raw_node
 from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.takes(12)
 
@@ -131,6 +132,28 @@ async def test_a_session_of_another_instance_is_listed_and_closed(
         await client.hear("session_close_ack")
         answer = await operator.do("close_session", session_id=row["session_ref"])
         assert answer["error"] == "no such session, or not any more"
+
+
+@over_sockets
+async def test_a_nodes_speed_is_known_where_none_of_its_sessions_are(
+    instances: Instances, pair: Pair
+) -> None:
+    async with (
+        operator_at(instances[1].port) as operator,
+        raw_node(instances[1].node_url, Ability.of(pair)) as node,
+        raw_client(instances[0].session_url, *pair) as client,
+    ):
+        for _ in range(5):
+            await client.speak(tone(500))
+            await node.answer(await node.job())
+            await client.result()
+
+        async def is_known() -> bool:
+            listed = (await operator.do("list_nodes"))["data"]["nodes"]
+            [shown] = [one for one in listed if one["node_id"] == node.node_id]
+            return (shown["recent_jobs"], shown["ms_per_second"] is None) == (5, False)
+
+        await until(is_known, "the speed")
 
 
 @over_sockets
