@@ -28,8 +28,11 @@
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
 -- INCLUDE lib/slot.lua
+-- INCLUDE lib/turn_slot.lua
+-- INCLUDE lib/job_head.lua
 -- INCLUDE lib/job.lua
 local session_state = '' -- kept at home
+-- INCLUDE lib/record.lua
 -- INCLUDE lib/create.lua
 -- INCLUDE lib/choice.lua
 -- INCLUDE lib/queue.lua

@@ -16,42 +16,47 @@
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
 -- INCLUDE lib/slot.lua
--- INCLUDE lib/job.lua
+-- INCLUDE lib/job_head.lua
 -- INCLUDE lib/finish.lua
 
 local ended = load_job_head(job)
 if not ended then
   return { 'GONE' }
 end
+local freed = nil
+if not FINAL[ended.state] then
+  -- A job whose owner is dead is ended by whoever has its node: nobody else would free the slot.
+  local is_driven_elsewhere = ended.owner ~= instance
+    and call('EXISTS', prefix .. 'inst:' .. ended.owner) == 1
+  if ended.attempt ~= attempt or is_driven_elsewhere or (node ~= '' and ended.node ~= node) then
+    return { 'STALE', ended.attempt }
+  end
+
+  finish_record(ended, state, reason, processing_ms)
+  if outcome ~= '' then
+    record_outcome(ended, outcome, outcome_ttl_ms)
+  end
+  if ended.state ~= 'queued' then
+    freed = leave_node(ended, node ~= '')
+    if not freed then
+      return { 'OK', state, {} }
+    end
+    -- Nearly always nothing waits, and the rest of the script is not even set up.
+    if call('EXISTS', prefix .. 'qs', prefix .. 'pin:' .. freed.id) == 0 then
+      place_node(freed)
+      return { 'OK', state, {} }
+    end
+  end
+end
+
+-- INCLUDE lib/turn_slot.lua
+-- INCLUDE lib/job.lua
 if FINAL[ended.state] then
   if ended.state == 'empty' and state == 'done' and ended.attempt == attempt and ended.node == node
   then
     call('HSET', prefix .. 'job:' .. job, 'replaced', '1')
   end
   return describe('DUPLICATE', ended)
-end
--- A job whose owner is dead is ended by whoever has its node: nobody else would free the slot.
-local is_driven_elsewhere = ended.owner ~= instance
-  and call('EXISTS', prefix .. 'inst:' .. ended.owner) == 1
-if ended.attempt ~= attempt or is_driven_elsewhere or (node ~= '' and ended.node ~= node) then
-  return { 'STALE', ended.attempt }
-end
-
-finish_record(ended, state, reason, processing_ms)
-if outcome ~= '' then
-  record_outcome(ended, outcome, outcome_ttl_ms)
-end
-local freed = nil
-if ended.state ~= 'queued' then
-  freed = leave_node(ended, node ~= '')
-  if not freed then
-    return { 'OK', state, {} }
-  end
-  -- Nearly always nothing waits, and the rest of the script is not even set up.
-  if call('EXISTS', prefix .. 'qs', prefix .. 'pin:' .. freed.id) == 0 then
-    place_node(freed)
-    return { 'OK', state, {} }
-  end
 end
 
 -- INCLUDE lib/choice.lua

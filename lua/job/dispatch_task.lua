@@ -32,6 +32,27 @@
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
 -- INCLUDE lib/slot.lua
+-- INCLUDE lib/record.lua
+
+-- Nearly always it is no segment of a turn, and its session's last node has a free slot: then the
+-- rest of the script is not even set up.
+if part == '0' and continues ~= '1' then
+  local refusal = enter_session()
+  if refusal then
+    return refusal
+  end
+  local usual = usual_node('')
+  if usual and call('SET', prefix .. 'req:' .. request, job, 'NX', 'EX', RECORD_TTL_S) then
+    local lone = new_job(1)
+    lone.due = math.min(now + job_ms, lone.deadline)
+    write_record(lone, 'assigned', usual.id, 'assigned_at')
+    place_node(usual, usual.used + occupy(usual, lone.slot, job))
+    return { 'ASSIGNED', job, 1, usual.id, usual.owner, usual.epoch, lone.due - now, {} }
+  end
+end
+
+-- INCLUDE lib/turn_slot.lua
+-- INCLUDE lib/job_head.lua
 -- INCLUDE lib/job.lua
 -- INCLUDE lib/create.lua
 

@@ -10,6 +10,8 @@
 -- RETURNS STALE attempt | GONE
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/slot.lua
+-- INCLUDE lib/turn_slot.lua
+-- INCLUDE lib/job_head.lua
 -- INCLUDE lib/job.lua
 -- INCLUDE lib/queue.lua
 

@@ -35,8 +35,12 @@
 -- RETURNS LENT cell | MOVED | FENCED
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
+-- INCLUDE lib/unknown_node.lua
 -- INCLUDE lib/slot.lua
+-- INCLUDE lib/turn_slot.lua
+-- INCLUDE lib/job_head.lua
 -- INCLUDE lib/job.lua
+-- INCLUDE lib/record.lua
 -- INCLUDE lib/create.lua
 -- INCLUDE lib/choice.lua
 -- INCLUDE lib/queue.lua

@@ -11,6 +11,8 @@
 -- RETURNS STALE attempt | GONE
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/slot.lua
+-- INCLUDE lib/turn_slot.lua
+-- INCLUDE lib/job_head.lua
 -- INCLUDE lib/job.lua
 
 local current = load_job_head(job)

@@ -1,32 +1,4 @@
--- A job's record. Needs lib/clock.lua, lib/slot.lua. The fields that every end of a job needs come
--- first in the hash: a small hash is read from its front.
-
-local FINAL = { done = true, empty = true, failed = true, cancelled = true }
-
-local function head_from(id, values)
-  if not values[1] then
-    return nil
-  end
-  return {
-    id = id,
-    state = values[1],
-    attempt = tonumber(values[2]),
-    node = values[3],
-    owner = values[4],
-    session = values[5],
-    slot = slot_of(values[5], values[6], values[7]),
-    language = values[7],
-    index = values[8],
-    cut = values[9] or '0',
-    turned = values[10] == '1',
-  }
-end
-
--- What the end of an assigned job needs to know.
-local function load_job_head(id)
-  return head_from(id, call('HMGET', prefix .. 'job:' .. id,
-    'state', 'attempt', 'node', 'owner', 'session', 'turn', 'language', 'index', 'cut', 'turned'))
-end
+-- A job's whole record, and its place in the indexes. Needs lib/clock.lua, slot, job_head.
 
 local function load_job(id)
   local values = call('HMGET', prefix .. 'job:' .. id,

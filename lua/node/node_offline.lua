@@ -9,6 +9,8 @@
 -- INCLUDE lib/node.lua
 -- INCLUDE lib/group.lua
 -- INCLUDE lib/slot.lua
+-- INCLUDE lib/turn_slot.lua
+-- INCLUDE lib/job_head.lua
 -- INCLUDE lib/job.lua
 -- INCLUDE lib/choice.lua
 -- INCLUDE lib/queue.lua

@@ -13,8 +13,11 @@
 -- RETURNS OK epoch handovers is_held | SUPERSEDED owner epoch | TAKEN | FENCED
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
+-- INCLUDE lib/unknown_node.lua
 -- INCLUDE lib/group.lua
 -- INCLUDE lib/slot.lua
+-- INCLUDE lib/turn_slot.lua
+-- INCLUDE lib/job_head.lua
 -- INCLUDE lib/job.lua
 -- INCLUDE lib/choice.lua
 -- INCLUDE lib/queue.lua

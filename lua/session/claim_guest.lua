@@ -9,6 +9,8 @@
 -- RETURNS OK jobs outcomes | MOVED | FENCED
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/slot.lua
+-- INCLUDE lib/turn_slot.lua
+-- INCLUDE lib/job_head.lua
 -- INCLUDE lib/job.lua
 -- INCLUDE lib/queue.lua
 -- INCLUDE lib/claim.lua

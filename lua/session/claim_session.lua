@@ -14,6 +14,8 @@
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/notes.lua
 -- INCLUDE lib/slot.lua
+-- INCLUDE lib/turn_slot.lua
+-- INCLUDE lib/job_head.lua
 -- INCLUDE lib/job.lua
 -- INCLUDE lib/queue.lua
 -- INCLUDE lib/claim.lua

@@ -43,7 +43,7 @@ MUTANTS = {
         "lib/slot.lua", "if open == job.id then", "if open then"
     ),
     "capacity ignored by the usual node": Mutant(
-        "lib/create.lua", "return node.used < node.max and node or nil", "return node"
+        "lib/record.lua", "return node.used < node.max and node or nil", "return node"
     ),
     "full node stays in the choice": Mutant(
         "lib/node.lua", "if used < node.max then", "if true then"
@@ -112,7 +112,7 @@ MUTANTS = {
         "lib/handover.lua", "  set_due(job, math.min(now + job.job_ms, job.deadline))", ""
     ),
     "job without an end of life": Mutant(
-        "lib/create.lua",
+        "lib/record.lua",
         "  call('EXPIRE', key, RECORD_TTL_S)\n  local of_session",
         "  local of_session",
     ),
