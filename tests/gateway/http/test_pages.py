@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 import gateway
+from gateway.access.access import Access
+from gateway.access.options import AccessOptions
 from tests.gateway.support.raw_peer import Peer
 from tests.gateway.support.running_gateway import RunningGateway, run_gateway
 
@@ -22,6 +24,7 @@ MAX_FILE_LINES = 400
     ("path", "content_type"),
     [
         ("/", "text/html; charset=utf-8"),
+        ("/dashboard", "text/html; charset=utf-8"),
         ("/lingua-client.js", "text/javascript; charset=utf-8"),
         ("/lingua-client.d.ts", "text/plain; charset=utf-8"),
         ("/speak/speak.css?v=1", "text/css; charset=utf-8"),
@@ -98,6 +101,38 @@ def test_there_is_no_way_out_of_the_folder() -> None:
             assert status == 404
 
     run_gateway(scenario)
+
+
+def guarded(admin_token: str, node_tokens: str, client_tokens: str) -> Access:
+    options = AccessOptions(
+        admin_token=admin_token, node_tokens=node_tokens, client_tokens=client_tokens
+    )
+    return Access(options, "127.0.0.1")
+
+
+def test_the_dashboard_asks_for_a_token_and_its_parts_need_none() -> None:
+    async def scenario(running: RunningGateway) -> None:
+        status, headers, body = await running.get("/dashboard")
+        assert (status, headers["www-authenticate"]) == (401, "Bearer")
+        assert headers["cache-control"] == "no-store"
+        assert b'id="sign-in"' in body
+        assert (await running.get("/dashboard/app.js"))[0] == 200
+        assert (await running.get("/dashboard?token=operator"))[0] == 200
+        assert (await running.get("/dashboard?token=gpu"))[0] == 200
+        assert (await running.get("/"))[0] == 200
+        assert (await running.get("/api/v1/stats"))[0] == 401
+
+    access = guarded(admin_token="operator", node_tokens="owner:gpu", client_tokens="acme:x")
+    run_gateway(scenario, access=access)
+
+
+def test_where_operators_are_shut_out_owners_of_nodes_still_sign_in() -> None:
+    async def scenario(running: RunningGateway) -> None:
+        status, headers, body = await running.get("/dashboard")
+        assert (status, headers["content-type"]) == (403, "text/html; charset=utf-8")
+        assert b'id="sign-in"' in body
+
+    run_gateway(scenario, access=Access(AccessOptions(node_tokens="owner:gpu"), "0.0.0.0"))  # noqa: S104
 
 
 @pytest.mark.parametrize("path", OWN, ids=lambda path: path.name)
