@@ -5,6 +5,7 @@ In a checkout the packages lie at its top and are called `peers`, `cli`, …; in
 """
 
 import os
+import site
 import sys
 from pathlib import Path
 from typing import Final
@@ -26,6 +27,16 @@ def module_command(module: str, *arguments: str) -> tuple[str, ...]:
 
 
 def module_environment() -> dict[str, str]:
-    """Return the environment in which that command finds its modules first of all."""
+    """Return the environment in which that command finds its modules.
+
+    Where Python looks anyway nothing is added: what stands in `PYTHONPATH` precedes the standard
+    library, and other packages lie beside an installed one.
+    """
+    if _ROOT.resolve() in {Path(folder).resolve() for folder in _site_folders()}:
+        return dict(os.environ)
     path = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+
+
+def _site_folders() -> list[str]:
+    return [*site.getsitepackages(), site.getusersitepackages()]
