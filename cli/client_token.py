@@ -1,6 +1,7 @@
 """The command `token`: a short-lived token for a page, signed with the scheduler's own secret."""
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
@@ -26,6 +27,9 @@ def main(argv: Sequence[str]) -> int:
         raise SettingsError("there is no secret to sign with: set LINGUA_JWT_SECRET or …_FILE")
     rules = JwtRules(options.jwt_audience, options.jwt_issuer)
     token = mint(secret, arguments.tenant, timedelta(minutes=arguments.minutes), rules)
+    if arguments.json:
+        shown = {"token": token, "tenant": arguments.tenant, "minutes": arguments.minutes}
+        token = json.dumps(shown, ensure_ascii=False)
     sys.stdout.write(f"{token}\n")
     return 0
 
@@ -40,6 +44,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--minutes", type=_minutes, default=10.0, metavar="N", help="how long it is valid [10]"
     )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of the token alone")
     parser.add_argument(
         "--config",
         metavar="FILE",

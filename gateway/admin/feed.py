@@ -50,7 +50,9 @@ class AdminFeed:
         return f"<AdminFeed subscribers={len(self._subscribers)}>"
 
     def subscribe(self, subscriber: Subscriber) -> None:
-        """Send it updates from now on, the first at once."""
+        """Send it updates from now on, the first at once; asked again, it changes nothing."""
+        if subscriber in self._subscribers:
+            return
         self._subscribers[subscriber] = None
         if not self._is_running:
             self._is_running = True

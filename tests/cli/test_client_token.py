@@ -1,6 +1,7 @@
 """`run.py token`, and how nodes and clients on the command line get theirs."""
 
 import argparse
+import json
 import time
 from pathlib import Path
 
@@ -40,6 +41,15 @@ def test_it_is_signed_with_the_first_secret_of_the_file_and_fits_the_rules(
     monkeypatch.setenv("LINGUA_JWT_ISSUER", "us")
     assert main(["--tenant", "acme"]) == 0
     assert claims(capsys, audience="lingua", issuer="us")["tenant"] == "acme"
+
+
+def test_as_json_it_comes_with_what_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LINGUA_JWT_SECRET", SECRET)
+    assert main(["--tenant", "acme", "--minutes", "5", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["tenant"], shown["minutes"], shown["token"].count(".")) == ("acme", 5, 2)
 
 
 def test_without_a_secret_there_is_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
