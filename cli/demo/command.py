@@ -47,6 +47,8 @@ from peers.wav import WavError, read_wav, write_wav
 
 REGISTER_SECONDS: Final = 30.0
 OUTCOME_MS: Final = 30_000
+PAGE_PORT: Final = 5010
+"""Where the page is if it can: browsers remember per address that it may use the microphone."""
 
 
 class DemoError(Exception):
@@ -101,7 +103,8 @@ async def run_demo(options: DemoOptions, console: Console) -> int:
     engines = builtin_engines(workers=1)
     for note in engines.notes:
         console.print(f"note: {note}", style="yellow")
-    async with running_server(module_command("cli")) as server:
+    wanted_port = PAGE_PORT if options.page else 0
+    async with running_server(module_command("cli"), wanted_port) as server:
         console.print(f"scheduler ready on port {server.port} after {_seconds_since(began)}")
         began = time.monotonic()
         async with _running_node(f"ws://127.0.0.1:{server.port}/ws/node", engines):

@@ -195,13 +195,17 @@ class ServerUnderTest:
 
 
 @contextlib.asynccontextmanager
-async def running_server(command: Sequence[str]) -> AsyncIterator[ServerUnderTest]:
-    """Start `command --port <free port>` and give it while the context is open.
+async def running_server(
+    command: Sequence[str], wanted_port: int = 0
+) -> AsyncIterator[ServerUnderTest]:
+    """Start `command --port <port>` and give it while the context is open.
+
+    The port is the wanted one where nobody has it, else a free one.
 
     Raises:
         BenchError: it did not become ready; the message ends with what it wrote to stderr.
     """
-    port = free_port()
+    port = free_port(wanted_port)
     with tempfile.TemporaryFile() as output:
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -238,9 +242,13 @@ def _environment() -> dict[str, str]:
     return {name: text for name, text in kept if not name.startswith("LINGUA_")}
 
 
-def free_port() -> int:
-    """Return a port nobody listens on at this moment."""
-    with socket.create_server((HOST, 0)) as probe:
+def free_port(wanted: int = 0) -> int:
+    """Return a port nobody listens on at this moment, the wanted one if that is so."""
+    try:
+        probe = socket.create_server((HOST, wanted))
+    except OSError:
+        probe = socket.create_server((HOST, 0))
+    with probe:
         port: int = probe.getsockname()[1]
         return port
 
