@@ -20,7 +20,7 @@ from protocol.errors import MissingReason
 from protocol.ids import SessionId
 from protocol.messages.node_inbound import JobResult
 from protocol.messages.session_outbound import UiEventKind
-from protocol.messages.shared import FULL_PIPELINE, Features, Pipeline, sensible_ms
+from protocol.messages.shared import FULL_PIPELINE, NO_FEATURES, Features, Pipeline, sensible_ms
 from protocol.value import value
 from protocol.wire import WireModel
 
@@ -104,7 +104,8 @@ def encode_job_assign(job: Assignment) -> bytes:
     if job.dialect is not None:
         asked = f',"dialect":{quoted(job.dialect)}'
     if job.features is not None:
-        asked += f',"features":{_model(job.features)}'
+        is_usual = job.features is NO_FEATURES
+        asked += ',"features":{}' if is_usual else f',"features":{_model(job.features)}'
     if job.group_id is not None:
         group = f',"group_id":{quoted(job.group_id)}'
     if job.part_index is not None:
@@ -113,8 +114,10 @@ def encode_job_assign(job: Assignment) -> bytes:
         group += f',"context_text":{quoted(job.context_text)}'
     if (job.hints, job.voice_id, job.traceparent) != _NO_WISHES:
         group += "".join(map(_optional, _WISHES, (job.hints, job.voice_id, job.traceparent)))
-    if (job.mode, job.lang_a, job.lang_b, job.auto_langs) != _NO_MODE:
-        chosen = _mode(job)
+    if job.mode is not None:
+        chosen = f',"mode":{quoted(job.mode)}'
+    if (job.lang_a, job.lang_b, job.auto_langs) != _NO_PAIR:
+        chosen += "".join(map(_optional, _PAIR, (job.lang_a, job.lang_b, job.auto_langs)))
     if job.enable_streaming_asr is not None:
         chosen += f',"enable_streaming_asr":{"true" if job.enable_streaming_asr else "false"}'
     if job.partial_update_interval_ms is not None:
@@ -143,13 +146,8 @@ _IS_TIMEOUT: Final = ',"is_timeout_triggered":true'
 _IS_MAX_DURATION: Final = ',"is_max_duration_triggered":true'
 
 
-def _mode(job: Assignment) -> str:
-    """Return the language mode, which few clients choose."""
-    return "".join(map(_optional, _MODE, (job.mode, job.lang_a, job.lang_b, job.auto_langs)))
-
-
-_MODE: Final = ("mode", "lang_a", "lang_b", "auto_langs")
-_NO_MODE: Final = (None,) * 4
+_PAIR: Final = ("lang_a", "lang_b", "auto_langs")
+_NO_PAIR: Final = (None,) * 3
 _WISHES: Final = ("hints", "voice_id", "traceparent")
 _NO_WISHES: Final = (None,) * 3
 

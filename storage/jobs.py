@@ -209,7 +209,7 @@ class JobRepository(JobReads):
             completion.job_id,
             completion.attempt,
             completion.node_id or "",
-            completion.state.value,
+            completion.state,
             completion.reason or "",
             completion.processing_ms,
             completion.outcome or "",

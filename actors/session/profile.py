@@ -11,7 +11,7 @@ from protocol.ids import SessionId, SessionRef, TraceId, session_ref
 from protocol.languages import parse
 from protocol.messages.session_inbound import SessionInit
 from protocol.messages.session_outbound import SessionInitAck, Unserved
-from protocol.messages.shared import FULL_PIPELINE, EndpointingMode, Features, Pipeline
+from protocol.messages.shared import FULL_PIPELINE, NO_FEATURES, EndpointingMode, Features, Pipeline
 from storage.capability import Abilities, is_auto, requirement
 
 ANONYMOUS = ""
@@ -103,7 +103,7 @@ class SessionProfile:
             source=init.src_lang,
             target=init.tgt_lang,
             dialect=init.dialect,
-            features=_NO_FEATURES if init.features == _NO_FEATURES else init.features,
+            features=NO_FEATURES if init.features == NO_FEATURES else init.features,
             mode=init.mode,
             lang_a=init.lang_a,
             lang_b=init.lang_b,
@@ -119,7 +119,7 @@ class SessionProfile:
             is_resumable=init.resume is True,
             wants_pcm16=_wants_pcm16(init),
             targets=distinct_languages(init.tgt_langs or ()),
-            pipeline=init.pipeline or FULL_PIPELINE,
+            pipeline=_pipeline(init),
             hints=init.hints or (),
             voice=init.voice,
             traceparent=init.traceparent,
@@ -210,8 +210,10 @@ def _usual_rate(init: SessionInit) -> int:
     return 8_000 if is_telephone else 16_000
 
 
-_NO_FEATURES = Features()
-"""What most clients ask for: one for all of their sessions."""
+def _pipeline(init: SessionInit) -> Pipeline:
+    """Return what is asked for; the usual one is one for all sessions."""
+    is_usual = init.pipeline is None or init.pipeline == FULL_PIPELINE
+    return FULL_PIPELINE if is_usual or init.pipeline is None else init.pipeline
 
 
 def _unsupported(init: SessionInit) -> str | None:

@@ -129,7 +129,7 @@ class Speech:
             if member is not None:
                 member.cut(utterance, is_first=is_first)
             if is_first:
-                self._setup.metrics.cut_made(utterance.reason.value)
+                self._setup.metrics.cut_made(utterance.reason)
             limit = self._uplink.limit
             if limit is None and not utterance.is_silent:
                 limit = self._waiting.limit
@@ -153,7 +153,7 @@ class Speech:
             "utterance cut",
             job_id=spec.job_id,
             index=spec.utterance_index,
-            reason=utterance.reason.value,
+            reason=utterance.reason,
             speech_ms=spec.cost_ms,
             needs=spec.requirement,
         )
@@ -281,7 +281,7 @@ class Speech:
             UtteranceEnded(
                 source=spec.source,
                 target=spec.language,
-                outcome=COMPLETED if ended.reason is None else ended.reason.value,
+                outcome=COMPLETED if ended.reason is None else ended.reason,
                 has_job=not utterance.is_silent,
                 cut_at_ms=utterance.cut_at_ms,
                 first_sent_at_ms=utterance.first_sent_at_ms,
@@ -292,7 +292,7 @@ class Speech:
                 node_id=ended.node_id,
                 timings=None if extra is None else extra.get("service_timings"),
                 begun_at_ms=utterance.begun_at_ms,
-                cut_reason=utterance.reason.value,
+                cut_reason=utterance.reason,
                 attempt=ended.attempt,
                 traceparent=utterance.work.traceparent,
                 spec=spec,

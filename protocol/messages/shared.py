@@ -54,6 +54,10 @@ class Features(WireModel):
     persona_adaptation: bool | None = None
 
 
+NO_FEATURES = Features()
+"""What most clients ask for: one for all of their sessions."""
+
+
 class ServiceTimings(WireModel):
     """How long a node's stages took, in ms."""
 
