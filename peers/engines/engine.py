@@ -10,7 +10,7 @@ but not the interpreter's lock: what holds the lock belongs into a process of it
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
@@ -25,8 +25,9 @@ class Speech(NamedTuple):
     rate_hz: int
 
 
-Recognise = Callable[[bytes, str], str | Awaitable[str]]
-"""(PCM16 16 kHz mono, language or "auto") -> text, "" if nobody spoke."""
+Recognise = Callable[[bytes, str], str | Awaitable[str] | Iterator[str] | AsyncIterator[str]]
+"""(PCM16 16 kHz mono, language or "auto") -> text, "" if nobody spoke. A generator yields the text
+so far as it grows; what it yields last is the text."""
 Translate = Callable[[str, str, str], str | Awaitable[str]]
 """(text, from language, into language) -> text."""
 Speak = Callable[[str, str], tuple[bytes, int] | Awaitable[tuple[bytes, int]]]

@@ -25,11 +25,11 @@ from peers.engines.engine import (
     Engines,
     Listening,
     ModelMissingError,
-    SessionRecogniser,
     Speech,
     call_engine,
 )
 from peers.engines.opus import OpusError
+from peers.engines.recognising import recognised
 from peers.pcm import RATE_HZ, resample, silence, to_bytes, to_samples
 from protocol.audio.framing import AudioFormat, join_packets
 from protocol.errors import ErrorCode
@@ -127,12 +127,8 @@ class JobPipeline:
         return wanted[0] if len(wanted) == 1 else AUTO
 
     async def _recognise(self, pcm: bytes, source: str, listening: Listening) -> str:
-        recognise = self._engines.recognise
         try:
-            if isinstance(recognise, SessionRecogniser):
-                text = await recognise.recognise_in_session(pcm, source, listening)
-            else:
-                text = await call_engine(recognise, pcm, source)
+            text = await recognised(self._engines.recognise, pcm, source, listening)
         except ModelMissingError as missing:
             raise JobFailedError(self._missing("asr", missing)) from None
         except EngineError as failure:
