@@ -246,12 +246,9 @@ def _rating(result: JobResult) -> str:
 
 
 def _number(given: float) -> str:
-    whole = int(given)
-    return (
-        f"{whole}.0"
-        if whole == given and -_LONGEST_PLAIN < whole < _LONGEST_PLAIN
-        else (to_json(given).decode())
-    )
+    whole = int(given)  # below zero there is -0.0, which is written so
+    is_plain = whole == given and 0 < whole < _LONGEST_PLAIN
+    return f"{whole}.0" if is_plain else to_json(given).decode()
 
 
 def _object(given: dict[str, Any]) -> str:

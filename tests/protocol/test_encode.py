@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from protocol.audio.framing import AudioFormat
@@ -228,6 +228,11 @@ DELIVERED = st.builds(
 )
 
 
+@example(
+    UtteranceIds(SessionId("s"), 0, "j", "t", "es", 0, 1),
+    {"job_id": "j", "success": True, "processing_time_ms": -0.0},
+    Delivered(1, 0, late=False),
+)
 @given(IDS, RESULTS, DELIVERED)
 def test_a_translation_is_written_as_its_model_is(
     ids: UtteranceIds, fields: dict[str, Any], sent: Delivered
