@@ -32,6 +32,7 @@ class Encoder {
   #fail;
   #encoder = null;
   #packets = [];
+  #packetMs = 0;
   #samples = 0;
 
   constructor(format, emit, fail) {
@@ -71,11 +72,13 @@ class Encoder {
     new DataView(framed.buffer).setUint16(0, chunk.byteLength, true);
     chunk.copyTo(framed.subarray(2));
     this.#packets.push(framed);
-    if (this.#packets.length * 20 >= PIECE_MS) this.#emitPackets();
+    this.#packetMs += chunk.duration ? chunk.duration / 1000 : 20;
+    if (this.#packetMs >= PIECE_MS) this.#emitPackets();
   }
 
   #emitPackets() {
-    const packets = this.#packets.splice(0);
+    const [packets, durationMs] = [this.#packets.splice(0), this.#packetMs];
+    this.#packetMs = 0;
     if (!packets.length) return;
     const whole = new Uint8Array(packets.reduce((size, packet) => size + packet.length, 0));
     let end = 0;
@@ -83,7 +86,7 @@ class Encoder {
       whole.set(packet, end);
       end += packet.length;
     }
-    this.#emit(whole, packets.length * 20);
+    this.#emit(whole, durationMs);
   }
 }
 

@@ -1,5 +1,7 @@
 """The page to speak into, as its users see it: a real browser, a microphone, a node, a bad line."""
 
+import asyncio
+import itertools
 import struct
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from tests.end_to_end.support.speaking_page import (
     fits,
     open_page,
     shows,
+    sine_wave,
     speaking_node,
     texts,
 )
@@ -62,12 +65,13 @@ async def test_what_is_spoken_is_shown_translated_and_played(
         await page.close()
 
 
+@pytest.mark.parametrize("flags", [(), ("--workers", "2")], ids=["one process", "two"])
 @over_sockets
 async def test_a_line_that_is_cut_twice_in_the_middle_loses_no_word(
-    pair: Pair, tmp_path: Path
+    pair: Pair, tmp_path: Path, flags: tuple[str, ...]
 ) -> None:
     spoken = counted_speech(tmp_path / "speech.wav", 15)
-    with running_scheduler() as scheduler:
+    with running_scheduler(*flags) as scheduler:
         async with (
             bad_line(scheduler.port) as line,
             speaking_node(scheduler.node_url, pair) as node,
@@ -153,8 +157,12 @@ async def test_two_pages_in_a_room_read_and_hear_each_other_in_their_own_languag
         assert (await texts(ben, ".translation .text"))[0].endswith(f"[{pair[1]}]")
         await ben.until("document.querySelector('.translation.playing') !== null")
         assert await fits(ben)
+        await shows(ann, "Translated for the others")
+        await ann.click("#start")
+        await shows(ann, "Connected")
         await ann.click("#room-leave")
         await ben.until("document.querySelectorAll('#members li').length === 1")
+        await ann.until(NOT_STARTED, 2 * PATIENCE_S)
         assert not faults(ann) + faults(ben)
         await ann.close()
         await ben.close()
@@ -181,6 +189,64 @@ async def test_several_languages_at_once_and_subtitles_only(
         assert await page.run("document.querySelector('.translation button').hidden")
         await page.click("#start")
         await page.until(NOT_STARTED, 2 * PATIENCE_S)
+        await page.close()
+
+
+@over_sockets
+async def test_what_is_chosen_while_somebody_speaks_counts_from_then_on(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    third = f"{pair[1]}x"
+    languages = (*pair, third)
+    async with (
+        speaking_node(scheduler.node_url, languages) as node,
+        browser_that_hears() as browser,
+    ):
+        page = await open_page(browser, address(scheduler.port, pair))
+        await page.click("#start")
+        await shows(page, "Listening")
+        await page.click("#cut")
+        await page.until(HAS_RESULT)
+        for language in (third, pair[1]):
+            await page.run(f"document.querySelector('#targets input[value={language}]').click()")
+        await page.run("document.querySelector('#subtitles').click()")
+        await page.click("#cut")
+        await page.until("document.querySelectorAll('.utterance').length >= 2")
+        await page.click("#start")
+        await page.until(NOT_STARTED, 2 * PATIENCE_S)
+        assert (node.jobs[0]["tgt_lang"], node.jobs[0]["pipeline"]["use_tts"]) == (pair[1], True)
+        assert (node.jobs[-1]["tgt_lang"], node.jobs[-1]["pipeline"]["use_tts"]) == (third, False)
+        assert not faults(page)
+        await page.close()
+
+
+@over_sockets
+async def test_a_microphone_of_another_rate_is_heard_at_its_own_pitch(
+    scheduler: SchedulerProcess, pair: Pair, tmp_path: Path
+) -> None:
+    sine_wave(tmp_path / "tone.wav", 400)
+    async with (
+        speaking_node(scheduler.node_url, pair) as node,
+        browser_that_hears(tmp_path / "tone.wav") as browser,
+    ):
+        page = await open_page(browser, address(scheduler.port, pair))
+        await page.run("document.querySelector('#format').value = 'pcm16'")
+        await page.run(
+            "{ const proto = AudioContext.prototype, own = proto.createMediaStreamSource;"
+            " proto.createMediaStreamSource = function (stream) {"
+            " if (this.sampleRate === 16000) throw new DOMException('rates', 'NotSupportedError');"
+            " return own.call(this, stream); }; }"
+        )
+        await page.click("#start")
+        await shows(page, "Listening")
+        await asyncio.sleep(1.5)
+        await page.click("#cut")
+        await page.until(HAS_RESULT)
+        pcm = node.heard_pcm()
+        heard = struct.unpack(f"<{len(pcm) // 2}h", pcm)[8000:]
+        rises = sum(one < 0 <= other for one, other in itertools.pairwise(heard))
+        assert abs(rises * 16_000 / len(heard) - 400) < 12
+        await page.click("#start")
         await page.close()
 
 

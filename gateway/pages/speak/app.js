@@ -20,6 +20,7 @@ const transcript = new Transcript(find("transcript"), (result) => {
 const settings = restored();
 const menus = new LanguageMenus(find("source"), find("target-list"), settings.languages);
 const room = new RoomPanel(find, problems, () => session(), () => menus.source);
+room.addEventListener("left", () => !microphone && !file && client?.close());
 
 let client = null;
 let sessionNumber = 0; // each session counts its utterances from 0
@@ -78,11 +79,19 @@ function listen(made) {
     unserved(detail.unserved);
   });
   on("updated", (message) => unserved(message.unserved ?? []));
-  on("partial", partial);
+  on("partial", (message) => {
+    partial(message);
+    if (room.isIn) transcript.sent(key(message), null, message.text);
+  });
   on("queued", (message) => {
     transcript.queued(key(message), lacksNode ? { ...message, reason: "no_node" } : message);
   });
-  on("progress", (message) => transcript.progress(key(message), message.event));
+  on("progress", (message) => {
+    transcript.progress(key(message), message.event);
+    if (room.isIn && message.event === "NMT_DONE") hidePartial(); // its speaker gets no result
+    if (room.isIn && message.event !== "ERROR") transcript.sent(key(message), message.event, null);
+    countBlocks();
+  });
   on("result", (message) => {
     lastResult = message;
     hidePartial();
@@ -191,7 +200,11 @@ function level(rms) {
 /** Stop speaking; the session ends when its last translation is there, unless a room goes on. */
 async function stop() {
   await stopSources();
-  if (!client || client.state === "closed" || room.isIn) return showControls();
+  if (!client || client.state === "closed") return showControls();
+  if (room.isIn) {
+    client.endUtterance();
+    return stateChanged(client, { state: client.state });
+  }
   find("status").textContent = "Waiting for the last translation";
   return client.close();
 }

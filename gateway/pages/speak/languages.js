@@ -25,7 +25,10 @@ export class LanguageMenus extends EventTarget {
     this.#targets = targets;
     this.#wanted = wanted; // {source, targets}: chosen here before, or in the address
     source.addEventListener("change", () => this.#chosen());
-    targets.addEventListener("change", () => this.#chosen());
+    targets.addEventListener("change", ({ target }) => {
+      if (!this.targets.length) target.checked = true; // one has to be left
+      this.#chosen();
+    });
   }
 
   get source() { return this.#source.value; }

@@ -5,8 +5,8 @@ import { roomText } from "./problems.js";
 
 const CODE = /^[0-9]{6}$/;
 
-/** `connect()` returns a client with an open session, or null; `language()` is what this member hears. */
-export class RoomPanel {
+/** Event: `left`, of its own will. `connect()` returns a client with an open session, or null; `language()` is what this member hears. */
+export class RoomPanel extends EventTarget {
   #find;
   #problems;
   #connect;
@@ -16,6 +16,7 @@ export class RoomPanel {
   #code = null;
 
   constructor(find, problems, connect, language) {
+    super();
     this.#find = find;
     this.#problems = problems;
     this.#connect = connect;
@@ -60,6 +61,7 @@ export class RoomPanel {
   leave() {
     this.#client?.leaveRoom();
     this.#left();
+    this.dispatchEvent(new Event("left"));
   }
 
   /** What this member wants to hear has changed. */

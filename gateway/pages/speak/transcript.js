@@ -45,7 +45,8 @@ export class Transcript {
       again.hidden = false;
       again.onclick = () => this.#play(message);
     }
-    block.timing.textContent = [block.timing.textContent, timing(message)].filter(Boolean).join(" | ");
+    const earlier = block.lines.size > 1 ? block.timing.textContent : "";
+    block.timing.textContent = [earlier, timing(message)].filter(Boolean).join(" | ");
     this.#scroll();
   }
 
@@ -76,6 +77,15 @@ export class Transcript {
   progress(key, event) {
     const block = this.#blocks.get(key);
     if (block && event === "DISPATCHED") this.#settled(block);
+  }
+
+  /** In a room: what its own speaker sees, who gets no translation of it. */
+  sent(key, event, text) {
+    const block = this.#block(key, null);
+    if (text) block.heard.textContent = text;
+    if (block.lines.size || block.waiting) return;
+    block.timing.textContent = event === "NMT_DONE" ? "Translated for the others"
+      : block.timing.textContent || "On its way to the others";
   }
 
   playing(key, language, isPlaying) {

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import math
 import struct
 import wave
 from collections.abc import AsyncIterator, Sequence
@@ -140,9 +141,19 @@ def counted_speech(path: Path, seconds: int) -> list[int]:
     samples = [
         (6000 if index % 50 < 25 else -6000) + index % 4001 for index in range(seconds * 16_000)
     ]
+    _write(path, samples, 16_000)
+    return samples
+
+
+def sine_wave(path: Path, hertz: int) -> None:
+    """Write ten seconds of a tone, at the rate of a usual microphone."""
+    angles = (2 * math.pi * hertz * index / 48_000 for index in range(480_000))
+    _write(path, [int(8000 * math.sin(angle)) for angle in angles], 48_000)
+
+
+def _write(path: Path, samples: list[int], rate_hz: int) -> None:
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(16_000)
+        file.setframerate(rate_hz)
         file.writeframes(struct.pack(f"<{len(samples)}h", *samples))
-    return samples
