@@ -29,6 +29,8 @@ from protocol.messages.admin import (
 )
 from storage.client.executor import StorageUnavailable
 from storage.job import FINAL_STATES
+from storage.nodes import NodeRecord
+from storage.replies import Registered
 
 _STORE_AWAY = "the store does not answer"
 _NOT_YOURS = "only operators may do that"
@@ -89,9 +91,19 @@ class StoreOperators:
         if record is None:
             return "no such node, or not any more", None
         if record.state == "offline":
-            return "the node is off-line; what is set for it holds when it comes back", None
+            return await self._for_its_return(record, is_held=command is OperatorCommand.DRAIN_NODE)
         answer = await self._operations.ask(record.owner_instance, command, node_id)
         return answer.error, None
+
+    async def _for_its_return(self, record: NodeRecord, *, is_held: bool) -> Done:
+        """Note for a node that is off-line what counts when it comes back."""
+        call = self._from.nodes.update(
+            record.node_id, record.epoch, is_held=is_held, cell=record.cell
+        )
+        [reply] = await self._from.store.run([call])
+        if isinstance(reply, Registered):
+            return None, None
+        return "the node has just come back: try again", None
 
     async def _cancel_job(self, job_id: JobId) -> Done:
         record = await self._from.jobs.get_job(job_id)

@@ -22,8 +22,16 @@
 -- INCLUDE lib/handover.lua
 
 local changed = load_node(node)
-if not changed or changed.epoch ~= epoch or changed.state == 'offline' then
+if not changed or changed.epoch ~= epoch or (changed.state == 'offline' and held < 0) then
   return { 'FENCED' }
+end
+local key = prefix .. 'node:' .. node
+if held >= 0 then
+  call('HSET', key, 'held', held)
+end
+local is_held = call('HGET', key, 'held') == '1'
+if changed.state == 'offline' then -- what an operator wants counts when it comes back
+  return { 'OK', epoch, handed, is_held and 1 or 0 }
 end
 if atoms ~= '-' then
   changed.atoms = ' ' .. atoms .. ' '
@@ -31,13 +39,9 @@ end
 if max_jobs >= 0 then
   changed.max = max_jobs
 end
-if draining >= 0 then
-  changed.state = draining == 1 and 'draining' or 'online'
-end
-local key = prefix .. 'node:' .. node
-if held >= 0 then
-  call('HSET', key, 'held', held)
+if draining >= 0 or held >= 0 then
+  changed.state = (draining == 1 or is_held) and 'draining' or 'online'
 end
 settle_node(changed)
 serve(changed)
-return { 'OK', epoch, handed, call('HGET', key, 'held') == '1' and 1 or 0 }
+return { 'OK', epoch, handed, is_held and 1 or 0 }

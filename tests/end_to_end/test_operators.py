@@ -85,6 +85,8 @@ async def test_a_node_of_another_instance_is_drained_and_comes_back(
             await node.answer(job, "finished")
             assert (await client.result())["text_asr"] == "finished"
         same = replace(ability, node_id=node.node_id)
+        assert (await operator.do("undrain_node", node_id=node.node_id))["ok"], "off-line, too"
+        assert (await operator.do("drain_node", node_id=node.node_id))["ok"]
         async with raw_node(instances[1].node_url, same) as again:
             assert (await again.hear("node_control"))["command"] == "drain"
             assert (await operator.do("undrain_node", node_id=node.node_id))["ok"]

@@ -266,6 +266,18 @@ def test_an_operators_drain_holds_until_it_is_taken_back(world: World) -> None:
     assert isinstance(world.dispatch("s", 2), Assigned)
 
 
+def test_what_is_set_for_a_node_that_is_off_line_counts_when_it_comes_back(world: World) -> None:
+    world.node("n1")
+    world.offline("n1")
+    assert world.update("n1", is_held=True).is_held
+    assert world.update("n1", max_jobs=3) == Fenced()
+    assert world.node("n1").is_held
+    assert isinstance(world.dispatch("s", 1), Queued)
+    world.offline("n1")
+    assert not world.update("n1", is_held=False).is_held
+    assert [job.job_id for job in world.node("n1").handovers] == ["job-s-1-es"]
+
+
 def test_a_drain_that_the_store_has_lost_comes_with_the_registration(world: World) -> None:
     assert world.register("n1", is_held=True).is_held
     assert isinstance(world.dispatch("s", 1), Queued)

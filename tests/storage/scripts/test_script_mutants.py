@@ -103,6 +103,9 @@ MUTANTS = {
         "if node.state == 'online' and string.find",
         "if node.state ~= 'offline' and string.find",
     ),
+    "an operator's drain forgotten": Mutant(
+        "node/register_node.lua", "is_held and 'draining' or 'online'", "'online'"
+    ),
     "new node ignores who waits": Mutant("node/register_node.lua", "\nserve(joined)", ""),
     "raised capacity not used": Mutant("node/update_node.lua", "\nserve(changed)", ""),
     "final job stays in the index": Mutant(

@@ -69,9 +69,10 @@ class StoreDriver:
                 self._check()
 
     def drain(self, number: int, *, draining: bool) -> None:
-        """A node is drained, or taken back."""
+        """A node is drained, or taken back: by its instance, every other one by an operator."""
         if name := self._registered(number):
-            self.world.update(name, draining=draining)
+            held = {"is_held": draining} if number % 2 else {}
+            self.world.update(name, draining=draining, **held)
             self._check()
 
     def resize(self, number: int, slots: int) -> None:

@@ -24,6 +24,7 @@ def breaches(state: Snapshot, *, over_capacity: frozenset[str] = frozenset()) ->
         *_slots_agree_with_jobs(state),
         *_capacity_holds(state, over_capacity),
         *_choice_agrees_with_nodes(state),
+        *_held_nodes_are_drained(state),
         *_groups_agree(state),
         *_queues_agree_with_jobs(state),
         *_queues_are_found(state),
@@ -71,6 +72,13 @@ def queue_of(job: Hash) -> str:
 def slot_of(job: Hash) -> str:
     """Return the slot of a job."""
     return f"{job['session']}|{job['turn']}|{job['language']}"
+
+
+def _held_nodes_are_drained(state: Snapshot) -> Iterator[str]:
+    """What an operator has drained is not on-line, whoever registered or changed it since."""
+    for node, row in state.nodes.items():
+        if row.get("held") == "1" and row["state"] == "online":
+            yield f"{node} is drained by an operator, and on-line"
 
 
 def _slots_agree_with_jobs(state: Snapshot) -> Iterator[str]:
