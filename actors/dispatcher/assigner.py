@@ -145,7 +145,7 @@ class Assigner:
             node = directory.node_at(job.node_instance, node_id)
         written = self.written.setdefault(spec.session_id, {})
         name, place = job.attempt, (node_id, job.attempt, job.work.further_language)
-        if written.get(place, -1) > spec.utterance_index:
+        if written.get(place, -1) >= spec.utterance_index:
             name = self._spare_name(job, node_id)
         else:
             written[place] = spec.utterance_index

@@ -231,6 +231,8 @@ class HeardOutcome(RoomMessage):
     key: RequestId
     outcome: TranslationResult | MissingResult
     """As the speaker would hear it: index and numbers are still the speaker's."""
+    is_as_spoken: bool = False
+    """The listener understands the speaker: it gets the recognised text."""
 
 
 @value

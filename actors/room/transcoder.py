@@ -108,4 +108,4 @@ class TranscoderActor(LoopActor):
             logger.warning("speech could not be decoded; it goes out as it is")
             return heard
         spoken = outcome.model_copy(update={"tts_audio": pcm16, "tts_format": "pcm16"})
-        return type(heard)(heard.key, spoken)
+        return replace(heard, outcome=spoken)

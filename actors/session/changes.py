@@ -40,7 +40,7 @@ class Changes:
             self._speech.refuse_late()
             return
         uplink, room = self._parts.uplink, self._parts.room
-        self._speech.dispatch(uplink.cut_now(now_ms))
+        self._speech.dispatch(uplink.utterances(uplink.segmenter.finish(now_ms), now_ms))
         asked = wishes.changed(uplink.opening.wishes, message.message)
         uplink.opening.ask_for(asked)
         room.ask_for(asked)
@@ -51,7 +51,8 @@ class Changes:
         """Throw away what was not cut; it does not come again by a resume either."""
         if not self._parts.life.is_open:
             return
-        self._speech.dispatch(self._parts.uplink.discard(now_ms))
+        uplink = self._parts.uplink
+        self._speech.dispatch(uplink.utterances(uplink.segmenter.discard(now_ms), now_ms))
         if self._notes is not None:
             self._notes.note()
 

@@ -44,7 +44,8 @@ class Connection:
         was_active = life.phase is Phase.ACTIVE
         self._downlink.disconnect()
         life.take(Event.LOSE_SOCKET)
-        life.grace_ends_ms = now_ms + self._parts.setup.grace_ms
+        setup, is_gateway = self._parts.setup, self._parts.profile.is_gateway
+        life.grace_ends_ms = now_ms + (setup.gateway_grace_ms if is_gateway else setup.grace_ms)
         if not was_active:
             return
         life.ends_ms = life.grace_ends_ms

@@ -19,6 +19,8 @@ class SessionOptions:
 
     session_grace_seconds: float = 30.0
     """Seconds for which a session outlives the loss of its socket."""
+    gateway_grace_seconds: float = 600.0
+    """The same for a session of platform `api-gateway`, whose sockets come and go."""
     close_flush_ms: int = 10_000
     """Milliseconds for which a closing session waits for the outcomes of what was said."""
     tiny_utterance_ms: int = 1_000

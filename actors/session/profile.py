@@ -77,6 +77,14 @@ class SessionProfile:
         return self.preferred_lang or own
 
     @property
+    def is_browser(self) -> bool:
+        """Whether it is a page.
+
+        The existing one shows each index once in its life, and plays PCM16 alone in rooms.
+        """
+        return self.platform == _BROWSER
+
+    @property
     def is_gateway(self) -> bool:
         """Whether it is the public API's gateway.
 

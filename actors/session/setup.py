@@ -34,5 +34,7 @@ class SessionSetup:
     waiting: WaitingJobs = field(default_factory=WaitingJobs)
     converters: Converters | None = None
     """None: audio is taken as it comes, or not at all."""
+    gateway_grace_ms: float = 600_000.0
+    """As `grace_ms`, for a gateway, which names its session again after minutes."""
     rooms: RoomSetup | None = None
     """None: rooms are not offered."""

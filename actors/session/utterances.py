@@ -134,6 +134,11 @@ class OpenUtterances:
         else:
             self._holders[index] = holders
 
+    def has_same(self, utterance_index: int, audio: bytes) -> bool:
+        """Whether this audio is open under this index."""
+        labelled = (one for one in self if one.spec.utterance_index == utterance_index)
+        return any(one.audio == audio for one in labelled)
+
     def has_spoken(self, utterance_index: int) -> bool:
         """Whether a job of this utterance is open."""
         return any(open_.spec.utterance_index == utterance_index for open_ in self)

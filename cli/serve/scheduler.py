@@ -384,6 +384,7 @@ class Scheduler:
             uplink=uplink_options(settings),
             downlink=downlink_options(settings),
             grace_ms=settings.session.session_grace_seconds * 1000,
+            gateway_grace_ms=settings.session.gateway_grace_seconds * 1000,
             close_flush_ms=settings.session.close_flush_ms,
             keep_audio_after_sending=settings.session.audio_hold == "result",
             wall_ms=wall_ms,

@@ -24,6 +24,7 @@ def scheduler() -> Iterator[SchedulerProcess]:
         f"--pending-timeout-ms={int(PENDING * 1000)}",
         f"--pause-ms={int(PAUSE * 1000)}",
         "--session-grace-seconds=0.5",
+        "--gateway-grace-seconds=0.5",
     )
     with running_scheduler(*flags) as process:
         yield process

@@ -92,17 +92,20 @@ async def test_who_understands_the_speaker_reads_the_words_and_costs_no_job(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     own, other = pair
-    people = (guest(own, other), guest(own, other), guest(other, own))
+    phone = guest(own, other, platform="ios", client_version="1.0.0")
+    people = (guest(own, other), guest(own, other), phone, guest(other, own))
     async with (
         raw_node(scheduler.node_url, Ability.among(own, other)) as node,
-        room_of(scheduler.session_url, *people) as (ann, bob, eve),
+        room_of(scheduler.session_url, *people) as (ann, bob, zoe, eve),
     ):
         await ann.say_something()
         job = await answered(node, "as it was said")
         assert job["tgt_lang"] == other
-        heard = await bob.result()
-        assert (heard["text_asr"], heard["text_translated"]) == ("as it was said", "")
-        assert heard["tts_audio"] == ""
+        for page, speech in ((bob, "AA=="), (zoe, "")):
+            heard = await page.result()
+            assert (heard["text_asr"], heard["text_translated"]) == ("as it was said",) * 2
+            assert (heard["tts_audio"], heard["tgt_lang"]) == (speech, own)
+        assert bob.outcomes()[0]["tts_format"] == "pcm16"
         assert (await eve.result())["text_translated"] == f"as it was said [{other}]"
         await node.fence()
         assert len(node.jobs) == 1

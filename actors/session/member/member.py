@@ -47,6 +47,10 @@ from protocol.messages.rooms import RoomExpired
 from protocol.messages.session_outbound import TranslationResult
 from storage.job import JobState
 
+_FIRST_OF_PAGES = 100_000
+_SECONDS_A_DAY = 86_400
+_ONE_BYTE = "AA=="
+
 
 class OfSession(Settles, Protocol):
     """What a member knows of the session that it is a part of."""
@@ -122,7 +126,8 @@ class Member:
             case HeardAcknowledged():
                 self.speaking.taken(message.key, message.listener)
             case HeardOutcome():
-                self._hear(message.key, self._hearing.ready(message.key, message.outcome), now_ms)
+                outcome = self._audible(message)
+                self._hear(message.key, self._hearing.ready(message.key, outcome), now_ms)
             case HeardCorrection():
                 self._on_heard_correction(message)
             case SeatGranted():
@@ -328,9 +333,29 @@ class Member:
         if self._hearing.has_had(message.key):
             self._confirm(message.key)
         elif message.room_code == self._seat.code and self._hearing.cut(
-            message, self._indexes.take_next, now_ms
+            message, self._take_index, now_ms
         ):
             self._downlink.expect_heard(message.key)
+
+    def _take_index(self) -> int:
+        """Return the index of what another member says: six digits where a page prints it."""
+        if not self._profile.is_browser:
+            return self._indexes.take_next()
+        seconds = self._setup.wall_ms() // 1000 % _SECONDS_A_DAY
+        return self._indexes.take_from(_FIRST_OF_PAGES + seconds)
+
+    def _audible(self, message: HeardOutcome) -> WireOutcome:
+        """Give a page one byte of sound with words that are heard as they were spoken.
+
+        The existing one drops it; without any it writes that the audio is lost, and silence would
+        mute the speaker's own voice for good.
+        """
+        outcome = message.outcome
+        if not (message.is_as_spoken and self._profile.is_browser):
+            return outcome
+        if not isinstance(outcome, TranslationResult):
+            return outcome
+        return outcome.model_copy(update={"tts_audio": _ONE_BYTE, "tts_format": "pcm16"})
 
     def _on_heard_correction(self, message: HeardCorrection) -> None:
         heard = self._hearing.corrected(message.key, message.outcome)

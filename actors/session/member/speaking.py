@@ -101,7 +101,9 @@ class Speaking:
         self._tell_ready(HeardOutcome(utterance.spec.request_id, outcome))
         text = outcome.text_asr if isinstance(outcome, TranslationResult) else ""
         if readers.job_ended(has_text=bool(text.strip())):
-            self._tell_ready(HeardOutcome(self._readers_key(utterance), _recognised_only(outcome)))
+            as_spoken = _as_spoken(outcome, utterance.spec.source)
+            key = self._readers_key(utterance)
+            self._tell_ready(HeardOutcome(key, as_spoken, is_as_spoken=True))
         if is_empty:
             self._empty.add(utterance.spec.job_id, utterance)
 
@@ -223,7 +225,7 @@ class Speaking:
                 sent.waiting.clear()
                 self._let_go(key)
             elif self._speech_bytes > _SPEECH_KEPT_BYTES and sent.speech_bytes:
-                self._keep(sent, HeardOutcome(key, without_speech(sent.ready.outcome)))
+                self._keep(sent, replace(sent.ready, outcome=without_speech(sent.ready.outcome)))
 
     # ---- the way there ----------------------------------------------------------------------
 
@@ -254,8 +256,9 @@ class Speaking:
         return replace(listener, instance_id=at[0])
 
 
-def _recognised_only(outcome: WireOutcome) -> WireOutcome:
-    """Return what who understands the speaker gets: the recognised text alone."""
-    if not isinstance(outcome, TranslationResult):
-        return outcome
-    return outcome.model_copy(update={"text_translated": "", "tts_audio": ""})
+def _as_spoken(outcome: WireOutcome, language: str) -> WireOutcome:
+    """Return what who understands the speaker gets: the recognised text, in both places."""
+    update: dict[str, object] = {"tgt_lang": language}
+    if isinstance(outcome, TranslationResult):
+        update |= {"text_translated": outcome.text_asr, "tts_audio": ""}
+    return outcome.model_copy(update=update)

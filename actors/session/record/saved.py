@@ -117,6 +117,8 @@ class SessionRecord:
     joined_seq: int = -1
     """The latest `seq` that came within a hangover, and so joined what a final ended."""
     next_index: int = 0
+    has_first_index: bool = False
+    """It has heard the first `seq`, from which a page's indexes count."""
     client_indexes: tuple[int, ...] = ()
     """Indexes the client brought: runs as start, end, start, end, …"""
     audio_format: AudioFormat | None = None

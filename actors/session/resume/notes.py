@@ -68,6 +68,7 @@ class Notes:
             end_seq=self._progress.end_seq,
             joined_seq=self._progress.joined_seq,
             next_index=indexes.next_index,
+            has_first_index=self._parts.profile.is_browser and not self._uplink.counts_from_seq,
             client_indexes=indexes.client_runs,
             audio_format=segmenter.audio_format,
             sample_rate_hz=segmenter.framing.sample_rate_hz,

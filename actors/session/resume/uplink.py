@@ -60,6 +60,7 @@ class UplinkRestore:
         uplink.opening.epoch = moved.epoch
         next_index = saved.next_index + moved.count - saved.number
         uplink.indexes.restore(next_index, saved.client_indexes)
+        uplink.counts_from_seq = uplink.counts_from_seq and not saved.has_first_index
         self._records.go_on(moved.count, saved.member_cut_count)
         if saved.audio_format is not None:
             uplink.segmenter.declare_format(saved.audio_format, saved.sample_rate_hz)

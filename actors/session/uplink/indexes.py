@@ -9,6 +9,8 @@ from enum import Enum, auto
 
 from actors.session.uplink.runs import Runs
 
+_LARGEST_FIRST = 2**31
+"""A `seq` beyond this is nobody's count."""
 _RUNS_RECORDED = 16
 """Runs of a client's indexes that another instance learns of: most clients count up."""
 
@@ -63,6 +65,19 @@ class UsedIndexes:
     def __repr__(self) -> str:
         runs = len(self._by_client) + len(self._by_server)
         return f"<UsedIndexes next={self.next_index}, {runs} runs>"
+
+    def begin_at(self, seq: int) -> None:
+        """Count from the first `seq` of a client that shows each index once in its life.
+
+        Its `seq` runs on over all its sessions.
+        """
+        if seq < _LARGEST_FIRST:
+            self.next_index = max(self.next_index, seq)
+
+    def take_from(self, lowest: int) -> int:
+        """Return an index that is at least so high."""
+        self.next_index = max(self.next_index, lowest)
+        return self.take_next()
 
     def take_next(self) -> int:
         """Return the index of a cut of the server."""

@@ -13,8 +13,14 @@ from actors.session.profile import SessionProfile
 from actors.session.request import Request, asked_by, in_language, own_tracks
 from actors.session.uplink.parts import UplinkParts
 from actors.session.utterances import Utterance
-from protocol.ids import new_job_id, place_of_session
+from protocol.ids import RequestId, new_job_id, place_of_session
 from protocol.messages.session_inbound import Utterance as UtteranceMessage
+from storage.job import JobSpec
+
+
+def numbered_request_id(spec: JobSpec, number: int) -> RequestId:
+    """Return the id of a request that is known by the number of its cut."""
+    return RequestId(f"{spec.session_id}:cut{number}:{spec.language}")
 
 
 class Opening:
@@ -27,6 +33,8 @@ class Opening:
         self.epoch = 0
         """The session's epoch in the store; 0 until it is claimed."""
         self._place = place_of_session(profile.session_id)
+        self._opened = 0
+        """How many cuts were made."""
         self._job_lifetime_ms = job_lifetime_ms
         self._open = parts.open
         self._room = parts.room
@@ -42,6 +50,7 @@ class Opening:
         self, cut: Cut, index: int, message: UtteranceMessage | None, now_ms: float
     ) -> list[Utterance]:
         """Return what was cut, open: once, or once for each language in which it is heard."""
+        self._opened += 1
         request = self._request if message is None else asked_by(self.wishes, message)
         member, audience = self._room.member, None
         if member is not None:
@@ -92,6 +101,8 @@ class Opening:
         job_id = new_job_id(self._place)
         numbers = Numbers(job_id, index, self.epoch, number)
         spec = spec_of(self.wishes, request, cut, numbers, self._job_lifetime_ms)
+        if self.wishes.is_gateway:  # the index is but a label, and may come again
+            spec = replace(spec, request_id=numbered_request_id(spec, self._opened))
         return Utterance(
             spec=spec,
             work=work_of(request, cut, None if track is None else track.further_language),

@@ -68,6 +68,10 @@ class Uplink:
         self._held = held
         self._wall_ms = parts.wall_ms
         self._replayed_bytes = 0
+        self.counts_from_seq = profile.is_browser
+        """The first `seq` is still to come, and with it the first index."""
+        self._has_tiny = False
+        """What is not cut yet came in tiny utterances, at least in part."""
         self._was_late = False
         self._uplink_ms: int | None = None
 
@@ -91,11 +95,8 @@ class Uplink:
     @property
     def limit(self) -> str | None:
         """The limit that is reached, here or in the process: what is cut is refused."""
-        return (
-            "max_open_per_session"
-            if len(self.open.jobs) > self.options.max_open
-            else self._held.limit
-        )
+        is_full = len(self.open.jobs) > self.options.max_open
+        return "max_open_per_session" if is_full else self._held.limit
 
     # ---- audio ------------------------------------------------------------------------------
 
@@ -108,6 +109,9 @@ class Uplink:
         seq, progress = message.seq, self.progress
         if progress is not None and (progress.has(seq) or self.is_on_its_way(seq)):
             return []
+        if self.counts_from_seq:
+            self.counts_from_seq = False
+            self.indexes.begin_at(seq)
         segmenter, intake, is_final = self.segmenter, self.intake, message.is_final
         audio, ticks, earlier = message.audio, message.opus_ticks or 0, _NONE
         if intake.passes_opus and (not audio or (ticks and segmenter.framing.is_opus)):
@@ -126,7 +130,7 @@ class Uplink:
             return [*earlier, *self._chunk(audio, ticks, seq, now_ms, is_final=is_final)]
         cuts = segmenter.chunk(audio, ticks, seq=seq, is_final=is_final, now_ms=now_ms)
         if cuts:
-            return [*earlier, *self._utterances(cuts, now_ms)]
+            return [*earlier, *self.utterances(cuts, now_ms)]
         self.account()
         return [*earlier]
 
@@ -146,7 +150,7 @@ class Uplink:
             return None
         earlier: Sequence[Utterance] = _NONE
         if taken.begins is not None:
-            earlier = self._utterances(segmenter.end_hangover(now_ms), now_ms)
+            earlier = self.utterances(segmenter.end_hangover(now_ms), now_ms)
             segmenter.redeclare(*taken.begins)
         return taken.audio, segmenter.measure(taken.audio, taken.opus_ticks), earlier
 
@@ -178,7 +182,7 @@ class Uplink:
         """Take audio that comes back from a converter; return what was cut."""
         segmenter, chunk = self.segmenter, piece.chunk
         cuts = segmenter.end_hangover(now_ms) if piece.begins else segmenter.poll(now_ms)
-        earlier = self._utterances(cuts, now_ms)
+        earlier = self.utterances(cuts, now_ms)
         if piece.begins:
             segmenter.redeclare(AudioFormat.PCM16, CONVERTED_RATE_HZ)
         ticks = segmenter.measure(chunk.audio, 0)
@@ -211,8 +215,7 @@ class Uplink:
         spoken = message.message
         if not spoken.audio:
             raise ProtocolError(ErrorCode.INVALID_MESSAGE, "utterance: audio is empty")
-        conversion = self.conversion
-        whole = whole_audio(spoken, can_convert=conversion is not None)
+        whole = whole_audio(spoken, can_convert=(conversion := self.conversion) is not None)
         if whole.is_as_declared and self._is_tiny(spoken):
             measure(spoken.audio, spoken.audio_format, spoken.sample_rate)  # it declares that
             return self._tiny(spoken, now_ms)
@@ -222,6 +225,9 @@ class Uplink:
         options, segmenter = self.options.segmenter, self.segmenter
         start_ms = ticks_to_ms(segmenter.heard_ticks + segmenter.whole_ticks)
         cut = whole_cut(whole, options, start_ms, now_ms)
+        if self._profile.is_gateway:  # the index is but a label: other audio may come under it
+            is_open = self.open.has_same(spoken.utterance_index, cut.audio)
+            return [] if is_open else self._whole(cut, spoken, now_ms)
         match self.indexes.take(spoken.utterance_index):
             case IndexUse.TAKEN:
                 text = f"utterance_index {spoken.utterance_index} is in use"
@@ -230,13 +236,17 @@ class Uplink:
                 return Repeated(spoken.utterance_index, whole.audio)
             case IndexUse.FRESH:
                 if spoken.manual_cut:
-                    self.segmenter.client_cuts()
-                segmenter.whole_ticks += cut.duration_ms * TICKS_PER_MS
-                utterances = self._opened(cut, spoken.utterance_index, spoken, now_ms)
-                is_silent = options.is_silent(cut.audio, cut.audio_format, cut.sample_rate_hz)
-                for utterance in utterances:
-                    utterance.is_silent = is_silent
-                return utterances
+                    segmenter.client_cuts()
+                return self._whole(cut, spoken, now_ms)
+
+    def _whole(self, cut: Cut, spoken: UtteranceMessage, now_ms: float) -> list[Utterance]:
+        self.segmenter.whole_ticks += cut.duration_ms * TICKS_PER_MS
+        options = self.options.segmenter
+        is_silent = options.is_silent(cut.audio, cut.audio_format, cut.sample_rate_hz)
+        utterances = self._opened(cut, spoken.utterance_index, spoken, now_ms)
+        for utterance in utterances:
+            utterance.is_silent = is_silent
+        return utterances
 
     def _chunk(
         self, audio: bytes, ticks: int, seq: int, now_ms: float, *, is_final: bool
@@ -246,7 +256,7 @@ class Uplink:
             segmenter.excuse_pause(now_ms, _LOOK_AGAIN_MS)
         if self.progress is None or not audio:
             cuts = segmenter.chunk(audio, ticks, seq=seq, is_final=is_final, now_ms=now_ms)
-            return self._utterances(cuts, now_ms)
+            return self.utterances(cuts, now_ms)
         earlier: list[Cut] = []
         is_late = self.progress.is_late(segmenter.heard_ms, now_ms)
         if is_late and seq > self.progress.joined_seq:
@@ -254,7 +264,7 @@ class Uplink:
         if segmenter.is_in_hangover(now_ms):
             self.progress.joined(seq)
         cuts = segmenter.chunk(audio, ticks, seq=seq, is_final=is_final, now_ms=now_ms)
-        return self._utterances(earlier + cuts, now_ms)
+        return self.utterances(earlier + cuts, now_ms)
 
     def _tiny(self, spoken: UtteranceMessage, now_ms: float) -> list[Utterance]:
         """Take a tiny utterance as a chunk; its index is no `seq`, so it stands with the last."""
@@ -266,10 +276,12 @@ class Uplink:
         if progress is not None:
             progress.take_tiny(index)
             index = progress.last_seq
-        return self._chunk(spoken.audio, ticks, index, now_ms, is_final=False)
+        self._has_tiny = True
+        return self._chunk(spoken.audio, ticks, index, now_ms, is_final=spoken.manual_cut)
 
     def _is_tiny(self, spoken: UtteranceMessage) -> bool:
-        if spoken.manual_cut or self._profile.is_gateway:
+        """Whether it is a chunk of a stream; one that is cut by hand ends it, if there is one."""
+        if self._profile.is_gateway or (spoken.manual_cut and not self._has_tiny):
             return False
         ticks = audio_ticks(spoken.audio, spoken.audio_format, spoken.sample_rate)
         return ticks_to_ms(ticks) < self.options.tiny_utterance_ms
@@ -287,19 +299,11 @@ class Uplink:
         is_unread = is_unread or (self.conversion is not None and self.conversion.is_busy)
         if (is_unread or is_late) and self.segmenter.excuse_pause(now_ms, _LOOK_AGAIN_MS):
             return []
-        return self._utterances(self.segmenter.poll(now_ms), now_ms)
-
-    def cut_now(self, now_ms: float) -> list[Utterance]:
-        """Cut what was said so far, as a final does that has waited long enough."""
-        return self._utterances(self.segmenter.finish(now_ms), now_ms)
-
-    def discard(self, now_ms: float) -> list[Utterance]:
-        """Throw away what is not cut; return what ends the turn that it may have ended."""
-        return self._utterances(self.segmenter.discard(now_ms), now_ms)
+        return self.utterances(self.segmenter.poll(now_ms), now_ms)
 
     def flush(self, now_ms: float) -> list[Utterance]:
         """Cut what was said so far into a last utterance."""
-        return self._utterances(self.segmenter.flush(now_ms), now_ms)
+        return self.utterances(self.segmenter.flush(now_ms), now_ms)
 
     def detached(self, now_ms: float) -> None:
         """The client lost its socket: if it may resume, its quiet is no pause.
@@ -372,9 +376,11 @@ class Uplink:
 
     # ---- from cuts to utterances ------------------------------------------------------------
 
-    def _utterances(self, cuts: list[Cut], now_ms: float) -> list[Utterance]:
+    def utterances(self, cuts: list[Cut], now_ms: float) -> list[Utterance]:
+        """Return what was cut, with an index each."""
         cut_now: list[Utterance] = []
         for cut in cuts:
+            self._has_tiny = False
             cut_now += self._opened(cut, self.indexes.take_next(), None, now_ms)
         if self.progress is not None:
             self.progress.segment(self.segmenter.first_seq)
@@ -386,9 +392,9 @@ class Uplink:
         self, cut: Cut, index: int, message: UtteranceMessage | None, now_ms: float
     ) -> list[Utterance]:
         """Return what was cut, once or once for each language in which it is heard."""
-        uplink_ms, self._uplink_ms = self._uplink_ms, None
         utterances = self.opening.opened(cut, index, message, now_ms)
         for utterance in utterances:
-            utterance.uplink_ms = uplink_ms
+            utterance.uplink_ms = self._uplink_ms
+        self._uplink_ms = None
         self.account()
         return utterances

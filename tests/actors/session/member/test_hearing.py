@@ -58,7 +58,7 @@ def test_words_of_others_are_stored_before_they_are_heard() -> None:
     assert (heard.number, heard.key) == (1, words_cut(1).key)
     assert "tts_lost" not in heard.outcome
     bench.note()
-    assert bench.outcomes() == [(0, "bonjour")]
+    assert bench.outcomes() == [(100_000, "bonjour")]
     assert bench.others["fr"].only(HeardAcknowledged) == HeardAcknowledged(words_cut(1).key, SID)
 
 
@@ -67,7 +67,7 @@ def test_a_store_that_does_not_answer_holds_words_of_others_back_for_a_moment_on
     bench.enter("fr")
     bench.tell(words_cut(1), words_ready(1))
     bench.wait(500)
-    assert bench.outcomes() == [(0, "bonjour")]
+    assert bench.outcomes() == [(100_000, "bonjour")]
     assert not bench.others["fr"].of(HeardAcknowledged), "nobody else could go on with them"
 
 

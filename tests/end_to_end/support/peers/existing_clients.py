@@ -28,7 +28,7 @@ class ApiGateway:
 
     async def translate(self, audio: bytes, **fields: Any) -> Message | None:
         """Return what the caller gets; None stands for status 500."""
-        session_id = await self._open_session()
+        session_id = await self.open_session()
         speaker = RawClient(self._url)
         speaker.session_id = session_id
         utterance = {**self._pair, "manual_cut": False, "features": None, **fields}
@@ -43,7 +43,8 @@ class ApiGateway:
             except ConnectionClosed:
                 return None
 
-    async def _open_session(self) -> str:
+    async def open_session(self) -> str:
+        """Return the id of a session whose first socket is dropped."""
         init = {
             "type": "session_init",
             "client_version": "1.0.0",
