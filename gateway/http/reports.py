@@ -90,7 +90,14 @@ class StoreReports:
         if record is None or (principal is not None and record.credential != principal):
             return None
         await self._from.nodes_seen.renew()
-        return node_row(record, _now_ms(), self._from.nodes_seen.seen)
+        row = node_row(record, _now_ms(), self._from.nodes_seen.seen)
+        return {
+            **row,
+            "load": record.used_slots / record.max_jobs if record.max_jobs else 1.0,
+            "languages": {stage: row[f"{stage}_languages"] for stage in ("asr", "semantic", "tts")},
+            "speed": row["ms_per_second"],
+            "errors": {"recent": row["recent_errors"], "of": row["recent_jobs"]},
+        }
 
     async def nodes(self, principal: str | None = None) -> list[Mapping[str, Any]]:
         """Return the nodes with a lease, all or those of one credential."""

@@ -148,6 +148,9 @@ async def test_a_node_says_why_it_is_not_chosen(scheduler: SchedulerProcess, pai
         path = f"/api/v1/nodes/{node.node_id}"
         free = (await asyncio.to_thread(scheduler.get, path)).json
         assert free["state"] == "online"
+        assert (free["load"], free["speed"]) == (0, None)
+        assert free["errors"] == {"recent": 0, "of": 0}
+        assert free["languages"] == {"asr": [pair[0]], "semantic": [pair[1]], "tts": []}
         assert free["why_not_chosen"] == []
         await client.speak(tone(300))
         job = await node.job()
