@@ -24,15 +24,16 @@ from cli.peer_token import add_token_flags, token_of
 from cli.program import PROGRAM
 from cli.utterance_view import utterance_view
 from peers.client.client import CannotConnectError, ClientEvent, SessionLostError, SpeechClient
-from peers.client.microphone import recorded, standard_input
+from peers.client.microphone import microphone, recorded, standard_input
 from peers.client.options import ClientOptions
 from peers.client.speech import SpeechFormatError, spoken_pcm
 from peers.client.subtitles import srt
 from peers.client.timeline import UtteranceRecord
 from peers.engines import opus
+from peers.media import MediaError, read_audio
 from peers.pcm import duration_ms, silence
 from peers.socket_url import SESSION_PATH, UrlError, socket_url
-from peers.wav import WavError, read_wav, write_wav
+from peers.wav import write_wav
 from protocol.audio.framing import AudioFormat
 from protocol.messages.session_inbound import Hint
 from protocol.messages.session_outbound import (
@@ -53,7 +54,12 @@ NO_SESSION: Final = 3
 PAUSE_BETWEEN_FILES_MS: Final = 700
 PAUSE_BETWEEN_ANSWERS_MS: Final = 300
 LAST_RESULTS_MS: Final = 60_000
-MICROPHONE: Final = "-"
+STANDARD_INPUT: Final = "-"
+MICROPHONE: Final = "mic"
+FILES_HELP: Final = (
+    "WAV; with PyAV also MP3, FLAC, M4A, OGG, WebM, …; - is one of these, or raw PCM16 16 kHz mono,"
+    " on stdin; mic is the microphone (needs sounddevice), until Ctrl-C"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ class Speech:
 
     label: str
     pcm: bytes | None
-    """PCM16 16 kHz mono; None: whatever comes on standard input."""
+    """PCM16 16 kHz mono; None: what comes on standard input, or from the microphone."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -78,7 +84,7 @@ def main(argv: Sequence[str]) -> int:
             _write(arguments.out, utterances, console)
         if arguments.srt is not None:
             _write_subtitles(arguments.srt, utterances, console)
-    except (UrlError, WavError, SpeechFormatError, OSError) as error:
+    except (UrlError, MediaError, SpeechFormatError, OSError) as error:
         return _failed(str(error), USAGE)
     except CannotConnectError as error:
         return _failed(str(error), NO_SESSION)
@@ -178,15 +184,17 @@ async def _talk(
 
 
 def _source(speech: Speech, chunk_ms: int, speed: float) -> AsyncIterator[bytes]:
+    if speech.label == MICROPHONE and speech.pcm is None:
+        return microphone(chunk_ms)
     if speech.pcm is None:
         return standard_input(chunk_ms, speed)
     return recorded(speech.pcm, chunk_ms, speed)
 
 
 def _loaded(name: str) -> Speech:
-    if name == MICROPHONE:
-        return Speech("microphone", None)
-    return Speech(Path(name).stem, read_wav(Path(name)))
+    if name == STANDARD_INPUT or (name == MICROPHONE and not Path(name).exists()):
+        return Speech("standard input" if name == STANDARD_INPUT else MICROPHONE, None)
+    return Speech(Path(name).stem, read_audio(Path(name)))
 
 
 def joined_speech(utterances: Iterable[UtteranceRecord]) -> bytes:
@@ -232,7 +240,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"A microphone: arecord -f S16_LE -r 16000 -t raw | {PROGRAM} client - --to es",
     )
     add = parser.add_argument
-    add("files", nargs="+", metavar="FILE", help="WAV files; - is raw PCM16 16 kHz mono on stdin")
+    add("files", nargs="+", metavar="FILE", help=FILES_HELP)
     add(
         "--to",
         dest="targets",

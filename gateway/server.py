@@ -30,6 +30,7 @@ from gateway.edge.buffer_total import BufferTotal
 from gateway.edge.connection import EdgeConnection
 from gateway.edge.keepalive import Keepalive
 from gateway.edge.read_queue import ReadQueue
+from gateway.edge.receive_buffer import bound_segments
 from gateway.edge.upgrade import Answer, Connection, SocketHandler, SocketPolicy, Upgrade
 from gateway.http.answers import (
     HttpAnswers,
@@ -237,6 +238,7 @@ class Gateway:
             backlog=bind.backlog,
             reuse_port=bind.reuse_port or None,
         )
+        bound_segments(self._server)
 
     async def close(self) -> None:
         """Stop: nobody new, then clients, then nodes, then whoever is left."""

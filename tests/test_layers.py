@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "peers": {
         "protocol", "websockets", "loguru", "rich", "pydantic_core", "uvloop",
-        "av", "pocketsphinx", "moonshine_voice", "espeakng_loader",
+        "av", "pocketsphinx", "moonshine_voice", "espeakng_loader", "sounddevice",
     },
     "lingua": {"cli", "peers"},
     "cli": {

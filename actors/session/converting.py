@@ -6,6 +6,7 @@ while audio before it is on its way through a converter. Must not: convert, cut.
 
 from collections import deque
 from collections.abc import Iterator
+from math import inf
 
 from actors.messages.session import (
     AudioConverted,
@@ -55,9 +56,7 @@ class Converting:
             case CloseRequested() | DrainRequested():
                 conversion.end()
                 waits = conversion.is_busy
-                self.due_ms = min(
-                    self.due_ms or now_ms + self._patience_ms, now_ms + self._patience_ms
-                )
+                self._be_patient(message, now_ms)
             case _:
                 waits = False
         if waits:
@@ -65,6 +64,16 @@ class Converting:
             conversion.held_bytes += _size(message)
             self._uplink.settle_flow()
         return waits
+
+    def _be_patient(self, message: CloseRequested | DrainRequested, now_ms: float) -> None:
+        """Wait for a client that asked for its end as long as its audio comes; else not for long.
+
+        A converter that does not answer is ended by who runs it.
+        """
+        if isinstance(message, CloseRequested) and message.acknowledge:
+            return
+        within_ms = self._patience_ms if message.within_ms is None else message.within_ms
+        self.due_ms = min(self.due_ms or inf, now_ms + within_ms)
 
     def take(self, message: AudioConverted | ConversionFailed, now_ms: float) -> None:
         """Take what a converter says."""

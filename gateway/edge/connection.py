@@ -182,12 +182,12 @@ class EdgeConnection(asyncio.Protocol):
 
     def resume(self) -> None:
         """Hand over what was kept, then read on."""
-        if self._intake is None or not self._intake.resume():
-            return
-        if self._lost:
-            self._finish()
-        else:
-            self.read_on()
+        if self._intake is not None:
+            is_all = self._intake.resume()
+            if not self._lost:
+                self.read_on()
+            elif is_all:
+                self._finish()
 
     def stop_reading(self) -> None:
         """Read nothing more."""
@@ -334,7 +334,7 @@ class EdgeConnection(asyncio.Protocol):
         self._stop_timer()
         if not policy.keepalive:
             have_probed(self._transport)
-        self._intake = Intake(self, policy, self._loop)
+        self._intake = Intake(self, policy, self._loop, self._transport)
         self._owner.upgraded(self, policy)
         self._handler = self._intake.handler = upgrade.open(self)
 

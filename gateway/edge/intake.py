@@ -18,6 +18,7 @@ from loguru import logger
 
 from gateway.edge.frame_reader import CLOSE, FAILED, NOT_TAKEN, PING, TEXT, FrameReader, Received
 from gateway.edge.framing import INVALID_TEXT, is_utf8
+from gateway.edge.receive_buffer import ReceiveBuffer
 from gateway.edge.upgrade import SocketHandler, SocketPolicy
 from gateway.edge.work import FRAME_COST, MESSAGE_COST
 from protocol.errors import CloseCode
@@ -105,6 +106,7 @@ class Intake:
     """Life: from the upgrade to the end of the connection."""
 
     __slots__ = (
+        "_buffer",
         "_held",
         "_held_bytes",
         "_is_resuming",
@@ -118,7 +120,13 @@ class Intake:
         "work",
     )
 
-    def __init__(self, taker: Taker, policy: SocketPolicy, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        taker: Taker,
+        policy: SocketPolicy,
+        loop: asyncio.AbstractEventLoop,
+        transport: asyncio.Transport,
+    ) -> None:
         self.handler: SocketHandler | None = None
         """Who takes the messages; None: they are dropped."""
         self.is_paused = False
@@ -129,6 +137,7 @@ class Intake:
         self._reader = FrameReader(policy.max_message_bytes, self._longest_message)
         self._strict_text = policy.strict_text
         self._read_ahead_bytes = policy.read_ahead_bytes
+        self._buffer = ReceiveBuffer(transport) if policy.read_ahead_bytes else None
         self._held: deque[Received] | None = None
         self._held_bytes = 0
         self._is_resuming = False
@@ -167,6 +176,8 @@ class Intake:
             self._loop.call_soon(self._take_more)
         if self.work.settle(reader.frames, self._loop.time() * 1000):
             self._slow_down()
+        if self._buffer is not None and (reader.keeps_bytes or self._buffer.is_wide):
+            self._buffer.fit(reader.held_bytes)
         return reader.keeps_bytes or bool(self._held)
 
     def _slow_down(self) -> None:

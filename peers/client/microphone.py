@@ -6,15 +6,19 @@ of the pieces is the client's business.
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Any
 
-from peers.pcm import BYTES_PER_MS, duration_ms, loudness
+from peers.media import MediaError, piped
+from peers.pcm import BYTES_PER_MS, RATE_HZ, duration_ms, loudness
 
 SPEECH_LOUDNESS = 0.01
 """Louder than this share of full scale is speech."""
 SILENCE_LOUDNESS = 0.003
 """Quieter than this is silence; in between it stays what it was."""
+_MOST_WAITING = 1_000
+"""Pieces of a microphone that wait for a slow line."""
 
 
 async def recorded(pcm: bytes, chunk_ms: int, speed: float = 1.0) -> AsyncIterator[bytes]:
@@ -32,12 +36,59 @@ async def recorded(pcm: bytes, chunk_ms: int, speed: float = 1.0) -> AsyncIterat
 
 
 async def standard_input(chunk_ms: int, speed: float = 1.0) -> AsyncIterator[bytes]:
-    """Yield raw PCM16 16 kHz mono from standard input, never faster than it is spoken."""
+    """Yield what comes on standard input, never faster than it is spoken.
+
+    Any container that can be read, else raw PCM16 16 kHz mono.
+
+    Raises:
+        MediaError: it begins as a container, and cannot be read.
+    """
     pace = _Pace(speed)
-    size = chunk_ms * BYTES_PER_MS
-    while piece := await asyncio.to_thread(sys.stdin.buffer.read, size):
+    pieces = piped(sys.stdin.buffer, chunk_ms * BYTES_PER_MS)
+    while piece := await asyncio.to_thread(next, pieces, b""):
         await pace.spoken(piece)
         yield piece
+
+
+async def microphone(chunk_ms: int) -> AsyncIterator[bytes]:
+    """Yield what the machine's microphone hears, until the caller stops.
+
+    Raises:
+        MediaError: there is none, or nothing that reads it (extra `microphone`).
+    """
+    loop, heard = asyncio.get_running_loop(), asyncio.Queue[bytes](_MOST_WAITING)
+
+    def keep(piece: bytes) -> None:
+        if not heard.full():  # the line is too slow by minutes: what is said now is lost
+            heard.put_nowait(piece)
+
+    def on_audio(data: Any, *_: object) -> None:
+        loop.call_soon_threadsafe(keep, bytes(data))
+
+    with _opened(chunk_ms, on_audio):
+        while True:
+            yield await heard.get()
+
+
+def _opened(chunk_ms: int, on_audio: Callable[..., None]) -> Any:
+    """Return the microphone, as a context in which it is on."""
+    try:
+        import sounddevice  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise MediaError("a microphone needs sounddevice: pip install sounddevice") from None
+    except OSError:
+        text = "a microphone needs PortAudio (Debian: libportaudio2)"
+        raise MediaError(text) from None
+    try:
+        return sounddevice.RawInputStream(
+            samplerate=RATE_HZ,
+            blocksize=chunk_ms * RATE_HZ // 1000,
+            channels=1,
+            dtype="int16",
+            callback=on_audio,
+        )
+    except sounddevice.PortAudioError as error:
+        raise MediaError(f"no microphone: {error}") from None
 
 
 class _Pace:

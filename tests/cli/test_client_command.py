@@ -172,7 +172,7 @@ def test_no_scheduler_is_status_3_and_one_line(
     ("arguments", "why"),
     [
         (["none.wav", "--to", "es"], "none.wav: no such file"),
-        ([str(Path(__file__)), "--to", "es"], "not a PCM WAV file"),
+        ([str(Path(__file__)), "--to", "es"], "not audio"),
         (["none.wav", "--to", "es", "--url", "ftp://x"], "no WebSocket address"),
         (["none.wav"], "--to"),
         (["none.wav", "--to", "e s"], "a code such as en"),

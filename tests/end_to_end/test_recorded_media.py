@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from protocol.audio.framing import join_packets, split_packets
-from tests.end_to_end.support.encoded import encoded, mulaw
+from tests.support.encoded import encoded, mulaw
 from tests.support.peers.raw_client import RawClient, pieces, raw_client, recorded_packets, tone
 from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
 from tests.support.peers.raw_wire import Message, Pair, over_sockets

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-_SPEECH = Path(__file__).parents[3] / "peers" / "data" / "speech" / "librivox-0880.wav"
+_SPEECH = Path(__file__).parents[2] / "peers" / "data" / "speech" / "librivox-0880.wav"
 _SECONDS = 3
 _CODECS: dict[str, tuple[str, str, int, str, dict[str, str]]] = {
     "voice-memo.m4a": ("mp4", "aac", 44_100, "mono", {}),
