@@ -3,7 +3,7 @@
 In the order of a chunk:
 
 - `reception`: a socket asks for a session or a node, and gets the actor it speaks with.
-- `session/`: one speaker. Cuts what is said into utterances, puts outcomes in order.
+- `session/`: one speaker. Cuts speech into utterances, puts outcomes in order.
 - `dispatcher/`: runs the scripts of all jobs, nodes and sessions; finds a node for each utterance.
 - `node/`: one connected node. Hands over audio, takes what comes back.
 - `room/`: one room. Who is in it, and who hears whom in which language.

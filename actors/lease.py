@@ -29,11 +29,13 @@ class Lease:
 class StallWatch:
     """Counts the times at which the process may have been taken for dead."""
 
-    def __init__(self, limit_ms: float = inf) -> None:
+    def __init__(
+        self, limit_ms: float = inf, on_stall: Callable[[int], object] = lambda _stalls: None
+    ) -> None:
+        """`on_stall` is called with `stalls` each time it grows: somebody shall ask the store."""
         self.stalls = 0
         """How often it stood still for longer than the limit."""
-        self.on_stall: Callable[[int], object] = lambda _stalls: None
-        """Called with that number each time it grows: somebody shall ask the store."""
+        self._on_stall = on_stall
         self._limit_ms = limit_ms
         self._ticked_at_ms: float | None = None
 
@@ -51,5 +53,5 @@ class StallWatch:
         if ticked_at_ms is not None and now_ms - ticked_at_ms > self._limit_ms:
             self._ticked_at_ms = now_ms
             self.stalls += 1
-            self.on_stall(self.stalls)
+            self._on_stall(self.stalls)
         return self.stalls

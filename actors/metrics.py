@@ -58,7 +58,7 @@ class UtteranceEnded:
     """When its last node had it."""
     ended_at_ms: float
     quiet_ms: int
-    """For how long nothing had been said when it was cut, where that is why it was."""
+    """For how long nothing had been spoken when it was cut, where that is why it was."""
     speech_ms: int
     """Length of its audio."""
     node_id: str | None

@@ -96,7 +96,7 @@ DispatcherMessage: TypeAlias = (
     | NoteArrived
     | PeerUnreachable
 )
-"""All that a dispatcher is told."""
+"""All that a dispatcher is sent."""
 
 
 class DispatcherActor(LoopActor):

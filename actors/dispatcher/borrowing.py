@@ -40,7 +40,7 @@ MAX_CELLS_ASKED = 8
 _MAX_TRIES = 2
 """Cells in which a slot is tried for, each time."""
 _KNOWN_MS = 250
-"""For how long it is believed what a cell said of its free nodes."""
+"""For how long the count of a cell's free nodes is believed."""
 _RETRIED_AT_ONCE = 32
 _LEND_KEPT_MS = 20_000
 """For how long a slot is held for a job whose own cell is away."""

@@ -24,7 +24,7 @@ class Driver(Protocol):
         """Give one job to another node, or let it wait for one."""
 
     def placed(self, reply: Assigned | Duplicate | Queued) -> Sequence[Step]:
-        """Go on with a job whose place the store has just said."""
+        """Go on with a job whose place the store has just named."""
 
     def queued(self, job: OpenJob, reply: Queued) -> Sequence[Step]:
         """Go on with a job that waits for a node by now."""

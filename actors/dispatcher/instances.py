@@ -67,7 +67,7 @@ class Instances:
         ]
 
     def _follow(self, job: OpenJob, at: Assigned) -> None:
-        """Its node came to another instance: what is said to it goes there, and it may answer."""
+        """Its node came to another instance: what is sent to it goes there, and it may answer."""
         job.node_instance = at.node_instance
         if job.sent_on:
             job.sent_on = _ANOTHER_SOCKET

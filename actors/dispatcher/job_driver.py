@@ -101,7 +101,7 @@ class JobDriver:
         return self._dispatch(message, (home,))
 
     def _dispatch(self, message: UtteranceCut, path: tuple[Cell, ...]) -> Sequence[Step]:
-        """Dispatch in the last cell of the path; the ones before said where the job has gone."""
+        """Dispatch in the last cell of the path; the ones before named where the job has gone."""
         spec, cell, claims = message.spec, path[-1], self.claims
         if self._is_one_cell:
             epoch = claims.epochs.get(spec.session_id, 0)
@@ -341,7 +341,7 @@ class JobDriver:
         return () if job is None else self.failover.move(job, "undeliverable")
 
     def node_lost(self, jobs: Iterable[StoredJob | Assigned], cell: Cell = FIRST) -> Sequence[Step]:
-        """Drive the lost node's jobs on, in the order of their sessions' words."""
+        """Drive the lost node's jobs on, in the order of their sessions' utterances."""
         return each(jobs, partial(self._lost_its_node, cell))
 
     def _lost_its_node(self, cell: Cell, stored: StoredJob | Assigned) -> Sequence[Step]:

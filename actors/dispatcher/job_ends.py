@@ -41,7 +41,7 @@ GIVEN_UP = {
     "turn_moved": MissingReason.NO_AVAILABLE_NODE,
     "overtaken": MissingReason.PROCESSING_ERROR,
 }
-"""What the client is told when the last attempt ended like this."""
+"""What the client is sent when the last attempt ended like this."""
 
 
 class JobEnds:
@@ -210,11 +210,11 @@ class JobEnds:
         self.recent_empty = handover.recent_empty
 
     def has_ended(self, job_id: JobId) -> bool:
-        """Return whether it is one of a predecessor's jobs, whose outcome was told since."""
+        """Return whether it is one of a predecessor's jobs, whose outcome was sent since."""
         return job_id in self.adopted and job_id not in self.open_jobs
 
     def abandoned(self, message: JobAbandoned) -> Sequence[Step]:
-        """A job's outcome was told without the store: its slot is to be free."""
+        """A job's outcome was sent without the store: its slot is to be free."""
         reason = MissingReason.PROCESSING_ERROR
         return (self.end_unknown(message.job_id, message.attempt, reason),)
 
@@ -311,7 +311,7 @@ _KEPT = 256
 
 
 class RecentEmpty:
-    """The last empty outcomes, by job: who gave them and who was told. Bounded."""
+    """The last empty outcomes, by job: who gave them and who was sent them. Bounded."""
 
     def __init__(self) -> None:
         self._jobs: OrderedDict[JobId, tuple[int, NodeId | None, Mailbox]] = OrderedDict()

@@ -38,7 +38,7 @@ class JobRestorer:
         """Put one job back; one whose node is gone is dispatched anew, as a further attempt.
 
         Of nodes of other instances nothing is known here: their jobs stand where they stood.
-        `if_over`: what its session is told should the store have ended it meanwhile.
+        `if_over`: what its session is sent should the store have ended it meanwhile.
         """
         is_here = job.node_instance == self._directory.instance_id
         if job.node_id is not None and is_here and job.node_id not in self._directory.nodes:
@@ -64,7 +64,7 @@ class JobRestorer:
         *,
         returns: bool = False,
     ) -> Step:
-        """`path`: the cells that said that the job had gone on."""
+        """`path`: the cells that named where the job had gone on."""
         spec = self._claims.under_epoch(job.spec, job.cell)
         restoration = Restoration(
             spec,

@@ -249,7 +249,7 @@ class Nodes:
         return (Step(self._nodes.offline(message.node_id, message.epoch, cell), apply),)
 
     def gone(self, node_id: NodeId) -> Sequence[Step]:
-        """A node has no actor any more, and its loss has not been told yet."""
+        """A node has no actor any more, and its loss has not been reported yet."""
         epoch = self.epochs.get(node_id)
         return () if epoch is None else self.lost(NodeLost(node_id, epoch))
 

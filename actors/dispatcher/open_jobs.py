@@ -13,7 +13,7 @@ from storage.job import JobSpec, Slot
 
 @dataclass(slots=True)
 class OpenJob:
-    """A job without an outcome. The store decides its state; this is what its last reply said."""
+    """A job without an outcome. The store decides its state; this is what its last reply was."""
 
     session: Mailbox
     spec: JobSpec
@@ -134,7 +134,7 @@ class OpenJobs:
             self.awaiting.setdefault(job.spec.session_id, []).append(job)
 
     def overtakes(self, job: OpenJob) -> bool:
-        """Return whether earlier words of the session are still on their way to the same node.
+        """Return whether earlier utterances of the session are still on their way to the same node.
 
         A node takes a session's utterances in their order only: what comes later is not translated.
         """

@@ -92,7 +92,7 @@ class Parts:
         return self.jobs.failover.fail_over(job, reason)
 
     def placed(self, reply: Assigned | Duplicate | Queued) -> Sequence[Step]:
-        """Go on with a job whose place the store has just said."""
+        """Go on with a job whose place the store has just named."""
         return self.jobs.placed(reply)
 
     def queued(self, job: OpenJob, reply: Queued) -> Sequence[Step]:

@@ -7,6 +7,7 @@ wire messages only.
 from collections.abc import Callable
 from datetime import UTC
 from datetime import datetime as _datetime
+from typing import TypeAlias
 
 from actors.admission import JoinAttempts
 from protocol.errors import ErrorCode
@@ -258,6 +259,24 @@ class SignalRelayed(RoomMessage):
     sender: SessionId
     signal: WebrtcSignal
     """`to` is still the receiver."""
+
+
+MemberMessage: TypeAlias = (
+    RoomRequested
+    | SignalArrived
+    | SignalRelayed
+    | HeardCut
+    | HeardAcknowledged
+    | HeardOutcome
+    | HeardCorrection
+    | SeatGranted
+    | SeatReclaimed
+    | SeatRefused
+    | RoomSeen
+    | RoomChanged
+    | RoomOver
+)
+"""All that a session's part in a room is sent."""
 
 
 def _rfc3339(unix_ms: int) -> str:

@@ -25,6 +25,7 @@ from actors.messages.job import (
 )
 from actors.messages.process import DispatcherRestarted, StoreEmptied
 from actors.messages.room import (
+    MemberMessage,
     RoomMessage,
     RoomOver,
     RoomRequested,
@@ -272,7 +273,7 @@ class SessionActor(LoopActor):
         else:
             self._speech.refuse_late()
 
-    def _on_room(self, message: RoomMessage, now_ms: float) -> None:
+    def _on_room(self, message: MemberMessage, now_ms: float) -> None:
         if isinstance(message, RoomRequested | SignalArrived) and not self._life.take(Event.ASK):
             self._speech.refuse_late()
             return
@@ -381,5 +382,5 @@ class SessionActor(LoopActor):
             resume.notes.note_if_needed()
 
     def on_failure(self, *_exception: object) -> None:
-        """A bug ended this actor: the client is told, nothing stays behind."""
+        """A bug ended this actor: the client is notified, nothing stays behind."""
         self._ending.fail(self.now_ms())

@@ -16,7 +16,7 @@ class CutReason(StrEnum):
     UTTERANCE = "utterance"
     """It came as a whole utterance in one message."""
     MANUAL = "manual"
-    """The client said so (`is_final`)."""
+    """The client asked for it (`is_final`)."""
     MAX_LENGTH = "max_length"
     """It reached `max_utterance_bytes`."""
     MAX_TURN = "max_turn"
@@ -34,9 +34,9 @@ class CutReason(StrEnum):
 MANUAL = frozenset(
     {CutReason.UTTERANCE, CutReason.MANUAL, CutReason.ENDPOINT, CutReason.SESSION_CLOSE}
 )
-"""Where a node is told `is_manual_cut`: what was said is complete."""
+"""Where a node is sent `is_manual_cut`: what was spoken is complete."""
 TIMEOUT = frozenset({CutReason.PAUSE, CutReason.MAX_LENGTH, CutReason.MAX_TURN})
-"""Where a node is told `is_timeout_triggered`: the turn ends, not by the client."""
+"""Where a node is sent `is_timeout_triggered`: the turn ends, not by the client."""
 
 
 @value

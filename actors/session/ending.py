@@ -1,6 +1,6 @@
 """Ending: the ways in which a session ends.
 
-It is over when all that was said has its outcome; it leaves or is released when another instance
+It is over when all utterances have their outcomes; it leaves or is released when another instance
 goes on with the session; or it fails. Whatever the way, nobody finds it any more and nothing it
 held stays behind.
 """
@@ -67,7 +67,7 @@ class Ending:
         self.finish_if_done(now_ms)
 
     def close(self, message: CloseRequested, now_ms: float) -> None:
-        """Cut what was said so far and wait for what is open, not for ever."""
+        """Cut what was spoken so far and wait for what is open, not for ever."""
         life, resume = self._life, self._resume
         life.acknowledge = life.acknowledge or message.acknowledge
         life.lingers = life.lingers or (message.acknowledge and resume is not None)
@@ -155,7 +155,7 @@ class Ending:
             self._finish()
 
     def _finish(self) -> None:
-        """All that was said has its outcome."""
+        """All utterances have their outcomes."""
         session_id, setup = self._parts.session_id, self._setup
         self._life.take(Event.FINISH)
         if self._life.acknowledge:
@@ -213,7 +213,7 @@ class Ending:
     # ---- a bug ------------------------------------------------------------------------------
 
     def fail(self, now_ms: float) -> None:
-        """A bug ended this actor: the client is told, nothing stays behind."""
+        """A bug ended this actor: the client is notified, nothing stays behind."""
         session_id, setup = self._parts.session_id, self._setup
         unanswered = list(self._parts.uplink.open)
         for utterance in unanswered:

@@ -1,4 +1,4 @@
-"""All that a session is told, and what its actor asks of a message besides its type."""
+"""All that a session is sent, and what its actor asks of a message besides its type."""
 
 from typing import TypeAlias
 
@@ -14,7 +14,7 @@ from actors.messages.job import (
 )
 from actors.messages.process import DispatcherRestarted, StoreEmptied
 from actors.messages.room import (
-    RoomMessage,
+    MemberMessage,
 )
 from actors.messages.session import (
     AudioConverted,
@@ -47,11 +47,11 @@ SessionMessage: TypeAlias = (
     | UpdateRequested | CancelRequested | SpeechConverted | ResultReplaced
     | JobEnded | JobDispatched | JobQueued | JobProgressed | PartialArrived
     | UtteranceWanted | SocketLost | SocketAttached | SocketResumed | SocketDraining
-    | CloseRequested | DrainRequested | GraceRevoked | RoomMessage | SessionClaimed | SessionRefused
-    | AudioConverted | ConversionFailed
+    | CloseRequested | DrainRequested | GraceRevoked | MemberMessage
+    | SessionClaimed | SessionRefused | AudioConverted | ConversionFailed
     | SessionRecorded | SessionReleased | OwnershipConfirmed | StoreEmptied | DispatcherRestarted
 )  # fmt: skip
-"""All that a session is told."""
+"""All that a session is sent."""
 
 CLIENT_SPOKE = (
     ChunkArrived, UtteranceArrived, ClientBeat, PlaybackStarted, PlaybackEnded, UpdateRequested,

@@ -1,4 +1,4 @@
-"""What the dispatcher is told of an utterance: its job's specification."""
+"""What the dispatcher is sent of an utterance: its job's specification."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from storage.job import JobSpec
 
 
 def work_of(request: Request, cut: Cut, further_language: str | None = None) -> Work:
-    """Return what a node is told of the cut, apart from ids and audio."""
+    """Return what a node is sent of the cut, apart from ids and audio."""
     return Work(
         source=request.source,
         target=request.target,
@@ -55,7 +55,7 @@ def spec_of(
     numbers: Numbers,
     deadline_in_ms: int,
 ) -> JobSpec:
-    """Return what the store is told of the cut."""
+    """Return what the store is sent of the cut."""
     job_id, index, epoch, _ = numbers
     return JobSpec(
         job_id=job_id,

@@ -2,7 +2,7 @@
 
 - Active with a socket. A resume on another socket takes it over.
 - Detached without one, for the grace period. A socket may attach, or the client may resume.
-- Closing once it was asked to end or the grace has passed: what was said so far is cut, and what
+- Closing once it was asked to end or the grace has passed: what was spoken so far is cut, and what
   is open gets its outcome, here if nowhere else. Nothing more is taken.
 - Lingering when only the client is missing: it may resume, asked for the end itself, and lost its
   socket before it heard all. Within the grace it still can.

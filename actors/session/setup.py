@@ -29,7 +29,7 @@ class SessionSetup:
     keep_audio_after_sending: bool
     """False: a lost node ends the job as `node_lost`, because its audio is gone."""
     wall_ms: Callable[[], int]
-    """Unix ms, for what peers are told."""
+    """Unix ms, for what is sent to peers."""
     stall_watch: StallWatch = field(default_factory=StallWatch)
     waiting: WaitingJobs = field(default_factory=WaitingJobs)
     converters: Converters | None = None

@@ -1,7 +1,7 @@
 """Speech: what the speaker says and hears, in whatever phase its session is.
 
 What the client says goes into the `Uplink`, what becomes of it comes out of the `Downlink`, and
-the dispatcher is told in between. Must not: know when the session begins, pauses or ends.
+the dispatcher is asked in between. Must not: know when the session begins, pauses or ends.
 """
 
 from collections.abc import Iterable
@@ -60,7 +60,7 @@ class Speech:
         self._again = again
         """Set where the session was taken over: audio that was cut elsewhere comes again."""
         self._quiet_ms = quiet_before(parts.setup.uplink.segmenter, parts.profile.endpointing)
-        """For how long nothing was said before a cut, by what was cut for."""
+        """For how long nothing was spoken before a cut, by what was cut for."""
 
     # ---- what the client says ---------------------------------------------------------------
 
@@ -92,7 +92,7 @@ class Speech:
             self.refuse(ProtocolError(ErrorCode.INVALID_MESSAGE, text))
 
     def refuse(self, error: ProtocolError) -> None:
-        """Tell the client that what it said does not count."""
+        """Tell the client that its message does not count."""
         self._downlink.send(error_message(error.code, error.message))
         self._downlink.hang_up(error.code.value)
 
@@ -340,7 +340,7 @@ class Speech:
     def end(
         self, utterance: Utterance, state: JobState, reason: MissingReason, now_ms: float
     ) -> None:
-        """Give an utterance its outcome here; the store has not said what it is."""
+        """Give an utterance its outcome here; the store does not know it."""
         self._end(JobEnded(utterance.spec.job_id, state, reason, None, 0, None), now_ms)
 
     def end_everywhere(

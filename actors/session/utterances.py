@@ -16,7 +16,7 @@ from storage.job import JobSpec
 
 @dataclass(slots=True)
 class Utterance:
-    """What was said and is not answered yet, in one target language."""
+    """An utterance that is not answered yet, in one target language."""
 
     spec: JobSpec
     work: Work
@@ -61,7 +61,7 @@ class Utterance:
 class OpenUtterances:
     """Utterances without an outcome, by job. Invariant: `held_bytes` is the sum of their audio.
 
-    What was said is held once, in however many languages: until the last of its jobs lets go.
+    The audio is held once, in however many languages: until the last of its jobs lets go.
     """
 
     def __init__(self) -> None:

@@ -127,7 +127,7 @@ class Scheduler:
         dispatch = settings.dispatch
         self._waiting = WaitingJobs(dispatch.max_queued_jobs, dispatch.max_queued_per_session)
         self._presence = Presence(admission.most_detached, self._metrics.limit_reached)
-        self._stall_watch = StallWatch(settings.instance.instance_lease_ms)
+        self._stall_watch = StallWatch(settings.instance.instance_lease_ms, self._on_stall)
         self._loop_lag.on_sample = self._stall_watch.tick
         self._lease = Lease()
         lease_ms, instances = settings.instance.instance_lease_ms, self._repositories.instances
@@ -174,7 +174,6 @@ class Scheduler:
         await self._links.start()
         await self._membership.join()
         self._directory.dispatcher = self._start_dispatcher(self._make_parts())
-        self._stall_watch.on_stall = self._on_stall
         self._start_instance()
         self._ability_watch.start()
         self._rooms.start(self._supervisor)

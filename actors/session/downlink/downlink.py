@@ -76,7 +76,7 @@ class Downlink:
         self._sequencer: Sequencer[RequestId, Sayable] = Sequencer(options.sequencer)
         self._grouping = Grouping()
         self._lanes: dict[str, Grouping] = {}
-        """By lane, where there are lanes: what was said before is context in one language."""
+        """By lane, where there are lanes: what was spoken before is context in one language."""
         self._expected: dict[RequestId, tuple[str, str | None]] = {}
         """Utterances whose outcome was not delivered yet, in order, with their turns and lanes."""
         self._empty: Correctable[JobId, Outcome] = Correctable(None)
@@ -171,7 +171,7 @@ class Downlink:
     # ---- outcomes ---------------------------------------------------------------------------
 
     def expect(self, utterance: Utterance) -> None:
-        """Give the utterance its place in the order of cuts, and its job what was said before."""
+        """Give the utterance its place in the order of cuts, and its job what was spoken before."""
         spec, lane, expected = utterance.spec, utterance.lane, self._expected
         self._sequencer.expect(spec.request_id, lane)
         ahead = 0
@@ -211,7 +211,7 @@ class Downlink:
             outbox.send(ui_event(utterance, UiEventKind.ERROR, now_ms, reason=ended.reason))
 
     def expect_heard(self, key: RequestId) -> None:
-        """Give what another member said its place among all that the client hears."""
+        """Give what another member spoke its place among all that the client hears."""
         self._sequencer.expect(key)
         if self.gate is not None:
             self.gate.expect_heard(key)
@@ -373,7 +373,7 @@ class Downlink:
         self._sequencer.go_on(delivery_seq)
 
     def expect_heard_again(self, key: RequestId, number: int) -> None:
-        """Expect what another member said under a number that it has."""
+        """Expect what another member spoke under a number that it has."""
         self._sequencer.expect(key)
         if self.gate is not None:
             self.gate.expect(key, number)

@@ -1,7 +1,7 @@
-"""Which utterances of a session belong together, and what was said in their group so far.
+"""Which utterances of a session belong together, and what was spoken in their group so far.
 
 A group is a stretch of talk without a long silence: its id and part numbers label results, its
-text is context for the recogniser. Words begun while a group is open belong to it, however long
+text is context for the recogniser. Speech begun while a group is open belong to it, however long
 they last: what their job was told, their result carries. Pure. Must not: send anything.
 """
 
@@ -34,7 +34,7 @@ class GroupContext(NamedTuple):
     part: GroupPart
     """Where its result will stand if nothing comes in between."""
     context_text: str
-    """What was said in the group, oldest first; at most 800 characters."""
+    """What was spoken in the group, oldest first; at most 800 characters."""
 
 
 class Grouping:

@@ -5,17 +5,17 @@ What it says goes to the other members (`Speaking`), what they say comes to its 
 for a room. Must not: decide when the session ends.
 """
 
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from actors.messages.room import (
     HeardAcknowledged,
     HeardCorrection,
     HeardCut,
     HeardOutcome,
+    MemberMessage,
     MemberSpoke,
     RoomChanged,
     RoomChangedElsewhere,
-    RoomMessage,
     RoomOver,
     RoomRequested,
     RoomSeen,
@@ -112,7 +112,7 @@ class Member:
         )
         return min((at_ms for at_ms in deadlines if at_ms is not None), default=None)
 
-    def on(self, message: RoomMessage, now_ms: float) -> None:
+    def on(self, message: MemberMessage, now_ms: float) -> None:
         """Handle one message."""
         match message:
             case RoomRequested():
@@ -144,7 +144,7 @@ class Member:
             case RoomOver():
                 self._on_over(message, now_ms)
             case _:
-                raise TypeError(f"a session's room cannot handle {type(message).__name__}")
+                assert_never(message)
 
     def poll(self, now_ms: float) -> None:
         """Do what is due: candidates that waited, outcomes that got lost or will not come."""
@@ -209,7 +209,7 @@ class Member:
         return is_unsaved
 
     def restore(self, moved: TakenOverSession, now_ms: float) -> None:
-        """Begin where another instance stopped: what others said has its place already."""
+        """Begin where another instance stopped: what others spoke has its place already."""
         room = moved.saved.room
         heard = moved.heard()
         had = [one.key for one in moved.saved.heard if one.number in heard]
@@ -231,7 +231,7 @@ class Member:
         self._seat.vacate()
 
     def kept(self, key: RequestId) -> None:
-        """The store has what another member said: the client hears it, wherever it goes."""
+        """The store has what another member spoke: the client hears it, wherever it goes."""
         self._hearing.delivered(key)
         self._confirm(key)
 

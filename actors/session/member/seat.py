@@ -46,7 +46,7 @@ _CODE_DIGITS = 6
 
 
 class Leaves(Protocol):
-    """Is told when the client wants to leave the room."""
+    """Is notified when the client wants to leave the room."""
 
     def leave(self, now_ms: float) -> None:
         """Leave the room; what was said and not heard yet ends here."""

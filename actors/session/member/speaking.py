@@ -35,7 +35,7 @@ _MOST_PATIENT_MS = 16_000
 
 
 class Settles(Protocol):
-    """Is told when nobody waits for (some of) the jobs of an utterance any more."""
+    """Is notified when nobody waits for (some of) the jobs of an utterance any more."""
 
     def settled(self, utterance_index: int) -> None:
         """Its listeners have what became of it."""

@@ -125,7 +125,7 @@ class TakenOverSession:
         return {number for number, seq in sequence.items() if seq <= self.last_delivery_seq}
 
     def open_heard(self) -> dict[int, HeardRecord]:
-        """Return what others said and the client was not told, by number."""
+        """Return what others spoke and the client was not told, by number."""
         heard = self.heard_outcomes.keys() | self.heard()
         return {one.number: one for one in self.saved.heard if one.number not in heard}
 

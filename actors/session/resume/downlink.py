@@ -122,7 +122,7 @@ class DownlinkRestore:
                 order.pass_over(number)
 
     def _heard(self, number: int) -> KnownHeard | None:
-        """Return what another member said under this number, if what it was is kept."""
+        """Return what another member spoke under this number, if what it was is kept."""
         known = self._moved.heard_outcomes.get(number)
         return None if known is None or known.message is None else known
 
@@ -161,7 +161,7 @@ class DownlinkRestore:
 
 
 def message_of(recorded: dict[str, Any]) -> WireOutcome:
-    """Return what another member said, as the client was sent it."""
+    """Return what another member spoke, as the client was sent it."""
     kind = MissingResult if recorded.get("type") == "missing_result" else TranslationResult
     return kind.model_validate_json(to_json(recorded))
 

@@ -44,7 +44,7 @@ class Notes:
         self._unconfirmed: dict[int, tuple[HeardEntry, ...]] = {}
         """Utterances of others by the note that tells of them, until the store has it."""
 
-    # ---- what the store is told -------------------------------------------------------------
+    # ---- what the store is sent -------------------------------------------------------------
 
     def claim(self) -> Claim:
         """Return what the session is claimed with."""

@@ -302,7 +302,7 @@ class Uplink:
         return self.utterances(self.segmenter.poll(now_ms), now_ms)
 
     def flush(self, now_ms: float) -> list[Utterance]:
-        """Cut what was said so far into a last utterance."""
+        """Cut what was spoken so far into a last utterance."""
         return self.utterances(self.segmenter.flush(now_ms), now_ms)
 
     def detached(self, now_ms: float) -> None:
