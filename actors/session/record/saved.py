@@ -127,6 +127,8 @@ class SessionRecord:
     """What it asks for otherwise than when it began, as JSON."""
     heard_ticks: int = 0
     """Length of all audio before `end_seq`, in 1/48000 s."""
+    streams: tuple[tuple[int, int], ...] = ()
+    """Streams that can only be read from their begin: first and last `seq`; -1: it goes on."""
     client_cuts: bool = False
     """The client ends utterances itself."""
     turn: TurnRecord | None = None
@@ -170,6 +172,7 @@ class SessionRecord:
             known["audio_format"] = AudioFormat(audio_format)
         for name in ("client_indexes", "passed", "crossed"):
             known[name] = tuple(known.get(name, ()))
+        known["streams"] = tuple((first, last) for first, last in known.get("streams", ()))
         known["late"] = tuple((number, seq) for number, seq in known.get("late", ()))
         ends = known.get("ends", ())
         known["ends"] = tuple(

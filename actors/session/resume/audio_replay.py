@@ -56,8 +56,8 @@ class AudioReplay:
         """Tell whether this was cut before, or made nothing: it is not to be cut again."""
         return seq < self._end_seq
 
-    def take(self, seq: int, audio: bytes) -> Restored | None:
-        """Take a covered chunk or final; return the cut that it completes."""
+    def take(self, seq: int, audio: bytes, *, is_last: bool = True) -> Restored | None:
+        """Take a covered chunk or final, or a part of one; return the cut that it completes."""
         for span in self._spans:
             if span.first_seq <= seq <= span.last_seq:
                 break
@@ -66,7 +66,7 @@ class AudioReplay:
         if span.wanted:
             span.pieces.append(audio)
             self.held_bytes += len(audio)
-        if seq != span.last_seq:
+        if seq != span.last_seq or not is_last:
             return None
         self._spans.remove(span)
         self.held_bytes -= sum(map(len, span.pieces))

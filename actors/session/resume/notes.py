@@ -74,6 +74,7 @@ class Notes:
             sample_rate_hz=segmenter.framing.sample_rate_hz,
             wishes=difference(self._parts.profile, self._uplink.opening.wishes),
             heard_ticks=segmenter.settled_ticks,
+            streams=tuple(self._progress.streams.runs),
             client_cuts=segmenter.endpointing.has_client_cut,
             turn=None if turn is None else TurnRecord(turn.turn_id, turn.next_part, turn.ticks),
             passed=tuple(sorted(order.passed)),

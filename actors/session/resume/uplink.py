@@ -19,7 +19,7 @@ from actors.session.resume.audio_replay import AudioReplay
 from actors.session.resume.cut_records import CutRecords
 from actors.session.resume.downlink import outcome_of
 from actors.session.uplink.conversion import Piece
-from actors.session.uplink.progress import AudioProgress
+from actors.session.uplink.progress import AudioProgress, StreamBegins
 from actors.session.uplink.segment import Turn
 from actors.session.uplink.segmenter import CLOSING_SILENCE_MS
 from actors.session.uplink.uplink import Uplink
@@ -74,6 +74,7 @@ class UplinkRestore:
             turn, parts = saved.turn, _parts_of(saved.turn.turn_id, uplink.open)
             again = Turn.restored(turn.turn_id, turn.next_part, turn.ticks, parts)
             uplink.segmenter.restore(again, now_ms)
+        next_seq = StreamBegins(saved.streams).begin_of(next_seq)
         self._progress.restore(next_seq, saved.end_seq, saved.joined_seq)
         uplink.detached(now_ms)
         return opened
@@ -211,12 +212,13 @@ class UplinkRestore:
             return False
         if piece.begins:
             self._uplink.segmenter.redeclare(AudioFormat.PCM16, CONVERTED_RATE_HZ)
-        self._take(replay, seq, piece.chunk.audio)
+        self._take(replay, seq, piece.chunk.audio, is_last=not piece.part)
         return True
 
-    def _take(self, replay: AudioReplay, seq: int, audio: bytes) -> None:
-        self._progress.take(seq)
-        restored = replay.take(seq, audio)
+    def _take(self, replay: AudioReplay, seq: int, audio: bytes, *, is_last: bool = True) -> None:
+        if is_last:
+            self._progress.take(seq)
+        restored = replay.take(seq, audio, is_last=is_last)
         if restored is not None:
             for utterance in list(self._uplink.open):
                 is_it = utterance.spec.utterance_index == restored.utterance_index

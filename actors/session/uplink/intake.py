@@ -73,6 +73,7 @@ class AudioIntake:
         "_wav",
         "_wav_head",
         "is_at_start",
+        "needs_begin",
         "passes_opus",
     )
 
@@ -116,9 +117,11 @@ class AudioIntake:
                 self.begin()
             self._note_state()
 
-    def refuse(self, what: str) -> ProtocolError:
-        """Return the refusal of a stream; the rest of it comes to nothing."""
+    def refuse(self, what: str, *, is_final: bool = False) -> ProtocolError:
+        """Return the refusal of a stream; the rest of it, if any, comes to nothing."""
         self.is_at_start, self._is_refused, self._is_fed = False, True, False
+        if is_final:
+            self.begin()
         self._note_state()
         return ProtocolError(ErrorCode.UNSUPPORTED_AUDIO, f"{what} cannot be read here: {_SEND}")
 
@@ -131,6 +134,8 @@ class AudioIntake:
         """Be ready for another stream."""
         self.is_at_start = True
         self._is_refused = self._is_fed = False
+        self.needs_begin = False
+        """What comes means nothing to who has not heard the begin of its stream."""
         self._head = self._odd = self._wav_head = b""
         self._wav: WavUnwrapper | None = None
         self._opus: OpusStream | None = None
@@ -182,7 +187,7 @@ class AudioIntake:
         if what is Inside.UNKNOWN and not is_final:
             self._head = audio
             return Taken(b"")
-        self.is_at_start = False
+        self.is_at_start, self.needs_begin = False, True
         if what is not Inside.OPUS:
             return self._convert(ContainedSource(found.value), audio)
         self._opus, self._is_changed = OpusStream(found), True
@@ -230,6 +235,7 @@ class AudioIntake:
             return self.keep_rate(samples, form.rate_hz)
         if not can_convert:
             raise self.refuse(str(form))
+        self.needs_begin = True
         encoding = _ENCODINGS.get((form.encoding, form.bits))
         if encoding is not None:
             return self._convert(RawSource(encoding, form.rate_hz, form.channels), samples)

@@ -4,6 +4,7 @@ Only sessions that asked for `resume` have one. Pure. Must not: hold audio, or k
 utterance was cut.
 """
 
+from collections.abc import Iterable
 from math import inf
 
 from actors.session.uplink.runs import Runs
@@ -33,6 +34,7 @@ class AudioProgress:
         """The lowest `seq` that is not cut yet."""
         self._has_moved = False
         """Something was settled since the last look."""
+        self.streams = StreamBegins()
         self._told_seq = 0
         self._told_at_ms = -inf
         self._stored_seq = 0
@@ -115,6 +117,14 @@ class AudioProgress:
         self._catch_up = CatchUp(was_elsewhere=True)
         self._stored_seq = self._cut_before = end_seq
 
+    def in_stream(self, seq: int, *, needs_begin: bool) -> None:
+        """Note that a chunk belongs to a stream that can only be read from its begin, or does not.
+
+        Who hears of such a stream elsewhere has to hear all of it: none of it is settled before all
+        of it is.
+        """
+        self.streams.note(seq, needs_begin=needs_begin)
+
     # ---- what becomes of it -----------------------------------------------------------------
 
     def segment(self, first_seq: int | None) -> None:
@@ -165,7 +175,37 @@ class AudioProgress:
         waiting = min(self._unanswered.values(), default=None)
         if self._segment_seq is not None:
             waiting = self._segment_seq if waiting is None else min(waiting, self._segment_seq)
-        return self._taken.end if waiting is None else self._taken.gap_below(waiting)
+        settled = self._taken.end if waiting is None else self._taken.gap_below(waiting)
+        return self.streams.begin_of(settled)
+
+
+class StreamBegins:
+    """Which streams can only be read from their begin: the first and last `seq` of each."""
+
+    __slots__ = ("runs",)
+
+    def __init__(self, runs: Iterable[tuple[int, int]] = ()) -> None:
+        self.runs = list(runs)
+        """The last `seq` is -1 of one that goes on."""
+
+    def __repr__(self) -> str:
+        return f"<StreamBegins {self.runs}>"
+
+    def note(self, seq: int, *, needs_begin: bool) -> None:
+        """Note that such a stream goes on with this `seq`, or ended with it, if there was one."""
+        runs = self.runs
+        is_open = bool(runs) and runs[-1][1] < 0
+        if needs_begin and not is_open:
+            runs.append((seq, -1))
+        elif is_open and not needs_begin:
+            runs[-1] = (runs[-1][0], seq)
+
+    def begin_of(self, seq: int) -> int:
+        """Return where one has to begin who wants to hear on from this `seq`."""
+        if not self.runs:
+            return seq
+        self.runs = [run for run in self.runs if run[1] < 0 or run[1] >= seq]
+        return min([seq, *(first for first, _ in self.runs if first < seq)])
 
 
 LULL_MS = 2_000.0

@@ -164,16 +164,15 @@ class Uplink:
         taken = self.intake.take(
             message.audio, message.opus_ticks, self.segmenter.audio_format, is_final=is_final
         )
+        if self.progress is not None:
+            self.progress.in_stream(message.seq, needs_begin=self.intake.needs_begin)
         if conversion is None or not taken.is_fed:
             return taken
         source = taken.source
         if source is not None and not conversion.begin(source):
             if is_usable(source):
                 return self.intake.keep_rate(taken.audio, source.rate_hz)
-            refusal = self.intake.refuse(BUSY)
-            if is_final:
-                self.intake.begin()
-            raise refusal
+            raise self.intake.refuse(BUSY, is_final=is_final)
         conversion.feed(message, taken.audio)
         self.settle_flow()
         return None
