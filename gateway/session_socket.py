@@ -38,6 +38,7 @@ from actors.messages.takeover import ResumeAnswered
 from actors.ports import Mailbox
 from actors.reception import OpenedSession, Pending, Refused
 from actors.runtime.actor import tell
+from actors.session.profile import GATEWAY_PLATFORM
 from gateway.audio_pace import AudioPace
 from gateway.closing_sessions import ClosingSessions
 from gateway.edge.outbox import SocketOutbox
@@ -52,7 +53,7 @@ from gateway.refusals import Refusals
 from gateway.session_messages import SMALL, SmallMessage, told_of
 from gateway.socket_context import SocketContext
 from protocol.codec import parse_session_message
-from protocol.errors import ErrorCode, ProtocolError
+from protocol.errors import CloseCode, ErrorCode, ProtocolError
 from protocol.frames import AudioFrame, FinalFrame, parse_frame
 from protocol.ids import SessionId, session_ref
 from protocol.messages.rooms import (
@@ -88,6 +89,7 @@ class SessionSocket:
         "_closing",
         "_connection",
         "_context",
+        "_first_timer",
         "_former",
         "_guard",
         "_heard",
@@ -122,6 +124,9 @@ class SessionSocket:
         self._heard = b""  # the text message that is being handled
         self._attaching: Attaching | None = None
         self._passthrough: Passthrough | None = None
+        connection.is_pinged = connection.heard = False  # until it is known to be no gateway
+        wait_s = context.options.first_message_ms / 1000
+        self._first_timer = context.loop.call_later(wait_s, self._on_nothing_said)
 
     def __repr__(self) -> str:
         return f"<SessionSocket {self._session_id} {self._reader!r} {self._outbox!r}>"
@@ -175,6 +180,7 @@ class SessionSocket:
 
     def connection_lost(self) -> None:
         """Detach the session."""
+        self._first_timer.cancel()
         if self._attaching is not None:
             self._attaching.cancel()
         self._reader.close()
@@ -185,6 +191,11 @@ class SessionSocket:
         self._former = None
         self._closing.socket_lost(self._outbox)
         self._leave()
+
+    def _on_nothing_said(self) -> None:
+        """A socket that says nothing at all is of no use to anybody."""
+        if not self._connection.heard and self._attachable and self._session_id is None:
+            self._outbox.close(CloseCode.POLICY_VIOLATION, "nothing came")
 
     # ---- beginning and end of a session -----------------------------------------------------
 
@@ -229,6 +240,7 @@ class SessionSocket:
         self, message: SessionInit, opened: OpenedSession, former: Mailbox | None
     ) -> None:
         self._enter(opened)
+        self._connection.is_pinged = message.platform != GATEWAY_PLATFORM
         sent = message.audio_format.as_sent if message.audio_format else None
         meter = self._context.meter(sent, message.sample_rate, is_replayed=opened.is_resumed)
         self._pace.begin(meter, hears_pauses=message.resume is True)

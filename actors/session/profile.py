@@ -17,7 +17,7 @@ from storage.capability import Abilities, is_auto, requirement
 ANONYMOUS = ""
 """Stands for the tenant of a client that showed no credential."""
 _ANONYMOUS_TENANT = "default"
-_GATEWAY = "api-gateway"
+GATEWAY_PLATFORM = "api-gateway"
 _BROWSER = "web"
 _AUTO = "auto"
 _STEREO = 2
@@ -91,7 +91,7 @@ class SessionProfile:
         Its utterances are whole, however short and whatever their `manual_cut` says; and it waits
         for a `translation_result` without a limit, whatever else it hears.
         """
-        return self.platform == _GATEWAY
+        return self.platform == GATEWAY_PLATFORM
 
     @property
     def session_ref(self) -> SessionRef:
@@ -237,7 +237,7 @@ def _unsupported(init: SessionInit) -> str | None:
 def _endpointing(init: SessionInit) -> EndpointingMode:
     """Return what applies: `auto` is of no use to those who are known to end utterances."""
     mode = init.endpointing or EndpointingMode.AUTO
-    knows_ends = init.platform == _GATEWAY or init.client_version == _STOCK_PAGE
+    knows_ends = init.platform == GATEWAY_PLATFORM or init.client_version == _STOCK_PAGE
     return EndpointingMode.CLIENT if mode is EndpointingMode.AUTO and knows_ends else mode
 
 

@@ -65,6 +65,7 @@ class EdgeConnection(asyncio.Protocol):
         "address",
         "counted_bytes",
         "heard",
+        "is_pinged",
     )
 
     _transport: asyncio.Transport
@@ -73,6 +74,7 @@ class EdgeConnection(asyncio.Protocol):
     def __init__(self, owner: EdgeOwner, loop: asyncio.AbstractEventLoop) -> None:
         self.heard = True
         """Bytes came since the keepalive last looked."""
+        self.is_pinged = True
         self.counted_bytes = 0
         self._owner = owner
         self._loop = loop
@@ -332,8 +334,7 @@ class EdgeConnection(asyncio.Protocol):
         self._read_queue = self._owner.reading if policy.queues else None
         self._opening = None
         self._stop_timer()
-        if not policy.keepalive:
-            have_probed(self._transport)
+        have_probed(self._transport)
         self._intake = Intake(self, policy, self._loop, self._transport)
         self._owner.upgraded(self, policy)
         self._handler = self._intake.handler = upgrade.open(self)

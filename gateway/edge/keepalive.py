@@ -19,6 +19,9 @@ class Pinged(Protocol):
     heard: bool
     """Bytes came since this was last set to False."""
 
+    is_pinged: bool
+    """It may be asked for a sign of life."""
+
     @property
     def is_paused(self) -> bool:
         """Tell whether its bytes wait unread, so that its silence means nothing."""
@@ -101,7 +104,7 @@ class Keepalive:
         return now_s + self._batch_s - watch.unanswered_s >= self._timeout_s
 
     def _ping(self, connection: Pinged, watch: _Watch, now_s: float) -> None:
-        if now_s + self._batch_s - watch.pinged_s < self._interval_s:
+        if not connection.is_pinged or now_s + self._batch_s - watch.pinged_s < self._interval_s:
             return
         watch.pinged_s = now_s
         if watch.unanswered_s is None:

@@ -49,6 +49,9 @@ class Connection(Protocol):
     heard: bool
     """Bytes came since this was last set to False."""
 
+    is_pinged: bool
+    """False for a peer that may take a ping for the end: the kernel alone probes it."""
+
     def ping(self) -> None:
         """Ask the peer for a sign of life."""
 

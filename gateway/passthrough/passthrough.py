@@ -61,7 +61,7 @@ class PassthroughWire(CallingSocket):
 
     def __init__(self, end: WireEnd) -> None:
         super().__init__(MAX_FRAME_BYTES)
-        self.heard = True
+        self.heard = self.is_pinged = True
         """Bytes came since the keepalive last looked."""
         self.is_paused = False
         """It is always read: what waits for the client is bounded at its connection."""

@@ -78,6 +78,7 @@ class PassedSessionSocket(SessionSocket):
 
     def __init__(self, connection: Connection, context: SocketContext, caller: Caller) -> None:
         super().__init__(connection, context, caller)
+        connection.is_pinged = True  # it is an instance, whoever its client is
         self._is_given = False
         """The client has the session that it came for, and everything is as on any socket."""
 

@@ -9,7 +9,13 @@ from actors.messages.session import SocketLost
 from gateway.edge.keepalive import Keepalive
 from gateway.options import GatewayOptions
 from tests.gateway.support.raw_peer import PING, PONG
-from tests.gateway.support.running_gateway import LOOPS, RunningGateway, chunk, run_gateway
+from tests.gateway.support.running_gateway import (
+    LOOPS,
+    RunningGateway,
+    chunk,
+    run_gateway,
+    session_init,
+)
 from tests.support.virtual_time import run_virtual
 
 
@@ -19,6 +25,7 @@ class FakeConnection:
 
     answers: bool = True
     heard: bool = True
+    is_pinged: bool = True
     is_paused: bool = False
     pings: list[float] = field(default_factory=list)
     ended_s: float | None = None
@@ -142,3 +149,32 @@ def test_a_busy_session_is_not_taken_for_a_dead_client() -> None:
         await actor.count(60)
 
     run_gateway(scenario, options=FAST)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_gateway_and_who_has_not_begun_hear_no_ping(loop: str) -> None:
+    """The existing gateway takes a ping for the end of its request."""
+
+    async def scenario(running: RunningGateway) -> None:
+        nameless = await running.connect("/ws/session")
+        nameless.frame(b"ping")
+        gateway, _ = await running.session(platform="api-gateway")
+        await asyncio.sleep(0.3)
+        for peer in (nameless, gateway):
+            peer.say(session_init())
+            assert (await peer.hear())["type"] == "session_init_ack"
+        assert (await gateway.hear_frame())[0] == PING, "it is a page from now on"
+
+    run_gateway(scenario, loop=loop, options=FAST)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_socket_that_says_nothing_at_all_is_closed(loop: str) -> None:
+    async def scenario(running: RunningGateway) -> None:
+        mute, whole = await running.connect("/ws/session"), await running.connect("/ws/session")
+        whole.frame(b"ping")
+        assert await mute.hear_close() == 1008
+        whole.say(session_init())
+        assert (await whole.hear())["type"] == "session_init_ack"
+
+    run_gateway(scenario, loop=loop, options=GatewayOptions(port=0, first_message_ms=50))
