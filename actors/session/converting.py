@@ -4,7 +4,6 @@ A final, an utterance, the end of the session: whatever depends on the order of 
 while audio before it is on its way through a converter. Must not: convert, cut.
 """
 
-from collections import deque
 from collections.abc import Iterator
 from math import inf
 
@@ -38,7 +37,7 @@ class Converting:
         self._again = again
         self._life = parts.life
         self._patience_ms = parts.setup.close_flush_ms
-        self._waiting: deque[SessionMessage] = deque()
+        self._waiting: list[SessionMessage] = []
         self._is_releasing = False
         self.due_ms: float | None = None
         """When the end of the session waits no longer for what is being converted."""
@@ -106,7 +105,7 @@ class Converting:
             is_of_stream = conversion.is_open and isinstance(waiting[0], ChunkArrived)
             if conversion.is_busy and not is_of_stream:
                 return
-            message = waiting.popleft()
+            message = waiting.pop(0)
             conversion.held_bytes -= _size(message)
             if isinstance(message, CloseRequested | DrainRequested):
                 self.due_ms = None

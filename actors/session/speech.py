@@ -6,6 +6,8 @@ the dispatcher is asked in between. Must not: know when the session begins, paus
 
 from collections.abc import Iterable
 
+from loguru import logger
+
 from actors.messages.job import (
     AudioSupplied,
     EndJob,
@@ -48,7 +50,8 @@ class Speech:
 
     def __init__(self, parts: Parts, notes: Notes | None, again: UplinkRestore | None) -> None:
         self._parts = parts
-        self._log = parts.log
+        self._log = logger if again is None else parts.log
+        """Bound to the session with its first utterance: an idle session needs none."""
         self._setup = parts.setup
         self._uplink = parts.uplink
         self._downlink = parts.downlink
@@ -120,6 +123,8 @@ class Speech:
     def dispatch(self, utterances: Iterable[Utterance]) -> None:
         """Give each a place in the order and send it on its way."""
         before, member = None, self._room.member
+        if self._log is logger:
+            self._log = self._parts.log
         for utterance in utterances:
             index = utterance.spec.utterance_index
             is_first, before = index != before, index

@@ -5,7 +5,6 @@ were: the answers come later, one for each, and count as the chunks did. Nothing
 overtakes a piece that is not answered: who asks `is_busy` waits. Must not: cut, know sockets.
 """
 
-from collections import deque
 from typing import Final, NamedTuple
 
 from actors.media import CONVERTED_RATE_HZ, Converter, Converters, MediaSource, is_usable
@@ -69,7 +68,7 @@ class Conversion:
         self._session = session
         self._converter: Converter | None = None
         self._stream = 0
-        self._fed: deque[_Fed] = deque()
+        self._fed: list[_Fed] = []
         self._begins = False
         self._part = 0
         self._whole: UtteranceArrived | None = None
@@ -215,7 +214,7 @@ class Conversion:
         self._stream += 1
 
     def _answered(self) -> _Fed:
-        fed = self._fed.popleft()
+        fed = self._fed.pop(0)
         self.held_bytes -= fed.size
         self.is_active = self.is_open or bool(self._fed)
         return fed
