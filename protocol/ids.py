@@ -7,6 +7,7 @@ has seen any number of them knows nothing about the next, and none holds a sessi
 import binascii
 import hashlib
 import secrets
+from functools import lru_cache
 from typing import NewType
 
 SessionId = NewType("SessionId", str)
@@ -60,6 +61,7 @@ def new_session_id() -> SessionId:
     return SessionId(f"s-{_random.take()}")
 
 
+@lru_cache(maxsize=64)  # at its beginning several parts of a session ask: they share one text
 def session_ref(session_id: SessionId) -> SessionRef:
     """Return what everybody but its client calls a session: it leads to the id by no way."""
     return SessionRef(hashlib.sha256(session_id.encode()).hexdigest()[:_REF_DIGITS])

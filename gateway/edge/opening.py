@@ -84,7 +84,8 @@ class Opening:
             self._connection.address = upgrade.address
         self._connection.flush()
         self._connection.become(upgrade)
-        request.headers.clear()  # 2 kB, which the library keeps as long as the connection lives
+        request.headers.clear()  # 2 kB, which the library keeps as long as the connection lives,
+        request.path = ""  # and this
 
     def _respond(self, response: Response) -> None:
         if self._ws.state is CONNECTING and not self._ws.eof_sent:

@@ -79,7 +79,7 @@ class Downlink:
         """By lane, where there are lanes: what was spoken before is context in one language."""
         self._expected: dict[RequestId, tuple[str, str | None]] = {}
         """Utterances whose outcome was not delivered yet, in order, with their turns and lanes."""
-        self._empty: Correctable[JobId, Outcome] = Correctable(None)
+        self._empty: Correctable[JobId, Outcome] | None = None
         """Empty answers held back by the order: a full one may still come."""
         self._sent: SentOutcomes[RequestId, WireOutcome] = SentOutcomes(
             options.replay_max_outcomes, options.replay_max_bytes, without_speech
@@ -193,6 +193,8 @@ class Downlink:
         outcome = Outcome(utterance, ended)
         self.show_end(utterance, ended, now_ms)
         if ended.state is JobState.EMPTY and ended.result is not None:
+            if self._empty is None:
+                self._empty = Correctable(None)
             self._empty.add(ended.job_id, outcome)
         ready = self._sequencer.ready(utterance.spec.request_id, outcome, now_ms)
         if ready:
@@ -226,7 +228,7 @@ class Downlink:
 
     def replace(self, message: ResultReplaced) -> bool:
         """Put a full result in the place of an empty one, unless that was delivered by now."""
-        held = self._empty.take(message.job_id)
+        held = None if self._empty is None else self._empty.take(message.job_id)
         if held is None:
             return False
         ended = replace(held.ended, state=JobState.DONE, reason=None, result=message.result)
@@ -298,7 +300,7 @@ class Downlink:
             outcome = delivery.outcome
             is_kept = gate is not None
             if isinstance(outcome, Outcome):
-                if outcome.ended.state is JobState.EMPTY:
+                if self._empty is not None:
                     self._empty.take(outcome.ended.job_id)
                 del self._expected[delivery.key]
                 is_kept = is_kept or outcome.utterance.is_repeatable

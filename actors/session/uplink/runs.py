@@ -6,6 +6,9 @@ in use are such sets.
 
 from bisect import bisect_right
 
+_NOTHING: list[int] = []
+"""The lists of a set that is empty, shared by all: most sessions are idle."""
+
 
 class Runs:
     """Numbers from 0, as runs from below; at most so many runs.
@@ -18,8 +21,8 @@ class Runs:
     def __init__(self, most: int) -> None:
         self._most = most
         """Runs kept apart."""
-        self._starts: list[int] = []
-        self._ends: list[int] = []
+        self._starts: list[int] = _NOTHING
+        self._ends: list[int] = _NOTHING
         """One above the last number of each run; below the start of the next one."""
 
     def __repr__(self) -> str:
@@ -46,10 +49,11 @@ class Runs:
 
     def add(self, number: int) -> bool:
         """Add a number; False if it is in it."""
-        starts, ends = self._starts, self._ends
+        ends = self._ends
         if ends and ends[-1] == number:
             ends[-1] = number + 1
             return True  # who counts up gets by with this
+        starts, ends = self._lists()
         run = bisect_right(starts, number) - 1
         if run >= 0 and number < ends[run]:
             return False
@@ -71,8 +75,9 @@ class Runs:
     def add_run(self, first: int, end: int) -> None:
         """Add the numbers from `first` to before `end`, behind all others."""
         if first < end:
-            self._starts.append(first)
-            self._ends.append(end)
+            starts, ends = self._lists()
+            starts.append(first)
+            ends.append(end)
 
     def gap_below(self, number: int) -> int:
         """Return where the gap right below a number of it begins; the number itself without one."""
@@ -85,6 +90,12 @@ class Runs:
         """Return the last runs: start and end of each."""
         runs = zip(self._starts[-count:], self._ends[-count:], strict=True)
         return tuple(number for run in runs for number in run)
+
+    def _lists(self) -> tuple[list[int], list[int]]:
+        """Return the lists, to be changed."""
+        if self._starts is _NOTHING:
+            self._starts, self._ends = [], []
+        return self._starts, self._ends
 
     def _join(self, run: int) -> None:
         """Make one run of this one and the next."""
