@@ -22,8 +22,8 @@ import { LinguaError, openSocket, pieceMessage, pipeline, sessionInit, whyRefuse
 export { FileSpeech, Microphone, SpeechPlayer, bestFormat } from "./lingua-audio.js";
 export { LinguaError };
 
-const HEARTBEAT_MS = 8_000;
-const ANSWER_MS = 10_000; // a heartbeat that is not answered for so long: the line is dead
+const HEARTBEAT_MS = 5_000;
+const ANSWER_MS = 7_000; // a heartbeat that is not answered for so long: the line is dead
 const OPEN_MS = 10_000;
 const CLOSE_MS = 15_000;
 const SETTLE_MS = 60_000; // how long close() waits for outcomes; the server would wait 10 s

@@ -38,13 +38,18 @@ def address(port: int, pair: Pair = ("en", "es"), more: str = "") -> str:
     return f"http://127.0.0.1:{port}/#from={pair[0]}&to={pair[1]}{more}"
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(
+    ("size", "wanted", "sent"),
+    [(DESKTOP, "auto", "pcm16"), (PHONE, "opus", "opus")],
+    ids=["desktop", "phone"],
+)
 @over_sockets
 async def test_what_is_spoken_is_shown_translated_and_played(
-    scheduler: SchedulerProcess, pair: Pair, size: tuple[int, int], tmp_path: Path
+    scheduler: SchedulerProcess, pair: Pair, size: tuple[int, int], wanted: str, sent: str
 ) -> None:
     async with speaking_node(scheduler.node_url, pair) as node, browser_that_hears() as browser:
         page = await open_page(browser, address(scheduler.port, pair), size)
+        await page.run(f"document.querySelector('#format').value = '{wanted}'")
         await page.click("#start")
         await shows(page, "Listening")
         await page.click("#cut")
@@ -55,12 +60,11 @@ async def test_what_is_spoken_is_shown_translated_and_played(
         assert first == f"sentence 1 <b>of</b> speech [{pair[1]}]"
         [timing, *_] = await texts(page, ".timing")
         assert "after the last word · recognition 40 ms · translation 20 ms" in timing
-        await page.screenshot(tmp_path / "page.png")
         assert await fits(page)
         await page.click("#start")
         await page.until(NOT_STARTED, 2 * PATIENCE_S)
         assert len(await texts(page, ".utterance")) == len(node.jobs)
-        assert node.jobs[0]["audio_format"] == "opus"
+        assert node.jobs[0]["audio_format"] == sent
         assert not faults(page)
         await page.close()
 
@@ -87,6 +91,29 @@ async def test_a_line_that_is_cut_twice_in_the_middle_loses_no_word(
             heard = struct.unpack(f"<{len(node.heard_pcm()) // 2}h", node.heard_pcm())
             assert len(heard) == len(spoken)
             assert max(abs(one - other) for one, other in zip(heard, spoken, strict=True)) <= 1
+            assert len(await texts(page, ".translation")) == len(node.jobs)
+            await page.close()
+
+
+@over_sockets
+async def test_a_line_on_which_nothing_arrives_any_more_is_given_up_and_loses_no_word(
+    pair: Pair, tmp_path: Path
+) -> None:
+    spoken = counted_speech(tmp_path / "speech.wav", 15)
+    with running_scheduler() as scheduler:
+        async with (
+            bad_line(scheduler.port) as line,
+            speaking_node(scheduler.node_url, pair) as node,
+            browser_that_hears() as browser,
+        ):
+            page = await open_page(browser, address(line.port, pair))
+            await choose_file(page, tmp_path / "speech.wav")
+            await page.until("document.querySelector('#file-progress').value > 0.4")
+            for link in list(line.links):
+                link.swallow()
+            await shows(page, "The line was cut")
+            await page.until(NOT_STARTED, 2 * PATIENCE_S)
+            assert len(node.heard_pcm()) // 2 == len(spoken)
             assert len(await texts(page, ".translation")) == len(node.jobs)
             await page.close()
 
