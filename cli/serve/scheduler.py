@@ -47,7 +47,7 @@ from cli.serve.live_access import LiveAccess
 from cli.serve.membership import Membership
 from cli.serve.repositories import Repositories, note_streams
 from cli.serve.rooms import Rooms
-from cli.serve.session_setup import downlink_options, media_pool, uplink_options
+from cli.serve.session_setup import downlink_options, media_pool, session_uplink, uplink_options
 from cli.settings.arguments import project_version
 from cli.settings.settings import Settings
 from gateway.ability_watch import AbilityWatch
@@ -380,7 +380,7 @@ class Scheduler:
             held=self._held,
             waiting=self._waiting,
             metrics=self._metrics,
-            uplink=uplink_options(settings),
+            uplink=session_uplink(settings),
             downlink=downlink_options(settings),
             grace_ms=settings.session.session_grace_seconds * 1000,
             gateway_grace_ms=settings.session.gateway_grace_seconds * 1000,

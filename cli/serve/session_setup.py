@@ -1,12 +1,13 @@
 """What an operator's settings are to the sessions of an instance, put together."""
 
-from actors.session.options import DownlinkOptions, UplinkOptions
+from actors.session.options import DownlinkOptions, NewDetector, UplinkOptions
 from cli.settings.settings import Settings
 from gateway.media.pool import MediaPool
 from gateway.media.process import ProcessRules
+from gateway.media.voice import VoiceDetectors
 
 
-def uplink_options(settings: Settings) -> UplinkOptions:
+def uplink_options(settings: Settings, new_detector: NewDetector | None = None) -> UplinkOptions:
     """Return what an uplink needs to know."""
     dispatch = settings.dispatch
     return UplinkOptions(
@@ -16,6 +17,7 @@ def uplink_options(settings: Settings) -> UplinkOptions:
         + dispatch.max_attempts * dispatch.job_timeout_ms,
         overdue_ms=settings.sequencer.result_gap_ms,
         audio_ack_interval_ms=settings.session.audio_ack_interval_ms,
+        new_detector=new_detector,
         max_open=settings.admission.max_open_per_session,
     )
 
@@ -26,6 +28,13 @@ def downlink_options(settings: Settings) -> DownlinkOptions:
     return DownlinkOptions(
         settings.sequencer, session.replay_max_outcomes, session.replay_max_bytes
     )
+
+
+def session_uplink(settings: Settings) -> UplinkOptions:
+    """Return the same for sessions that live here, with what hears speech (extra `vad`)."""
+    most = settings.media.vad_sessions
+    has_network = bool(most) and VoiceDetectors.is_available()
+    return uplink_options(settings, VoiceDetectors(most).open if has_network else None)
 
 
 def media_pool(settings: Settings) -> MediaPool | None:

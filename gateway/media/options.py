@@ -19,5 +19,8 @@ class MediaOptions:
     """Address space of each of these processes."""
     media_stall_ms: Annotated[int, Ge(100)] = 10_000
     """Milliseconds after which a process that converts nothing of what it was given is ended."""
+    vad_sessions: Annotated[int, Ge(0)] = 8
+    """Sessions at a time in which a network hears who speaks (extra `vad`); it takes about 2 % of
+    a core for each. All others are judged by the built-in rule."""
     media_idle_ms: Annotated[int, Ge(0)] = 30_000
     """Milliseconds without audio after which a session's process goes to one that needs it."""

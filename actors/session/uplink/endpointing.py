@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from math import inf
 from typing import NamedTuple
 
-from actors.session.options import SegmenterOptions
+from actors.session.options import NewDetector, SegmenterOptions
 from actors.session.uplink.speech_detector import SpeechDetector, speech_detector
 from protocol.audio.framing import TICKS_PER_MS, AudioFormat
 from protocol.messages.shared import EndpointingMode
@@ -38,6 +38,7 @@ class Endpointing:
         "_lead_in_ticks",
         "_lead_ticks",
         "_mode",
+        "_new_detector",
         "_options",
         "_silence_ticks",
         "has_client_cut",
@@ -45,12 +46,18 @@ class Endpointing:
         "is_on",
     )
 
-    def __init__(self, options: SegmenterOptions, mode: EndpointingMode) -> None:
+    def __init__(
+        self,
+        options: SegmenterOptions,
+        mode: EndpointingMode,
+        new_detector: NewDetector | None = None,
+    ) -> None:
         self.held_bytes = 0
         """Bytes of silence before speech."""
         self.has_client_cut = False
         """The client has ended an utterance itself."""
         self._options = options
+        self._new_detector = new_detector
         self._mode = mode
         self._silence_ticks: float = inf
         if mode is EndpointingMode.SERVER:
@@ -96,9 +103,12 @@ class Endpointing:
         detector = self._detector
         if detector is None:
             options = self._options
-            detector = self._detector = speech_detector(
+            detector = speech_detector(
                 audio_format, rate_hz, options.silence_rms, options.silence_opus_bytes
             )
+            if self._new_detector is not None:
+                detector = self._new_detector(audio_format, rate_hz, detector) or detector
+            self._detector = detector
         detector.hear(audio, ticks)
         if detector.is_speech:
             self._has_speech = self._has_begun = True

@@ -22,7 +22,7 @@ from math import inf
 from typing import Final
 
 from actors.session.cut import Cut, CutReason
-from actors.session.options import SegmenterOptions
+from actors.session.options import NewDetector, SegmenterOptions
 from actors.session.uplink.audio_framing import AudioFraming
 from actors.session.uplink.endpointing import Endpointing, LeadChunk
 from actors.session.uplink.pause_clock import PauseClock
@@ -76,14 +76,14 @@ class Segmenter:
         audio_format: AudioFormat | None = None,
         sample_rate_hz: int = 16_000,
         endpointing: EndpointingMode = EndpointingMode.CLIENT,
+        new_detector: NewDetector | None = None,
         new_turn_id: Callable[[], TurnId] = new_turn_id,
     ) -> None:
-        self._options = options
-        self._max_bytes = options.max_utterance_bytes
+        self._options, self._max_bytes = options, options.max_utterance_bytes
         self._max_ticks = options.max_duration_ms * TICKS_PER_MS
         self.framing = AudioFraming(audio_format, sample_rate_hz)
         self._clock = PauseClock(options.pause_ms)
-        self.endpointing = Endpointing(options, endpointing)
+        self.endpointing = Endpointing(options, endpointing, new_detector)
         self._new_turn_id = new_turn_id
         self.heard_ticks = 0
         """Length of all chunks that came so far, cut or not, in 1/48000 s."""

@@ -59,6 +59,7 @@ class Uplink:
             audio_format=profile.audio_format,
             sample_rate_hz=profile.sample_rate_hz,
             endpointing=profile.endpointing,
+            new_detector=options.new_detector,
         )
         self.conversion = parts.conversion
         """What has to become PCM16 first; None: nothing is converted here."""
