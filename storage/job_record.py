@@ -1,6 +1,7 @@
 """How a job's hash reads back as a `JobRecord`. Pure; the fields are written by the scripts."""
 
 from typing import Any
+from urllib.parse import unquote
 
 from protocol.ids import InstanceId, JobId, NodeId, SessionId, request_id
 from storage.job import FINAL_STATES, JobRecord, JobState, TimelineEntry
@@ -29,7 +30,7 @@ def job_record(job_id: JobId, raw: Any) -> JobRecord:
         node_id=NodeId(row["node"]) if row["node"] else None,
         owner_instance=InstanceId(row["owner"]),
         turn_id=row["turn"],
-        tenant_id=row["tenant"],
+        tenant_id=unquote(row["tenant"]),
         trace_id=row["trace"],
         reason=row.get("reason") or None,
         excluded_nodes=tuple(NodeId(node) for node in row.get("excluded", "").split("\n") if node),

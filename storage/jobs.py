@@ -5,7 +5,8 @@ policy: limits come from the caller. A job stands in its session's home cell unl
 named.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from protocol.ids import NO_INSTANCE, InstanceId, JobId, NodeId
 from protocol.value import value
@@ -37,11 +38,13 @@ from storage.replies import (
 from storage.report_replies import Waiting, WaitingPair
 from storage.scripts import load_script
 from storage.store import StorageUnavailable, Store
+from storage.tenant_share import EQUAL_SHARE, TenantShare
 
 _DISPATCH = load_script("job/dispatch_task").by_place(
     *("now", "instance", "job", "request", "session", "session_epoch", "session_state", "cut"),
     *("index", "language", "source", "requirement", "preference", "turn", "part", "continues"),
-    *("tenant", "trace", "cost_ms", "deadline_ms", "pending_ms", "job_ms", "turn_wait_ms"),
+    *("tenant", "weight", "slots_cap", "trace", "cost_ms", "deadline_ms", "pending_ms"),
+    *("job_ms", "turn_wait_ms"),
     *("max_queued", "max_queued_per_session"),
 )
 _COMPLETE = load_script("job/complete_task").by_place(
@@ -77,6 +80,8 @@ class JobLimits:
     max_queued_per_session: int = 20
     record_outcomes_ttl_ms: int = 90000
     """How long recorded outcomes outlive the last one."""
+    shares: Mapping[str, TenantShare] = field(default_factory=dict)
+    """By tenant; one that is not here has `EQUAL_SHARE`."""
 
 
 @value
@@ -166,6 +171,7 @@ class JobRepository(JobReads):
         go on. Empty: it stays as it is. `epoch` counts instead of the specification's.
         """
         limits = self._limits
+        share = limits.shares.get(spec.tenant_id, EQUAL_SHARE)
         args = (
             self._store.clock_ms(),
             self._instance_id,
@@ -183,7 +189,9 @@ class JobRepository(JobReads):
             spec.turn_id,
             spec.turn_part,
             int(spec.turn_continues),
-            spec.tenant_id,
+            key_text(spec.tenant_id),
+            share.weight,
+            share.slots,
             spec.trace_id,
             spec.cost_ms,
             spec.deadline_in_ms,
@@ -285,7 +293,7 @@ class JobRepository(JobReads):
         args = _RESTORE.arguments(
             now=self._store.clock_ms(),
             instance=self._instance_id,
-            **_spec_arguments(spec),
+            **_spec_arguments(spec, limits),
             session_state="",
             attempt=restoration.attempt,
             node=restoration.node_id or "",
@@ -306,7 +314,7 @@ class JobRepository(JobReads):
         args = _BORROW.arguments(
             now=self._store.clock_ms(),
             instance=self._instance_id,
-            **_spec_arguments(spec),
+            **_spec_arguments(spec, limits),
             attempt=restoration.attempt,
             excluded="\n".join(restoration.excluded_nodes),
             job_ms=limits.job_timeout_ms,
@@ -364,7 +372,8 @@ class JobRepository(JobReads):
         return Waiting(jobs, sum(reply.looked_at for reply in replies), tuple(longest_first))
 
 
-def _spec_arguments(spec: JobSpec) -> dict[str, str | int]:
+def _spec_arguments(spec: JobSpec, limits: JobLimits) -> dict[str, str | int]:
+    share = limits.shares.get(spec.tenant_id, EQUAL_SHARE)
     return {
         "job": spec.job_id,
         "request": spec.request_id,
@@ -379,7 +388,9 @@ def _spec_arguments(spec: JobSpec) -> dict[str, str | int]:
         "turn": spec.turn_id,
         "part": spec.turn_part,
         "continues": int(spec.turn_continues),
-        "tenant": spec.tenant_id,
+        "tenant": key_text(spec.tenant_id),
+        "weight": share.weight,
+        "slots_cap": share.slots,
         "trace": spec.trace_id,
         "cost_ms": spec.cost_ms,
         "deadline_ms": spec.deadline_in_ms,

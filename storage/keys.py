@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import lru_cache
 from urllib.parse import quote
 
-SCHEMA = "2"
+SCHEMA = "3"
 """Of the table below. It changes with what an older or newer program would misunderstand: two
 versions of one schema may share a store, two schemas may not."""
 
@@ -59,10 +59,23 @@ KEYS = (
     Key("grp:*:free", "zset", Life.FOREVER, "its nodes with a free slot, best first"),
     Key("grp:*:penalties", "set", Life.FOREVER, "requirements that it is not chosen for"),
     Key("cap:*", "set", Life.FOREVER, "groups with this atom"),
-    Key("q:*", "zset", Life.EXPIRES, "sessions with jobs that wait for the same, by virtual time"),
+    Key("q:*", "zset", Life.EXPIRES, "tenants with jobs that wait for the same, by virtual time"),
     Key("ql:*", "zset", Life.EXPIRES, "queues of a requirement, by their head's virtual time"),
     Key("qs:*", "zset", Life.EXPIRES, "atoms behind these of requirements that are waited for"),
     Key("qs", "zset", Life.EXPIRES, "first atoms of requirements that are waited for"),
+    Key(
+        "of:*",
+        "zset",
+        Life.EXPIRES,
+        "the same tree for one tenant, with its sessions in the queues",
+    ),
+    Key("tenant:*:clock", "string", Life.EXPIRES, "a tenant's virtual time"),
+    Key("tenant:*:queued", "set", Life.EXPIRES, "its jobs that wait"),
+    Key("tenant:*:slots", "set", Life.EXPIRES, "node and slot of what it uses, if that is bounded"),
+    Key(
+        "tenant:*:parked", "set", Life.EXPIRES, "queues that it waits in while it has all its slots"
+    ),
+    Key("vtime", "string", Life.EXPIRES, "virtual time of the tenant that was served last"),
     Key("pace", "hash", Life.EXPIRES, "requirement to the pace at which its queue moves"),
     Key("room:*", "hash", Life.EXPIRES, "id, version, last speech and expiry of a room"),
     Key("room:*:seats", "hash", Life.EXPIRES, "its members: instance and what each wants to hear"),

@@ -16,6 +16,8 @@
 -- ARGV part str
 -- ARGV continues str
 -- ARGV tenant str
+-- ARGV weight int
+-- ARGV slots_cap int
 -- ARGV trace str
 -- ARGV cost_ms int
 -- ARGV deadline_ms int
@@ -35,6 +37,7 @@ local session_state = '' -- kept at home
 -- INCLUDE lib/record.lua
 -- INCLUDE lib/create.lua
 -- INCLUDE lib/choice.lua
+-- INCLUDE lib/tenant.lua
 -- INCLUDE lib/queue.lua
 -- INCLUDE lib/turn.lua
 local pending_ms, turn_wait_ms = 0, 0

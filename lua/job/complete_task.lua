@@ -38,11 +38,11 @@ if not FINAL[ended.state] then
   end
   if ended.state ~= 'queued' then
     freed = leave_node(ended, node ~= '')
-    if not freed then
+    if not freed and not next(released) then
       return { 'OK', state, {} }
     end
     -- Nearly always nothing waits, and the rest of the script is not even set up.
-    if call('EXISTS', prefix .. 'qs', prefix .. 'pin:' .. freed.id) == 0 then
+    if not next(released) and call('EXISTS', prefix .. 'qs', prefix .. 'pin:' .. freed.id) == 0 then
       place_node(freed)
       return { 'OK', state, {} }
     end
@@ -60,12 +60,14 @@ if FINAL[ended.state] then
 end
 
 -- INCLUDE lib/choice.lua
+-- INCLUDE lib/tenant.lua
 -- INCLUDE lib/queue.lua
 -- INCLUDE lib/notes.lua
 -- INCLUDE lib/handover.lua
 if freed then
   serve(freed)
-else
+elseif ended.state == 'queued' then
   dequeue(load_job(job))
 end
+serve_released()
 return { 'OK', state, handed }

@@ -17,6 +17,8 @@
 -- ARGV part str
 -- ARGV continues str
 -- ARGV tenant str
+-- ARGV weight int
+-- ARGV slots_cap int
 -- ARGV trace str
 -- ARGV cost_ms int
 -- ARGV deadline_ms int
@@ -41,12 +43,12 @@ if part == '0' and continues ~= '1' then
   if refusal then
     return refusal
   end
-  local usual = usual_node('')
+  local usual = (slots_cap == 0 or not is_at_cap(new_job(1))) and usual_node('')
   if usual and call('SET', prefix .. 'req:' .. request, job, 'NX', 'EX', RECORD_TTL_S) then
     local lone = new_job(1)
     lone.due = math.min(now + job_ms, lone.deadline)
     write_record(lone, 'assigned', usual.id, 'assigned_at')
-    place_node(usual, usual.used + occupy(usual, lone.slot, job))
+    place_node(usual, usual.used + occupy(usual, lone))
     return { 'ASSIGNED', job, 1, usual.id, usual.owner, usual.epoch, lone.due - now, {} }
   end
 end
@@ -61,19 +63,21 @@ if reply then
   return reply
 end
 local new = new_job(1)
-local node = not new.turned and usual_node('')
+local may_take = not is_at_cap(new)
+local node = may_take and not new.turned and usual_node('')
 if node then
   return create_assigned(new, node)
 end
 
 -- INCLUDE lib/choice.lua
-if not new.turned then
+if may_take and not new.turned then
   node = choose_node(requirement, preference, '')
   if node then
     return create_assigned(new, node)
   end
 end
 
+-- INCLUDE lib/tenant.lua
 -- INCLUDE lib/queue.lua
 -- INCLUDE lib/turn.lua
 -- INCLUDE lib/place.lua
@@ -81,7 +85,7 @@ node = new.turned and find_place(new)
 if node then
   return create_assigned(new, node)
 end
-if call('ZCARD', prefix .. 'jobs:queued') >= max_queued
+if is_queue_full(tenant, max_queued)
   or call('ZCARD', session_key .. ':queued') >= max_queued_per_session
 then
   call('DEL', prefix .. 'req:' .. request)

@@ -26,6 +26,7 @@
 -- INCLUDE lib/job_head.lua
 -- INCLUDE lib/job.lua
 -- INCLUDE lib/choice.lua
+-- INCLUDE lib/tenant.lua
 -- INCLUDE lib/queue.lua
 -- INCLUDE lib/turn.lua
 -- INCLUDE lib/notes.lua
@@ -125,14 +126,14 @@ local function next_node()
   local excluded = moving.excluded
   if moving.turned then
     local place, turn_node = turn_place(moving)
-    if place == 'join' or place == 'take' then
+    if place == 'join' or (place == 'take' and not is_at_cap(moving)) then
       return turn_node
     elseif place == 'behind' then
       return nil
     end
     excluded = exclusion(moving)
   end
-  return choose_reachable(excluded)
+  return not is_at_cap(moving) and choose_reachable(excluded) or nil
 end
 
 local function give_up(left)

@@ -17,6 +17,8 @@
 -- ARGV part str
 -- ARGV continues str
 -- ARGV tenant str
+-- ARGV weight int
+-- ARGV slots_cap int
 -- ARGV trace str
 -- ARGV cost_ms int
 -- ARGV deadline_ms int
@@ -43,6 +45,7 @@
 -- INCLUDE lib/record.lua
 -- INCLUDE lib/create.lua
 -- INCLUDE lib/choice.lua
+-- INCLUDE lib/tenant.lua
 -- INCLUDE lib/queue.lua
 -- INCLUDE lib/turn.lua
 -- INCLUDE lib/place.lua

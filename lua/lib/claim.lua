@@ -25,7 +25,7 @@ local function change_queue(id, former_owner)
     job.owner = former_owner
     leave_queue(job)
     job.owner = instance
-    enter_queue(job)
+    enter_queue(job, true)
   end
 end
 

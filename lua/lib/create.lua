@@ -54,7 +54,7 @@ local function create_assigned(new, node)
   if session_record[2] ~= node.id then
     call('HSET', session_key, 'last', node.id)
   end
-  local gained = occupy(node, new.slot, job)
+  local gained = occupy(node, new)
   if new.turned then
     follow_turn(node, new.slot, job, new.due, new.deadline)
   end

@@ -1,11 +1,12 @@
--- Slots go to waiting jobs. Needs lib/clock.lua, notes, node, slot, job, choice, queue. What concerns
--- the calling instance is collected in `handed`, what concerns another goes to its mailbox.
+-- Slots go to waiting jobs. Needs lib/clock.lua, notes, node, slot, job, choice, tenant, queue. What
+-- concerns the calling instance is collected in `handed`, what concerns another goes to its mailbox.
 
 local MAX_HANDOVERS = 64 -- in one script; the next sweep goes on
 local GO_ON_MS = 10
 local MAX_DEBT_MS = 10000 -- of a session in virtual time
 local CHILDREN_PER_READ = 16
 local MAX_ATOMS_ASKED = 256
+local MAX_QUEUES_TRIED = 16
 local LONGEST_PACE_MS = 10000 -- a longer pause between two hand-overs is no congestion
 
 local handed = {}
@@ -30,7 +31,7 @@ local function assign(job, node)
   if job.turned then
     job.attempt = turn_attempt(node, job.slot, job.attempt)
   end
-  occupy(node, job.slot, job.id)
+  occupy(node, job)
   set_due(job, math.min(now + job.job_ms, job.deadline))
   call('HSET', prefix .. 'job:' .. job.id, 'state', 'assigned', 'node', node.id,
     'attempt', job.attempt, 'pin', '', 'due', int(job.due), 'assigned_at', now_text,
@@ -46,12 +47,13 @@ local function assign(job, node)
   end
 end
 
--- What a hand-over costs a session: the length of its audio, if others wait meanwhile; what displaces
--- nobody is free. Who has had its share stands behind who waits, and never further than the most that
--- may be owed.
+-- What a hand-over costs: the length of its audio, its session if others of its tenant wait meanwhile,
+-- its tenant if others do; what displaces nobody is free. A session that has had its share stands
+-- behind who waits, and never further than the most that may be owed.
 local function charge(job)
+  charge_tenant(job)
   local session = prefix .. 'session:' .. job.session
-  local others = call('ZCARD', prefix .. 'jobs:queued') - call('ZCARD', session .. ':queued')
+  local others = call('SCARD', of_tenant(job.tenant, 'queued')) - call('ZCARD', session .. ':queued')
   local known = others > 0 and call('HMGET', session, 'owner', 'clock')
   if known and known[1] then
     local clock = math.max(now, tonumber(known[2] or '0')) + math.max(1, job.cost)
@@ -118,7 +120,10 @@ local function first_pinned(node)
         from = from - 1
       elseif job.deadline > now and owner_lives(job.owner) and can_serve(node, job.requirement)
         and may_get(node, job.requirement, exclusion(job)) then
-        return job
+        if not is_at_cap(job) then
+          return job
+        end
+        park(job.tenant, '@' .. node.id)
       end
     end
     if #ids < JOBS_PER_READ then
@@ -128,10 +133,10 @@ local function first_pinned(node)
   end
 end
 
--- The first job of a queue with its virtual time. A session stands in several queues and moves in all
--- of them when it is served in one: in the others when it comes to the head.
-local function head_of(requirement, queue)
-  local key = prefix .. 'q:' .. requirement .. queue
+-- The first job of a queue of the tenant's, with its virtual time. A session stands in several queues
+-- and moves in all of them when it is served in one: in the others when it comes to the head.
+local function first_job(tenant, requirement, queue)
+  local key = tree_of(tenant) .. 'q:' .. requirement .. queue
   while true do
     local head = call('ZRANGE', key, 0, 0, 'WITHSCORES')
     local session = head[1]
@@ -142,11 +147,38 @@ local function head_of(requirement, queue)
     if clock and tonumber(clock) > tonumber(head[2]) then
       call('ZADD', key, clock, session)
     else
-      local job = first_in_queue(session, requirement, queue)
+      local job = first_in_queue(tenant, session, requirement, queue)
       if job then
         return job, tonumber(head[2])
       end
       call('ZREM', key, session)
+    end
+  end
+end
+
+-- The first tenant of a queue with its virtual time: one that has a job there and may get a slot.
+local function first_tenant(requirement, queue)
+  local key = prefix .. 'q:' .. requirement .. queue
+  while true do
+    local head = call('ZRANGE', key, 0, 0, 'WITHSCORES')
+    local tenant = head[1]
+    if not tenant then
+      return nil
+    end
+    local clock = tenant_clock(tenant)
+    if clock > tonumber(head[2]) then
+      call('ZADD', key, int(clock), tenant)
+    else
+      local job = first_job(tenant, requirement, queue)
+      if job and not is_at_cap(job) then
+        return tenant, tonumber(head[2])
+      end
+      call('ZREM', key, tenant)
+      if job then
+        park(tenant, requirement .. queue)
+      else
+        update_heads(tree_of(tenant), requirement, queue)
+      end
     end
   end
 end
@@ -197,28 +229,25 @@ local function atoms_of(node)
   return node.names, node.has
 end
 
--- The fairest waiting job for the node: pinned ones first, then by virtual time over all queues.
-local function next_waiting(node)
-  local best = first_pinned(node)
-  if best then
-    return best
-  end
+-- Who is first in those queues of a tree from which the node may be given a job.
+-- `first(requirement, queue)`: who is first in a queue, and when.
+local function first_in_tree(tree, node, first)
   local names, has = atoms_of(node)
-  local best_time, moved = math.huge, {}
+  local best, best_time, moved = nil, math.huge, {}
 
   local function look_into(requirement)
-    each_child(prefix .. 'ql:' .. requirement, nil, function(queue, time)
+    each_child(tree .. 'ql:' .. requirement, nil, function(queue, time)
       if time >= best_time then
         return true
       end
       local owner, excluded = string.match(queue, '^=([^=]*)=(.*)$')
       if owner_lives(owner) and may_get(node, requirement, excluded) then
-        local job, earliest = head_of(requirement, queue)
-        if not job or earliest > time then
+        local found, earliest = first(requirement, queue)
+        if not found or earliest > time then
           moved[#moved + 1] = { requirement, queue }
         end
-        if job and earliest < best_time then
-          best, best_time = job, earliest
+        if found and earliest < best_time then
+          best, best_time = found, earliest
         end
       end
       return false
@@ -236,21 +265,112 @@ local function next_waiting(node)
         end
       elseif has[atom] then
         local below = path == '' and atom or path .. ',' .. atom
-        look_below(prefix .. 'qs:' .. below, below)
+        look_below(tree .. 'qs:' .. below, below)
       end
       return false
     end)
   end
 
-  look_below(prefix .. 'qs', '')
+  look_below(tree .. 'qs', '')
   for _, place in ipairs(moved) do
-    update_heads(place[1], place[2])
+    update_heads(tree, place[1], place[2])
   end
   return best
 end
 
+-- The fairest waiting job for the node: pinned ones first, then the earliest tenant's earliest.
+local function next_waiting(node)
+  local best = first_pinned(node)
+  if best then
+    return best
+  end
+  local tenant = first_in_tree(prefix, node, first_tenant)
+  return tenant and first_in_tree(tree_of(tenant), node, function(requirement, queue)
+    return first_job(tenant, requirement, queue)
+  end)
+end
+
+-- Gives a slot of the node to a job that waits.
+local function hand_over(job, node)
+  if job.pin == '' then
+    note_pace(job.requirement)
+  end
+  charge(job)
+  dequeue(job)
+  assign(job, node)
+  report(job, node)
+  bring_turn(job, node)
+  served = served + 1
+end
+
+-- A tenant was at its bound and has got a slot back: other nodes than the one it left may have a free
+-- one for it. A few of its queues are tried; each further slot of its own that ends tries again.
+local function serve_elsewhere(tenant)
+  local tree, tried = tree_of(tenant), 0
+
+  local function try(requirement, queue)
+    local job = first_job(tenant, requirement, queue)
+    tried = tried + 1
+    if not job then
+      update_heads(tree, requirement, queue)
+    end
+    if not job or is_at_cap(job) or not owner_lives(job.owner) then
+      return tried >= MAX_QUEUES_TRIED or (job and is_at_cap(job))
+    end
+    local node = choose_node(requirement, job.preference, job.barred)
+    if node then
+      hand_over(job, node)
+      place_node(node)
+    end
+    return node or tried >= MAX_QUEUES_TRIED
+  end
+
+  local function look_below(key, path)
+    local is_done
+    each_child(key, nil, function(atom)
+      if atom == '=' then
+        each_child(tree .. 'ql:' .. path, nil, function(queue)
+          is_done = try(path, queue)
+          return is_done
+        end)
+      else
+        local below = path == '' and atom or path .. ',' .. atom
+        is_done = look_below(tree .. 'qs:' .. below, below)
+      end
+      return is_done
+    end)
+    return is_done
+  end
+
+  look_below(tree .. 'qs', '')
+end
+
+local serve
+
+local function serve_released()
+  local tenants = released
+  released = {}
+  for tenant in pairs(tenants) do
+    unpark(tenant)
+    if call('EXISTS', tree_of(tenant) .. 'qs') == 1 then
+      serve_elsewhere(tenant)
+    end
+  end
+  local nodes = woken
+  woken = {}
+  for _, id in ipairs(nodes) do
+    local node = load_node(id)
+    if node then
+      serve(node)
+    end
+  end
+end
+
 -- Gives the node's free slots to waiting jobs, then puts it in its place.
-local function serve(node)
+function serve(node)
+  for tenant in pairs(released) do
+    unpark(tenant)
+  end
   if node.group ~= '' then
     local pinned = prefix .. 'pin:' .. node.id
     local budget = MAX_HANDOVERS
@@ -264,17 +384,10 @@ local function serve(node)
       if not job then
         break
       end
-      if job.pin == '' then
-        note_pace(job.requirement)
-      end
-      charge(job)
-      dequeue(job)
-      assign(job, node)
-      report(job, node)
-      bring_turn(job, node)
+      hand_over(job, node)
       budget = budget - 1
-      served = served + 1
     end
   end
   place_node(node)
+  serve_released()
 end

@@ -3,23 +3,24 @@
 local function load_job(id)
   local values = call('HMGET', prefix .. 'job:' .. id,
     'state', 'attempt', 'node', 'owner', 'session', 'turn', 'language', 'index', 'cut', 'turned',
-    'due', 'deadline', 'job_ms', 'cost', 'requirement', 'preference', 'created_at', 'assigned_at',
-    'pin', 'excluded', 'barred')
+    'tenant', 'cap', 'due', 'deadline', 'job_ms', 'cost', 'requirement', 'preference', 'created_at',
+    'assigned_at', 'pin', 'excluded', 'barred', 'weight')
   local job = head_from(id, values)
   if not job then
     return nil
   end
-  job.due = tonumber(values[11])
-  job.deadline = tonumber(values[12])
-  job.job_ms = tonumber(values[13])
-  job.cost = tonumber(values[14])
-  job.requirement = values[15]
-  job.preference = values[16]
-  job.created_at = tonumber(values[17])
-  job.assigned_at = tonumber(values[18])
-  job.pin = values[19] or ''
-  job.excluded = values[20] or ''
-  job.barred = values[21] or ''
+  job.due = tonumber(values[13])
+  job.deadline = tonumber(values[14])
+  job.job_ms = tonumber(values[15])
+  job.cost = tonumber(values[16])
+  job.requirement = values[17]
+  job.preference = values[18]
+  job.created_at = tonumber(values[19])
+  job.assigned_at = tonumber(values[20])
+  job.pin = values[21] or ''
+  job.excluded = values[22] or ''
+  job.barred = values[23] or ''
+  job.weight = tonumber(values[24] or '1')
   return job
 end
 

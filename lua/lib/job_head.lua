@@ -19,11 +19,14 @@ local function head_from(id, values)
     index = values[8],
     cut = values[9] or '0',
     turned = values[10] == '1',
+    tenant = values[11],
+    cap = tonumber(values[12] or '0'),
   }
 end
 
 -- What the end of an assigned job needs to know.
 local function load_job_head(id)
   return head_from(id, call('HMGET', prefix .. 'job:' .. id,
-    'state', 'attempt', 'node', 'owner', 'session', 'turn', 'language', 'index', 'cut', 'turned'))
+    'state', 'attempt', 'node', 'owner', 'session', 'turn', 'language', 'index', 'cut', 'turned',
+    'tenant', 'cap'))
 end

@@ -10,13 +10,16 @@ local function find_place(new)
       call('EXPIRE', turn_key, RECORD_TTL_S)
     end
     local place, node, pin = turn_place(new)
-    if place == 'join' or place == 'take' then
+    if place == 'join' or (place == 'take' and not is_at_cap(new)) then
       return node
-    elseif place == 'pin' or place == 'behind' then
+    elseif place ~= 'any' then
       new.pin = pin
       return nil
     end
     excluded = call('HGET', turn_key, 'excluded') or ''
+  end
+  if is_at_cap(new) then
+    return nil
   end
   return usual_node(excluded) or choose_node(requirement, preference, excluded)
 end

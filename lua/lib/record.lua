@@ -33,6 +33,9 @@ local function new_job(attempt)
     pin = '',
     excluded = '',
     deadline = now + deadline_ms,
+    tenant = tenant,
+    weight = weight,
+    cap = slots_cap,
   }
 end
 
@@ -41,9 +44,13 @@ local function write_record(new, state, node_id, since)
   local due = int(new.due)
   call('HSET', key, 'state', state, 'attempt', new.attempt, 'node', node_id, 'owner', instance,
     'session', session, 'turn', turn, 'language', language, 'index', index,
-    'cut', cut, 'turned', new.turned and '1' or '0', 'due', due, 'deadline', int(new.deadline), 'job_ms', job_ms, 'cost', cost_ms,
+    'cut', cut, 'turned', new.turned and '1' or '0', 'tenant', tenant,
+    'due', due, 'deadline', int(new.deadline), 'job_ms', job_ms, 'cost', cost_ms,
     'requirement', requirement, 'preference', preference, 'created_at', now_text, since, now_text,
-    'source', source, 'part', part, 'tenant', tenant, 'trace', trace)
+    'source', source, 'part', part, 'trace', trace)
+  if weight ~= 1 or slots_cap > 0 then
+    call('HSET', key, 'weight', int(weight), 'cap', int(slots_cap))
+  end
   if new.pin ~= '' then
     call('HSET', key, 'pin', new.pin)
   end

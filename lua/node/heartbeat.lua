@@ -12,6 +12,7 @@
 -- INCLUDE lib/job_head.lua
 -- INCLUDE lib/job.lua
 -- INCLUDE lib/choice.lua
+-- INCLUDE lib/tenant.lua
 -- INCLUDE lib/queue.lua
 -- INCLUDE lib/notes.lua
 -- INCLUDE lib/handover.lua

@@ -12,6 +12,7 @@
 -- INCLUDE lib/turn_slot.lua
 -- INCLUDE lib/job_head.lua
 -- INCLUDE lib/job.lua
+-- INCLUDE lib/tenant.lua
 -- INCLUDE lib/queue.lua
 -- INCLUDE lib/claim.lua
 

@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from storage.store import open_executor
 from tests.storage.support.store_driver import StoreDriver
+from tests.storage.support.tenant_oracle import LIMITS
 from tests.support.storage_world import World
 
 NUMBER = st.integers(0, 11)
@@ -23,7 +24,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World.on_empty_store(open_executor(self.url))
+        self.world = World.on_empty_store(open_executor(self.url), LIMITS)
         self.driver = StoreDriver(self.world)
 
     def teardown(self) -> None:

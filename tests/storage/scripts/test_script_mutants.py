@@ -16,9 +16,10 @@ from storage import instances, jobs, nodes, sessions
 from storage.scripts import LUA_DIRECTORY, Script, load_script
 from storage.store import open_executor
 from tests.storage.support.store_driver import StoreDriver
+from tests.storage.support.tenant_oracle import LIMITS
 from tests.support.storage_world import World
 
-EPISODES = 12
+EPISODES = 16
 STEPS = 100
 
 
@@ -56,10 +57,17 @@ MUTANTS = {
     "preference ignored": Mutant("lib/choice.lua", "preference .. ' any'", "'any'"),
     "worst node chosen": Mutant("lib/choice.lua", "score < best_score", "score > best_score"),
     "last session first": Mutant(
-        "lib/handover.lua", "call('ZRANGE', key, 0, 0,", "call('ZRANGE', key, -1, -1,"
+        "lib/handover.lua",
+        "call('ZRANGE', key, 0, 0, 'WITHSCORES')\n    local session",
+        "call('ZRANGE', key, -1, -1, 'WITHSCORES')\n    local session",
+    ),
+    "last tenant first": Mutant(
+        "lib/handover.lua",
+        "call('ZRANGE', key, 0, 0, 'WITHSCORES')\n    local tenant",
+        "call('ZRANGE', key, -1, -1, 'WITHSCORES')\n    local tenant",
     ),
     "queues not compared": Mutant(
-        "lib/handover.lua", "best, best_time = job, earliest", "best = job"
+        "lib/handover.lua", "best, best_time = found, earliest", "best = found"
     ),
     "queue head not updated": Mutant(
         "lib/queue.lua",
@@ -73,6 +81,28 @@ MUTANTS = {
     ),
     "virtual time stands still": Mutant("lib/handover.lua", "+ math.max(1, job.cost)", ""),
     "who displaces nobody is charged": Mutant("lib/handover.lua", "others > 0", "others >= 0"),
+    "a tenant that displaces nobody is charged": Mutant(
+        "lib/tenant.lua", "if others <= 0 then", "if others < 0 then"
+    ),
+    "weights ignored": Mutant("lib/tenant.lua", "job.cost / job.weight", "job.cost"),
+    "a tenant that comes back has waited all the time": Mutant(
+        "lib/tenant.lua", "(was_waiting and MAX_CREDIT_MS or 0)", "MAX_CREDIT_MS * 1000"
+    ),
+    "a tenant's bound ignored where slots are free": Mutant(
+        "job/dispatch_task.lua", "local may_take = not is_at_cap(new)", "local may_take = true"
+    ),
+    "a tenant's bound ignored where it waits": Mutant(
+        "lib/handover.lua", "if job and not is_at_cap(job) then", "if job then"
+    ),
+    "a parked tenant is forgotten": Mutant("lib/queue.lua", "call('SMEMBERS', parked)", "{}"),
+    "a tenant's slot is not given back": Mutant(
+        "lib/slot.lua",
+        "      call('SREM', tenant_slots(job.tenant)",
+        "      call('SISMEMBER', tenant_slots(job.tenant)",
+    ),
+    "other nodes not looked at for who was at its bound": Mutant(
+        "lib/handover.lua", "      serve_elsewhere(tenant)", "      local _"
+    ),
     "a better node is not seen": Mutant(
         "lib/node.lua",
         "      call('ZADD', prefix .. 'groups:free', 'LT', score, node.group)",
@@ -145,7 +175,7 @@ def mutate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Mutant]
 
 def walk(url: str, seed: int) -> None:
     """Do a fixed sequence of random operations; odd seeds are calm."""
-    world = World.on_empty_store(open_executor(url))
+    world = World.on_empty_store(open_executor(url), LIMITS)
     try:
         driver = StoreDriver(world)
         random = Random(seed)

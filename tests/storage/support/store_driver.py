@@ -18,10 +18,12 @@ from tests.storage.support.store_invariants import (
     queue_of,
 )
 from tests.storage.support.store_snapshot import Hash, Snapshot
+from tests.storage.support.tenant_oracle import MAX_CREDIT_MS, room_of, tenant_clock, weight_of
 from tests.support.storage_world import World
 
 NODES = ("n0", "n1", "n2", "n3")
-SESSIONS = ("s0", "s1", "s2")
+SESSIONS = {"s0": "many", "s1": "many", "s2": "heavy", "s3": "bounded"}
+"""Each with its tenant."""
 PAIRS = (("en", "es"), ("en", "fr"), ("de", "es"))
 KINDS: tuple[dict[str, Any], ...] = (
     {"asr": ["en"], "semantic": ["es"], "tts": ["es"]},
@@ -89,13 +91,18 @@ class StoreDriver:
 
     def dispatch(self, session: int, pair: int) -> None:
         """A session says something short; the oracle says where it must go."""
-        name = SESSIONS[session % len(SESSIONS)]
+        name = self._session(session)
         source, target = PAIRS[pair % len(PAIRS)]
         requirement, preference = f"a:{source},s:{target}", f"t:{target}"
         expected = self._expected_nodes(name, requirement, preference)
         self._index += 1
         reply = self.world.dispatch(
-            name, self._index, language=target, requirement=requirement, preference=preference
+            name,
+            self._index,
+            language=target,
+            requirement=requirement,
+            preference=preference,
+            tenant_id=SESSIONS[name],
         )
         if isinstance(reply, Busy):
             assert len(self.state.set(f"session:{name}:queued")) == QUEUE_BOUND
@@ -105,14 +112,25 @@ class StoreDriver:
         else:
             assert isinstance(reply, Queued)
             assert not expected
+        was_waiting = bool(self.state.set(f"tenant:{SESSIONS[name]}:queued"))
         self._check()
+        if isinstance(reply, Queued):
+            least = int(self.state.text("vtime")) - (MAX_CREDIT_MS if was_waiting else 0)
+            assert int(self.state.text(f"tenant:{SESSIONS[name]}:clock")) >= least
 
     def segment(self, session: int, *, ends: bool) -> None:
         """A session says a part of something long."""
-        name = SESSIONS[session % len(SESSIONS)]
+        name = self._session(session)
         turn, part = self._turns.get(name, (self._index, 0))
         self._index += 1
-        self.world.segment(name, self._index, part, turn_id=f"long-{turn}", turn_continues=not ends)
+        self.world.segment(
+            name,
+            self._index,
+            part,
+            turn_id=f"long-{turn}",
+            turn_continues=not ends,
+            tenant_id=SESSIONS[name],
+        )
         self._turns[name] = (turn, part + 1)
         if ends:
             del self._turns[name]
@@ -219,6 +237,8 @@ class StoreDriver:
 
     def _expected_nodes(self, session: str, requirement: str, preference: str) -> set[str]:
         """Return the best nodes for a job; several where they are equal to the millisecond."""
+        if room_of(self.state, SESSIONS[session]) <= 0:
+            return set()
         free = {
             node: score
             for group in self.state.ids("grp:*:free")
@@ -257,30 +277,55 @@ class StoreDriver:
             and float(other["deadline"]) > self.world.now_ms
             and can_serve(self.state, node, other["requirement"])
             and node not in excluded_from(self.state, other)
+            and room_of(self.state, other["tenant"], row) > 0
         }
         if pinned := {name for name, other in waiting.items() if other.get("pin")}:
             return pinned
-        times = {name: self._virtual_time(other) for name, other in waiting.items()}
-        earliest = min(times.values(), default=0)
-        best = {name for name, time in times.items() if time == earliest}
+        times = {name: self._virtual_times(other) for name, other in waiting.items()}
+        tenants: dict[str, float] = {}
+        for name, (of_tenant, _) in times.items():
+            tenant = waiting[name]["tenant"]
+            tenants[tenant] = min(of_tenant, tenants.get(tenant, of_tenant))
+        first = {name for name, time in tenants.items() if time == min(tenants.values())}
+        best = set()
+        for tenant in first:
+            own = {name: times[name][1] for name in times if waiting[name]["tenant"] == tenant}
+            best |= {name for name, time in own.items() if time == min(own.values())}
         return {name for name in best if not self._follows_another(name, waiting)}
 
     def _check_charge(self, given: list[JobId]) -> None:
-        """Hold what one hand-over cost its session against the rule."""
+        """Hold what one hand-over cost its session and its tenant against the rule."""
         if len(given) != 1:
             return
         before, now_ms = self.state, self.world.now_ms
-        name = before.jobs[given[0]]["session"]
+        name, tenant = before.jobs[given[0]]["session"], before.jobs[given[0]]["tenant"]
         clock = int(before.hash(f"session:{name}").get("clock", "0"))
-        if any(before.jobs[job]["session"] != name for job in before.jobs_in("queued")):
+        others = [before.jobs[job] for job in before.jobs_in("queued")]
+        if any(other["tenant"] == tenant and other["session"] != name for other in others):
             clock = min(max(clock, now_ms) + COST_MS, now_ms + MAX_DEBT_MS)
         after = Snapshot.of(self.world)
         assert int(after.hash(f"session:{name}").get("clock", "0")) == clock
+        if any(other["tenant"] != tenant for other in others):
+            begins = tenant_clock(self.state, tenant)
+            cost = COST_MS // weight_of(tenant)
+            assert int(after.text(f"tenant:{tenant}:clock")) == begins + cost
+            assert int(after.text("vtime")) == max(begins, int(before.text("vtime")))
+        else:
+            assert after.text("vtime") == before.text("vtime")
 
-    def _virtual_time(self, job: Hash) -> float:
+    def _virtual_times(self, job: Hash) -> tuple[float, float]:
+        """Return when a waiting job's tenant is served, and when its session within that."""
+        tenant, queue = job["tenant"], queue_of(job)
         session = self.state.hash(f"session:{job['session']}")
-        standing = self.state.zset(f"q:{queue_of(job)}")[job["session"]]
-        return max(standing, float(session.get("clock", "0")))
+        standing = self.state.zset(f"of:{tenant}:q:{queue}")[job["session"]]
+        of_tenant = self.state.zset(f"q:{queue}").get(tenant, 0)
+        return (
+            max(of_tenant, tenant_clock(self.state, tenant)),
+            max(standing, float(session.get("clock", "0"))),
+        )
+
+    def _session(self, number: int) -> str:
+        return tuple(SESSIONS)[number % len(SESSIONS)]
 
     def _follows_another(self, job: str, waiting: dict[str, Hash]) -> bool:
         """Say whether the session has an earlier job in the same queue."""

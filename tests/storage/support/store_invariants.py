@@ -23,6 +23,7 @@ def breaches(state: Snapshot, *, over_capacity: frozenset[str] = frozenset()) ->
     return [
         *_slots_agree_with_jobs(state),
         *_capacity_holds(state, over_capacity),
+        *_tenants_hold_what_they_may(state),
         *_choice_agrees_with_nodes(state),
         *_held_nodes_are_drained(state),
         *_groups_agree(state),
@@ -69,6 +70,12 @@ def queue_of(job: Hash) -> str:
     return f"{job['requirement']}={job['owner']}={job.get('barred', '')}"
 
 
+def is_at_cap(state: Snapshot, job: Hash) -> bool:
+    """Say whether the job's tenant may have no further slot."""
+    cap = int(job.get("cap", "0"))
+    return cap > 0 and len(state.set(f"tenant:{job['tenant']}:slots")) >= cap
+
+
 def slot_of(job: Hash) -> str:
     """Return the slot of a job."""
     return f"{job['session']}|{job['turn']}|{job['language']}"
@@ -102,6 +109,16 @@ def _capacity_holds(state: Snapshot, over_capacity: frozenset[str]) -> Iterator[
         used = len(state.slots(node))
         if used > int(row["max"]) and node not in over_capacity:
             yield f"{node} uses {used} of {row['max']} slots"
+
+
+def _tenants_hold_what_they_may(state: Snapshot) -> Iterator[str]:
+    held: dict[str, set[str]] = {}
+    for job in state.jobs.values():
+        if job["state"] in ("assigned", "running") and int(job.get("cap", "0")):
+            held.setdefault(job["tenant"], set()).add(f"{job['node']} {slot_of(job)}")
+    counted = {name: state.set(f"tenant:{name}:slots") for name in state.ids("tenant:*:slots")}
+    if counted != held:
+        yield f"tenants hold {held}, counted are {counted}"
 
 
 def _choice_agrees_with_nodes(state: Snapshot) -> Iterator[str]:
@@ -168,15 +185,22 @@ def _queues_agree_with_jobs(state: Snapshot) -> Iterator[str]:
     if pinned != {(job["pin"], name) for name, job in queued.items() if job.get("pin")}:
         yield f"pinned are {pinned}"
     free = {name: job for name, job in queued.items() if not job.get("pin")}
-    standing = {(queue, sid) for queue in state.ids("q:*") for sid in state.zset(f"q:{queue}")}
-    wanted = {(queue_of(job), job["session"]) for job in free.values()}
-    dead = {
-        (queue_of(job), job["session"])
-        for job in free.values()
-        if float(job["deadline"]) <= state.now_ms
+    standing = {
+        (tree, queue, name)
+        for tree, queue in _queues(state)
+        for name in state.zset(f"{tree}q:{queue}")
     }
-    if standing - wanted or wanted - standing - dead:
-        yield f"queues have {standing - wanted} too much, lack {wanted - standing - dead}"
+    wanted, optional = set(), set()  # what expires, or waits for its tenant, may be found or not
+    for job in free.values():
+        tenant, queue = job["tenant"], queue_of(job)
+        own, of_all = (f"of:{tenant}:", queue, job["session"]), ("", queue, tenant)
+        wanted |= {own, of_all}
+        if float(job["deadline"]) <= state.now_ms:
+            optional |= {own, of_all}
+        elif queue in state.set(f"tenant:{tenant}:parked"):
+            optional.add(of_all)
+    if standing - wanted or wanted - standing - optional:
+        yield f"queues have {standing - wanted} too much, lack {wanted - standing - optional}"
     for name, job in free.items():
         if job.get("barred", "") != exclusion_of(state, job):
             yield f"{name} waits as if it excluded {job.get('barred')!r}"
@@ -190,21 +214,31 @@ def _queues_agree_with_jobs(state: Snapshot) -> Iterator[str]:
         yield f"turns wait for {waiting}, not {turned}"
 
 
+def _queues(state: Snapshot) -> Iterator[tuple[str, str]]:
+    """Return each queue with the beginning of its tree's keys: the tenants', or a tenant's own."""
+    yield from (("", queue) for queue in state.ids("q:*"))
+    for name in state.ids("of:*"):
+        tenant, kind, queue = f"{name}:".split(":", 2)
+        if kind == "q":
+            yield f"of:{tenant}:", queue[:-1]
+
+
 def _queues_are_found(state: Snapshot) -> Iterator[str]:
-    """Each queue is a leaf of the tree, and no entry above it is later than it is."""
+    """Each queue is a leaf of its tree, and no entry above it is later than it is."""
     entries: dict[str, dict[str, float]] = {}
-    for queue in state.ids("q:*"):
+    for tree, queue in _queues(state):
         requirement, end, rest = queue.partition("=")
-        bound = min(state.zset(f"q:{queue}").values())
-        names = [(f"ql:{requirement}", end + rest), (f"qs:{requirement}", "=")]
+        bound = min(state.zset(f"{tree}q:{queue}").values())
+        names = [(f"{tree}ql:{requirement}", end + rest), (f"{tree}qs:{requirement}", "=")]
         path = requirement.split(",")
         for depth in range(len(path), 0, -1):
             above = ",".join(path[: depth - 1])
-            names.append((f"qs:{above}" if above else "qs", path[depth - 1]))
+            names.append((f"{tree}qs:{above}" if above else f"{tree}qs", path[depth - 1]))
         for key, child in names:
             known = entries.setdefault(key, {})
             known[child] = min(bound, known.get(child, bound))
     stored = [key for kind in ("ql:*", "qs:*") for key in map(kind[:-1].__add__, state.ids(kind))]
+    stored += [f"of:{name}" for name in state.ids("of:*") if name.split(":")[1] != "q"]
     for key in {*entries, *stored, "qs"}:
         at, known = state.zset(key), entries.get(key, {})
         if at.keys() != known.keys() or any(at[child] > known[child] for child in known):
@@ -216,11 +250,13 @@ def _indexes_agree_with_jobs(state: Snapshot) -> Iterator[str]:
     by_owner: dict[str, dict[str, float]] = {}
     by_session: dict[str, set[str]] = {}
     queued: dict[str, dict[str, float]] = {}
+    of_tenants: dict[str, set[str]] = {}
     for name, job in active.items():
         by_owner.setdefault(job["owner"], {})[name] = float(job["due"])
         by_session.setdefault(job["session"], set()).add(name)
         if job["state"] == "queued":
             queued.setdefault(job["session"], {})[name] = float(job["index"])
+            of_tenants.setdefault(job["tenant"], set()).add(name)
     stored = {owner: state.zset(f"inst:{owner}:jobs") for owner in state.ids("inst:*:jobs")}
     if stored != by_owner:
         yield f"instances own {stored}, not {by_owner}"
@@ -232,6 +268,9 @@ def _indexes_agree_with_jobs(state: Snapshot) -> Iterator[str]:
     waiting = {name: state.zset(f"session:{name}:queued") for name in state.ids("session:*:queued")}
     if waiting != queued:
         yield f"sessions wait for {waiting}, not {queued}"
+    tenants = {name: state.set(f"tenant:{name}:queued") for name in state.ids("tenant:*:queued")}
+    if tenants != of_tenants:
+        yield f"tenants wait for {tenants}, not {of_tenants}"
     for word in ("queued", "running", *FINAL):
         listed = list(state.zset(f"jobs:{word}"))
         if sorted(listed) != sorted(state.jobs_in(word)):
@@ -255,6 +294,8 @@ def _nobody_waits_beside_a_free_slot(state: Snapshot) -> Iterator[str]:
         siblings = state.hash(f"turn:{slot_of(job)}").get("waiting", "").split()
         if not job.get("pin") and any(state.jobs[other].get("pin") for other in siblings):
             continue  # an earlier segment waits for the turn's node, and this one behind it
+        if is_at_cap(state, job):
+            continue
         for node, row in state.nodes.items():
             free = len(state.slots(node)) < int(row["max"])
             if not free or not can_serve(state, node, job["requirement"]):

@@ -76,6 +76,10 @@ class Snapshot:
         """Return a set."""
         return self.entries[name].value if name in self.entries else set()
 
+    def text(self, name: str) -> str:
+        """Return a string, "0" if there is none."""
+        return self.entries[name].value if name in self.entries else "0"
+
     def ids(self, pattern: str) -> list[str]:
         """Return what stands for `*` in the names of this kind of key."""
         start, _, end = pattern.partition("*")
