@@ -1,4 +1,4 @@
-"""What a tenant may have: its weight where several wait, its sessions, the slots it may use. Pure."""
+"""What a tenant may have: its weight where several wait, sessions, and slots in use. Pure."""
 
 import re
 from dataclasses import dataclass, replace

@@ -12,6 +12,7 @@ from storage.note_stream import NoteStream
 from storage.rooms import RoomRepository
 from storage.sessions import SessionRepository
 from storage.store import Store, open_executor
+from storage.tenant_share import shares_of
 
 _RECORD_BEYOND_GRACE_MS = 60_000
 """Recorded outcomes outlive the grace by this much."""
@@ -41,6 +42,7 @@ class Repositories:
             max_queued_jobs=dispatch.max_queued_jobs,
             max_queued_per_session=dispatch.max_queued_per_session,
             record_outcomes_ttl_ms=record_ttl_ms,
+            shares=shares_of(dispatch.tenants),
         )
         return cls(
             JobRepository(store, instance_id, limits),

@@ -35,6 +35,7 @@ from gateway.tracing.options import TraceOptions
 from storage.cells import MAX_CELLS
 from storage.client.place import StorePlace
 from storage.embedded.server import StoreOptions
+from storage.tenant_share import shares_of
 
 CONFIG_VARIABLE = f"{ENVIRONMENT_PREFIX}CONFIG"
 _LONGEST_VALUE_SHOWN = 60
@@ -208,6 +209,8 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "cells", f"a number from 1 to {MAX_CELLS}"
     if name is not None and not _INSTANCE_ID.fullmatch(name):
         yield "instance_id", "1 to 64 letters, digits, dots, dashes or underscores"
+    if not _is_shares(settings.dispatch.tenants):
+        yield "tenants", "a list such as name:weight=2,sessions=100,slots=20;name:weight=1"
     peer = settings.peer
     if peer.peer_url is not None and not _is_url(peer.peer_url, ("ws", "wss")):
         yield "peer_url", "a ws:// or wss:// URL"
@@ -228,6 +231,14 @@ def _is_store_url(url: str) -> bool:
     except ValueError:
         return False
     return parts.scheme == "unix" or "@" not in parts.path + parts.query + parts.fragment
+
+
+def _is_shares(text: str) -> bool:
+    try:
+        shares_of(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_url(url: str, schemes: tuple[str, ...]) -> bool:

@@ -22,6 +22,7 @@ from cli.simulation.demand import Scale, World
 from cli.simulation.fairness import RIVALS, share_after_idle_use
 from cli.simulation.figures import Figures, mean, quantile
 from cli.simulation.replay import Replay
+from cli.simulation.tenants import FloodFigures, flood
 from storage.embedded.server import StoreOptions, start_store
 from storage.store import open_executor
 
@@ -59,6 +60,11 @@ def main(argv: Sequence[str]) -> int:
     shares = fairness()
     for rivals, share in shares.items():
         console.print(f"after 5 minutes of idle capacity, beside {rivals} equal: {share:.0%}")
+    flooded = flooding()
+    console.print(
+        f"p95 beside a tenant that asks for ten times its share: {flooded.flooded_p95_ms} ms, "
+        f"before: {flooded.quiet_p95_ms} ms ({flooded.rise:+.0%})"
+    )
     console.print(_CAPTION, style="dim", highlight=False)
     if arguments.json is not None:
         document = [summary(figures) for figures in results]
@@ -99,6 +105,20 @@ def fairness() -> dict[int, float]:
 
     with start_store(StoreOptions()) as store:
         return asyncio.run(shares(store.url))
+
+
+def flooding() -> FloodFigures:
+    """Return what a tenant that floods costs another."""
+
+    async def figures(url: str) -> FloodFigures:
+        executor = open_executor(url)
+        try:
+            return await flood(executor)
+        finally:
+            await executor.close()
+
+    with start_store(StoreOptions()) as store:
+        return asyncio.run(figures(store.url))
 
 
 async def _simulate(world: World, url: str) -> Figures:

@@ -77,6 +77,7 @@ def other_value(name: str) -> str:
         "host": "127.0.0.9",
         "log_level": "DEBUG",
         "redis_url": "redis://127.0.0.1:1",
+        "tenants": "acme:weight=2",
         "trusted_proxies": "10.0.0.0/8",
         "peer_url": "ws://127.0.0.1:1/ws/peer",
     }

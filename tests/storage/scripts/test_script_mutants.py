@@ -19,7 +19,7 @@ from tests.storage.support.store_driver import StoreDriver
 from tests.storage.support.tenant_oracle import LIMITS
 from tests.support.storage_world import World
 
-EPISODES = 16
+EPISODES = 28
 STEPS = 100
 
 
