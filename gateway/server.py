@@ -245,6 +245,7 @@ class Gateway:
         if self._server is None:
             return
         self._server.close()
+        self._access.watch.close()
         if self._keepalive is not None:
             self._keepalive.close()
         await self._close_all(self._admin_policy, CloseCode.GOING_AWAY)
@@ -294,10 +295,11 @@ class Gateway:
             judged = self._access.judge(request, Door.NODE)
         if isinstance(judged, Denied):
             return self._deny(judged, socket.door)
-        caller = judged.caller
         return Upgrade(
             socket.policy,
-            lambda connection: socket.open(connection, caller),
+            lambda connection: socket.open(
+                self._access.watch.add(connection, judged.proof), judged.caller
+            ),
             judged.subprotocol,
             client,
         )
@@ -317,6 +319,7 @@ class Gateway:
     def disconnected(self, connection: EdgeConnection) -> None:
         """It is gone."""
         policy = self._connections.pop(connection)
+        self._access.watch.remove(connection)
         if policy is not None:
             self._open[policy] -= 1
             self._count_address(connection, policy, -1)

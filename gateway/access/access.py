@@ -12,13 +12,13 @@ An `Origin` is judged where there is one: nodes and operators connect from our o
 none. `Host` is judged where no credential was shown.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
 
 from websockets.http11 import Request
 
+from gateway.access.credential_watch import CredentialWatch, Proof
 from gateway.access.credentials import Credentials
 from gateway.access.options import AccessOptions
 from gateway.access.origins import KnownHosts, KnownOrigins, is_loopback, is_own_page
@@ -64,6 +64,8 @@ class Admitted:
     """Somebody gets in."""
 
     caller: Caller
+    proof: Proof | None = None
+    """What it got in with; None: it needed nothing."""
     subprotocol: str | None = field(default=None, repr=False)
     """What the answer to a WebSocket handshake must name; never logged."""
 
@@ -109,11 +111,8 @@ class Access:
         self._origins = KnownOrigins(parts_of(options.allowed_origins))
         self._proxies = TrustedProxies(parts_of(options.trusted_proxies))
         self._credentials = credentials or Credentials.read(options)
-        self._callers: dict[Door, Callable[[str], Caller | None]] = {
-            Door.CLIENT: self._client,
-            Door.NODE: self._node,
-            Door.OPERATOR: self._operator,
-        }
+        self.watch = CredentialWatch()
+        """Of open sockets."""
 
     def __repr__(self) -> str:
         doors = " ".join(f"{door}={'token' if self._needs(door) else 'open'}" for door in Door)
@@ -129,8 +128,9 @@ class Access:
         return not is_open and not self._has_credentials[door]
 
     def renew(self, credentials: Credentials) -> None:
-        """From now on these are valid; sockets that are open stay open."""
+        """From now on these are valid; who came in with others is sent away."""
         self._credentials = credentials
+        self.watch.renew(credentials.has)
 
     def client_address(self, request: Request, peer: str) -> str:
         """Return which address a request counts for; empty: none."""
@@ -143,39 +143,37 @@ class Access:
         presented = presented_by(request)
         if presented.is_unclear:
             return _WRONG
-        caller = ANONYMOUS
+        proof = None
         if self._has_credentials[door]:
             if presented.token is not None:
-                known = self._callers[door](presented.token)
-                if known is None:
+                proof = self._proof(door, presented.token)
+                if proof is None:
                     return _WRONG
-                caller = known
             elif not self._may_be_anonymous[door]:
                 return _MISSING
-        denied = self._judge_page(request, door, is_known=caller is not ANONYMOUS)
-        return denied or Admitted(caller, presented.subprotocol)
+        denied = self._judge_page(request, door, is_known=proof is not None)
+        return denied or Admitted(_caller(door, proof), proof, presented.subprotocol)
 
     def node_of(self, request: Request) -> Caller | None:
         """Return the node whose token a request shows, if it shows one."""
         token = presented_by(request).token
-        return None if token is None or not self.has_credentials(Door.NODE) else self._node(token)
+        if token is None or not self.has_credentials(Door.NODE):
+            return None
+        proof = self._proof(Door.NODE, token)
+        return None if proof is None else _caller(Door.NODE, proof)
 
     def _needs(self, door: Door) -> bool:
         return self._has_credentials[door] and not self._may_be_anonymous[door]
 
-    # ---- whose token it is ------------------------------------------------------------------
-
-    def _client(self, token: str) -> Caller | None:
-        tenant = self._credentials.tenant_of(token)
-        return None if tenant is None else Caller(tenant_id=tenant)
-
-    def _node(self, token: str) -> Caller | None:
-        name = self._credentials.nodes.name_of(token)
-        return None if name is None else Caller(principal=name)
-
-    def _operator(self, token: str) -> Caller | None:
-        is_one = self._credentials.operators.name_of(token) is not None
-        return Caller(is_operator=True) if is_one else None
+    def _proof(self, door: Door, token: str) -> Proof | None:
+        """Return whose token it is at this door."""
+        match door:
+            case Door.CLIENT:
+                return self._credentials.client(token)
+            case Door.NODE:
+                return self._credentials.node(token)
+            case Door.OPERATOR:
+                return self._credentials.operator(token)
 
     # ---- which page it comes from -----------------------------------------------------------
 
@@ -193,6 +191,18 @@ class Access:
     def _is_welcome(self, origin: str, host: str, door: Door) -> bool:
         is_listed = door is Door.CLIENT and self._origins.has(origin)
         return is_listed or is_own_page(origin, host)
+
+
+def _caller(door: Door, proof: Proof | None) -> Caller:
+    if proof is None:
+        return ANONYMOUS
+    match door:
+        case Door.CLIENT:
+            return Caller(tenant_id=proof.name)
+        case Door.NODE:
+            return Caller(principal=proof.name)
+        case Door.OPERATOR:
+            return Caller(is_operator=True)
 
 
 def parts_of(text: str) -> list[str]:

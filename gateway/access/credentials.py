@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from gateway.access.credential_watch import Proof
 from gateway.access.jwt_verifier import (
     JwtKey,
     JwtKeyError,
@@ -19,7 +20,14 @@ from gateway.access.jwt_verifier import (
     secret_keys,
 )
 from gateway.access.options import AccessOptions
-from gateway.access.tokens import Token, TokenError, TokenTable, named_tokens, plain_tokens
+from gateway.access.tokens import (
+    Token,
+    TokenError,
+    TokenTable,
+    digest_of,
+    named_tokens,
+    plain_tokens,
+)
 
 _LARGEST_FILE_BYTES = 4 * 1024 * 1024
 
@@ -41,9 +49,22 @@ class Credentials:
     has_short_secret: bool = False
     """A secret for JWTs is so short that it could be guessed."""
 
-    def tenant_of(self, token: str) -> str | None:
-        """Return the tenant that a client's token speaks for."""
-        return self.clients.name_of(token) or self.jwts.tenant_of(token)
+    def client(self, token: str) -> Proof | None:
+        """Return whose token of a client it is: a tenant's; None: nobody's."""
+        return _listed(self.clients, token) or self.jwts.proof_of(token)
+
+    def node(self, token: str) -> Proof | None:
+        """Return whose token of a node it is; None: nobody's."""
+        return _listed(self.nodes, token)
+
+    def operator(self, token: str) -> Proof | None:
+        """Return what an operator's token proves; None: nothing."""
+        return _listed(self.operators, token)
+
+    def has(self, proof: Proof) -> bool:
+        """Tell whether what was proven once would still get somebody in, its end apart."""
+        tables = (self.clients, self.nodes, self.operators)
+        return self.jwts.has(proof.key) or any(one.has(proof.name, proof.key) for one in tables)
 
     @classmethod
     def read(cls, options: AccessOptions) -> "Credentials":
@@ -61,6 +82,11 @@ class Credentials:
         clients = _tokens("client_tokens", options.client_tokens, options.client_tokens_file)
         operators = _tokens("admin_token", options.admin_token, options.admin_token_file)
         return cls(nodes, clients, operators, JwtVerifier(keys, rules), has_short_secret(keys))
+
+
+def _listed(tokens: TokenTable, token: str) -> Proof | None:
+    name = tokens.name_of(token)
+    return None if name is None else Proof(name, digest_of(token))
 
 
 def watched_files(options: AccessOptions) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ from typing import Any
 
 import jwt
 
+from gateway.access.credential_watch import Proof
+
 HS256 = "HS256"
 _BY_KIND = {("RSA", None): "RS256", ("EC", "P-256"): "ES256", ("OKP", "Ed25519"): "EdDSA"}
 """Key type and curve (RFC 7517, 8037) → the one algorithm that it may be used with."""
@@ -66,6 +68,15 @@ class JwtVerifier:
 
     def tenant_of(self, presented: str) -> str | None:
         """Return the tenant that a genuine, valid token speaks for; None for anything else."""
+        proof = self.proof_of(presented)
+        return None if proof is None else proof.name
+
+    def has(self, key: object) -> bool:
+        """Tell whether tokens that this key has signed are valid."""
+        return key in self._keys
+
+    def proof_of(self, presented: str) -> Proof | None:
+        """Return whose genuine, valid token it is, by which key and until when; None: nobody's."""
         if not self._keys or len(presented) > _LONGEST_JWT or presented.count(".") != 2:  # noqa: PLR2004
             return None
         try:
@@ -76,7 +87,8 @@ class JwtVerifier:
             if key.algorithm == header.get("alg") and _may_be_of(key, header.get("kid")):
                 claims = self._claims(presented, key)
                 if claims is not None:
-                    return _tenant(claims)
+                    tenant, ends_s = _tenant(claims), float(claims["exp"]) + self._rules.leeway_s
+                    return None if tenant is None else Proof(tenant, key, ends_s)
         return None
 
     def _claims(self, presented: str, key: JwtKey) -> dict[str, Any] | None:

@@ -56,6 +56,10 @@ class TokenTable:
         """Who has one."""
         return frozenset(token.name for token in self._tokens)
 
+    def has(self, name: str, digest: object) -> bool:
+        """Tell whether the token with this digest stands for this name."""
+        return any(token.digest == digest and token.name == name for token in self._tokens)
+
     def name_of(self, presented: str) -> str | None:
         """Return whose token it is; None if it is nobody's.
 
