@@ -245,7 +245,6 @@ class Gateway:
         if self._server is None:
             return
         self._server.close()
-        self._access.watch.close()
         if self._keepalive is not None:
             self._keepalive.close()
         await self._close_all(self._admin_policy, CloseCode.GOING_AWAY)
@@ -295,11 +294,10 @@ class Gateway:
             judged = self._access.judge(request, Door.NODE)
         if isinstance(judged, Denied):
             return self._deny(judged, socket.door)
+        watch = self._access.watch
         return Upgrade(
             socket.policy,
-            lambda connection: socket.open(
-                self._access.watch.add(connection, judged.proof), judged.caller
-            ),
+            lambda connection: socket.open(watch.add(connection, judged.proof), judged.caller),
             judged.subprotocol,
             client,
         )
@@ -369,10 +367,9 @@ class Gateway:
         return deny(denied)
 
     def _refusal(self, socket: "_Socket", address: str) -> Response | None:
-        if self._server is None or not self._server.is_serving():
-            return refuse(HTTPStatus.SERVICE_UNAVAILABLE, "shutting down")
+        is_serving = self._server is not None and self._server.is_serving()
         is_client = socket.door is Door.CLIENT
-        if is_client and self._inside.reception.draining:
+        if not is_serving or (is_client and self._inside.reception.draining):
             # A node may come in: it tries once in its life, and hears 1012 when we are gone.
             return refuse(HTTPStatus.SERVICE_UNAVAILABLE, "shutting down")
         if is_client and len(self._connections) > self._bind.max_connections:

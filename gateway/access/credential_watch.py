@@ -73,7 +73,8 @@ class CredentialWatch:
 
     def remove(self, socket: Closable) -> None:
         """It is gone."""
-        self._proofs.pop(socket, None)
+        if self._proofs.pop(socket, None) is not None and not self._proofs:
+            self.close()
         if len(self._ends) > 2 * len(self._proofs) + 64:
             self._ends = [end for end in self._ends if end[2] in self._proofs]
             heapify(self._ends)
