@@ -148,8 +148,7 @@ export class LinguaClient extends EventTarget {
       endpointing: ack.endpointing ?? null,
       unserved: ack.unserved ?? [],
     });
-    this.#opening?.resolve(this.#session);
-    this.#opening = null;
+    this.#opening = void this.#opening?.resolve(this.#session);
     if (isNew && hadOne && this.#room) this.joinRoom(this.#room.code, this.#room.member);
     this.#pump();
   }
@@ -183,8 +182,7 @@ export class LinguaClient extends EventTarget {
       error = await whyRefused(this.#url, this.#options.token);
     }
     if (this.#state === "closed") return;
-    const isFinal = this.#opening || ["token", "forbidden"].includes(error.code);
-    if (isFinal) this.#fail(error);
+    if (this.#opening || ["token", "forbidden"].includes(error.code)) this.#fail(error);
     else this.#retry(error.message, error.code);
   }
 
@@ -365,7 +363,9 @@ export class LinguaClient extends EventTarget {
   }
 
   #refused({ code, message, details }) {
-    if (this.#state === "open") return this.#emit("problem", { code, message, details });
+    const isGone = code === "INVALID_SESSION" && this.#session?.resume_token; // moved on, say
+    const isOpen = this.#state === "open";
+    if (isOpen) return isGone ? this.#drop(message) : this.#emit("problem", { code, message, details });
     if (this.#isResuming && code === "INVALID_SESSION") {
       if (this.#closeSent) return this.#end("closed", "ended");
       this.#session = { ...this.#session, session_id: undefined, resume_token: undefined };

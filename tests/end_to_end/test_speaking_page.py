@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.end_to_end.support.processes.instances import running_instances
 from tests.end_to_end.support.speaking_page import (
     DESKTOP,
     PHONE,
@@ -115,6 +116,30 @@ async def test_a_line_on_which_nothing_arrives_any_more_is_given_up_and_loses_no
             await page.until(NOT_STARTED, 2 * PATIENCE_S)
             assert len(node.heard_pcm()) // 2 == len(spoken)
             assert len(await texts(page, ".translation")) == len(node.jobs)
+            await page.close()
+
+
+@over_sockets
+async def test_an_instance_that_is_stopped_in_the_middle_loses_no_word_and_alarms_nobody(
+    pair: Pair, tmp_path: Path
+) -> None:
+    spoken = counted_speech(tmp_path / "speech.wav", 15)
+    with running_instances(2) as instances:
+        async with (
+            bad_line(instances[0].port) as line,
+            speaking_node(instances[1].node_url, pair) as node,
+            browser_that_hears() as browser,
+        ):
+            page = await open_page(browser, address(line.port, pair))
+            await choose_file(page, tmp_path / "speech.wav")
+            await page.until("document.querySelector('#file-progress').value > 0.3")
+            line.target = ("127.0.0.1", instances[1].port)
+            instances[0].terminate()
+            await page.until(NOT_STARTED, 4 * PATIENCE_S)
+            heard = struct.unpack(f"<{len(node.heard_pcm()) // 2}h", node.heard_pcm())
+            assert heard[: len(spoken)] == pytest.approx(spoken, abs=1)
+            assert not any(heard[len(spoken) :]), "more than the silence that closes a turn"
+            assert not await texts(page, ".problem")
             await page.close()
 
 

@@ -226,7 +226,8 @@ class FaultProxy:
         """True: who connects gets a connection on which nothing ever happens."""
         self.is_refusing = False
         """True: who connects is reset at once."""
-        self._target = target
+        self.target = target
+        """Where new connections go."""
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -259,10 +260,10 @@ class FaultProxy:
             link.reset()
             return
         try:
-            if isinstance(self._target, Path):
-                await loop.create_unix_connection(link.far_end, str(self._target))
+            if isinstance(self.target, Path):
+                await loop.create_unix_connection(link.far_end, str(self.target))
             else:
-                await loop.create_connection(link.far_end, *self._target)
+                await loop.create_connection(link.far_end, *self.target)
         except OSError:  # nobody listens there
             link._end_lost()
             link.reset()
