@@ -266,6 +266,8 @@ def _contained(av: Any, spec: dict[str, Any], feeder: Feeder) -> Iterator[Any]:
         if not container.streams.audio:
             raise UnreadableError(f"{name} without audio")
         stream = container.streams.audio[0]
+        if stream.codec_context is None:
+            raise UnreadableError(f"{name} of a codec that is not known")
         stream.codec_context.thread_count = 1
         packets = container.demux(stream)
         while True:

@@ -198,6 +198,19 @@ async def test_what_only_looks_like_a_file_is_refused_once_and_the_session_lives
 
 
 @over_sockets
+async def test_a_codec_that_nobody_knows_costs_its_stream_and_no_process(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    data = (AUDIO / "container.mp4").read_bytes()
+    async with talk(scheduler, pair) as (node, client):
+        await client.speak(data.replace(b"mp4a", b"zzzz"), 1_000)
+        assert "codec" in (await client.error())["message"]
+        await client.speak(data, 1_000)
+        await client.result()
+        assert seconds_of(node.jobs[0]) == pytest.approx(3.0, abs=0.12)
+
+
+@over_sockets
 async def test_who_finds_all_converters_in_use_hears_busy_and_others_are_not_delayed(
     one_process: SchedulerProcess, pair: Pair
 ) -> None:
