@@ -203,7 +203,8 @@ async def test_a_codec_that_nobody_knows_costs_its_stream_and_no_process(
 ) -> None:
     data = (AUDIO / "container.mp4").read_bytes()
     async with talk(scheduler, pair) as (node, client):
-        await client.speak(data.replace(b"mp4a", b"zzzz"), 1_000)
+        unknown = data.replace(b"mp4a", b"zzzz").replace(b"esds", b"free")
+        await client.speak(unknown, 1_000)
         assert "codec" in (await client.error())["message"]
         await client.speak(data, 1_000)
         await client.result()
