@@ -14,21 +14,31 @@ from protocol.messages.session_outbound import error_message
 class Refusals:
     """Life: that of the socket."""
 
-    __slots__ = ("_guard", "_outbox")
+    __slots__ = ("_guard", "_outbox", "has_begun")
 
     def __init__(self, outbox: SocketOutbox, guard: MessageGuard[SessionInbound]) -> None:
+        self.has_begun = False
+        """A `session_init` came on this socket: its client knows how to get a session."""
         self._outbox = outbox
         self._guard = guard
 
     def no_session(self, text: str) -> None:
         """Refuse a message that names no session of this socket."""
         self._outbox.say(error_message(ErrorCode.INVALID_SESSION, text))
+        self._end_hopeless(text)
 
     def session_refused(self, refused: Refused) -> None:
         """Answer somebody who asked for a session and does not get it."""
         self._outbox.say(error_message(refused.code, refused.message))
         if refused.close_code is not None:
             self._outbox.close(refused.close_code, refused.message)
+        elif refused.code is ErrorCode.INVALID_SESSION:
+            self._end_hopeless(refused.message)
+
+    def _end_hopeless(self, why: str) -> None:
+        """End a socket that only names sessions: its client waits, and skips errors."""
+        if not self.has_begun:
+            self._outbox.close(CloseCode.INTERNAL_ERROR, why)
 
     def bad_message(self, error: ProtocolError) -> None:
         """Refuse a message that cannot be read; too many of them in a row end the socket."""

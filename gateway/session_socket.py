@@ -203,7 +203,7 @@ class SessionSocket:
         self._closing.make_room(self._ref, partial(self._open, message))
 
     def _open(self, message: SessionInit) -> None:
-        self._attachable = False
+        self._attachable, self._refusals.has_begun = False, True
         self._outbox.expect_first()
         opened = self._context.reception.open_session(
             message, self._outbox, self._caller.tenant_id, self
@@ -290,6 +290,7 @@ class SessionSocket:
     def _enter(self, opened: OpenedSession) -> None:
         self._ref = opened.ref
         self._session_id = opened.session_id
+        self._refusals.has_begun = True
         self._reader.watch(opened.ref)
         self._table = self._WITH_SESSION
         logger.debug("session socket opened", session_ref=session_ref(opened.session_id))

@@ -65,8 +65,9 @@ class Connection:
             is_gateway=profile.is_gateway,
             is_answered=self._downlink.has_delivered,
         )
-        # who may come back needs its token, and others only name the session
-        attachable_by = profile.credential if self._resume is None else None
+        # gateways only name the session; who may come back to another one needs its token
+        may_attach = profile.is_gateway and self._resume is None
+        attachable_by = profile.credential if may_attach else None
         self._presence.detach(session_id, self._parts.ref, attachable_by, waiter)
 
     def on(self, message: SocketAttached | SocketDraining, now_ms: float) -> None:

@@ -31,7 +31,7 @@ from tests.support.null_metrics import NullMetrics
 from tests.support.recording import RecordingOutbox, RecordingRef
 from tests.support.virtual_time import run_virtual, settle, stop_actors
 
-INIT = SessionInit(client_version="1", platform="web", src_lang="en", tgt_lang="es")
+INIT = SessionInit(client_version="1", platform="api-gateway", src_lang="en", tgt_lang="es")
 
 
 class Door:

@@ -48,9 +48,7 @@ async def test_a_client_is_sent_away_when_the_instance_of_its_session_dies(
             again = await naming(second, client)
             heard = await _code_or_close(again)
         assert heard == "INVALID_SESSION"
-        await again.init(*pair)
-        await again.end()
-        await again.aclose()
+        assert await again.close_code() == 1011
 
 
 async def _code_or_close(client: RawClient) -> str | int:

@@ -153,12 +153,13 @@ async def test_a_session_that_has_a_socket_is_given_to_no_other(
 ) -> None:
     first, second = cluster.members
     async with RawClient(first.session_url) as owner:
-        await owner.init(*pair)
+        await owner.init(*pair, platform="api-gateway")
         other = await naming(second, owner)
         assert await refused(other) == "INVALID_SESSION"
+        assert await other.close_code() == 1011
         await owner.fence()
         await owner.aclose()
-        await other.fence()  # the same socket, once the session waits for one
+        other = await attached(second, owner)  # once the session waits for a socket
         await other.end()
         await other.aclose()
 
@@ -174,8 +175,7 @@ async def test_a_session_that_asked_for_resume_cannot_be_had_by_naming_it(
     async with RawClient(second.session_url) as other:
         other.session_id = owner.session_id
         assert await refused(other) == "INVALID_SESSION"
-        await other.init(*pair)  # the socket is as good as before
-        await other.end()
+        assert await other.close_code() == 1011
 
 
 @pytest.mark.parametrize("name", ["s-00000000000000000000000000000000", "", "s:jobs", "*", "ü"])
@@ -184,7 +184,7 @@ async def test_a_session_that_is_nowhere_is_refused(cluster: Cluster, name: str)
     async with RawClient(cluster.members[1].session_url) as client:
         client.session_id = name
         assert await refused(client) == "INVALID_SESSION"
-        assert client.is_open
+        assert await client.close_code() == 1011
 
 
 @over_sockets
@@ -199,6 +199,8 @@ async def test_the_name_of_something_else_in_the_store_does_no_harm(
         async with RawClient(second.session_url) as other:
             other.session_id = f"{owner.session_id}:jobs"
             assert await refused(other) == "INVALID_SESSION"
+        async with RawClient(second.session_url) as other:
+            other.session_id = f"{owner.session_id}:jobs"
             resume = {"resume": True, "session_id": other.session_id, "resume_token": "1.1.x"}
             init = {"type": "session_init", "client_version": "1", "platform": "web"}
             await other.say({**init, "src_lang": "a", "tgt_lang": "b", **resume})

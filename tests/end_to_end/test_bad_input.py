@@ -308,7 +308,7 @@ async def test_too_many_bad_messages_in_a_row_close_the_socket_not_the_session(
 ) -> None:
     async with unharmed(scheduler, pair) as node:
         client = await RawClient(scheduler.session_url).open()
-        await client.init(*pair)
+        await client.init(*pair, platform="api-gateway")
         await client.chunk(tone(300))
         for _ in range(20):
             await client.say_raw("bad")
@@ -346,7 +346,7 @@ async def test_text_that_is_no_utf8_ends_the_connection_as_the_standard_says(
 ) -> None:
     async with unharmed(scheduler, pair):
         client = await RawClient(scheduler.session_url).open()
-        await client.init(*pair)
+        await client.init(*pair, platform="api-gateway")
         await client.socket.send(b'{"type": "\xff\xfe"}', text=True)
         assert await client.close_code() == 1007
         async with RawClient(scheduler.session_url) as second:

@@ -61,7 +61,7 @@ async def test_a_heartbeat_attaches_to_a_detached_session(
 ) -> None:
     async with raw_node(scheduler.node_url, Ability.of(pair)) as node:
         first = await RawClient(scheduler.session_url).open()
-        await first.init(*pair)
+        await first.init(*pair, platform="api-gateway")
         await first.speak(tone(300))
         job = await node.job()
         first.abort()
@@ -82,7 +82,7 @@ async def test_of_several_sockets_that_name_a_detached_session_one_gets_it(
 ) -> None:
     for _ in range(15):
         async with RawClient(scheduler.session_url) as first:
-            await first.init(*pair)
+            await first.init(*pair, platform="api-gateway")
         sockets = [await RawClient(scheduler.session_url).open() for _ in range(4)]
         for socket in sockets:
             socket.session_id = first.session_id
@@ -100,14 +100,16 @@ async def test_only_an_utterance_or_a_heartbeat_attaches(
     scheduler: SchedulerProcess, pair: Pair, kind: str
 ) -> None:
     first = await RawClient(scheduler.session_url).open()
-    await first.init(*pair)
+    await first.init(*pair, platform="api-gateway")
     first.abort()
     async with RawClient(scheduler.session_url) as second:
         await second.say(typed(kind, naming(first.session_id, pair)[kind]))
         assert (await second.error())["code"] == "INVALID_SESSION"
-        second.session_id = first.session_id
-        await second.fence()
-        await second.end()
+        assert await second.close_code() == 1011
+    async with RawClient(scheduler.session_url) as third:
+        third.session_id = first.session_id
+        await third.fence()
+        await third.end()
 
 
 @over_sockets
@@ -115,7 +117,7 @@ async def test_who_has_had_a_session_attaches_to_no_other(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     first = await RawClient(scheduler.session_url).open()
-    await first.init(*pair)
+    await first.init(*pair, platform="api-gateway")
     first.abort()
     async with RawClient(scheduler.session_url) as second:
         await second.init(*pair)
@@ -130,7 +132,7 @@ async def test_a_detached_session_is_over_when_its_grace_has_passed(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     first = await RawClient(scheduler.session_url).open()
-    await first.init(*pair)
+    await first.init(*pair, platform="api-gateway")
     first.abort()
     await asyncio.sleep(GRACE + 0.3)
     async with RawClient(scheduler.session_url) as second:
@@ -171,7 +173,7 @@ async def test_a_socket_that_closes_in_order_detaches_like_one_that_breaks(
 ) -> None:
     """Browsers close without a status and without `session_close`."""
     async with RawClient(scheduler.session_url) as first:
-        await first.init(*pair)
+        await first.init(*pair, platform="api-gateway")
     async with RawClient(scheduler.session_url) as second:
         second.session_id = first.session_id
         await second.fence()

@@ -292,7 +292,7 @@ async def test_a_preferred_language_counts_before_ones_own(
 
 BAD: tuple[Message, ...] = (
     {"type": "room_create"},
-    {"type": "room_create", "client_ts": "now"},
+    {"type": "room_create", "display_name": 5},
     {"type": "room_create", "client_ts": 1, "preferred_lang": "no such, language"},
     {"type": "room_create", "client_ts": 1, "display_name": "x" * 300},
     {"type": "room_join"},

@@ -44,6 +44,11 @@ async def test_nothing_but_an_init_begins_a_session(
     ):
         await client.say(typed(kind, naming("s-nobody", pair)[kind]))
         assert (await client.error())["code"] == "INVALID_SESSION"
+        assert await client.close_code() == 1011
+    async with (
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
+        RawClient(scheduler.session_url) as client,
+    ):
         await client.init(*pair)
         await client.speak(tone(300))
         job = await node.job()
@@ -61,6 +66,7 @@ async def test_room_messages_before_and_in_a_session_are_answered_without_harm(
     async with RawClient(scheduler.session_url) as client:
         await client.say(create)
         await client.error()
+    async with RawClient(scheduler.session_url) as client:
         await client.init("en", "es")
         await client.say(create)
         await client.fence()
@@ -124,18 +130,16 @@ async def test_the_former_session_is_not_the_sockets_own_any_more(
         assert not client.outcomes()
 
 
-@pytest.mark.parametrize("has_init", [True, False], ids=["with a session", "without one"])
 @over_sockets
 async def test_nobody_speaks_for_the_session_of_another_socket(
-    scheduler: SchedulerProcess, pair: Pair, *, has_init: bool
+    scheduler: SchedulerProcess, pair: Pair
 ) -> None:
     async with (
         raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as victim,
         RawClient(scheduler.session_url) as intruder,
     ):
-        if has_init:
-            await intruder.init(*pair)
+        await intruder.init(*pair)
         await victim.chunk(tone(300))
         await victim.fence()
         for kind, fields in naming(victim.session_id, pair).items():

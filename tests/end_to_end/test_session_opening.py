@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import time
 from typing import Any
 
 import pytest
@@ -240,7 +241,8 @@ async def test_what_the_node_says_reaches_the_client_as_it_is(
         raw_client(scheduler.session_url, *pair) as client,
     ):
         await client.chunk(tone(500))
-        chunk = client.own("audio_chunk", seq=1, is_final=True, client_timestamp_ms=1)
+        said_at_ms = int(time.time() * 1000) - 500
+        chunk = client.own("audio_chunk", seq=1, is_final=True, client_timestamp_ms=said_at_ms)
         await client.say(chunk)
         job = await node.job()
         extra = {"emotion": "calm", "nested": {"a": [1, 2.5, None, "Grüße 你好"]}}

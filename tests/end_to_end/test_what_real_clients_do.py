@@ -187,3 +187,36 @@ async def test_thirty_seconds_at_48_khz_fit_into_one_message(
         heard = await client.result()
         assert heard["speech_start_ms"] == 0
         assert abs(heard["speech_end_ms"] - 30_000) < 100
+
+
+@over_sockets
+async def test_only_a_session_of_a_gateway_is_had_by_its_name(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    page = await RawClient(scheduler.session_url).open()
+    await page.init(*pair)
+    page.abort()
+    other = await RawClient(scheduler.session_url).open()
+    other.session_id = page.session_id
+    await other.say(other.own("client_heartbeat", timestamp=1))
+    assert (await other.error())["code"] == "INVALID_SESSION"
+    assert await other.close_code() == 1011
+
+
+@pytest.mark.parametrize("kind", ["audio_chunk", "session_close", "utterance", "utterance_cancel"])
+@over_sockets
+async def test_who_only_names_sessions_is_not_left_waiting(
+    scheduler: SchedulerProcess, pair: Pair, kind: str
+) -> None:
+    socket = await RawClient(scheduler.session_url).open()
+    socket.session_id = "s-00000000000000000000000000000000"
+    spoken = {"src_lang": pair[0], "tgt_lang": pair[1]}
+    messages = {
+        "audio_chunk": socket.own("audio_chunk", seq=0, is_final=True),
+        "session_close": socket.own("session_close", reason="x"),
+        "utterance": socket.whole(0, tone(1200), **spoken),
+        "utterance_cancel": socket.own("utterance_cancel"),
+    }
+    await socket.say(messages[kind])
+    assert (await socket.error())["code"] == "INVALID_SESSION"
+    assert await socket.close_code() == 1011

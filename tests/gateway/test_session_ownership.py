@@ -109,7 +109,7 @@ class Client:
 @example(["init", "ask", "no", "init"])
 def test_after_anything_no_more_sessions_live_than_sockets(script: list[str]) -> None:
     async def scenario(running: RunningGateway) -> None:
-        peer = await running.connect("/ws/session")
+        peer, _ = await running.session()
         client = Client(running, peer)
         for what in script:
             await client.do(what)

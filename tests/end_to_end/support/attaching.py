@@ -14,6 +14,7 @@ GRACE = 3.0
 
 FLAGS = (
     f"--session-grace-seconds={int(GRACE)}",
+    f"--gateway-grace-seconds={int(GRACE)}",
     "--close-flush-ms=1000",
     "--hangover-manual-ms=5",
     f"--instance-lease-ms={int(LEASE * 1000)}",
@@ -25,9 +26,9 @@ FLAGS = (
 
 
 async def detached(at: SchedulerProcess, pair: Pair, **fields: Any) -> RawClient:
-    """Return a client that has opened a session and lost its line."""
+    """Return a client that has opened a session and lost its line; others may not only name it."""
     client = await RawClient(at.session_url).open()
-    await client.init(*pair, **fields)
+    await client.init(*pair, **{"platform": "api-gateway", **fields})
     client.abort()
     return client
 

@@ -6,6 +6,7 @@ PAUSE = 0.6
 """Seconds."""
 FLAGS = (
     f"--session-grace-seconds={GRACE}",
+    f"--gateway-grace-seconds={GRACE}",
     f"--close-flush-ms={int(FLUSH * 1000)}",
     f"--pause-ms={int(PAUSE * 1000)}",
     "--audio-ack-interval-ms=50",

@@ -8,6 +8,7 @@ FLUSH = 0.5
 """Seconds."""
 FLAGS = (
     f"--session-grace-seconds={GRACE}",
+    f"--gateway-grace-seconds={GRACE}",
     f"--close-flush-ms={int(FLUSH * 1000)}",
     "--hangover-manual-ms=5",
 )

@@ -15,9 +15,6 @@ from protocol.instances.link import calling_headers
 from protocol.instances.passthrough import (
     PassedClient,
 )
-from tests.gateway.support.running_gateway import (
-    session_init,
-)
 from tests.gateway.support.two_gateways import (
     HERE,
     NAME,
@@ -31,12 +28,10 @@ from tests.support.waiting import until
 
 
 @between
-async def test_a_refused_socket_is_as_good_as_before(two: Two) -> None:
+async def test_a_socket_that_only_names_a_session_ends_where_it_is_refused(two: Two) -> None:
     peer = await two.named()
     assert (await peer.hear())["code"] == "INVALID_SESSION"
-    two.here.reception.is_fetching = False
-    peer.say(session_init())
-    assert (await peer.hear())["type"] == "session_init_ack"
+    assert await peer.hear_close() == 1011
 
 
 class Deaf:
@@ -115,7 +110,7 @@ async def test_a_session_whose_socket_stays_is_not_waited_for_for_ever(two: Two)
     assert 0.9 < asyncio.get_running_loop().time() - begun < 3
     [(_, asker)] = two.there.reception.stopped
     assert asker is two.there.reception.askers[0][0]
-    assert (await other.hear())["code"] == "INVALID_SESSION"
+    assert await other.hear_close() == 1011
     peer.abort()
 
 
