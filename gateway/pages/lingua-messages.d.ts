@@ -74,7 +74,7 @@ export interface CancelJob {
 export interface ClientHeartbeat {
   type: "client_heartbeat";
   session_id: string;
-  timestamp?: number | null;
+  timestamp: number | null;
   /** Extension: outcomes up to this one need not be kept for a resume. */
   last_delivery_seq?: number | null;
 }
@@ -424,7 +424,7 @@ export interface ResourceUsage {
 /** Client to server: open a room. Answered by `room_create_ack`, then `room_members`. */
 export interface RoomCreate {
   type: "room_create";
-  client_ts?: number | null;
+  client_ts: number | null;
   display_name?: string | null;
   /** What this member wants to hear; absent: its own source language. */
   preferred_lang?: string | null;
@@ -707,7 +707,7 @@ export interface TtsPlayEnded {
   session_id: string;
   trace_id: string;
   group_id: string;
-  ts_end_ms?: number | null;
+  ts_end_ms: number | null;
 }
 
 /** The client plays speech and its microphone is off: a silence now is no pause. */
@@ -716,7 +716,7 @@ export interface TtsStarted {
   session_id: string;
   trace_id: string;
   group_id: string;
-  ts_start_ms?: number | null;
+  ts_start_ms: number | null;
 }
 
 /** The progress of an utterance; may be lost and needs no answer. */

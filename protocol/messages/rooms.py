@@ -13,7 +13,7 @@ class RoomCreate(WireMessage):
     """Client to server: open a room. Answered by `room_create_ack`, then `room_members`."""
 
     type: Literal["room_create"] = "room_create"
-    client_ts: ClientTimestamp = None
+    client_ts: ClientTimestamp
     display_name: Label | None = None
     preferred_lang: LanguageCode | None = None
     """What this member wants to hear; absent: its own source language."""

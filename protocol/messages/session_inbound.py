@@ -164,7 +164,7 @@ class ClientHeartbeat(WireMessage):
 
     type: Literal["client_heartbeat"] = "client_heartbeat"
     session_id: SessionId
-    timestamp: ClientTimestamp = None
+    timestamp: ClientTimestamp
     last_delivery_seq: Count | None = None
     """Extension: outcomes up to this one need not be kept for a resume."""
 
@@ -176,7 +176,7 @@ class TtsStarted(WireMessage):
     session_id: SessionId
     trace_id: Label
     group_id: Label
-    ts_start_ms: ClientTimestamp = None
+    ts_start_ms: ClientTimestamp
 
 
 class TtsPlayEnded(WireMessage):
@@ -186,7 +186,7 @@ class TtsPlayEnded(WireMessage):
     session_id: SessionId
     trace_id: Label
     group_id: Label
-    ts_end_ms: ClientTimestamp = None
+    ts_end_ms: ClientTimestamp
 
 
 class SessionClose(WireMessage):
