@@ -58,6 +58,6 @@ $(VENV)/demo-installed: pyproject.toml | packages $(BIN)/python
 	@touch $@
 
 $(VENV)/test-installed: pyproject.toml | test-packages $(BIN)/python
-	$(PIP) -e '.[fast,media,otel,rooms,speech,dev]'
+	$(PIP) -e '.[fast,media,otel,rooms,speech,vad,dev]'
 	@$(MOONSHINE)
 	@touch $@ $(VENV)/demo-installed
