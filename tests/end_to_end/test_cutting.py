@@ -11,7 +11,13 @@ from tests.end_to_end.support.short_segments import (
     speaker_and_node,
     why,
 )
-from tests.support.peers.raw_client import SILENT_CHUNK, recorded_chunks, recorded_packets, tone
+from tests.support.peers.raw_client import (
+    SILENT_CHUNK,
+    noise,
+    recorded_chunks,
+    recorded_packets,
+    tone,
+)
 from tests.support.peers.raw_node import audio_of
 from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
@@ -94,18 +100,19 @@ async def test_a_chunk_is_never_split(scheduler: SchedulerProcess, pair: Pair) -
 async def test_an_utterance_is_cut_at_its_greatest_size(
     scheduler: SchedulerProcess, pair: Pair
 ) -> None:
-    declared = {"audio_format": "pcm16", "sample_rate": 48000}
-    async with speaker_and_node(scheduler, pair, **declared) as (client, node):
-        audio = tone(LIMIT_BYTES // 96, 48000)
-        assert len(audio) == LIMIT_BYTES
-        await client.chunk(audio[:-2])
+    """Opus of the highest rate is long in bytes before it is long in time."""
+    async with speaker_and_node(scheduler, pair) as (client, node):
+        packets = [b"\xf6\x04\x48" + noise(number, 1269) for number in range(48)]  # 20 ms each
+        audio = b"".join(packets)
+        assert len(audio) - len(packets[-1]) < LIMIT_BYTES <= len(audio)
+        await client.chunk(b"".join(packets[:-1]))
         await client.fence()
         assert not node.jobs
-        await client.chunk(audio[-2:])
+        await client.chunk(packets[-1])
         job = await node.job()
         assert why(job) == "is_timeout_triggered"
         assert audio_of(job) == audio
-        await client.speak(tone(300, 48000))
+        await client.chunk(b"".join(packets[:9]), final=True)
         await node.answer(job)
         later = await node.job()
         assert later["turn_id"] != job["turn_id"]

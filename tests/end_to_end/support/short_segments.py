@@ -12,7 +12,7 @@ from tests.support.processes.scheduler_process import SchedulerProcess
 LIMIT_MS = 1000
 TURN_MS = 2500
 LIMIT_BYTES = 60_000
-"""Reached by PCM at 48 kHz before `LIMIT_MS`, at 16 kHz only after it."""
+"""Reached by opus of the highest rate before `LIMIT_MS`, by PCM at 16 kHz only after it."""
 FLAGS = (
     f"--max-duration-ms={LIMIT_MS}",
     f"--max-turn-ms={TURN_MS}",
