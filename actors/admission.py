@@ -19,6 +19,12 @@ class AdmissionOptions:
     max_detached_sessions: Annotated[int, Ge(0)] = 0
     """Sessions of this process that wait for their clients, beyond which those end that matter
     least; 0: as many as `max_sessions`."""
+    tenants: str = ""
+    """What tenants may have, `name:weight=2,sessions=100,slots=20;…`; any of the three may be left
+    out. Where several wait, nodes are shared by weight (1)."""
+    tenant_max_sessions: Annotated[int, Ge(0)] = 0
+    """Attached sessions of one tenant in this process, unless `tenants` names another number;
+    further ones are turned away (close code 1013); 0: any number."""
     max_held_audio_bytes: Annotated[int, Ge(1)] = 256 * 1024 * 1024
     """Bytes of uplink audio held by all sessions together; beyond it utterances are refused."""
     max_held_audio_per_session: Annotated[int, Ge(1)] = 16 * 1024 * 1024
@@ -50,6 +56,8 @@ class Refusal(StrEnum):
     """The process is shutting down."""
     MAX_SESSIONS = "max_sessions"
     """As many sessions are open as `max_sessions` allows."""
+    TENANT_MAX_SESSIONS = "tenant_max_sessions"
+    """The tenant has as many open as it may."""
     OVERLOADED = "overloaded"
     """The process cannot keep up with the sessions that it has."""
 
@@ -59,6 +67,7 @@ def admit_session(
     options: AdmissionOptions,
     *,
     draining: bool = False,
+    tenant_is_full: bool = False,
     overloaded: bool = False,
 ) -> Refusal | None:
     """Return why a further session is refused; None lets it in.
@@ -70,6 +79,8 @@ def admit_session(
         return Refusal.DRAINING
     if open_sessions >= options.max_sessions:
         return Refusal.MAX_SESSIONS
+    if tenant_is_full:
+        return Refusal.TENANT_MAX_SESSIONS
     return Refusal.OVERLOADED if overloaded else None
 
 

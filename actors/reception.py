@@ -24,7 +24,7 @@ from actors.overload import Overload, OverloadLevel
 from actors.ports import Mailbox, Outbox
 from actors.runtime.actor import ActorFailed, ActorRef, Supervise, tell
 from actors.session.actor import SessionActor
-from actors.session.profile import ANONYMOUS, SessionProfile
+from actors.session.profile import ANONYMOUS, SessionProfile, tenant_of
 from actors.session.record.moved import TakenOverSession
 from actors.session.setup import SessionSetup
 from protocol.errors import CloseCode, ErrorCode
@@ -38,12 +38,14 @@ from protocol.ids import (
 )
 from protocol.messages.node_inbound import NodeRegister
 from protocol.messages.session_inbound import SessionInit
+from storage.tenant_share import EQUAL_SHARE, shares_of
 
 _OWNERS_KEPT = 64
 NOTHING_WAITS = "no such session waits for a socket"
 _REFUSAL_TEXT = {
     Refusal.DRAINING: "the service is shutting down",
     Refusal.MAX_SESSIONS: "as many sessions as this instance takes are open",
+    Refusal.TENANT_MAX_SESSIONS: "this tenant has as many sessions open here as it may",
     Refusal.OVERLOADED: "the service is overloaded: try again later",
 }
 
@@ -104,6 +106,7 @@ class Reception:
         self._setup = setup
         self._nodes = nodes
         self._admission = admission
+        self._shares = shares_of(admission.tenants)
         self._supervisor = supervisor
         self._overload = overload or Overload(admission)
         self._owners: dict[NodeId, str | None] = {}
@@ -122,11 +125,13 @@ class Reception:
         """
         if init.resume and (init.session_id is not None or init.resume_token is not None):
             return self._resume_session(init, outbox, tenant_id, asker)
+        tenant = tenant_of(init, tenant_id)
         refusal = admit_session(
             self._setup.presence.attached,
             self._admission,
             draining=self.draining,
             overloaded=self._overload.level >= OverloadLevel.NO_SESSIONS,
+            tenant_is_full=self._is_full(tenant),
         )
         if refusal is not None:
             self._setup.metrics.session_refused(refusal.value)
@@ -136,8 +141,13 @@ class Reception:
         profile = SessionProfile.of(init, session_id, new_trace_id(), tenant_id)
         ref = SessionActor.start(profile, self._setup, outbox, supervisor=self._supervisor)
         self._directory.register_session(session_id, ref)
-        self._setup.presence.attach(session_id)  # it counts before its actor has run
+        self._setup.presence.attach(session_id, tenant)  # it counts before its actor has run
         return OpenedSession(session_id, ref, profile.use_binary_frame)
+
+    def _is_full(self, tenant: str) -> bool:
+        """Tell whether a tenant has as many sessions with a socket here as it may."""
+        most = self._shares.get(tenant, EQUAL_SHARE).sessions or self._admission.tenant_max_sessions
+        return 0 < most <= self._setup.presence.attached_of(tenant)
 
     def _resume_session(
         self,

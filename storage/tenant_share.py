@@ -15,7 +15,8 @@ class TenantShare:
     weight: int = 1
     """Where several tenants wait, each gets nodes in proportion to this; 1 to 1000."""
     sessions: int = 0
-    """The most sessions that it may have open; 0: as `tenant_max_sessions` says."""
+    """The most sessions with a socket that it may have in one process; 0: as `tenant_max_sessions`
+    says."""
     slots: int = 0
     """The most slots that it may use at once; 0: as many as there are. In a Redis Cluster each cell
     counts its own."""

@@ -26,9 +26,6 @@ class DispatchOptions:
     """Jobs that may wait for a node in the whole cluster."""
     max_queued_per_session: int = 20
     """Jobs of one session that may wait for a node."""
-    tenants: str = ""
-    """What tenants may have, `name:weight=2,sessions=100,slots=20;…`; any of the three may be left
-    out. Where several wait, nodes are shared by weight (1)."""
     record_outcomes: bool = True
     """Outcomes are recorded in the store, without speech, until the session's grace has passed."""
     outcome_max_bytes: Annotated[int, Ge(1024)] = OUTCOME_MAX_BYTES

@@ -134,7 +134,7 @@ class SessionActor(LoopActor):
             speaking = self._speech, self._connection
             go_on_here(self._parts, self._resume, speaking, moved, now_ms)
             return
-        self._setup.presence.attach(self._profile.session_id)
+        self._setup.presence.attach(self._profile.session_id, self._profile.tenant_id)
         open_in_store(self._parts, self._resume)
         if self._resume is None:
             self._downlink.send(self._profile.acknowledgement(self._setup.directory.abilities))

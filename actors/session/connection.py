@@ -112,7 +112,7 @@ class Connection:
         return True
 
     def _become_active(self) -> None:
-        self._presence.attach(self._parts.session_id)
+        self._presence.attach(self._parts.session_id, self._parts.profile.tenant_id)
         if self._parts.room.member is not None:
             self._parts.room.member.listen(is_listening=True)
 

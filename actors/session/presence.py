@@ -3,6 +3,7 @@
 Kept by sessions, read by reception.
 """
 
+from collections import Counter
 from collections.abc import Callable
 
 from actors.messages.session import GraceRevoked
@@ -25,6 +26,10 @@ class Presence:
         self, max_detached: int = 10_000, on_limit: Callable[[str], object] | None = None
     ) -> None:
         self._attached: set[SessionId] = set()
+        self._tenants: dict[SessionId, str] = {}
+        """Of sessions that are not over."""
+        self._of_tenant: Counter[str] = Counter()
+        """Attached sessions."""
         self._detached: dict[SessionId, tuple[Mailbox, str | None]] = {}
         self._queue = DetachedQueue(max_detached)
         self._on_limit = on_limit
@@ -41,10 +46,30 @@ class Presence:
         """How many sessions wait for their client to come back."""
         return len(self._detached)
 
-    def attach(self, session_id: SessionId) -> None:
-        """The session has a socket."""
+    def attached_of(self, tenant_id: str) -> int:
+        """Return how many sessions of a tenant have a socket."""
+        return self._of_tenant[tenant_id]
+
+    def attach(self, session_id: SessionId, tenant_id: str | None = None) -> None:
+        """The session has a socket; whose it is is named once."""
         self._forget_detached(session_id)
-        self._attached.add(session_id)
+        if tenant_id is not None:
+            self._tenants.setdefault(session_id, tenant_id)
+        if session_id not in self._attached:
+            self._attached.add(session_id)
+            self._count(session_id, 1)
+
+    def _lose_socket(self, session_id: SessionId) -> None:
+        if session_id in self._attached:
+            self._attached.remove(session_id)
+            self._count(session_id, -1)
+
+    def _count(self, session_id: SessionId, by: int) -> None:
+        tenant = self._tenants.get(session_id)
+        if tenant is not None:
+            self._of_tenant[tenant] += by
+            if not self._of_tenant[tenant]:
+                del self._of_tenant[tenant]
 
     def detach(
         self, session_id: SessionId, session: Mailbox, tenant_id: str | None, waiter: Waiter
@@ -53,7 +78,7 @@ class Presence:
 
         Where too many wait for their clients, the one that matters least is told to end.
         """
-        self._attached.discard(session_id)
+        self._lose_socket(session_id)
         self._detached[session_id] = session, tenant_id
         self._queue.add(session_id, waiter)
         self._tell_waiting(session_id)
@@ -71,7 +96,8 @@ class Presence:
 
     def leave(self, session_id: SessionId) -> None:
         """The session is over, or takes nothing more."""
-        self._attached.discard(session_id)
+        self._lose_socket(session_id)
+        self._tenants.pop(session_id, None)
         self._forget_detached(session_id)
         self._tell_waiting(session_id)
 

@@ -25,6 +25,11 @@ _STOCK_PAGE = "web-client-v1.0"
 """It ends its utterances itself, 3.25 s after the last word."""
 
 
+def tenant_of(init: SessionInit, tenant_id: str | None) -> str:
+    """Return whose a session is: a credential's tenant overrides the client's own word."""
+    return tenant_id or init.tenant_id or _ANONYMOUS_TENANT
+
+
 @dataclass(frozen=True, slots=True)
 class SessionProfile:
     """Who speaks, in which languages, and what of it the client wants."""
@@ -106,7 +111,7 @@ class SessionProfile:
         return cls(
             session_id=session_id,
             trace_id=TraceId(init.trace_id) if init.trace_id else trace_id,
-            tenant_id=tenant_id or init.tenant_id or _ANONYMOUS_TENANT,
+            tenant_id=tenant_of(init, tenant_id),
             platform=init.platform,
             source=init.src_lang,
             target=init.tgt_lang,

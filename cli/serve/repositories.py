@@ -42,7 +42,7 @@ class Repositories:
             max_queued_jobs=dispatch.max_queued_jobs,
             max_queued_per_session=dispatch.max_queued_per_session,
             record_outcomes_ttl_ms=record_ttl_ms,
-            shares=shares_of(dispatch.tenants),
+            shares=shares_of(settings.admission.tenants),
         )
         return cls(
             JobRepository(store, instance_id, limits),

@@ -209,7 +209,7 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "cells", f"a number from 1 to {MAX_CELLS}"
     if name is not None and not _INSTANCE_ID.fullmatch(name):
         yield "instance_id", "1 to 64 letters, digits, dots, dashes or underscores"
-    if not _is_shares(settings.dispatch.tenants):
+    if not _is_shares(settings.admission.tenants):
         yield "tenants", "a list such as name:weight=2,sessions=100,slots=20;name:weight=1"
     peer = settings.peer
     if peer.peer_url is not None and not _is_url(peer.peer_url, ("ws", "wss")):

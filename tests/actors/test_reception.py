@@ -37,7 +37,7 @@ INIT = SessionInit(client_version="1", platform="api-gateway", src_lang="en", tg
 class Door:
     """Reception with real actors behind it."""
 
-    def __init__(self, max_sessions: int = 10) -> None:
+    def __init__(self, max_sessions: int = 10, tenants: str = "", each: int = 0) -> None:
         self.directory = Directory()
         self.dispatcher = RecordingRef("dispatcher")
         self.directory.dispatcher = self.dispatcher
@@ -59,7 +59,9 @@ class Door:
             keep_audio_after_sending=True,
             wall_ms=lambda: 0,
         )
-        admission = AdmissionOptions(max_sessions=max_sessions)
+        admission = AdmissionOptions(
+            max_sessions=max_sessions, tenants=tenants, tenant_max_sessions=each
+        )
         self.overload = Overload(admission)
         self.reception = Reception(
             setup, NodeOptions(), admission, self.failures.append, self.overload
@@ -93,7 +95,7 @@ class Door:
 
 
 def at_the_door(
-    test: Callable[[Door], Coroutine[Any, Any, None]], **options: int
+    test: Callable[[Door], Coroutine[Any, Any, None]], **options: Any
 ) -> Callable[[], None]:
     """Run a test on virtual time; all actors end with it."""
 
@@ -115,7 +117,32 @@ def for_two(test: Callable[[Door], Coroutine[Any, Any, None]]) -> Callable[[], N
     return at_the_door(test, max_sessions=2)
 
 
+def for_small_tenants(test: Callable[[Door], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    return at_the_door(test, tenants="big:sessions=3;heavy:weight=2", each=1)
+
+
 # ---- sessions -------------------------------------------------------------------------------
+
+
+@for_small_tenants
+async def test_a_tenant_has_as_many_sessions_as_it_may_and_others_have_theirs(door: Door) -> None:
+    for tenant, most in (("big", 3), ("heavy", 1), ("other", 1)):
+        for _ in range(most):
+            door.open(tenant)
+        refused = door.reception.open_session(INIT, RecordingOutbox(), tenant)
+        assert isinstance(refused, Refused)
+        assert refused.close_code == CloseCode.TRY_AGAIN_LATER
+    assert door.refusals == ["tenant_max_sessions"] * 3
+
+
+@for_small_tenants
+async def test_who_waits_for_its_client_or_is_over_leaves_its_tenant_room(door: Door) -> None:
+    await door.detached("other")
+    opened = door.open("other")
+    tell(opened.ref, SocketLost(door.outbox))
+    await settle()
+    door.open("other")
+    assert door.presence.attached_of("other") == 1
 
 
 @at_the_door
