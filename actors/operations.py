@@ -60,7 +60,7 @@ class Operations:
         if asker is not None:
             tell(asker, self._do(message))
 
-    async def ask(
+    async def request(
         self, instance_id: InstanceId, command: OperatorCommand, target: str = ""
     ) -> OperatorAnswered:
         """Have an instance do something, this one or another; wait for what it answers."""
@@ -87,7 +87,8 @@ class Operations:
         self, instances: Iterable[InstanceId], command: OperatorCommand, target: str = ""
     ) -> list[OperatorAnswered]:
         """Ask several at once; the answers are in their order."""
-        return list(await asyncio.gather(*(self.ask(each, command, target) for each in instances)))
+        requests = (self.request(each, command, target) for each in instances)
+        return list(await asyncio.gather(*requests))
 
     # ---- what lives here --------------------------------------------------------------------
 

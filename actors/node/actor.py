@@ -165,7 +165,7 @@ class NodeActor(LoopActor):
             case NodeIsAlive():
                 self._on_alive_elsewhere()
             case DrainNode() | UndrainNode():
-                self._drain.ask(message, self._epoch if self._phase is _Phase.ONLINE else 0)
+                self._drain.request(message, self._epoch if self._phase is _Phase.ONLINE else 0)
             case NodeDrained():
                 if message.epoch == self._epoch:  # else it registered again, and is drained again
                     self._drain.drained(self.actor_ref, len(self._assignments))

@@ -42,7 +42,7 @@ class NodeDrain:
         self._told_on = 0
         """The node's connection on which it heard last that it is drained."""
 
-    def ask(self, message: DrainNode | UndrainNode, epoch: int) -> None:
+    def request(self, message: DrainNode | UndrainNode, epoch: int) -> None:
         """Begin, or take back what an operator began; epoch 0: when the node is registered."""
         if isinstance(message, DrainNode) and not message.by_operator:
             self.begin(epoch)

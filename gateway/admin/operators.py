@@ -92,7 +92,7 @@ class StoreOperators:
             return "no such node, or not any more", None
         if record.state == "offline":
             return await self._for_its_return(record, is_held=command is OperatorCommand.DRAIN_NODE)
-        answer = await self._operations.ask(record.owner_instance, command, node_id)
+        answer = await self._operations.request(record.owner_instance, command, node_id)
         return answer.error, None
 
     async def _for_its_return(self, record: NodeRecord, *, is_held: bool) -> Done:
@@ -112,12 +112,12 @@ class StoreOperators:
         if record.state in FINAL_STATES:
             return f"the job is over: {record.state.value}", None
         command = OperatorCommand.CANCEL_JOB
-        answer = await self._operations.ask(record.owner_instance, command, job_id)
+        answer = await self._operations.request(record.owner_instance, command, job_id)
         return answer.error, None
 
     async def _close_session(self, session_ref: str) -> Done:
         command = OperatorCommand.CLOSE_SESSION
-        here = await self._operations.ask(self._from.instance_id, command, session_ref)
+        here = await self._operations.request(self._from.instance_id, command, session_ref)
         if not here.is_unknown:
             return here.error, None
         others = await self._from.instances.others()

@@ -131,11 +131,20 @@ async def test_peers_that_never_finish_their_request_hold_up_nobody(
 # ---- paths and upgrades -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/", "/ws", "/ws/sessions", "/ws/session/", "/ws/admin/", "/x?y"])
+@pytest.mark.parametrize("path", ["/ws", "/ws/sessions", "/ws/session/", "/ws/admin/", "/x?y"])
 @over_sockets
 async def test_no_other_path_is_a_socket(scheduler: SchedulerProcess, path: str) -> None:
     answer = await told(scheduler, upgrade(path))
     assert answer.startswith(b"HTTP/1.1 4"), answer[:100]
+
+
+@over_sockets
+async def test_the_page_is_a_page_for_who_asks_for_a_socket_there(
+    scheduler: SchedulerProcess,
+) -> None:
+    answer = await told(scheduler, upgrade("/"))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"upgrade: websocket" not in answer.lower()
 
 
 @pytest.mark.parametrize(

@@ -343,4 +343,4 @@ def test_a_server_that_is_not_there_is_one_line() -> None:
     assert str(port) in str(failure.value)
     assert "\n" not in str(failure.value)
     with pytest.raises(CannotConnectError, match="no WebSocket address"):
-        asyncio.run(main("http://127.0.0.1"))
+        asyncio.run(main("ftp://127.0.0.1"))
