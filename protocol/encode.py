@@ -47,8 +47,11 @@ class UiEventTemplate:
         return f'{self._head}{name},"elapsed_ms":{elapsed_ms},"status":"ok"}}'.encode()
 
     def queued(self, elapsed_ms: int, wait_ms_estimate: int | None) -> bytes:
-        """Return QUEUED with how long it may last, if that is known."""
-        ends = "" if wait_ms_estimate is None else f',"wait_ms_estimate":{wait_ms_estimate}'
+        """Return QUEUED with how long it may last; None: no node is there that could take it."""
+        if wait_ms_estimate is None:
+            ends = ',"wait_ms_estimate":null,"reason":"no_node"'
+        else:
+            ends = f',"wait_ms_estimate":{wait_ms_estimate}'
         return f'{self._head}QUEUED","elapsed_ms":{elapsed_ms},"status":"ok"{ends}}}'.encode()
 
     def failed(self, elapsed_ms: int, error_code: str, reason: MissingReason) -> bytes:

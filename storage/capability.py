@@ -55,6 +55,10 @@ def pairs_of(abilities: Iterable[Iterable[str]]) -> dict[tuple[str, str], bool]:
     return pairs
 
 
+_MOST_ASKED = 1000
+"""Requirements whose answer is kept: they are made of what clients write."""
+
+
 class Abilities:
     """What can be asked for now, as far as this instance knows: nodes here, and those elsewhere.
 
@@ -65,24 +69,36 @@ class Abilities:
         self._here: dict[str, tuple[str, ...]] = {}
         self._elsewhere: set[tuple[str, ...]] | None = None
         """None until the store was read once."""
+        self._served: dict[str, bool] = {}
+        """What was asked for since the last change: whoever waits asks with every utterance."""
 
     def put(self, node_id: str, atoms: tuple[str, ...]) -> None:
         """A node of this instance can be chosen for these."""
         self._here[node_id] = atoms
+        self._served.clear()
 
     def drop(self, node_id: str) -> None:
         """A node of this instance cannot be chosen any more."""
         self._here.pop(node_id, None)
+        self._served.clear()
 
     def found(self, abilities: set[tuple[str, ...]]) -> None:
         """The store was read: these are all there are."""
-        self._elsewhere = abilities
+        if abilities != self._elsewhere:
+            self._elsewhere = abilities
+            self._served.clear()
 
     def serve(self, needed: str) -> bool:
         """Return whether some node fulfils a requirement; true where that is not known yet."""
         if self._elsewhere is None:
             return True
-        return is_served(needed, self._here.values()) or is_served(needed, self._elsewhere)
+        known = self._served.get(needed)
+        if known is None:
+            if len(self._served) >= _MOST_ASKED:
+                self._served.clear()
+            known = is_served(needed, self._here.values()) or is_served(needed, self._elsewhere)
+            self._served[needed] = known
+        return known
 
     def lacking(
         self, src: str, tgt: str, *, use_nmt: bool = True, use_tts: bool = True

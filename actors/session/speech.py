@@ -189,7 +189,8 @@ class Speech:
             self._waiting.add(message.job_id)
             if self._notes is not None:
                 self._notes.stored(utterance)
-            wait_ms = message.wait_ms_estimate
+            is_served = self._setup.directory.abilities.serve(utterance.spec.requirement)
+            wait_ms = message.wait_ms_estimate if is_served else None
             self._downlink.progress(utterance, UiEventKind.QUEUED, now_ms, wait_ms)
             self._log.debug("job waits", job_id=message.job_id, wait_ms_estimate=wait_ms)
         else:

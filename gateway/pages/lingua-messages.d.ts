@@ -731,8 +731,10 @@ export interface UiEvent {
   status?: "ok" | "error";
   error_code?: string;
   hint?: string;
-  /** Extension, with QUEUED. */
+  /** Extension, with QUEUED; null when no node serves the languages. */
   wait_ms_estimate?: number;
+  /** Extension, with QUEUED: why nobody can say how long it waits. */
+  reason?: "no_node";
 }
 
 /** Where an utterance stands. */

@@ -194,7 +194,9 @@ class UiEvent(WireMessage):
     error_code: str | None = None
     hint: str | None = None
     wait_ms_estimate: Count | None = None
-    """Extension, with QUEUED."""
+    """Extension, with QUEUED; null when no node serves the languages."""
+    reason: Literal["no_node"] | None = None
+    """Extension, with QUEUED: why nobody can say how long it waits."""
 
 
 class ErrorMessage(WireMessage):

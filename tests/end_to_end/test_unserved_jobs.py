@@ -192,7 +192,7 @@ async def test_without_a_node_an_utterance_waits_and_then_ends(
         await client.speak(tone(300))
         event = await client.hear("ui_event", event="QUEUED")
         queued_at = time.monotonic()
-        assert 0 < event["wait_ms_estimate"] <= PENDING * 1000
+        assert (event["wait_ms_estimate"], event["reason"]) == (None, "no_node")
         outcome = await client.missing()
         assert PENDING - 0.1 <= time.monotonic() - queued_at < PENDING + 1
         assert outcome["reason"] == "no_available_node"

@@ -136,9 +136,13 @@ def test_the_step_of_an_utterance_is_written_as_its_model_is(
         "elapsed_ms": elapsed_ms,
     }
     assert template.progress(event, elapsed_ms) == encode_utf8(UiEvent(**fields, event=event))
-    for wait_ms in (None, 0, 7):
+    for wait_ms in (0, 7):
         queued = UiEvent(**fields, event=UiEventKind.QUEUED, wait_ms_estimate=wait_ms)
         assert template.queued(elapsed_ms, wait_ms) == encode_utf8(queued)
+    without_node = UiEvent(**fields, event=UiEventKind.QUEUED, reason="no_node")
+    written = template.queued(elapsed_ms, None)
+    assert UiEvent.model_validate_json(written) == without_node
+    assert json.loads(written)["wait_ms_estimate"] is None
     for reason in MissingReason:
         failed = UiEvent(
             **fields, event=UiEventKind.ERROR, status="error", error_code="C", hint=reason.value

@@ -109,3 +109,17 @@ def test_what_nobody_does_is_known_once_the_store_was_read() -> None:
     assert abilities.lacking("es", "en", use_tts=False) is None
     abilities.drop("n1")
     assert abilities.lacking("en", "es") == "translation"
+
+
+def test_what_was_asked_for_is_looked_for_again_when_nodes_come_and_go() -> None:
+    abilities = Abilities()
+    abilities.found(set())
+    assert not abilities.serve("a:en,s:es")
+    abilities.put("n", ("a:en", "s:es"))
+    assert abilities.serve("a:en,s:es")
+    abilities.drop("n")
+    assert not abilities.serve("a:en,s:es")
+    abilities.found({("a:en", "s:es")})
+    assert abilities.serve("a:en,s:es")
+    abilities.found(set())
+    assert not abilities.serve("a:en,s:es")

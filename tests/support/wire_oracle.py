@@ -8,6 +8,7 @@ with their types; `EXTENSIONS` are the ones they do not know.
 import base64
 import re
 from datetime import datetime
+from types import NoneType
 from typing import Any
 
 Shape = dict[str, type | tuple[type, ...]]
@@ -174,7 +175,7 @@ EXTENSIONS: dict[str, Shape] = {
     "room_create_ack": {"tts_format": str},
     "session_updated": {"preferred_lang": str, "voice": str},
     "job_assign": {"hints": list, "voice_id": str, "traceparent": str},
-    "ui_event": {"wait_ms_estimate": int},
+    "ui_event": {"wait_ms_estimate": (int, NoneType), "reason": str},
 }
 """Message type → what existing peers do not know and ignore."""
 

@@ -241,6 +241,14 @@ def test_the_client_sees_how_far_its_words_have_come(bench: SessionBench) -> Non
     assert bench.outbox.of(AsrPartial)[0].text == "hel"
 
 
+def test_who_waits_hears_that_no_node_is_there(bench: SessionBench) -> None:
+    cut = bench.speak()
+    bench.directory.abilities.found(set())
+    bench.tell(JobQueued(cut.spec.job_id, 700))
+    (event,) = bench.outbox.of(UiEvent)
+    assert (event.event, event.wait_ms_estimate, event.reason) == ("QUEUED", None, "no_node")
+
+
 def test_progress_of_closed_words_is_not_shown(bench: SessionBench) -> None:
     cut = bench.speak()
     bench.answer(cut)
