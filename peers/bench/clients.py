@@ -95,6 +95,7 @@ class SimulatedClient:
         """Return the `session_init` of this client."""
         return {
             "type": "session_init",
+            "endpointing": "client",  # it is no speech, and they end it themselves
             "client_version": "load-generator-1.0",
             "platform": "web",
             "src_lang": self._shape.source,
