@@ -76,20 +76,20 @@ class World:
             return None
         return RecordingRef("silence") if self.is_silent else Link(self, instance_id)
 
-    def ask(self, command: OperatorCommand, target: str = "") -> OperatorAnswered:
-        return run_virtual(self.operations[HERE].ask(THERE, command, target))
+    def request(self, command: OperatorCommand, target: str = "") -> OperatorAnswered:
+        return run_virtual(self.operations[HERE].request(THERE, command, target))
 
 
 def test_a_session_elsewhere_is_closed_by_its_name_for_operators() -> None:
     world = World()
-    answer = world.ask(OperatorCommand.CLOSE_SESSION, session_ref(SESSION))
+    answer = world.request(OperatorCommand.CLOSE_SESSION, session_ref(SESSION))
     assert answer.error is None
     assert world.session.only(CloseRequested).acknowledge
 
 
 def test_its_id_is_no_name_for_it() -> None:
     world = World()
-    answer = world.ask(OperatorCommand.CLOSE_SESSION, SESSION)
+    answer = world.request(OperatorCommand.CLOSE_SESSION, SESSION)
     assert answer.is_unknown
     assert world.session.messages == []
 
@@ -97,27 +97,27 @@ def test_its_id_is_no_name_for_it() -> None:
 def test_a_session_that_has_left_is_not_shown_any_more() -> None:
     world = World()
     world.directories[THERE].remove_session(SESSION, world.session)
-    assert world.ask(OperatorCommand.CLOSE_SESSION, session_ref(SESSION)).is_unknown
-    assert world.ask(OperatorCommand.LIST_SESSIONS).sessions == ()
+    assert world.request(OperatorCommand.CLOSE_SESSION, session_ref(SESSION)).is_unknown
+    assert world.request(OperatorCommand.LIST_SESSIONS).sessions == ()
 
 
 def test_a_node_elsewhere_is_drained_and_undrained() -> None:
     world = World()
-    assert world.ask(OperatorCommand.DRAIN_NODE, NODE).error is None
-    assert world.ask(OperatorCommand.UNDRAIN_NODE, NODE).error is None
+    assert world.request(OperatorCommand.DRAIN_NODE, NODE).error is None
+    assert world.request(OperatorCommand.UNDRAIN_NODE, NODE).error is None
     assert world.node.messages == [DrainNode(by_operator=True), UndrainNode()]
-    assert world.ask(OperatorCommand.DRAIN_NODE, "other").is_unknown
+    assert world.request(OperatorCommand.DRAIN_NODE, "other").is_unknown
 
 
 def test_a_job_elsewhere_is_cancelled_by_who_drives_it() -> None:
     world = World()
-    assert world.ask(OperatorCommand.CANCEL_JOB, "job-1").error is None
+    assert world.request(OperatorCommand.CANCEL_JOB, "job-1").error is None
     ending = world.dispatcher.only(EndJob)
     assert (ending.job_id, ending.reason) == ("job-1", MissingReason.CANCELLED)
 
 
 def test_sessions_elsewhere_are_listed_without_their_ids() -> None:
-    [row] = World().ask(OperatorCommand.LIST_SESSIONS).sessions
+    [row] = World().request(OperatorCommand.LIST_SESSIONS).sessions
     assert (row.session_ref, row.open_utterances) == (session_ref(SESSION), 2)
     assert SESSION not in repr(row)
 
@@ -125,12 +125,12 @@ def test_sessions_elsewhere_are_listed_without_their_ids() -> None:
 def test_an_instance_that_does_not_answer_is_not_waited_for_long() -> None:
     world = World()
     world.is_silent = True
-    assert world.ask(OperatorCommand.LIST_SESSIONS).error == "its instance does not answer"
+    assert world.request(OperatorCommand.LIST_SESSIONS).error == "its instance does not answer"
 
 
 def test_an_instance_that_cannot_be_reached_is_an_answer() -> None:
     world = World()
-    work = world.operations[HERE].ask(NOWHERE, OperatorCommand.LIST_SESSIONS)
+    work = world.operations[HERE].request(NOWHERE, OperatorCommand.LIST_SESSIONS)
     assert run_virtual(work).error == "its instance cannot be reached now"
 
 
@@ -138,4 +138,4 @@ def test_an_answer_that_nobody_waits_for_changes_nothing() -> None:
     world = World()
     world.operations[HERE].tell(OperatorAnswered(77))
     world.operations[THERE].tell(OperatorAsked(NOWHERE, 1, OperatorCommand.LIST_SESSIONS))
-    assert world.ask(OperatorCommand.LIST_SESSIONS).error is None
+    assert world.request(OperatorCommand.LIST_SESSIONS).error is None
