@@ -223,6 +223,7 @@ SESSION_REPLIES: list[WireMessage] = [
         error_code=ErrorCode.JOB_TIMEOUT,
         hint="h",
         wait_ms_estimate=400,
+        reason="no_node",
     ),
     session_outbound.ErrorMessage(code="X", message="m", details=ANY_JSON, trace_id="t"),
     session_outbound.Backpressure(action="PAUSE", resume_after_ms=100, message="m"),
