@@ -24,7 +24,7 @@ from actors.overload import Overload, OverloadLevel
 from actors.ports import Mailbox, Outbox
 from actors.runtime.actor import ActorFailed, ActorRef, Supervise, tell
 from actors.session.actor import SessionActor
-from actors.session.profile import ANONYMOUS, SessionProfile, tenant_of
+from actors.session.profile.profile import ANONYMOUS, SessionProfile, tenant_of
 from actors.session.record.moved import TakenOverSession
 from actors.session.setup import SessionSetup
 from protocol.errors import CloseCode, ErrorCode

@@ -38,7 +38,7 @@ from actors.messages.takeover import ResumeAnswered
 from actors.ports import Mailbox
 from actors.reception import OpenedSession, Pending, Refused
 from actors.runtime.actor import tell
-from actors.session.profile import GATEWAY_PLATFORM
+from actors.session.profile.profile import GATEWAY_PLATFORM
 from gateway.audio_pace import AudioPace
 from gateway.closing_sessions import ClosingSessions
 from gateway.edge.outbox import SocketOutbox

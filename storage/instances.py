@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from protocol.ids import InstanceId
-from storage import reader
 from storage.call import Call
 from storage.cells import FIRST, Cell, Cells
 from storage.client.executor import Command
 from storage.keys import SCHEMA, key_text
-from storage.replies import Alive, Fenced, Incompatible, Reaped, Revived, Taken, Updated
+from storage.replies import reader
+from storage.replies.job import Alive, Fenced, Incompatible, Reaped, Revived, Taken, Updated
 from storage.scripts import load_script
 from storage.store import Store
 

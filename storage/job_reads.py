@@ -8,7 +8,7 @@ from storage.cells import Cell
 from storage.job import FINAL_STATES, JobRecord, JobState
 from storage.job_record import job_record
 from storage.keys import key_text
-from storage.reader import mapping
+from storage.replies.reader import mapping
 from storage.store import Store
 
 _MAX_LISTED = 10_000

@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 from protocol.ids import InstanceId, JobId, NodeId, SessionId, request_id
 from storage.job import FINAL_STATES, JobRecord, JobState, TimelineEntry
-from storage.reader import mapping
+from storage.replies.reader import mapping
 
 _STEPS = ("queued", "assigned", "accepted", "running")
 """Steps of the current attempt with a time field `<step>_at`, in order."""

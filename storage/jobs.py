@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 
 from protocol.ids import NO_INSTANCE, InstanceId, JobId, NodeId
 from protocol.value import value
-from storage import reader
 from storage.call import Call
 from storage.cells import FIRST, Cell, Cells
 from storage.job import JobSpec, JobState, JobStep
 from storage.job_reads import JobReads
 from storage.keys import key_text
-from storage.replies import (
+from storage.replies import reader
+from storage.replies.job import (
     Assigned,
     Busy,
     Completed,
@@ -35,7 +35,7 @@ from storage.replies import (
     Swept,
     Updated,
 )
-from storage.report_replies import Waiting, WaitingPair
+from storage.replies.report import Waiting, WaitingPair
 from storage.scripts import load_script
 from storage.store import StorageUnavailable, Store
 from storage.tenant_share import EQUAL_SHARE, TenantShare

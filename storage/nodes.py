@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from protocol.ids import InstanceId, NodeId
-from storage import reader
 from storage.call import Call
 from storage.cells import FIRST, Cell, Cells
 from storage.client.executor import Command
 from storage.keys import key_text
-from storage.replies import (
+from storage.replies import reader
+from storage.replies.job import (
     Beaten,
     Counted,
     Fenced,

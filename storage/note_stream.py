@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from protocol.ids import InstanceId, JobId, NodeId, SessionId
-from storage import reader
 from storage.cells import DEFAULT_PREFIX, FIRST, Cell
 from storage.client.executor import Command, CommandRefused, Executor, refuse_if_not_ready
-from storage.replies import Assigned, Note, NoteKind, Released
+from storage.replies import reader
+from storage.replies.job import Assigned, Note, NoteKind, Released
 from storage.store import ScriptError
 
 _KINDS = {kind.value: kind for kind in NoteKind}

@@ -4,10 +4,10 @@ A room is `room:{code}` and its seats; both live until it had no speech for too 
 """
 
 from protocol.ids import InstanceId, SessionId
-from storage import room_reader
 from storage.call import Call
 from storage.keys import key_text
-from storage.replies import RoomExpired, RoomFull, RoomGone, RoomState, RoomTaken
+from storage.replies import room_reader
+from storage.replies.job import RoomExpired, RoomFull, RoomGone, RoomState, RoomTaken
 from storage.room import Seat
 from storage.scripts import load_script
 from storage.store import Store

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from protocol.ids import InstanceId, RequestId, SessionId
-from storage import session_reader as reader
 from storage.call import Call
 from storage.cells import FIRST, Cell, Cells
 from storage.keys import key_text
-from storage.replies import Fenced, Gone, Moved, Updated
-from storage.scripts import load_script
-from storage.session_replies import (
+from storage.replies import session_reader as reader
+from storage.replies.job import Fenced, Gone, Moved, Updated
+from storage.replies.session import (
     Checked,
     Claimed,
     ClaimedGuest,
@@ -23,6 +22,7 @@ from storage.session_replies import (
     LostSession,
     UnknownSession,
 )
+from storage.scripts import load_script
 from storage.store import Store
 
 _CHECK = load_script("session/check_sessions")

@@ -82,7 +82,7 @@ IN_ACTORS: dict[str, set[str]] = {
     },
     "dispatcher": {
         "runtime", "messages", "directory", "ports", "metrics", "verdict", "missing_log",
-        "session.profile", "session.options", "session.resumption", "session.record",
+        "session.profile", "session.options", "session.record",
         "node.options",
     },
     "operations": {"runtime", "messages", "directory", "ports"},
@@ -97,16 +97,16 @@ imports reception: it is where the gateway comes in.
 """
 
 IN_SESSION: list[set[str]] = [
-    {"profile", "request", "wishes", "cut", "options", "resumption", "life", "detached"},
-    {"job_spec", "utterances", "presence", "setup"},
+    {"profile", "cut", "options", "life"},
+    {"utterances", "presence", "setup"},
     {"uplink"},
     {"record"},
     {"downlink"},
     {"member"},
     {"parts"},
     {"resume"},
-    {"composition", "view", "inbound", "playback_format", "speech", "connection"},
-    {"beginning", "converting", "ending", "changes", "actor"},
+    {"composition", "view", "inbound", "playback_format", "speech"},
+    {"handlers", "actor"},
 ]
 """The floors of a session: a part imports from its own floor and those before it."""
 

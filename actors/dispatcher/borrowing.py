@@ -24,7 +24,7 @@ from protocol.ids import JobId
 from storage.cells import Cell
 from storage.job import FINAL_STATES
 from storage.jobs import Restoration
-from storage.replies import (
+from storage.replies.job import (
     Assigned,
     Duplicate,
     Fenced,

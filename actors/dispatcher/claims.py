@@ -14,8 +14,8 @@ from actors.runtime.actor import tell
 from protocol.ids import SessionId
 from storage.cells import Cell
 from storage.job import JobSpec
-from storage.replies import Fenced, Gone, Moved, Updated
-from storage.session_replies import Checked, Claimed
+from storage.replies.job import Fenced, Gone, Moved, Updated
+from storage.replies.session import Checked, Claimed
 from storage.sessions import Claim, SessionRepository
 
 _CHECKED_AT_ONCE = 100

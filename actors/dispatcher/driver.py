@@ -11,7 +11,7 @@ from actors.dispatcher.open_jobs import OpenJob
 from actors.dispatcher.step import Step
 from protocol.ids import JobId, NodeId, SessionId
 from storage.cells import Cell
-from storage.replies import Assigned, Duplicate, Queued
+from storage.replies.job import Assigned, Duplicate, Queued
 
 
 class Driver(Protocol):

@@ -19,7 +19,7 @@ from actors.dispatcher.step import Step
 from protocol.ids import NO_INSTANCE
 from storage.job import FINAL_STATES
 from storage.jobs import Failover
-from storage.replies import Assigned, Duplicate, GivenUp, Gone, Queued, Stale
+from storage.replies.job import Assigned, Duplicate, GivenUp, Gone, Queued, Stale
 
 
 class FailOver:

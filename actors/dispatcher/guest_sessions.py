@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from actors.dispatcher.step import Step
 from protocol.ids import SessionId
 from storage.cells import Cell
-from storage.replies import Fenced, Moved, Updated
-from storage.session_replies import ClaimedGuest
+from storage.replies.job import Fenced, Moved, Updated
+from storage.replies.session import ClaimedGuest
 from storage.sessions import SessionRepository
 
 Then = Callable[[], Sequence[Step]]

@@ -19,7 +19,7 @@ from actors.runtime.actor import tell
 from protocol.ids import InstanceId
 from storage.cells import Cell
 from storage.instances import InstanceRepository
-from storage.replies import Assigned, Fenced, NoteKind, Reaped, Released, Revived
+from storage.replies.job import Assigned, Fenced, NoteKind, Reaped, Released, Revived
 
 _ANOTHER_SOCKET = 1 << 30
 """On which a job was sent whose node has come elsewhere since: no socket there has this number."""

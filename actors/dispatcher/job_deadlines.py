@@ -11,7 +11,7 @@ from protocol.errors import MissingReason
 from protocol.ids import JobId
 from storage.cells import Cell
 from storage.job import JobState
-from storage.replies import DueJob, Swept
+from storage.replies.job import DueJob, Swept
 
 _SWEEP_KEPT_MS = 1000
 

@@ -41,7 +41,7 @@ from protocol.ids import JobId, SessionId
 from storage.call import Call
 from storage.cells import FIRST, Cell
 from storage.job import FINAL_STATES, JobSpec, JobState, JobStep
-from storage.replies import (
+from storage.replies.job import (
     Assigned,
     Busy,
     Duplicate,
@@ -53,8 +53,8 @@ from storage.replies import (
     Stale,
     Updated,
 )
-from storage.replies import OpenJob as StoredJob
-from storage.session_replies import FollowingJob
+from storage.replies.job import OpenJob as StoredJob
+from storage.replies.session import FollowingJob
 
 SWEEP_MS = 1000
 """The store is asked for due jobs this often anyway: what is due later need not be noted."""

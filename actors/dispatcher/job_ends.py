@@ -30,7 +30,7 @@ from protocol.messages.node_inbound import JobResult
 from storage.cells import Cell
 from storage.job import FINAL_STATES, JobSpec, JobState
 from storage.jobs import Completion, JobRepository
-from storage.replies import Completed, Duplicate, Gone, Lent, Located, Stale
+from storage.replies.job import Completed, Duplicate, Gone, Lent, Located, Stale
 
 GIVEN_UP = {
     "node_lost": MissingReason.NODE_LOST,

@@ -13,7 +13,7 @@ from protocol.ids import NodeId
 from storage.cells import Cell
 from storage.job import FINAL_STATES
 from storage.jobs import Restoration
-from storage.replies import Assigned, Duplicate, Fenced, Lent, Moved, Queued, Updated
+from storage.replies.job import Assigned, Duplicate, Fenced, Lent, Moved, Queued, Updated
 
 
 class JobRestorer:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from actors.dispatcher.step import Expiry, Step
 from actors.messages.takeover import LocateSession, SessionLocated
 from actors.runtime.actor import tell
-from storage.session_replies import LocatedSession, LostSession
+from storage.replies.session import LocatedSession, LostSession
 from storage.sessions import SessionRepository
 
 LOCATE_WAIT_MS = 5_000

@@ -13,7 +13,7 @@ from actors.dispatcher.step import Step
 from protocol.ids import NodeId
 from storage.cells import FIRST, Cell
 from storage.nodes import NodeRepository
-from storage.replies import Counted, Placed
+from storage.replies.job import Counted, Placed
 
 Then = Callable[[Cell], Sequence[Step]]
 

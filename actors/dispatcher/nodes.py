@@ -33,7 +33,15 @@ from protocol.ids import NodeId
 from storage.capability import node_atoms
 from storage.cells import Cell
 from storage.nodes import NodeHeartbeatEntry, NodeRegistration, NodeRepository
-from storage.replies import Beaten, Fenced, IdTaken, NodeRemoved, Registered, SlotsHeld, Superseded
+from storage.replies.job import (
+    Beaten,
+    Fenced,
+    IdTaken,
+    NodeRemoved,
+    Registered,
+    SlotsHeld,
+    Superseded,
+)
 
 _BEAT_KEPT_MS = 1000
 _LEASE_FACTOR = 2

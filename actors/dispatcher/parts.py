@@ -26,7 +26,7 @@ from storage.cells import Cell
 from storage.instances import InstanceRepository
 from storage.jobs import JobRepository
 from storage.nodes import NodeRepository
-from storage.replies import Assigned, Duplicate, Queued
+from storage.replies.job import Assigned, Duplicate, Queued
 from storage.sessions import SessionRepository
 
 

@@ -25,14 +25,14 @@ from actors.messages.takeover import (
 )
 from actors.runtime.actor import tell
 from actors.session.options import UplinkOptions
-from actors.session.profile import SessionProfile
+from actors.session.profile.profile import SessionProfile
+from actors.session.profile.resumption import TokenMint, TokenNumber
 from actors.session.record.moved import TakenOverSession
-from actors.session.resumption import TokenMint, TokenNumber
 from protocol.errors import CloseCode, ErrorCode, MissingReason
 from protocol.ids import session_ref
 from storage.cells import Cell
-from storage.replies import Fenced, Gone, Moved, Updated
-from storage.session_replies import Claimed, ClaimedGuest, FoundSession, UnknownSession
+from storage.replies.job import Fenced, Gone, Moved, Updated
+from storage.replies.session import Claimed, ClaimedGuest, FoundSession, UnknownSession
 from storage.sessions import Claim, SessionRepository
 
 RESUME_WAIT_MS = 5_000

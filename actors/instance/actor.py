@@ -18,7 +18,7 @@ from actors.runtime.actor import LoopActor, tell
 from storage.call import ScriptRunner
 from storage.cells import FIRST, Cell
 from storage.instances import InstanceRepository
-from storage.replies import Alive, Taken
+from storage.replies.job import Alive, Taken
 from storage.store import StorageUnavailable
 
 _BEATS_PER_LEASE = 3

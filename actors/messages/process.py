@@ -3,7 +3,7 @@
 from protocol.ids import InstanceId
 from protocol.value import value
 from storage.cells import FIRST, Cell
-from storage.replies import Note, Released
+from storage.replies.job import Note, Released
 
 
 @value

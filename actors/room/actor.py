@@ -37,7 +37,7 @@ from actors.runtime.actor import LoopActor, tell
 from protocol.errors import ErrorCode
 from protocol.ids import SessionId
 from storage.call import Call
-from storage.replies import RoomExpired, RoomFull, RoomGone, RoomState, RoomTaken
+from storage.replies.job import RoomExpired, RoomFull, RoomGone, RoomState, RoomTaken
 from storage.room import Seat
 from storage.store import StorageUnavailable
 

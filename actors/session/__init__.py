@@ -9,9 +9,10 @@ In the order of a chunk:
 - `member/`: its part in a room.
 - `resume/`: what lets its client come back, here or on another instance; `record/` is what the
   store keeps for that.
-- `connection`: the sockets that speak for it. `ending`: the ways to end.
+- `handlers/`: what is done where a session begins, its socket comes or goes, its client asks for
+  something else, its audio is converted first, or it ends.
 
-Values beside them: `profile` and `job_spec` (what is asked for), `cut`, `utterances` (what is
-open), `options`, `setup`, `resumption` (who may come back), `presence` (who is here),
-`detached` (who ends first where too many wait for their clients).
+Values beside them: `profile/` (what is asked for, of a session and of each job, and who may come
+back to it), `cut`, `utterances` (what is open), `options`, `setup`. `presence/` knows the sessions
+of the process: who has a socket, and who ends first where too many wait for their clients.
 """

@@ -61,15 +61,15 @@ from actors.messages.takeover import (
 from actors.ports import Outbox
 from actors.runtime.actor import LoopActor, tell
 from actors.runtime.alarm import earliest
-from actors.session.beginning import go_on_here, open_in_store
-from actors.session.changes import Changes
 from actors.session.composition import compose
-from actors.session.connection import Connection
-from actors.session.converting import converting_of
-from actors.session.ending import Ending, SessionUnservedError
+from actors.session.handlers.beginning import go_on_here, open_in_store
+from actors.session.handlers.changes import Changes
+from actors.session.handlers.connection import Connection
+from actors.session.handlers.converting import converting_of
+from actors.session.handlers.ending import Ending, SessionUnservedError
 from actors.session.inbound import CLIENT_SPOKE, MOVE_NO_DEADLINE, SessionMessage
 from actors.session.life import Event, Phase
-from actors.session.profile import SessionProfile
+from actors.session.profile.profile import SessionProfile
 from actors.session.record.moved import TakenOverSession
 from actors.session.resume.parts import ResumeParts
 from actors.session.setup import SessionSetup

@@ -6,16 +6,16 @@ from actors.session.downlink.gate import OutcomeGate
 from actors.session.life import Life
 from actors.session.member.part import RoomPart
 from actors.session.parts import Parts
-from actors.session.profile import SessionProfile
+from actors.session.profile.profile import SessionProfile
+from actors.session.profile.request import asked_by
+from actors.session.profile.resumption import Resumption, TokenMint, new_token_key
 from actors.session.record.moved import TakenOverSession
-from actors.session.request import asked_by
 from actors.session.resume.cut_records import CutRecords
 from actors.session.resume.doubt import Doubt
 from actors.session.resume.notes import Notes
 from actors.session.resume.parts import ResumeParts
 from actors.session.resume.uplink import UplinkRestore
 from actors.session.resume.welcome import Welcome
-from actors.session.resumption import Resumption, TokenMint, new_token_key
 from actors.session.setup import SessionSetup
 from actors.session.uplink.conversion import Conversion
 from actors.session.uplink.indexes import UsedIndexes

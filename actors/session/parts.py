@@ -12,7 +12,7 @@ from actors.ports import Mailbox
 from actors.session.downlink.downlink import Downlink
 from actors.session.life import Life
 from actors.session.member.part import RoomPart
-from actors.session.profile import SessionProfile
+from actors.session.profile.profile import SessionProfile
 from actors.session.setup import SessionSetup
 from actors.session.uplink.uplink import Uplink
 from actors.waiting_jobs import WaitingShare

@@ -10,7 +10,7 @@ from actors.media import Converters
 from actors.metrics import Metrics
 from actors.room.setup import RoomSetup
 from actors.session.options import DownlinkOptions, UplinkOptions
-from actors.session.presence import Presence
+from actors.session.presence.presence import Presence
 from actors.waiting_jobs import WaitingJobs
 
 

@@ -9,7 +9,7 @@ from cli.settings.error import SettingsError
 from storage.cells import Cell
 from storage.instances import InstanceRepository
 from storage.keys import SCHEMA
-from storage.replies import Alive, Incompatible, Reaped, Revived, Taken, Updated
+from storage.replies.job import Alive, Incompatible, Reaped, Revived, Taken, Updated
 from storage.store import StorageUnavailable, Store
 
 _LEASE_SLACK_SECONDS = 0.5

@@ -37,7 +37,7 @@ from actors.runtime.actor import ActorFailed, ActorRef, LoopActor, tell
 from actors.runtime.dead_letter import DeadLetters
 from actors.runtime.supervisor import Policy, Rule, Supervisor
 from actors.session.actor import SessionActor
-from actors.session.presence import Presence
+from actors.session.presence.presence import Presence
 from actors.session.setup import SessionSetup
 from actors.waiting_jobs import WaitingJobs
 from cli.serve.clocks import monotonic_ms, wall_ms

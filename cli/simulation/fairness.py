@@ -15,7 +15,7 @@ from storage.instances import InstanceRepository
 from storage.job import JobSpec, JobState
 from storage.jobs import Completion, JobLimits, JobRepository
 from storage.nodes import NodeRegistration, NodeRepository
-from storage.replies import Assigned
+from storage.replies.job import Assigned
 from storage.sessions import Claim, SessionRepository
 from storage.store import Store
 

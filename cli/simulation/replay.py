@@ -20,7 +20,7 @@ from storage.instances import InstanceRepository
 from storage.job import JobSpec, JobState
 from storage.jobs import Completion, JobLimits, JobRepository
 from storage.nodes import NodeRegistration, NodeRepository
-from storage.replies import Assigned, Completed, Queued
+from storage.replies.job import Assigned, Completed, Queued
 from storage.sessions import Claim, SessionRepository
 from storage.store import Store
 

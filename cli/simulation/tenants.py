@@ -18,7 +18,7 @@ from storage.instances import InstanceRepository
 from storage.job import JobSpec, JobState
 from storage.jobs import Completion, JobLimits, JobRepository
 from storage.nodes import NodeRegistration, NodeRepository
-from storage.replies import Assigned, Busy, Queued
+from storage.replies.job import Assigned, Busy, Queued
 from storage.sessions import Claim, SessionRepository
 from storage.store import Store
 

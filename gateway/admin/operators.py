@@ -30,7 +30,7 @@ from protocol.messages.admin import (
 from storage.client.executor import StorageUnavailable
 from storage.job import FINAL_STATES
 from storage.nodes import NodeRecord
-from storage.replies import Registered
+from storage.replies.job import Registered
 
 _STORE_AWAY = "the store does not answer"
 _NOT_YOURS = "only operators may do that"

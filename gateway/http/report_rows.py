@@ -10,7 +10,7 @@ from storage.instances import InstanceRecord
 from storage.job import JobRecord
 from storage.nodes import NodeRecord
 from storage.pair_slots import slots_by_pair
-from storage.report_replies import Waiting
+from storage.replies.report import Waiting
 
 Seen = Callable[[str], Mapping[str, Any]]
 """Finds what was seen of a node's last jobs: `ms_per_second`, `recent_jobs`, `recent_errors`."""

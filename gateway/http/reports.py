@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors.directory import Directory
-from actors.session.presence import Presence
+from actors.session.presence.presence import Presence
 from gateway.http.nodes_seen import NodesSeen
 from gateway.http.query import JobsQuery
 from gateway.http.report_rows import instance_row, job_row, node_row, pair_rows

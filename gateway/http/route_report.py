@@ -6,7 +6,7 @@ from typing import Any
 from gateway.http.report_rows import why_not_chosen
 from storage.capability import preference, requirement
 from storage.nodes import NodeRecord
-from storage.report_replies import Waiting, WaitingPair
+from storage.replies.report import Waiting, WaitingPair
 
 Row = Mapping[str, Any]
 _MOST_NODES = 200

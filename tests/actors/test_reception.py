@@ -20,7 +20,7 @@ from actors.session.options import (
     SequencerOptions,
     UplinkOptions,
 )
-from actors.session.presence import Presence
+from actors.session.presence.presence import Presence
 from actors.session.setup import SessionSetup
 from protocol.errors import CloseCode, ErrorCode
 from protocol.ids import NodeId, SessionId

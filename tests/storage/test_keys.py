@@ -16,8 +16,8 @@ from protocol.ids import (
     place_of_session,
 )
 from storage.keys import key_text
-from storage.replies import Gone, RoomGone
-from storage.session_replies import LostSession, UnknownSession
+from storage.replies.job import Gone, RoomGone
+from storage.replies.session import LostSession, UnknownSession
 from tests.support.storage_world import World
 
 TALKING = (

@@ -7,8 +7,8 @@ import pytest
 
 from protocol.ids import InstanceId, SessionId
 from storage.note_stream import NoteStream
-from storage.replies import Note, NoteKind, Released
-from storage.session_replies import Claimed
+from storage.replies.job import Note, NoteKind, Released
+from storage.replies.session import Claimed
 from storage.store import StorageUnavailable
 from tests.storage.conftest import connect
 from tests.support.storage_world import World

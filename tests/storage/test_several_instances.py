@@ -3,7 +3,7 @@
 from protocol.ids import InstanceId, JobId, NodeId
 from storage.job import JobState
 from storage.nodes import NodeRegistration
-from storage.replies import (
+from storage.replies.job import (
     Assigned,
     Completed,
     Located,

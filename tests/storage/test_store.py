@@ -12,7 +12,7 @@ from storage.client.executor import Command, CommandRefused, RedisExecutor, Stor
 from storage.client.wire import WireExecutor
 from storage.embedded.server import StoreOptions, start_store
 from storage.instances import InstanceRepository
-from storage.replies import Alive, Assigned, Queued, Taken
+from storage.replies.job import Alive, Assigned, Queued, Taken
 from storage.scripts import parse_script
 from storage.store import ScriptError, Store, open_executor, open_store
 from tests.support.processes.redis_server import real_server

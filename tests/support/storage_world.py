@@ -13,10 +13,10 @@ from storage.instances import InstanceRepository
 from storage.job import JobRecord, JobSpec, JobState, JobStep
 from storage.jobs import Completion, Failover, JobLimits, JobRepository, Restoration
 from storage.nodes import NodeHeartbeatEntry, NodeRegistration, NodeRepository
-from storage.replies import Alive, Registered, RoomState
+from storage.replies.job import Alive, Registered, RoomState
+from storage.replies.session import Claimed
 from storage.room import Seat
 from storage.rooms import RoomRepository
-from storage.session_replies import Claimed
 from storage.sessions import Claim, SessionRepository
 from storage.store import Store
 

@@ -11,7 +11,7 @@ from loguru import logger
 from actors.directory import Directory
 from actors.messages.process import NoteArrived
 from actors.runtime.actor import LoopActor, tell
-from storage.replies import Note, Released
+from storage.replies.job import Note, Released
 from storage.store import StorageUnavailable
 
 _RETRY_MS = 500

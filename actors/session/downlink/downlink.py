@@ -33,7 +33,7 @@ from actors.session.downlink.outcome import (
 from actors.session.downlink.sent_outcomes import SentOutcomes
 from actors.session.downlink.sequencer import Delivery, Sequencer
 from actors.session.options import DownlinkOptions
-from actors.session.profile import SessionProfile
+from actors.session.profile.profile import SessionProfile
 from actors.session.utterances import Utterance
 from protocol.codec import encode_utf8
 from protocol.errors import CloseCode

@@ -36,10 +36,10 @@ from actors.session.member.hearing import Hearing
 from actors.session.member.seat import MemberSeat
 from actors.session.member.speaking import Settles, Speaking
 from actors.session.member.voice_links import VoiceLinks
-from actors.session.profile import SessionProfile
+from actors.session.profile.profile import SessionProfile
+from actors.session.profile.request import Request
 from actors.session.record.moved import TakenOverSession
 from actors.session.record.saved_room import HeardRecord, RoomRecord
-from actors.session.request import Request
 from actors.session.uplink.indexes import UsedIndexes
 from actors.session.utterances import Utterance
 from protocol.ids import JobId, RequestId, session_of

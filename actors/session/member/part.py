@@ -8,7 +8,7 @@ anything.
 from actors.session.downlink.downlink import Downlink
 from actors.session.member.member import Member
 from actors.session.member.speaking import Settles
-from actors.session.profile import SessionProfile
+from actors.session.profile.profile import SessionProfile
 from actors.session.setup import SessionSetup
 from actors.session.uplink.indexes import UsedIndexes
 

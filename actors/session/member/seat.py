@@ -26,7 +26,7 @@ from actors.room.transcoder import ListenerCame
 from actors.runtime.actor import tell
 from actors.session.downlink.downlink import Downlink
 from actors.session.member.aliases import Aliases
-from actors.session.profile import SessionProfile
+from actors.session.profile.profile import SessionProfile
 from protocol.errors import ErrorCode
 from protocol.ids import SessionId
 from protocol.messages.rooms import (

@@ -10,17 +10,17 @@ from typing import Any
 from pydantic_core import from_json
 
 from actors.messages.job import Work
-from actors.session.job_spec import Numbers, spec_of, work_of
 from actors.session.options import UplinkOptions
-from actors.session.profile import SessionProfile
+from actors.session.profile.job_spec import Numbers, spec_of, work_of
+from actors.session.profile.profile import SessionProfile
+from actors.session.profile.request import Request, asked_by
+from actors.session.profile.resumption import TokenMint, TokenNumber
 from actors.session.record.saved import CutRecord, DeliveryOrder, SessionRecord, cut_of
 from actors.session.record.saved_room import HeardRecord
-from actors.session.request import Request, asked_by
-from actors.session.resumption import TokenMint, TokenNumber
 from protocol.errors import MissingReason
 from protocol.ids import JobId, RequestId
 from storage.job import JobSpec
-from storage.session_replies import Claimed, FollowingJob
+from storage.replies.session import Claimed, FollowingJob
 
 _UNRECORDED = 1000
 """So many outcomes beyond those recorded a client may have heard while the store was away."""

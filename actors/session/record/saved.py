@@ -13,7 +13,7 @@ from typing import Any, Self
 from pydantic_core import from_json, to_json
 
 from actors.session.cut import Cut, CutReason
-from actors.session.job_spec import Numbers
+from actors.session.profile.job_spec import Numbers
 from actors.session.record.saved_room import AudienceRecord, HeardRecord, RoomRecord
 from protocol.audio.framing import AudioFormat
 from protocol.ids import JobId, TurnId

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from actors.session.cut import Cut
-from actors.session.job_spec import Numbers
+from actors.session.profile.job_spec import Numbers
+from actors.session.profile.request import Request, in_language
 from actors.session.record.saved import CutRecord, EndRecord, saved_cut
 from actors.session.record.saved_room import saved_audience
-from actors.session.request import Request, in_language
 from actors.session.resume.cut_ledger import CutLedger, MemberCutLedger
 from actors.session.uplink.progress import AudioProgress
 from actors.session.utterances import OpenUtterances, Utterance

@@ -14,12 +14,12 @@ from actors.session.cut import Cut, CutReason
 from actors.session.downlink.downlink import Downlink
 from actors.session.downlink.gate import OutcomeGate
 from actors.session.downlink.outcome import MemberUtterance, Outcome, Sayable, WireOutcome
-from actors.session.job_spec import Numbers, spec_of, work_of
-from actors.session.profile import SessionProfile
+from actors.session.profile.job_spec import Numbers, spec_of, work_of
+from actors.session.profile.profile import SessionProfile
+from actors.session.profile.request import asked_by
 from actors.session.record.moved import KnownHeard, KnownOutcome, TakenOverSession
 from actors.session.record.saved import CutRecord
 from actors.session.record.saved_room import HeardRecord
-from actors.session.request import asked_by
 from actors.session.utterances import Utterance
 from protocol.audio.framing import AudioFormat
 from protocol.ids import TraceId, TurnId

@@ -9,12 +9,12 @@ from actors.messages.job import JobEnded
 from actors.messages.takeover import RecordSession, SessionRecorded
 from actors.session.downlink.gate import OutcomeGate
 from actors.session.parts import Parts
+from actors.session.profile.resumption import Resumption
+from actors.session.profile.update import difference
 from actors.session.record.saved import SessionRecord, TurnRecord
 from actors.session.resume.cut_records import CutRecords
-from actors.session.resumption import Resumption
 from actors.session.uplink.progress import AudioProgress
 from actors.session.utterances import Utterance
-from actors.session.wishes import difference
 from protocol.encode import encode_audio_ack
 from storage.sessions import Claim, HeardEntry
 

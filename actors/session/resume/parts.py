@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+from actors.session.profile.resumption import Resumption
 from actors.session.resume.doubt import Doubt
 from actors.session.resume.notes import Notes
 from actors.session.resume.uplink import UplinkRestore
 from actors.session.resume.welcome import Welcome
-from actors.session.resumption import Resumption
 
 
 @dataclass(frozen=True, slots=True)

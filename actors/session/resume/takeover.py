@@ -2,10 +2,10 @@
 
 from actors.session.member.member import Member
 from actors.session.parts import Parts
+from actors.session.profile.update import restored
 from actors.session.record.moved import TakenOverSession
 from actors.session.resume.downlink import DownlinkRestore
 from actors.session.resume.uplink import UplinkRestore
-from actors.session.wishes import restored
 
 
 def go_on(

@@ -7,7 +7,7 @@ without end. Made for a session that asked for `resume`.
 
 from actors.messages.takeover import SocketResumed
 from actors.session.parts import Parts
-from actors.session.resumption import Resumption
+from actors.session.profile.resumption import Resumption
 from actors.session.uplink.progress import AudioProgress
 from protocol.messages.session_outbound import SessionInitAck
 

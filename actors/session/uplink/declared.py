@@ -1,7 +1,7 @@
 """Declared: what a session says of its streams before any of them has come. Pure."""
 
 from actors.media import CONVERTED_RATE_HZ, Encoding, RawSource
-from actors.session.profile import SessionProfile
+from actors.session.profile.profile import SessionProfile
 from protocol.audio.framing import AudioFormat
 from protocol.value import value
 

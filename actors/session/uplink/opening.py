@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from actors.room.audience import Readers, Track
 from actors.session.cut import Cut
-from actors.session.job_spec import Numbers, spec_of, work_of
-from actors.session.profile import SessionProfile
-from actors.session.request import Request, asked_by, in_language, own_tracks
+from actors.session.profile.job_spec import Numbers, spec_of, work_of
+from actors.session.profile.profile import SessionProfile
+from actors.session.profile.request import Request, asked_by, in_language, own_tracks
 from actors.session.uplink.parts import UplinkParts
 from actors.session.utterances import Utterance
 from protocol.ids import RequestId, new_job_id, place_of_session

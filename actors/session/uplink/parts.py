@@ -7,7 +7,7 @@ from typing import Protocol
 from actors.ports import Outbox
 from actors.room.audience import Audience, Track
 from actors.session.cut import Cut
-from actors.session.request import Request
+from actors.session.profile.request import Request
 from actors.session.uplink.conversion import Conversion
 from actors.session.uplink.indexes import UsedIndexes
 from actors.session.uplink.progress import AudioProgress

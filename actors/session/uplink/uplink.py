@@ -11,7 +11,7 @@ from actors.media import CONVERTED_RATE_HZ, is_usable
 from actors.messages.session import ChunkArrived, UtteranceArrived
 from actors.session.cut import Cut
 from actors.session.options import UplinkOptions
-from actors.session.profile import SessionProfile
+from actors.session.profile.profile import SessionProfile
 from actors.session.uplink.conversion import BUSY, Piece
 from actors.session.uplink.declared import declared_by
 from actors.session.uplink.indexes import IndexUse, Repeated

@@ -22,7 +22,7 @@ from actors.messages.takeover import SessionReleased
 from actors.ports import Mailbox
 from protocol.ids import InstanceId, JobId, NodeId, SessionId
 from storage.job import JobState
-from storage.replies import Assigned, Note, NoteKind, Released
+from storage.replies.job import Assigned, Note, NoteKind, Released
 from tests.actors.support.dispatch_bench import DispatchBench
 from tests.support.recording import RecordingRef
 from tests.support.storage_world import LEASE_MS

@@ -7,7 +7,7 @@ import pytest
 from actors.dispatcher.node_cells import KEPT_TOGETHER, NodePlacement
 from protocol.ids import NodeId
 from storage.cells import Cell
-from storage.replies import Counted
+from storage.replies.job import Counted
 
 CELLS = [Cell(number) for number in range(6)]
 PAIR, OTHER = ("a:en", "s:es"), ("a:zh", "s:en")

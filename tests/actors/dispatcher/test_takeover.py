@@ -20,16 +20,16 @@ from actors.messages.takeover import (
     SessionReleased,
 )
 from actors.session.cut import CutReason
-from actors.session.profile import SessionProfile
+from actors.session.profile.profile import SessionProfile
+from actors.session.profile.resumption import TokenMint, TokenNumber, new_token_key
 from actors.session.record.moved import TakenOverSession
 from actors.session.record.saved import CutRecord, SessionRecord
-from actors.session.resumption import TokenMint, TokenNumber, new_token_key
 from protocol.audio.framing import AudioFormat
 from protocol.errors import CloseCode, ErrorCode, MissingReason
 from protocol.ids import JobId, SessionId, TraceId, TurnId
 from storage.client.executor import RedisExecutor
 from storage.job import JobState
-from storage.session_replies import Claimed
+from storage.replies.session import Claimed
 from storage.sessions import Claim
 from tests.actors.support.dispatch_bench import DispatchBench, DyingRef
 from tests.support.recording import RecordingOutbox, RecordingRef

@@ -17,7 +17,7 @@ from actors.runtime.actor import tell
 from protocol.ids import InstanceId, NodeId, SessionId
 from storage.cells import Cell
 from storage.instances import InstanceRepository
-from storage.replies import Alive
+from storage.replies.job import Alive
 from storage.store import StorageUnavailable
 from tests.actors.support.dispatch_bench import DispatchBench
 from tests.support.recording import RecordingRef

@@ -7,7 +7,7 @@ from storage.cells import Cell, Cells
 from storage.client.executor import Executor
 from storage.job import JobSpec
 from storage.jobs import JobLimits
-from storage.replies import Alive
+from storage.replies.job import Alive
 from tests.actors.support.dispatch_bench import DispatchBench, DyingRef
 from tests.storage.support.store_invariants import breaches
 from tests.storage.support.store_snapshot import Snapshot

@@ -21,8 +21,8 @@ from actors.session.options import (
     SequencerOptions,
     UplinkOptions,
 )
-from actors.session.presence import Presence
-from actors.session.profile import SessionProfile
+from actors.session.presence.presence import Presence
+from actors.session.profile.profile import SessionProfile
 from actors.session.record.moved import TakenOverSession
 from actors.session.setup import SessionSetup
 from protocol.audio.framing import DeclaredFormat

@@ -16,13 +16,13 @@ from actors.session.options import (
     SequencerOptions,
     UplinkOptions,
 )
-from actors.session.presence import Presence
-from actors.session.profile import SessionProfile
+from actors.session.presence.presence import Presence
+from actors.session.profile.profile import SessionProfile
 from actors.session.record.moved import TakenOverSession
 from actors.session.setup import SessionSetup
 from protocol.ids import InstanceId, JobId, SessionId, TraceId
+from storage.replies.session import RecordedOutcome
 from storage.rooms import RoomRepository
-from storage.session_replies import RecordedOutcome
 from tests.support.null_metrics import NullMetrics
 from tests.support.recording import HandClock, RecordingOutbox
 

@@ -31,8 +31,8 @@ from actors.messages.takeover import (
     SocketResumed,
 )
 from actors.session.member.aliases import alias_of
+from actors.session.profile.resumption import TokenMint
 from actors.session.record.moved import TakenOverSession
-from actors.session.resumption import TokenMint
 from protocol.ids import InstanceId, JobId, NodeId, NodeJobId, SessionId
 from protocol.messages.node_inbound import JobResult
 from protocol.messages.rooms import RoomJoin
@@ -43,8 +43,8 @@ from protocol.messages.session_outbound import (
     TranslationResult,
 )
 from storage.job import JobState
+from storage.replies.session import Claimed, FollowingJob, RecordedOutcome
 from storage.room import Seat
-from storage.session_replies import Claimed, FollowingJob, RecordedOutcome
 from tests.actors.support.room_life import CODE, GAP_MS, Life, Member, Ref
 from tests.actors.support.speaker import pcm
 from tests.support.recording import HandClock

@@ -17,8 +17,8 @@ from actors.session.options import (
     SequencerOptions,
     UplinkOptions,
 )
-from actors.session.presence import Presence
-from actors.session.profile import SessionProfile
+from actors.session.presence.presence import Presence
+from actors.session.profile.profile import SessionProfile
 from actors.session.setup import SessionSetup
 from actors.waiting_jobs import WaitingJobs
 from protocol.audio.framing import AudioFormat

@@ -12,7 +12,7 @@ from cli.simulation.demand import SHORTEST_SERVICE_MS, Said, Scale, World
 from cli.simulation.figures import Cost, Waits, mean, quantile
 from cli.simulation.replay import Replay, SimulationError
 from protocol.ids import InstanceId, JobId, NodeId
-from storage.replies import Assigned
+from storage.replies.job import Assigned
 
 SMALL = Scale(nodes=12, sessions=60, seconds=6, models=3, seed=5)
 

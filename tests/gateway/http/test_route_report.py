@@ -9,7 +9,7 @@ from protocol.ids import InstanceId, NodeId
 from storage.capability import node_atoms, requirement
 from storage.cells import FIRST
 from storage.nodes import NodeRecord
-from storage.report_replies import Waiting, WaitingPair
+from storage.replies.report import Waiting, WaitingPair
 
 NOW = 1_000_000
 NODE = NodeRecord(

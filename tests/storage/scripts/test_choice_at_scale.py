@@ -9,7 +9,7 @@ from protocol.ids import JobId, NodeId, SessionId
 from storage.capability import node_atoms, requirement
 from storage.jobs import JobLimits
 from storage.nodes import NodeRegistration
-from storage.replies import Assigned, Registered
+from storage.replies.job import Assigned, Registered
 from storage.sessions import Claim
 from storage.store import open_executor
 from tests.support.storage_world import START_MS, World

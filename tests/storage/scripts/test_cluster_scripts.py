@@ -13,7 +13,7 @@ from storage.client.transport import open_executor
 from storage.embedded.process import StoreUnusable
 from storage.instances import InstanceRepository
 from storage.layout import settle_cells
-from storage.replies import Alive
+from storage.replies.job import Alive
 from storage.scripts import parse_script
 from storage.store import ScriptError, StorageUnavailable, Store, open_store
 from tests.storage.support.script_scenarios import SCENARIOS

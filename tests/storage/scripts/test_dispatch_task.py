@@ -6,7 +6,7 @@ from protocol.ids import InstanceId, JobId, NodeId
 from storage.capability import preference, requirement
 from storage.job import JobState
 from storage.jobs import JobLimits
-from storage.replies import Assigned, Busy, Duplicate, Fenced, Queued
+from storage.replies.job import Assigned, Busy, Duplicate, Fenced, Queued
 from tests.support.storage_world import START_MS, World
 
 

@@ -5,7 +5,7 @@ import pytest
 from protocol.ids import InstanceId, JobId, NodeId
 from storage.job import JobState
 from storage.jobs import Failover, JobLimits
-from storage.replies import Assigned, Duplicate, GivenUp, Gone, Queued, Stale
+from storage.replies.job import Assigned, Duplicate, GivenUp, Gone, Queued, Stale
 from tests.support.storage_world import START_MS, World
 
 

@@ -3,7 +3,7 @@
 from protocol.ids import InstanceId, NodeId
 from storage.instances import InstanceRepository
 from storage.job import JobState
-from storage.replies import Alive, Fenced, Reaped, Revived, Taken
+from storage.replies.job import Alive, Fenced, Reaped, Revived, Taken
 from tests.support.storage_world import LEASE_MS, World
 
 

@@ -2,7 +2,7 @@
 
 from protocol.ids import NodeId
 from storage.nodes import NodeHeartbeatEntry
-from storage.replies import Assigned, Fenced, NodeRemoved, Queued, Registered
+from storage.replies.job import Assigned, Fenced, NodeRemoved, Queued, Registered
 from tests.support.storage_world import START_MS, World
 
 

@@ -2,7 +2,7 @@
 
 from protocol.ids import NodeId
 from storage.job import JobState
-from storage.replies import Assigned, Completed, Duplicate, Fenced, Queued, Updated
+from storage.replies.job import Assigned, Completed, Duplicate, Fenced, Queued, Updated
 from tests.support.storage_world import World
 
 

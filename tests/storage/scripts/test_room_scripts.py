@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from protocol.ids import InstanceId, SessionId
-from storage.replies import RoomExpired, RoomFull, RoomGone, RoomState, RoomTaken
+from storage.replies.job import RoomExpired, RoomFull, RoomGone, RoomState, RoomTaken
 from storage.room import Seat
 from tests.support.storage_world import LEASE_MS, ROOM_EXPIRY_MS, World
 

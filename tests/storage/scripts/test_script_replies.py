@@ -19,7 +19,7 @@ def test_there_is_a_scenario_for_every_word_and_no_other() -> None:
     assert set(SCENARIOS) == declared
 
 
-MODULES = {"storage.replies", "storage.session_replies", "storage.report_replies"}
+MODULES = {"storage.replies.job", "storage.replies.session", "storage.replies.report"}
 """Where outcome classes are."""
 
 

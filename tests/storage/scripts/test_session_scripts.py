@@ -2,8 +2,8 @@
 
 from protocol.ids import InstanceId, NodeId, RequestId, SessionId
 from storage.job import JobState
-from storage.replies import Fenced, Gone, Moved, Updated
-from storage.session_replies import (
+from storage.replies.job import Fenced, Gone, Moved, Updated
+from storage.replies.session import (
     Claimed,
     FoundSession,
     LocatedSession,

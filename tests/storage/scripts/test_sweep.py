@@ -4,7 +4,7 @@ import pytest
 
 from protocol.ids import JobId
 from storage.job import JobState
-from storage.replies import DueJob, Queued, Swept
+from storage.replies.job import DueJob, Queued, Swept
 from tests.support.storage_world import START_MS, World
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from storage.jobs import JobLimits
-from storage.replies import Assigned, Busy, Queued
+from storage.replies.job import Assigned, Busy, Queued
 from storage.tenant_share import TenantShare
 from tests.support.storage_world import World
 

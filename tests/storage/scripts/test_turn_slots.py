@@ -2,7 +2,7 @@
 
 from protocol.ids import JobId
 from storage.job import JobState
-from storage.replies import Assigned, Duplicate, Queued
+from storage.replies.job import Assigned, Duplicate, Queued
 from tests.support.storage_world import START_MS, World
 
 

@@ -1,7 +1,7 @@
 """update_job_status: what a node says of a job before its result."""
 
 from storage.job import JobState
-from storage.replies import Duplicate, Gone, Stale, Updated
+from storage.replies.job import Duplicate, Gone, Stale, Updated
 from tests.support.storage_world import World
 
 

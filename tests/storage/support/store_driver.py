@@ -8,7 +8,7 @@ from typing import Any
 
 from protocol.ids import JobId
 from storage.job import JobState
-from storage.replies import Assigned, Busy, Completed, Duplicate, GivenUp, Queued
+from storage.replies.job import Assigned, Busy, Completed, Duplicate, GivenUp, Queued
 from tests.storage.support.store_invariants import (
     FINAL,
     RANK_UNIT,

@@ -7,7 +7,7 @@ from actors.directory import Directory
 from actors.instance.links.notes import NotesActor
 from actors.messages.process import NoteArrived
 from protocol.ids import InstanceId, JobId, NodeId
-from storage.replies import Assigned, Note, NoteKind
+from storage.replies.job import Assigned, Note, NoteKind
 from storage.store import StorageUnavailable
 from tests.support.recording import RecordingRef
 from tests.support.virtual_time import run_virtual, settle, stop_actors

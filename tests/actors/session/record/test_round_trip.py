@@ -12,13 +12,13 @@ from pydantic_core import from_json
 
 from actors.messages.room import Listener
 from actors.session.downlink.outcome import without_speech
-from actors.session.profile import SessionProfile
+from actors.session.profile.profile import SessionProfile
+from actors.session.profile.request import Request
+from actors.session.profile.resumption import TokenMint, TokenNumber
 from actors.session.record.moved import KnownHeard, TakenOverSession
 from actors.session.record.saved import CutRecord, SessionRecord
 from actors.session.record.saved_room import AudienceRecord
-from actors.session.request import Request
 from actors.session.resume.downlink import known_outcome, message_of
-from actors.session.resumption import TokenMint, TokenNumber
 from actors.verdict import RECORDED, recorded_outcome
 from protocol.codec import encode_utf8
 from protocol.errors import MissingReason
@@ -26,8 +26,8 @@ from protocol.ids import NO_INSTANCE, InstanceId, JobId, SessionId, TraceId
 from protocol.messages.node_inbound import JobResult
 from protocol.messages.session_outbound import MissingResult, TranslationResult
 from protocol.messages.shared import NetworkTimings, ServiceTimings
+from storage.replies.session import Claimed, RecordedOutcome
 from storage.room import Seat
-from storage.session_replies import Claimed, RecordedOutcome
 
 T = TypeVar("T")
 JSON_VALUES = st.recursive(

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.session.cut import CutReason
-from actors.session.profile import SessionProfile
+from actors.session.profile.profile import SessionProfile
+from actors.session.profile.resumption import TokenMint, TokenNumber, new_token_key
 from actors.session.record.saved import (
     CutRecord,
     DeliveryOrder,
@@ -14,7 +15,6 @@ from actors.session.record.saved import (
 )
 from actors.session.record.saved_room import AudienceRecord
 from actors.session.resume.audio_replay import AudioReplay, Restored
-from actors.session.resumption import TokenMint, TokenNumber, new_token_key
 from protocol.audio.framing import AudioFormat
 from protocol.ids import JobId, SessionId, TraceId, TurnId
 from protocol.messages.shared import EndpointingMode, Features, Pipeline

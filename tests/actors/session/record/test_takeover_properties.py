@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from actors.messages.job import JobDispatched, JobEnded, UtteranceCut
 from actors.messages.session import ChunkArrived, SessionOpened
 from actors.messages.takeover import RecordSession
+from actors.session.profile.resumption import TokenMint, TokenNumber
 from actors.session.record.moved import TakenOverSession
-from actors.session.resumption import TokenMint, TokenNumber
 from protocol.ids import JobId, NodeId
 from storage.job import JobState
-from storage.session_replies import Claimed, FollowingJob, RecordedOutcome
+from storage.replies.session import Claimed, FollowingJob, RecordedOutcome
 from tests.actors.support.resume_bench import ResumeBench
 from tests.actors.support.speaker import opus
 

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from actors.messages.job import Work
 from actors.session.cut import MANUAL, TIMEOUT, Cut, CutReason
-from actors.session.profile import SessionProfile
-from actors.session.request import Request
+from actors.session.profile.profile import SessionProfile
+from actors.session.profile.request import Request
 from protocol.ids import JobId, request_id
 from storage.capability import preference, requirement
 from storage.job import JobSpec

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from actors.session.profile import SessionProfile, distinct_languages, known_values
+from actors.session.profile.profile import SessionProfile, distinct_languages, known_values
 from protocol.messages.session_inbound import SessionUpdate
 from protocol.messages.session_outbound import SessionUpdated
 from storage.capability import Abilities

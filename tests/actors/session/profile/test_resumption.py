@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.session.resumption import Resumption, TokenMint, new_token_key
+from actors.session.profile.resumption import Resumption, TokenMint, new_token_key
 from protocol.ids import SessionId
 from tests.support.recording import RecordingOutbox
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from protocol.ids import SessionId
-from storage.reader import Raw, by_word, mapping
-from storage.replies import RoomExpired, RoomFull, RoomGone, RoomState, RoomTaken
+from storage.replies.job import RoomExpired, RoomFull, RoomGone, RoomState, RoomTaken
+from storage.replies.reader import Raw, by_word, mapping
 from storage.room import Seat
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pydantic_core import to_json
 
 from actors.room.audience import Track
-from actors.session.profile import SessionProfile, known_values
+from actors.session.profile.profile import SessionProfile, known_values
 from protocol.ids import TraceId
 from protocol.messages.session_inbound import Utterance
 from protocol.messages.shared import Features, Pipeline

@@ -5,7 +5,7 @@ from itertools import count
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.session.detached import DetachedQueue, Waiter
+from actors.session.presence.detached import DetachedQueue, Waiter
 from protocol.ids import SessionId
 
 

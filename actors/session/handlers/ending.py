@@ -11,7 +11,7 @@ from actors.messages.job import EndJob
 from actors.messages.session import CloseRequested, GraceRevoked, SessionEnded, SocketLost
 from actors.messages.takeover import DrainRequested, SessionDrained
 from actors.runtime.actor import tell
-from actors.session.connection import Connection
+from actors.session.handlers.connection import Connection
 from actors.session.life import Event, Phase
 from actors.session.parts import Parts
 from actors.session.resume.parts import ResumeParts

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from protocol.ids import InstanceId, JobId, NodeId, SessionId
 from storage.cells import Cell
 from storage.job import JobState
-from storage.replies import (
+from storage.replies.job import (
     Alive,
     Assigned,
     Beaten,
@@ -44,7 +44,7 @@ from storage.replies import (
     Taken,
     Updated,
 )
-from storage.report_replies import Waiting, WaitingPair
+from storage.replies.report import Waiting, WaitingPair
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ from actors.messages.session import GraceRevoked
 from actors.messages.takeover import SessionFreed
 from actors.ports import Mailbox
 from actors.runtime.actor import tell
-from actors.session.detached import DetachedQueue, Waiter
-from actors.session.resumption import Resumption
+from actors.session.presence.detached import DetachedQueue, Waiter
+from actors.session.profile.resumption import Resumption
 from protocol.ids import SessionId
 
 

@@ -7,9 +7,9 @@ session, its pause clock and its place in rooms follow. Must not: end the sessio
 from actors.messages.session import SocketAttached, SocketLost
 from actors.messages.takeover import SocketDraining, SocketResumed
 from actors.ports import Outbox
-from actors.session.detached import Waiter
 from actors.session.life import Event, Phase
 from actors.session.parts import Parts
+from actors.session.presence.detached import Waiter
 from actors.session.resume.parts import ResumeParts
 from actors.session.speech import Speech
 from protocol.errors import CloseCode

@@ -1,13 +1,13 @@
-"""Readers of the session scripts' replies: raw values to the types of `storage.replies`."""
+"""Readers of the session scripts' replies: raw values to the types of `storage.replies.job`."""
 
 from collections.abc import Callable, Iterable
 
 from protocol.ids import InstanceId, JobId, NodeId, RequestId, SessionId
 from storage.cells import Cell
 from storage.job import JobState
-from storage.reader import Raw, by_word, fenced, gone, moved, updated
-from storage.replies import Fenced, Gone, Moved, Updated
-from storage.session_replies import (
+from storage.replies.job import Fenced, Gone, Moved, Updated
+from storage.replies.reader import Raw, by_word, fenced, gone, moved, updated
+from storage.replies.session import (
     Checked,
     Claimed,
     ClaimedGuest,

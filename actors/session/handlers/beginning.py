@@ -1,7 +1,7 @@
 """How a session begins: in the store, or here where another instance has stopped."""
 
 from actors.messages.session import SessionOpened
-from actors.session.connection import Connection
+from actors.session.handlers.connection import Connection
 from actors.session.life import Event
 from actors.session.parts import Parts
 from actors.session.record.moved import TakenOverSession

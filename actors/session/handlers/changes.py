@@ -5,10 +5,10 @@ Both leave what was said before as it was. Must not: know when the session ends.
 """
 
 from actors.messages.session import CancelRequested, UpdateRequested
-from actors.session import wishes
-from actors.session.ending import Ending
+from actors.session.handlers.ending import Ending
 from actors.session.life import Event
 from actors.session.parts import Parts
+from actors.session.profile import update
 from actors.session.resume.notes import Notes
 from actors.session.speech import Speech
 from protocol.errors import MissingReason
@@ -41,11 +41,11 @@ class Changes:
             return
         uplink, room = self._parts.uplink, self._parts.room
         self._speech.dispatch(uplink.utterances(uplink.segmenter.finish(now_ms), now_ms))
-        asked = wishes.changed(uplink.opening.wishes, message.message)
+        asked = update.changed(uplink.opening.wishes, message.message)
         uplink.opening.ask_for(asked)
         room.ask_for(asked)
         abilities = self._parts.setup.directory.abilities
-        self._parts.downlink.send_once_noted(wishes.answer(asked, abilities), now_ms)
+        self._parts.downlink.send_once_noted(update.answer(asked, abilities), now_ms)
 
     def _discard(self, now_ms: float) -> None:
         """Throw away what was not cut; it does not come again by a resume either."""

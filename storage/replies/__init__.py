@@ -1,0 +1,1 @@
+"""What the scripts answer: values to match on, and the readers that make them of raw replies."""
