@@ -54,7 +54,7 @@ class Client:
     read: int = 0
     """Outcomes read from the present socket."""
     answered: int = 0
-    arrived_at_ms: int = 0
+    arrived_at_ms: float = 0.0
     """When the server last had audio of it."""
 
     def say(self, audio: bytes, *, final: bool) -> None:
@@ -76,7 +76,7 @@ class Client:
         if arrived:
             self.arrived_at_ms = self.bench.clock.now_ms
 
-    def silent_ms(self, after_ms: int) -> int:
+    def silent_ms(self, after_ms: int) -> float:
         """Return how long the server will have had no audio `after_ms` from now."""
         return self.bench.clock.now_ms + after_ms - self.arrived_at_ms
 
