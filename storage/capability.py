@@ -1,8 +1,8 @@
 """Capability atoms: what a node can do and what a job needs, as short words. Pure.
 
-`a:en` recognises English, `s:es` translates into Spanish, `t:es` speaks Spanish. A node has a set
-of atoms; a requirement is a canonical list of atoms that a node must all have; a preference is a
-row of wishes, best first, each a list of atoms that decide between nodes.
+`a:en` recognises English, `s:es` translates into Spanish, `t:es` speaks Spanish, `f:opus` reads
+opus. A node has a set of atoms; a requirement is a canonical list of atoms that a node must all
+have; a preference is a row of wishes, best first, each a list of atoms that decide between nodes.
 
 Tags are looked up by what they mean (`protocol.languages`): a node with `zh-TW` has `a:zh` and
 `a:zh~hant`, and a job for `zh-Hant` needs the latter. So a look-up costs the same in however many
@@ -14,17 +14,24 @@ from collections.abc import Collection, Iterable
 from functools import lru_cache
 from itertools import product
 
+from protocol.audio.framing import AudioFormat
 from protocol.languages import is_same_language, parse
 
 AUTO = "auto"
 """As source language: the node finds out."""
 
+FORMATS = tuple(each.value for each in AudioFormat)
+"""Formats of audio that a job may have. A node that names none reads them all."""
+
 
 def node_atoms(
-    asr: Iterable[str], semantic: Iterable[str], tts: Iterable[str] = ()
+    asr: Iterable[str],
+    semantic: Iterable[str],
+    tts: Iterable[str] = (),
+    formats: Iterable[str] = FORMATS,
 ) -> tuple[str, ...]:
     """Return the atoms of a node with these recognised, translated and spoken languages."""
-    atoms: set[str] = set()
+    atoms = {f"f:{each}" for each in formats}
     for stage, languages in (("a", asr), ("s", semantic), ("t", tts)):
         for tag in map(parse, languages):
             atoms.update(f"{stage}:{_safe(each)}" for each in tag.served_classes)
@@ -35,6 +42,11 @@ def node_atoms(
 def languages_of(atoms: Iterable[str], stage: str) -> list[str]:
     """Return the tags that a node with these atoms registered for a stage: `a`, `s` or `t`."""
     return [str(parse(atom[2:])) for atom in atoms if atom.startswith(f"{stage}.")]
+
+
+def formats_of(atoms: Iterable[str]) -> list[str]:
+    """Return the formats of audio that a node with these atoms reads."""
+    return sorted(atom[2:] for atom in atoms if atom.startswith("f:"))
 
 
 def is_served(needed: str, abilities: Iterable[Collection[str]]) -> bool:
@@ -100,6 +112,12 @@ class Abilities:
             self._served[needed] = known
         return known
 
+    def lacks_format(self, needed: str) -> str | None:
+        """Return the format of audio without which a requirement would be fulfilled, if so."""
+        bare, audio_format = without_format(needed)
+        is_to_blame = audio_format is not None and not self.serve(needed) and self.serve(bare)
+        return audio_format if is_to_blame else None
+
     def lacking(
         self, src: str, tgt: str, *, use_nmt: bool = True, use_tts: bool = True
     ) -> str | None:
@@ -141,6 +159,20 @@ def requirement(
     else:
         atoms = {f"s:{target}"} if use_nmt else {f"a:{target}"}
     return ",".join(sorted(atoms))
+
+
+@lru_cache(maxsize=4096)
+def with_format(needed: str, audio_format: AudioFormat) -> str:
+    """Return the requirement of a job whose audio has this format."""
+    return ",".join(sorted({*needed.split(","), f"f:{audio_format.value}"}))
+
+
+@lru_cache(maxsize=4096)
+def without_format(needed: str) -> tuple[str, str | None]:
+    """Return what else a job needs than that its audio is read, and that audio's format."""
+    atoms = needed.split(",")
+    audio_format = next((atom[2:] for atom in atoms if atom.startswith("f:")), None)
+    return ",".join(atom for atom in atoms if not atom.startswith("f:")), audio_format
 
 
 @lru_cache(maxsize=4096)

@@ -49,7 +49,7 @@ _LEASE_FACTOR = 2
 
 
 def _atoms(languages: Languages) -> tuple[str, ...]:
-    return node_atoms(languages.asr, languages.semantic, languages.tts)
+    return node_atoms(languages.asr, languages.semantic, languages.tts, languages.formats)
 
 
 class Nodes:

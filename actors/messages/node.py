@@ -1,6 +1,7 @@
 """What a node's actor and the dispatcher tell each other of nodes."""
 
 from actors.ports import Mailbox, Outbox
+from protocol.audio.framing import AudioFormat
 from protocol.ids import NO_INSTANCE, InstanceId, JobId, NodeId
 from protocol.messages.node_inbound import NodeHeartbeat, NodeRegister
 from protocol.value import value
@@ -10,7 +11,7 @@ from storage.cells import Cell
 
 @value
 class Languages:
-    """The languages a node serves, each list as it named them, without repetition."""
+    """What a node serves, each list as it named them, without repetition."""
 
     asr: tuple[str, ...] = ()
     """Recognises these."""
@@ -20,6 +21,8 @@ class Languages:
     """Speaks these."""
     voices: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """By language, the voices that may be asked for."""
+    formats: tuple[AudioFormat, ...] = tuple(AudioFormat)
+    """Formats of audio that it reads."""
 
 
 @value

@@ -11,6 +11,7 @@ from actors.directory import Directory
 from actors.messages.node import Languages, NodeArrived, NodeChanged
 from actors.node.load import languages
 from actors.ports import Mailbox
+from protocol.audio.framing import AudioFormat
 from protocol.ids import NodeId
 from protocol.messages.node_inbound import LanguageCapabilities, NodeRegister
 from protocol.messages.node_outbound import NodeRegisterAck
@@ -25,8 +26,8 @@ class Registration:
         """As the node sent it last."""
         self.languages = Languages()
         """As the node says."""
-        self._voices: tuple[tuple[str, tuple[str, ...]], ...] = ()
-        """As it registered them: a heartbeat says nothing of voices."""
+        self._registered = Languages()
+        """As it registered: a heartbeat says nothing of voices and formats of audio."""
         self.connections = 0
         """On how many sockets it has registered."""
         self.acks_owed = 0
@@ -49,15 +50,21 @@ class Registration:
     ) -> None:
         """The node itself has registered."""
         self.register, self.credential = register, credential
-        self._voices = tuple((register.tts_voices or {}).items())
-        self.languages = replace(languages(register.language_capabilities), voices=self._voices)
+        self._registered = self.languages = replace(
+            languages(register.language_capabilities),
+            voices=tuple((register.tts_voices or {}).items()),
+            formats=tuple(dict.fromkeys(register.audio_formats or AudioFormat)),
+        )
         self.connections += is_another_socket
         self.acks_owed += 1
 
     def heard(self, capabilities: LanguageCapabilities | None) -> None:
         """A heartbeat reported this of the node's languages; None: nothing."""
         if capabilities is not None:
-            self.languages = replace(languages(capabilities), voices=self._voices)
+            known = self._registered
+            self.languages = replace(
+                languages(capabilities), voices=known.voices, formats=known.formats
+            )
 
     def arrive(self, node: Mailbox, max_jobs: int, known_epoch: int) -> None:
         """Tell the dispatcher of the node, as it is now."""

@@ -41,6 +41,7 @@ from actors.session.uplink.indexes import Repeated
 from actors.session.utterances import Utterance
 from protocol.encode import encode_server_heartbeat
 from protocol.errors import ErrorCode, MissingReason, ProtocolError
+from protocol.ids import JobId
 from protocol.messages.session_outbound import UiEventKind, error_message
 from storage.job import JobState
 
@@ -189,13 +190,23 @@ class Speech:
             self._waiting.add(message.job_id)
             if self._notes is not None:
                 self._notes.stored(utterance)
-            is_served = self._setup.directory.abilities.serve(utterance.spec.requirement)
+            abilities, needed = self._setup.directory.abilities, utterance.spec.requirement
+            is_served = abilities.serve(needed)
+            if not is_served and abilities.lacks_format(needed):
+                self._end_unread(message.job_id, needed)
+                return
             wait_ms = message.wait_ms_estimate if is_served else None
             self._downlink.progress(utterance, UiEventKind.QUEUED, now_ms, wait_ms)
             self._log.debug("job waits", job_id=message.job_id, wait_ms_estimate=wait_ms)
         else:
             self._downlink.progress(utterance, UiEventKind.NODE_ACCEPTED, now_ms)
             self._log.debug("node works on job", job_id=message.job_id, node_id=message.node_id)
+
+    def _end_unread(self, job_id: JobId, needed: str) -> None:
+        """No node of its languages reads the audio of a job: there is nothing to wait for."""
+        self._log.warning("no node reads the audio of a job", job_id=job_id, requirement=needed)
+        reason = MissingReason.NO_AVAILABLE_NODE
+        self._parts.dispatcher.tell(EndJob(job_id, JobState.FAILED, reason))
 
     def dispatched(self, message: JobDispatched, now_ms: float) -> None:
         """A node has the job."""

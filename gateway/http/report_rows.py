@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 from protocol.ids import session_ref
-from storage.capability import languages_of
+from storage.capability import FORMATS, formats_of, languages_of
 from storage.instances import InstanceRecord
 from storage.job import JobRecord
 from storage.nodes import NodeRecord
@@ -57,6 +57,7 @@ def node_row(record: NodeRecord, now_ms: int, seen: Seen) -> dict[str, Any]:
         "cell": record.cell,
         "slots": {"used": record.used_slots, "max": record.max_jobs},
         **_languages(record.atoms),
+        "audio_formats": formats_of(record.atoms),
         "is_drained": record.is_held,
         "is_overloaded": record.overloaded_until_ms > now_ms,
         "suspect": record.suspect,
@@ -90,6 +91,8 @@ def why_not_chosen(record: NodeRecord, now_ms: int) -> list[str]:
     languages = _languages(record.atoms)
     if not languages["asr_languages"] or not languages["semantic_languages"]:
         reasons.append("serves no language pair")
+    unread = [each for each in FORMATS if each not in formats_of(record.atoms)]
+    reasons += [f"reads no {each}" for each in unread]
     if record.suspect:
         reasons.append("a job timed out here; others go first")
     if record.overloaded_until_ms > now_ms:

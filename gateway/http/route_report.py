@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gateway.http.report_rows import why_not_chosen
-from storage.capability import preference, requirement
+from storage.capability import preference, requirement, without_format
 from storage.nodes import NodeRecord
 from storage.replies.report import Waiting, WaitingPair
 
@@ -48,14 +48,21 @@ def route_report(
     }
 
 
+def _bare(needed: str) -> str:
+    return without_format(needed)[0]
+
+
 def _is_about(pair: WaitingPair, src: str, tgt: str, needed: str) -> bool:
-    return pair.requirement == needed or (pair.source, pair.language) == (src, tgt)
+    return _bare(pair.requirement) == needed or (pair.source, pair.language) == (src, tgt)
 
 
 def _about(record: NodeRecord, src: str, tgt: str, needed: str, now_ms: int) -> dict[str, Any]:
     atoms = frozenset(record.atoms)
     missing = [atom for atom in needed.split(",") if atom not in atoms]
-    is_penalised = record.penalties.get(needed, 0) > now_ms
+    penalised_ms = max(
+        (until - now_ms for each, until in record.penalties.items() if _bare(each) == needed),
+        default=0,
+    )
     free = max(0, record.max_jobs - record.used_slots)
     is_online = record.state == "online"
     reasons = [
@@ -63,8 +70,8 @@ def _about(record: NodeRecord, src: str, tgt: str, needed: str, now_ms: int) -> 
         *(f"does not translate into {tgt}" for atom in missing if atom.startswith("s:")),
         *(why for why in why_not_chosen(record, now_ms) if not why.startswith("lacked a model")),
     ]
-    if is_penalised:
-        reasons.append(f"lacked a model for this pair; for {record.penalties[needed] - now_ms} ms")
+    if penalised_ms > 0:
+        reasons.append(f"lacked a model for this pair; for {penalised_ms} ms")
     speaks = _speaks(atoms, src, tgt)
     if not missing and not speaks:
         reasons.append(f"does not speak {tgt}; others that do go first")
@@ -72,7 +79,7 @@ def _about(record: NodeRecord, src: str, tgt: str, needed: str, now_ms: int) -> 
         "serves_pair": not missing,
         "speaks": speaks,
         "free_slots": free,
-        "can_be_chosen": not missing and is_online and free > 0 and not is_penalised,
+        "can_be_chosen": not missing and is_online and free > 0 and penalised_ms <= 0,
         "is_next": False,
         "load": record.used_slots / record.max_jobs if record.max_jobs else 1.0,
         "reasons": reasons,

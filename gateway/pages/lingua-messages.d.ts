@@ -754,6 +754,8 @@ export interface Unserved {
   tgt_lang: string;
   /** `translation` or `speech`. */
   what: string;
+  /** Where nodes serve it and none of them reads the client's audio: its format. */
+  audio_format?: string;
 }
 
 /** A whole utterance in one message. */

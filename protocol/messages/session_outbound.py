@@ -29,6 +29,8 @@ class Unserved(WireModel):
     tgt_lang: str
     what: str
     """`translation` or `speech`."""
+    audio_format: str | None = None
+    """Where nodes serve it and none of them reads the client's audio: its format."""
 
 
 class SessionInitAck(WireMessage):

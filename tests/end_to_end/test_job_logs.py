@@ -55,5 +55,5 @@ async def test_a_failure_says_why_where_and_after_how_long(pair: Pair) -> None:
     words = dict(word.split("=", 1) for word in line.split() if "=" in word)
     assert words["session_ref"] == ref
     assert words["reason"] == "no_available_node"
-    assert words["waited_for"] == f"a:{pair[0]},s:{pair[1]}"
+    assert words["waited_for"] == f"a:{pair[0]},f:pcm16,s:{pair[1]}"
     assert 300 <= int(words["waited_ms"]) <= int(words["total_ms"])

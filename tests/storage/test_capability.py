@@ -2,21 +2,46 @@
 
 import pytest
 
+from protocol.audio.framing import AudioFormat
 from storage.capability import (
     Abilities,
+    formats_of,
     is_served,
     languages_of,
     node_atoms,
     pairs_of,
     preference,
     requirement,
+    with_format,
+    without_format,
 )
 
 
 def test_a_node_has_an_atom_for_each_of_its_languages_once() -> None:
     atoms = node_atoms(["en", "EN", "de"], ["es"], ["es"])
-    expected = ("a.de", "a.en", "a:de", "a:en", "s.es", "s:es", "t.es", "t:es")
+    expected = ("a.de", "a.en", "a:de", "a:en", "f:opus", "f:pcm16", "s.es", "s:es", "t.es", "t:es")
     assert atoms == expected
+
+
+def test_a_node_that_names_formats_of_audio_reads_no_others() -> None:
+    needed = requirement("en", "es", use_nmt=True)
+    pcm16 = node_atoms(["en"], ["es"], formats=["pcm16"])
+    assert is_served(with_format(needed, AudioFormat.PCM16), [pcm16])
+    assert not is_served(with_format(needed, AudioFormat.OPUS), [pcm16])
+    assert formats_of(pcm16) == ["pcm16"]
+
+
+def test_what_is_served_in_another_format_of_audio_only_is_named() -> None:
+    abilities = Abilities()
+    needed = with_format(requirement("en", "es", use_nmt=True), AudioFormat.OPUS)
+    assert without_format(needed) == ("a:en,s:es", "opus")
+    assert abilities.lacks_format(needed) is None
+    abilities.found(set())
+    assert abilities.lacks_format(needed) is None
+    abilities.put("n1", node_atoms(["en"], ["es"], formats=["pcm16"]))
+    assert abilities.lacks_format(needed) == "opus"
+    abilities.put("n2", node_atoms(["en"], ["es"]))
+    assert abilities.lacks_format(needed) is None
 
 
 @pytest.mark.parametrize(
@@ -62,7 +87,8 @@ def test_speech_is_preferred_then_the_very_tags_then_the_bare_language(
 
 
 def test_a_node_has_what_its_tags_mean_and_the_tags() -> None:
-    assert node_atoms(["zh-TW"], ["deu"]) == ("a.zh-tw", "a:zh", "a:zh~hant", "s.de", "s:de")
+    atoms = node_atoms(["zh-TW"], ["deu"], formats=())
+    assert atoms == ("a.zh-tw", "a:zh", "a:zh~hant", "s.de", "s:de")
 
 
 def test_a_nodes_tags_are_read_back_as_people_write_them() -> None:
@@ -92,7 +118,7 @@ def test_a_requirement_is_served_by_one_node_or_not_at_all() -> None:
 def test_a_code_from_outside_cannot_break_a_key_or_a_list() -> None:
     assert requirement("e n,a:x|=", "zh-CN", use_nmt=True) == "a:e_n_a_x__,s:zh~hans"
     assert preference("e n,a:x|=", "es", use_nmt=True, use_tts=False) == "a.e_n_a_x__,s.es"
-    assert node_atoms([" en "], [], []) == ("a.en", "a:en")
+    assert node_atoms([" en "], [], [], []) == ("a.en", "a:en")
 
 
 def test_what_nobody_does_is_known_once_the_store_was_read() -> None:

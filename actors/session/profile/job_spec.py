@@ -7,7 +7,7 @@ from actors.session.cut import MANUAL, TIMEOUT, Cut, CutReason
 from actors.session.profile.profile import SessionProfile
 from actors.session.profile.request import Request
 from protocol.ids import JobId, request_id
-from storage.capability import preference, requirement
+from storage.capability import preference, requirement, with_format
 from storage.job import JobSpec
 
 
@@ -65,12 +65,15 @@ def spec_of(
         utterance_index=index,
         language=request.target,
         source=request.source,
-        requirement=requirement(
-            request.source,
-            request.target,
-            request.lang_a,
-            request.lang_b,
-            use_nmt=request.pipeline.use_nmt,
+        requirement=with_format(
+            requirement(
+                request.source,
+                request.target,
+                request.lang_a,
+                request.lang_b,
+                use_nmt=request.pipeline.use_nmt,
+            ),
+            cut.audio_format,
         ),
         preference=preference(
             request.source,

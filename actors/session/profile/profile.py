@@ -12,7 +12,7 @@ from protocol.languages import parse
 from protocol.messages.session_inbound import SessionInit
 from protocol.messages.session_outbound import SessionInitAck, Unserved
 from protocol.messages.shared import FULL_PIPELINE, NO_FEATURES, EndpointingMode, Features, Pipeline
-from storage.capability import Abilities, is_auto, requirement
+from storage.capability import Abilities, is_auto, requirement, with_format
 
 ANONYMOUS = ""
 """Stands for the tenant of a client that showed no credential."""
@@ -176,8 +176,11 @@ class SessionProfile:
         found: list[Unserved] = []
         for src, tgt in self._directions():
             what = abilities.lacking(src, tgt, use_nmt=use_nmt, use_tts=use_tts)
+            lacks = None if what == "translation" else self._unread_format(src, tgt, abilities)
+            if lacks is not None:
+                what = "translation"
             if what is not None:
-                found.append(Unserved(src_lang=src, tgt_lang=tgt, what=what))
+                found.append(Unserved(src_lang=src, tgt_lang=tgt, what=what, audio_format=lacks))
         both_ways = self._needs_both_ways()
         if not found and both_ways and not abilities.serve(both_ways):
             found = [
@@ -185,6 +188,13 @@ class SessionProfile:
                 for src, tgt in self._directions()
             ]
         return tuple(found)
+
+    def _unread_format(self, src: str, tgt: str, abilities: Abilities) -> str | None:
+        """Return the format of its audio, where it is known and no node of the pair reads it."""
+        if self.audio_format is None:
+            return None
+        needed = requirement(src, tgt, use_nmt=self.pipeline.use_nmt)
+        return abilities.lacks_format(with_format(needed, self.audio_format))
 
     def _directions(self) -> list[tuple[str, str]]:
         pair = self._pair()

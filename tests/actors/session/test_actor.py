@@ -83,7 +83,10 @@ def test_a_final_makes_an_utterance_after_the_hangover(bench: SessionBench) -> N
     [cut] = bench.cuts()
     assert (cut.spec.utterance_index, cut.audio) == (0, pcm(256))
     assert cut.spec.request_id == f"{SID}:0:es"
-    assert (cut.spec.requirement, cut.spec.preference) == ("a:en,s:es", "t:es,a.en,s.es t:es")
+    assert (cut.spec.requirement, cut.spec.preference) == (
+        "a:en,f:pcm16,s:es",
+        "t:es,a.en,s.es t:es",
+    )
     assert (cut.work.is_manual_cut, cut.work.padding_ms) == (True, 280)
 
 

@@ -1,6 +1,7 @@
 """register_node, heartbeat, update_node, node_offline: who can be chosen, and who waited for it."""
 
 from protocol.ids import NodeId
+from storage.capability import node_atoms
 from storage.nodes import NodeHeartbeatEntry
 from storage.replies.job import Assigned, Fenced, NodeRemoved, Queued, Registered
 from tests.support.storage_world import START_MS, World
@@ -12,7 +13,7 @@ def test_a_registered_node_reads_back(world: World) -> None:
     assert record is not None
     assert (record.state, record.owner_instance, record.epoch) == ("online", "i1", START_MS)
     assert (record.max_jobs, record.used_slots) == (3, 0)
-    assert record.atoms == ("a.en", "a:en", "s.es", "s:es", "t.es", "t:es")
+    assert record.atoms == node_atoms(["en"], ["es"], ["es"])
     assert record.info == {"name": "n1"}
     assert world.online_nodes() == ["n1"]
 
@@ -22,7 +23,7 @@ def test_abilities_are_those_of_nodes_that_can_be_chosen(world: World) -> None:
     world.node("n2", tts=[])
     world.node("n3", asr=["fr"], tts=[])
     nodes = world.member().nodes
-    english, french = ("a.en", "a:en", "s.es", "s:es"), ("a.fr", "a:fr", "s.es", "s:es")
+    english, french = node_atoms(["en"], ["es"]), node_atoms(["fr"], ["es"])
     assert world.run(nodes.abilities()) == {english, french}
     world.do(nodes.offline(NodeId("n3"), world.node_epochs["n3"]))
     assert world.run(nodes.abilities()) == {english}
