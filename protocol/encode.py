@@ -98,6 +98,7 @@ class Assignment:
     is_manual_cut: bool = False
     is_timeout_triggered: bool = False
     is_max_duration_triggered: bool = False
+    streaming: bool = False
 
 
 def encode_job_assign(job: Assignment) -> bytes:
@@ -135,6 +136,7 @@ def encode_job_assign(job: Assignment) -> bytes:
     )
     tail = (
         f'","audio_format":"{job.audio_format}","sample_rate":{job.sample_rate}'
+        f"{_IS_STREAMING if job.streaming else ''}"
         f"{chosen}{trace}{group}{padding}"
         f"{_IS_MANUAL if job.is_manual_cut else ''}"
         f"{_IS_TIMEOUT if job.is_timeout_triggered else ''}"
@@ -144,6 +146,7 @@ def encode_job_assign(job: Assignment) -> bytes:
     return b"".join((head.encode(), b2a_base64(job.audio, newline=False), tail.encode()))
 
 
+_IS_STREAMING: Final = ',"streaming":true'
 _IS_MANUAL: Final = ',"is_manual_cut":true'
 _IS_TIMEOUT: Final = ',"is_timeout_triggered":true'
 _IS_MAX_DURATION: Final = ',"is_max_duration_triggered":true'

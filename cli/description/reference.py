@@ -16,6 +16,9 @@ may be left out, and null counts as absent. Unknown fields are ignored. Texts ar
 milliseconds since 1970 by the sender's clock, audio is base64. How they follow one another is drawn
 in [how a session goes](conversations.md). The same for programs: `/asyncapi.json` on every
 scheduler (AsyncAPI 3.0), and [TypeScript types](../gateway/pages/lingua-messages.d.ts).
+
+A node that registers with `streaming` gets the audio of some jobs in binary frames: u8 0x20, u8
+length of the job id, u32 number from 0 (little-endian), job id, audio.
 """
 _LANGUAGE: Final = "^[A-Za-z0-9_-]{1,35}$"
 _TITLES: Final = {

@@ -49,7 +49,8 @@ _FIRST: Final = (
     *("session_init", "session_init_ack", "audio_chunk", "utterance", "audio_ack", "asr_partial"),
     *("translation_result", "missing_result", "ui_event", "error", "client_heartbeat"),
     *("server_heartbeat", "session_close", "session_close_ack", "node_register"),
-    *("node_register_ack", "node_heartbeat", "job_assign", "job_result", "job_cancel"),
+    *("node_register_ack", "node_heartbeat", "job_assign", "job_end", "job_result"),
+    "job_cancel",
 )
 
 

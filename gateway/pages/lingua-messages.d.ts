@@ -28,6 +28,10 @@ export interface AsrPartial {
   utterance_index: number;
   job_id?: string;
   text: string;
+  /** Extension: the translation so far, of nodes that translate while somebody speaks. */
+  text_translated?: string;
+  /** Extension: how much of `text` will not change any more, in characters from its beginning. */
+  stable_chars?: number;
   is_final: boolean;
   trace_id?: string;
 }
@@ -159,6 +163,8 @@ export interface JobAssign {
   audio_format: AudioFormat;
   /** Hertz. */
   sample_rate: number;
+  /** Extension: `audio` is empty and comes in binary frames, until `job_end`. */
+  streaming?: boolean;
   mode?: string;
   lang_a?: string;
   lang_b?: string;
@@ -192,6 +198,22 @@ export interface JobCancel {
   job_id: string;
   trace_id?: string;
   reason?: string;
+}
+
+/** Extension: all audio of a job that was streamed is there; from now on its result is due. */
+export interface JobEnd {
+  type: "job_end";
+  job_id: string;
+  attempt_id: number;
+  /** How many came, numbered from 0. */
+  frames: number;
+  /** Length of their audio. */
+  duration_ms: number;
+  /** Silence that the recogniser appends. */
+  padding_ms?: number;
+  /** What ended the utterance: `manual`, `endpoint`, `pause`, `max_turn` or `session_close`. */
+  cut_reason: string;
+  is_manual_cut?: boolean;
 }
 
 /** Why a node could not do a job. */
@@ -321,6 +343,10 @@ export interface NodeAsrPartial {
   session_id?: string | null;
   utterance_index?: number | null;
   text: string;
+  /** Extension: the translation so far. */
+  text_translated?: string | null;
+  /** Extension: how much of `text` will not change any more, in characters from its beginning. */
+  stable_chars?: number | null;
   is_final: boolean;
   trace_id?: string | null;
 }
@@ -378,6 +404,8 @@ export interface NodeRegister {
   audio_formats?: ReadonlyArray<AudioFormat> | null;
   /** Extension: how many turns the node works on at a time. */
   max_concurrent_jobs?: number | null;
+  /** Extension: the node takes a job while its utterance is being spoken, in binary frames. */
+  streaming?: boolean | null;
 }
 
 /** The answer to `node_register`: a node is mute until it has its id. */
@@ -874,6 +902,7 @@ export type NodeCommand =
   | ErrorMessage
   | NodeRegisterAck
   | JobAssign
+  | JobEnd
   | JobCancel
   | NodeControl;
 

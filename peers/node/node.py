@@ -31,6 +31,7 @@ from protocol.messages.node_inbound import JobResult, NodeHeartbeat
 from protocol.messages.node_outbound import (
     JobAssign,
     JobCancel,
+    JobEnd,
     NodeControl,
     NodeOutbound,
     NodeRegisterAck,
@@ -203,7 +204,7 @@ class ReferenceNode:
     def _take(self, data: str | bytes) -> None:
         command = _parsed(data)
         match command:
-            case None:
+            case None | JobEnd():  # it has not said that it takes jobs while they are spoken
                 pass
             case JobAssign():
                 self._jobs.assign(command)

@@ -80,6 +80,8 @@ class NodeRegister(WireMessage):
     """Extension: the formats of audio that the node reads; absent: all of them."""
     max_concurrent_jobs: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """Extension: how many turns the node works on at a time."""
+    streaming: bool | None = None
+    """Extension: the node takes a job while its utterance is being spoken, in binary frames."""
 
 
 class NodeHeartbeat(WireMessage):
@@ -106,6 +108,10 @@ class NodeAsrPartial(WireMessage):
     session_id: Label | None = None
     utterance_index: Count | None = None
     text: str
+    text_translated: str | None = None
+    """Extension: the translation so far."""
+    stable_chars: Count | None = None
+    """Extension: how much of `text` will not change any more, in characters from its beginning."""
     is_final: bool
     trace_id: Label | None = None
 

@@ -46,6 +46,8 @@ class JobAssign(WireMessage):
     audio_format: AudioFormat
     sample_rate: int
     """Hertz."""
+    streaming: Flag = None
+    """Extension: `audio` is empty and comes in binary frames, until `job_end`."""
     mode: str | None = None
     lang_a: str | None = None
     lang_b: str | None = None
@@ -73,6 +75,23 @@ class JobAssign(WireMessage):
     """Segments of one turn are recognised together."""
 
 
+class JobEnd(WireMessage):
+    """Extension: all audio of a job that was streamed is there; from now on its result is due."""
+
+    type: Literal["job_end"] = "job_end"
+    job_id: str
+    attempt_id: Annotated[int, Field(ge=1)]
+    frames: Count
+    """How many came, numbered from 0."""
+    duration_ms: Count
+    """Length of their audio."""
+    padding_ms: Count | None = None
+    """Silence that the recogniser appends."""
+    cut_reason: str
+    """What ended the utterance: `manual`, `endpoint`, `pause`, `max_turn` or `session_close`."""
+    is_manual_cut: Flag = None
+
+
 class JobCancel(WireMessage):
     """The result is no longer wanted. The node may send it all the same."""
 
@@ -91,5 +110,5 @@ class NodeControl(WireMessage):
     reason: str | None = None
 
 
-NodeOutbound = JobAssign | JobCancel | NodeRegisterAck | NodeControl | ErrorMessage
+NodeOutbound = JobAssign | JobEnd | JobCancel | NodeRegisterAck | NodeControl | ErrorMessage
 """Everything a node may hear."""

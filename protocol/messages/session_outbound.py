@@ -95,6 +95,10 @@ class AsrPartial(WireMessage):
     utterance_index: Count
     job_id: str = ""
     text: str
+    text_translated: str | None = None
+    """Extension: the translation so far, of nodes that translate while somebody speaks."""
+    stable_chars: Count | None = None
+    """Extension: how much of `text` will not change any more, in characters from its beginning."""
     is_final: bool
     trace_id: str | None = None
 

@@ -160,7 +160,8 @@ OPTIONS: dict[str, st.SearchStrategy[Any]] = {
     "enable_streaming_asr": either(st.booleans()),
     **dict.fromkeys(("partial_update_interval_ms", "part_index", "padding_ms"), either(NUMBERS)),
     **dict.fromkeys(
-        ("is_manual_cut", "is_timeout_triggered", "is_max_duration_triggered"), st.booleans()
+        ("is_manual_cut", "is_timeout_triggered", "is_max_duration_triggered", "streaming"),
+        st.booleans(),
     ),
     "pipeline": st.just(FULL_PIPELINE)
     | st.builds(Pipeline, use_asr=st.booleans(), use_nmt=st.just(False), use_tts=st.booleans()),
