@@ -4,18 +4,26 @@
 # make soak   faults under load for MINUTES=10; SEED=n plays a run again
 # make hops   how many calls and files lie between two sockets
 # make lint   style and types alone
+# make lock   write locks/ anew after a change of pyproject.toml; UPGRADE=1 takes the latest versions
+# make release  dist/: the wheel, the list of everything in it (SBOM, CycloneDX), checksums
 # make clean  remove what these made
 #
-# The environment is .venv; nothing is installed again while pyproject.toml stays as it is.
+# The environment is .venv, from locks/ (each package with its version and hashes); nothing is installed
+# again while these and pyproject.toml stay as they are.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-MOONSHINE := $(PIP) -e '.[moonshine]' || echo "no Moonshine for this machine: pocketsphinx it is"
+TOOLS := build/tools
+INSTALL := -m pip install --quiet --disable-pip-version-check
+LOCKED := $(INSTALL) --require-hashes -r
+PIP := $(BIN)/python $(LOCKED)
+# Its build tool is in the locks: nothing is fetched beside them.
+OURSELVES := $(BIN)/python $(INSTALL) --no-deps --no-build-isolation -e .
+MOONSHINE := $(PIP) locks/moonshine.txt || echo "no Moonshine for this machine: pocketsphinx it is"
 MINUTES ?= 10
 
-.PHONY: demo page test soak hops lint check clean packages test-packages
+.PHONY: demo page test soak hops lint lock release check clean packages test-packages
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/demo-installed
@@ -38,8 +46,14 @@ lint: $(VENV)/test-installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 
+lock: $(TOOLS)/installed
+	.ci/lock $(if $(UPGRADE),--upgrade)
+
+release: $(TOOLS)/installed
+	.ci/release
+
 clean:
-	rm -rf $(VENV) demo-out build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) demo-out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 packages:
@@ -52,12 +66,20 @@ $(BIN)/python: | packages
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed")'
 	$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
 
-$(VENV)/demo-installed: pyproject.toml | packages $(BIN)/python
-	$(PIP) -e '.[fast,media,rooms,speech]'
+$(VENV)/demo-installed: pyproject.toml locks/demo.txt locks/moonshine.txt | packages $(BIN)/python
+	$(PIP) locks/demo.txt
+	$(OURSELVES)
 	@$(MOONSHINE)
 	@touch $@
 
-$(VENV)/test-installed: pyproject.toml | test-packages $(BIN)/python
-	$(PIP) -e '.[fast,media,otel,rooms,speech,vad,dev]'
+$(VENV)/test-installed: pyproject.toml locks/test.txt locks/moonshine.txt \
+		| test-packages $(BIN)/python
+	$(PIP) locks/test.txt
+	$(OURSELVES)
 	@$(MOONSHINE)
 	@touch $@ $(VENV)/demo-installed
+
+$(TOOLS)/installed: locks/release.txt | packages
+	$(PYTHON) -m venv --clear $(TOOLS)
+	$(TOOLS)/bin/python $(LOCKED) locks/release.txt
+	@touch $@

@@ -17,7 +17,7 @@ from pydantic_core import to_json
 if TYPE_CHECKING:
     from loguru import Message, Record
 
-_QUIET_UNLESS_DEBUGGING = ("asyncio", "fakeredis", "pykka", "redis", "websockets")
+_QUIET_UNLESS_DEBUGGING = ("asyncio", "pykka", "redis", "websockets")
 """They report each connection at INFO, which the gateway says better."""
 
 

@@ -19,7 +19,7 @@ MAX_FUNCTION_LINES = 60
 
 MAY_IMPORT: dict[str, set[str]] = {
     "protocol": {"pydantic", "pydantic_core"},
-    "storage": {"protocol", "redis", "hiredis", "fakeredis", "loguru"},
+    "storage": {"protocol", "redis", "hiredis", "loguru"},
     "actors": {"protocol", "storage", "pykka", "loguru", "annotated_types", "pydantic_core"},
     "gateway": {
         "protocol", "storage", "actors", "websockets", "prometheus_client", "loguru",
@@ -43,7 +43,6 @@ ONLY_IN: dict[str, set[str]] = {
     "jwt": {"gateway/access/jwt_verifier.py"},
     "opentelemetry": {"gateway/tracing/otel.py", "gateway/tracing/exporter.py"},
     "pykka": {"actors/runtime/actor.py", "actors/runtime/future.py"},
-    "fakeredis": {"storage/embedded/server.py"},
     "socket": {
         "cli/serve/service_manager.py",
         "storage/embedded/process.py",

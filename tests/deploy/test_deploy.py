@@ -32,7 +32,15 @@ def test_every_variable_is_a_setting(path: Path) -> None:
 
 def test_the_image_holds_every_package() -> None:
     copied = re.findall(r"^COPY (\w+) \1$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
-    assert set(copied) == {*INSIDE, NAME}
+    assert set(copied) == {*INSIDE, NAME, "locks"}
+
+
+def test_the_image_is_made_of_what_is_locked() -> None:
+    text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    installs = re.findall(r"pip install (.*?)(?:&&|\n)", text)
+    assert len(installs) == 4
+    for options in installs:
+        assert "--require-hashes -r locks/" in options or "--no-deps" in options
 
 
 def test_nothing_runs_as_root() -> None:

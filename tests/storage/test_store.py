@@ -10,11 +10,10 @@ from protocol.ids import InstanceId
 from storage.call import Call
 from storage.client.executor import Command, CommandRefused, RedisExecutor, StorageUnavailable
 from storage.client.wire import WireExecutor
-from storage.embedded.server import StoreOptions, start_store
 from storage.instances import InstanceRepository
-from storage.replies.job import Alive, Assigned, Queued, Taken
+from storage.replies.job import Alive, Taken
 from storage.scripts import parse_script
-from storage.store import ScriptError, Store, open_executor, open_store
+from storage.store import ScriptError, Store, open_store
 from tests.support.processes.redis_server import real_server
 from tests.support.storage_world import World
 
@@ -240,13 +239,3 @@ def test_a_script_error_reaches_the_caller_from_any_server(world: World) -> None
     script = parse_script("wrong", "-- wrong: x\n-- RETURNS OK\nreturn redis.call('GET')")
     with pytest.raises(ScriptError, match="wrong"):
         world.do(Call(script, (), (), lambda raw: raw))
-
-
-def test_the_imitation_of_last_resort_runs_the_scripts_over_its_socket() -> None:
-    with start_store(StoreOptions(), binaries=[]) as running:
-        world = World.on_empty_store(open_executor(running.url))
-        world.node("n1")
-        assert isinstance(world.dispatch("s", 1), Assigned)
-        assert isinstance(world.dispatch("s", 2), Queued)
-        assert len(world.complete("job-s-1-es", "n1").handovers) == 1
-        world.close()

