@@ -1,4 +1,4 @@
-"""The plug points of a node: three callables, and what they can do.
+"""The plug points of a node: three callables or four, and what they can do.
 
 Owns the shape of an engine and how one is called. Knows no engine in particular.
 
@@ -28,6 +28,13 @@ class Speech(NamedTuple):
 Recognise = Callable[[bytes, str], str | Awaitable[str] | Iterator[str] | AsyncIterator[str]]
 """(PCM16 16 kHz mono, language or "auto") -> text, "" if nobody spoke. A generator yields the text
 so far as it grows; what it yields last is the text."""
+Stream = (
+    Callable[[Iterator[bytes], str], Iterator[str]]
+    | Callable[[AsyncIterator[bytes], str], AsyncIterator[str]]
+)
+"""(pieces of PCM16 16 kHz mono as they are spoken, language or "auto") -> the text so far, whenever
+there is more of it; what is yielded after the last piece is the text. A plain generator runs in a
+thread of its own and waits in its pieces; an `async` one runs on the event loop."""
 Translate = Callable[[str, str, str], str | Awaitable[str]]
 """(text, from language, into language) -> text."""
 Speak = Callable[[str, str], tuple[bytes, int] | Awaitable[tuple[bytes, int]]]
@@ -50,6 +57,20 @@ class SessionRecogniser(Protocol):
 
     async def recognise_in_session(self, pcm: bytes, language: str, listening: Listening) -> str:
         """Return the text; being cancelled stops the work."""
+        ...
+
+
+@runtime_checkable
+class SessionStreamer(Protocol):
+    """A recogniser that works while somebody speaks and remembers speakers."""
+
+    async def stream_in_session(
+        self, pieces: AsyncIterator[bytes], language: str, listening: Listening
+    ) -> str:
+        """Return the text of all pieces; on the way `listening` gets the text so far.
+
+        Being cancelled stops the work.
+        """
         ...
 
 
@@ -101,6 +122,8 @@ class Engines:
     """What does the work, by kind (asr, nmt, tts): {"asr": "pocketsphinx 5.1.1"}. For people."""
     notes: tuple[str, ...] = ()
     """What is missing and how to get it, one line each."""
+    stream: Stream | SessionStreamer | None = None
+    """Recognises while somebody speaks; None: only whole utterances are taken."""
 
     async def start(self) -> None:
         """Start what has to be started, all at the same time.
@@ -120,8 +143,9 @@ class Engines:
         await asyncio.gather(*(engine.stop() for engine in self._running()))
 
     def _running(self) -> list[Running]:
-        stages: tuple[object, ...] = (self.recognise, self.translate, self.speak)
-        return [stage for stage in stages if isinstance(stage, Running)]
+        stages: tuple[object, ...] = (self.recognise, self.stream, self.translate, self.speak)
+        running = {id(stage): stage for stage in stages if isinstance(stage, Running)}
+        return list(running.values())  # one object may be two stages
 
 
 async def call_engine(engine: Callable[..., T | Awaitable[T]], *arguments: object) -> T:

@@ -62,25 +62,81 @@ def decode(packets: Sequence[bytes]) -> bytes:
     Raises:
         OpusError: nothing at all can be decoded.
     """
-    av = _av()
-    decoder = av.CodecContext.create("libopus", "r")
-    decoder.sample_rate, decoder.layout, decoder.format = _DECODED_HZ, "mono", "s16"
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE_HZ)
-    pcm = bytearray()
-    decoded = 0
-    for packet in packets:
-        try:
-            frames = decoder.decode(av.Packet(packet)) if packet else []
-        except av.error.FFmpegError:
-            continue
-        decoded += len(frames)
-        for frame in frames:
-            pcm += _pcm_of(resampler.resample(frame))
-    if packets and not decoded:
-        raise OpusError(f"none of {len(packets)} packets is opus")
-    if decoded:
-        pcm += _pcm_of(resampler.resample(None))
-    return bytes(pcm)
+    decoder = OpusDecoder()
+    pcm = decoder.decode(packets)
+    return pcm + decoder.flush()
+
+
+class OpusDecoder:
+    """Packets to PCM16 16 kHz mono, run by run."""
+
+    def __init__(self) -> None:
+        self._av = _av()
+        self._decoder = self._av.CodecContext.create("libopus", "r")
+        self._decoder.sample_rate = _DECODED_HZ
+        self._decoder.layout, self._decoder.format = "mono", "s16"
+        self._resampler = self._av.AudioResampler(format="s16", layout="mono", rate=RATE_HZ)
+        self._packets = 0
+        self._decoded = 0
+
+    def decode(self, packets: Sequence[bytes]) -> bytes:
+        """Return what these packets add; what cannot be decoded is left out."""
+        pcm = bytearray()
+        for packet in packets:
+            self._packets += 1
+            try:
+                frames = self._decoder.decode(self._av.Packet(packet)) if packet else []
+            except self._av.error.FFmpegError:
+                continue
+            self._decoded += len(frames)
+            for frame in frames:
+                pcm += _pcm_of(self._resampler.resample(frame))
+        return bytes(pcm)
+
+    def flush(self) -> bytes:
+        """Return what is left at the end.
+
+        Raises:
+            OpusError: nothing at all could be decoded.
+        """
+        if self._packets and not self._decoded:
+            raise OpusError(f"none of {self._packets} packets is opus")
+        return _pcm_of(self._resampler.resample(None)) if self._decoded else b""
+
+
+class OpusStream:
+    """Framed packets that come in pieces cut anywhere, to PCM16 16 kHz mono.
+
+    As forgiving as `unframed`; a packet whose rest is still to come waits.
+    """
+
+    def __init__(self) -> None:
+        self._decoder = OpusDecoder()
+        self._rest = b""
+
+    def decode(self, data: bytes) -> bytes:
+        """Return what the packets that are complete now add."""
+        data = self._rest + data
+        packets = []
+        position = 0
+        while position + 2 <= len(data):
+            length = data[position] | data[position + 1] << 8
+            end = position + 2 + length
+            if end > len(data):
+                break
+            if 0 < length <= MAX_PACKET_BYTES:
+                packets.append(data[position + 2 : end])
+            position = end
+        self._rest = data[position:]
+        return self._decoder.decode(packets)
+
+    def flush(self) -> bytes:
+        """Return what is left at the end; a packet that was cut off is not.
+
+        Raises:
+            OpusError: nothing at all could be decoded.
+        """
+        return self._decoder.flush()
 
 
 def _pcm_of(frames: Sequence[Any]) -> bytes:

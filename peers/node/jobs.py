@@ -1,4 +1,4 @@
-"""The jobs a node has in hand: taken, started, answered, given up.
+"""The jobs a node has in hand: taken, started, heard, answered, given up.
 
 Owns one task per job and how many run at once. What is done in a job is `pipeline`'s; how messages
 reach the scheduler is the caller's.
@@ -11,12 +11,15 @@ from collections.abc import Callable
 
 from loguru import logger
 
+from peers.node.partial_sender import PartialSender
 from peers.node.pipeline import JobPipeline
 from peers.node.profile import WorkLoad
+from peers.node.spoken_audio import SpokenAudio
 from protocol.errors import ErrorCode
 from protocol.ids import NodeJobId
 from protocol.messages.node_inbound import JobAck, JobError, JobResult, JobStarted, NodeAsrPartial
-from protocol.messages.node_outbound import JobAssign
+from protocol.messages.node_outbound import JobAssign, JobEnd
+from protocol.stream_frames import StreamFrame
 from protocol.wire import WireMessage
 
 MAX_KNOWN_JOBS = 10_000
@@ -35,6 +38,8 @@ class NodeJobs:
         self._free = asyncio.Semaphore(max_jobs)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._known: OrderedDict[str, None] = OrderedDict()
+        self._spoken: dict[str, SpokenAudio] = {}
+        """Audio of the jobs that are taken while they are being spoken."""
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -60,9 +65,29 @@ class NodeJobs:
                 trace_id=job.trace_id,
             )
         )
+        if job.streaming:
+            self._spoken[job.job_id] = SpokenAudio()
         task = asyncio.create_task(self._work(job))
         self._tasks[job.job_id] = task
-        task.add_done_callback(lambda _: self._tasks.pop(job.job_id, None))
+        task.add_done_callback(lambda _: self._forget(job.job_id))
+
+    def take_audio(self, frame: StreamFrame) -> None:
+        """Take a piece of what is being spoken; one of a job that is not in hand is too late."""
+        audio = self._spoken.get(frame.job_id)
+        if audio is not None:
+            audio.add(frame.number, frame.audio)
+
+    def end(self, message: JobEnd) -> None:
+        """Note that a job is spoken to its end: its result is due."""
+        audio = self._spoken.get(message.job_id)
+        if audio is not None:
+            audio.end(message.frames, message.padding_ms or 0)
+
+    def give_up_unfinished(self) -> None:
+        """Give up what is still being spoken: its frames come no more, the socket is lost."""
+        for job_id, audio in list(self._spoken.items()):
+            if audio.ended_at is None:
+                self.cancel(job_id)
 
     def cancel(self, job_id: str) -> None:
         """Give a job up, if it is still in hand; nothing more is sent about it."""
@@ -94,7 +119,11 @@ class NodeJobs:
                     trace_id=job.trace_id,
                 )
             )
-            result = await self._pipeline.run(job, self._partials_of(job))
+            audio = self._spoken.get(job.job_id)
+            if audio is None:
+                result = await self._pipeline.run(job, self._partials_of(job))
+            else:
+                result = await self._hear(job, audio)
         logger.info(
             "job done",
             job_id=job.job_id,
@@ -102,6 +131,16 @@ class NodeJobs:
             total_ms=result.processing_time_ms,
         )
         self._send(result)
+
+    async def _hear(self, job: JobAssign, audio: SpokenAudio) -> JobResult:
+        if not job.enable_streaming_asr:
+            return await self._pipeline.run_stream(job, audio, None)
+        async with PartialSender(job, self._pipeline.translated, self._send) as partials:
+            return await self._pipeline.run_stream(job, audio, partials.heard)
+
+    def _forget(self, job_id: str) -> None:
+        self._tasks.pop(job_id, None)
+        self._spoken.pop(job_id, None)
 
     def _partials_of(self, job: JobAssign) -> Callable[[str], None] | None:
         """Return what sends the text so far, at most once per interval; None if nobody asked."""

@@ -37,6 +37,7 @@ from protocol.messages.node_outbound import (
     NodeRegisterAck,
 )
 from protocol.messages.session_outbound import ErrorMessage
+from protocol.stream_frames import parse_stream_frame
 from protocol.wire import WireMessage
 
 
@@ -53,7 +54,8 @@ class ReferenceNode:
 
     Invariants: nothing but `node_register` is sent on a socket before the scheduler has answered
     it; every job taken is answered once, on whatever socket there is by then, unless it was
-    cancelled or the node leaves; a lost scheduler ends no job.
+    cancelled or the node leaves; a lost scheduler ends no job but those that were still being
+    spoken: the rest of their audio cannot come.
     """
 
     def __init__(self, options: ReferenceNodeOptions, engines: Engines) -> None:
@@ -185,6 +187,7 @@ class ReferenceNode:
                 async for data in socket:
                     self._take(data)
         finally:
+            self._jobs.give_up_unfinished()
             for helper in helpers:
                 helper.cancel()
             await asyncio.wait(helpers)  # awaiting one would swallow a cancel of our own
@@ -202,12 +205,17 @@ class ReferenceNode:
         return self._profile.heartbeat(node_id, self._jobs.load(), is_leaving=is_leaving)
 
     def _take(self, data: str | bytes) -> None:
+        if isinstance(data, bytes):
+            self._take_frame(data)
+            return
         command = _parsed(data)
         match command:
-            case None | JobEnd():  # it has not said that it takes jobs while they are spoken
+            case None:
                 pass
             case JobAssign():
                 self._jobs.assign(command)
+            case JobEnd():
+                self._jobs.end(command)
             case JobCancel():
                 self._jobs.cancel(command.job_id)
             case NodeRegisterAck():
@@ -218,6 +226,12 @@ class ReferenceNode:
                 logger.warning("the scheduler refused a message: {}", command.code)
             case _:
                 assert_never(command)
+
+    def _take_frame(self, data: bytes) -> None:
+        try:
+            self._jobs.take_audio(parse_stream_frame(data))
+        except ProtocolError as error:  # the next frame of its job will find it missing
+            logger.warning("the scheduler sent something else: {}", error.message)
 
     def _send(self, message: WireMessage) -> None:
         """Give a message its sender and hand it to the writer; results outlive a lost socket."""

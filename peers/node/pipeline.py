@@ -1,5 +1,7 @@
 """One job from audio to result: decode, recognise, translate, speak, encode.
 
+The audio is there from the beginning, or comes while somebody speaks.
+
 Owns which engine is asked for what, how long each stage took, and which failure is the scheduler's
 business. Knows no socket and no other job.
 
@@ -12,7 +14,7 @@ import asyncio
 import base64
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +32,8 @@ from peers.engines.engine import (
 )
 from peers.engines.opus import OpusError
 from peers.engines.recognising import recognised
+from peers.engines.streaming import heard
+from peers.node.spoken_audio import SpokenAudio, SpokenPieces, StreamBrokenError
 from peers.pcm import RATE_HZ, resample, silence, to_bytes, to_samples
 from protocol.audio.framing import AudioFormat, join_packets
 from protocol.errors import ErrorCode
@@ -43,6 +47,8 @@ ASR_EMPTY = "ASR_EMPTY"
 NMT_FAILED = "NMT_FAILED"
 TTS_FAILED = "TTS_FAILED"
 AUTO = "auto"
+OnPartial = Callable[[str], None]
+"""Called on the event loop with the text so far."""
 
 
 class JobFailedError(Exception):
@@ -82,13 +88,35 @@ class JobPipeline:
         self._engines = engines
         self._speech_format = speech_format
 
-    async def run(self, job: JobAssign, on_partial: Callable[[str], None] | None) -> JobResult:
+    async def run(self, job: JobAssign, on_partial: OnPartial | None) -> JobResult:
         """Return the result, whatever happens; only being cancelled raises."""
-        started = time.monotonic()
         texts = JobTexts()
+        return await self._result_of(job, texts, self._whole_text(job, texts, on_partial))
+
+    async def run_stream(
+        self, job: JobAssign, audio: SpokenAudio, on_partial: OnPartial | None
+    ) -> JobResult:
+        """Return the result of what is still being spoken, never before its end."""
+        texts = JobTexts()
+        return await self._result_of(job, texts, self._streamed_text(job, audio, texts, on_partial))
+
+    async def translated(self, job: JobAssign, text: str) -> str:
+        """Return the translation of a part of what is being spoken.
+
+        Raises:
+            Exception: whatever the engine raises.
+        """
+        source = self._source_language(job)
+        return await call_engine(self._engines.translate, text, source, job.tgt_lang)
+
+    async def _result_of(
+        self, job: JobAssign, texts: JobTexts, recognising: Awaitable[str]
+    ) -> JobResult:
+        started = time.monotonic()
         error: JobError | None = None
         try:
-            await self._stages(job, texts, on_partial)
+            texts.text_asr = await recognising
+            await self._later_stages(job, texts)
         except JobFailedError as failure:
             error = failure.error
         except Exception as fault:  # noqa: BLE001 - engines raise anything, the job must end
@@ -99,16 +127,46 @@ class JobPipeline:
         total_ms = _since(started)
         return self._result(job, texts, error, total_ms)
 
-    async def _stages(
-        self, job: JobAssign, texts: JobTexts, on_partial: Callable[[str], None] | None
-    ) -> None:
+    async def _whole_text(
+        self, job: JobAssign, texts: JobTexts, on_partial: OnPartial | None
+    ) -> str:
         pcm = await asyncio.to_thread(_decoded, job)
-        source = self._source_language(job)
+        listening = Listening(job.session_id, on_partial)
         with texts.timed("asr_ms"):
-            listening = Listening(job.session_id, on_partial)
-            texts.text_asr = await self._recognise(pcm, source, listening)
+            source = self._source_language(job)
+            return await self._recognised(
+                recognised(self._engines.recognise, pcm, source, listening)
+            )
+
+    async def _streamed_text(
+        self,
+        job: JobAssign,
+        audio: SpokenAudio,
+        texts: JobTexts,
+        on_partial: OnPartial | None,
+    ) -> str:
+        """Recognise what comes; `asr_ms` counts from the end of speech."""
+        if self._engines.stream is None:
+            raise JobFailedError(_failure("this node takes whole utterances only"))
+        if job.audio_format is AudioFormat.OPUS:
+            _need_opus()
+        pieces = SpokenPieces(audio, job.audio_format, job.sample_rate)
+        source = self._source_language(job)
+        listening = Listening(job.session_id, on_partial)
+        try:
+            text = await self._recognised(heard(self._engines.stream, pieces, source, listening))
+            await audio.skip_to_end()
+        except StreamBrokenError as broken:
+            raise JobFailedError(_failure(f"the stream is broken: {broken}")) from None
+        except OpusError as error:
+            raise JobFailedError(_failure(f"Opus decoding failed: {error}")) from None
+        texts.timings_ms["asr_ms"] = _since(audio.ended_at or time.monotonic())
+        return text
+
+    async def _later_stages(self, job: JobAssign, texts: JobTexts) -> None:
         if not texts.text_asr:
             return
+        source = self._source_language(job)
         spoken, language = texts.text_asr, source
         if job.pipeline.use_nmt:
             with texts.timed("nmt_ms"):
@@ -126,9 +184,9 @@ class JobPipeline:
         wanted = [code for code in (job.lang_a, job.lang_b) if code in heard] or heard
         return wanted[0] if len(wanted) == 1 else AUTO
 
-    async def _recognise(self, pcm: bytes, source: str, listening: Listening) -> str:
+    async def _recognised(self, recognising: Awaitable[str]) -> str:
         try:
-            text = await recognised(self._engines.recognise, pcm, source, listening)
+            text = await recognising
         except ModelMissingError as missing:
             raise JobFailedError(self._missing("asr", missing)) from None
         except EngineError as failure:
@@ -207,13 +265,17 @@ def _decoded(job: JobAssign) -> bytes:
     return pcm + silence(job.padding_ms or 0)
 
 
-def _decoded_opus(audio: bytes) -> bytes:
+def _need_opus() -> None:
     if not opus.is_installed():
         reason = "this node has no opus decoder"
         details = {"service_id": "opus", "service_version": "", "reason": reason}
         raise JobFailedError(
             JobError(code=ErrorCode.MODEL_NOT_AVAILABLE, message=reason, details=details)
         )
+
+
+def _decoded_opus(audio: bytes) -> bytes:
+    _need_opus()
     try:
         pcm = opus.decode(opus.unframed(audio))
     except OpusError as error:

@@ -72,6 +72,7 @@ class NodeProfile:
             language_capabilities=self._languages(),
             audio_formats=_readable_formats(),
             max_concurrent_jobs=self._max_jobs,
+            streaming=True if self._engines.stream is not None else None,
         )
 
     def heartbeat(
