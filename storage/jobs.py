@@ -117,8 +117,8 @@ class Failover:
     """Where the caller believes the job to be; None while it waits. A fence: after a lost reply the
     job is not moved twice."""
     reason: str
-    """`node_lost`, `job_timeout`, `model_not_available`, `turn_wait`, `turn_moved`, `overtaken` or
-    `undeliverable`."""
+    """`node_lost`, `job_timeout`, `model_not_available`, `processing_error`, `turn_wait`,
+    `turn_moved`, `overtaken` or `undeliverable`."""
     exclude_node: bool = False
     """The node is not used again for this job unless no other capable one is registered."""
     penalty_ms: int = 0

@@ -46,7 +46,12 @@ KEYS = (
     Key("session:*:queued", "zset", Life.EXPIRES, "its jobs that wait, by utterance"),
     Key("turn:*", "hash", Life.EXPIRES, "node, excluded nodes and waiting segments of a long turn"),
     Key("out:*", "stream", Life.EXPIRES, "a session's outcomes without speech, at most 200"),
-    Key("node:*", "hash", Life.NODE, "state, owner, epoch, atoms, capacity, marks, penalties"),
+    Key(
+        "node:*",
+        "hash",
+        Life.NODE,
+        "state, owner, epoch, atoms, capacity, marks, penalties, errors",
+    ),
     Key("node:*:slots", "hash", Life.NODE, "slot to its open jobs; its length is what is in use"),
     Key("place:*", "string", Life.EXPIRES, "cell in which a node is to register that none knows"),
     Key("pin:*", "zset", Life.EXPIRES, "segments that wait for this node, by time"),

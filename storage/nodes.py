@@ -59,6 +59,10 @@ class NodeRegistration:
     it under this epoch: refused when it is connected elsewhere by now."""
     is_held: bool = False
     """An operator has drained it, as far as the caller knows; the store may know it, too."""
+    error_limit: int = 3
+    """Errors in a row that make it sick; 0: none do."""
+    suspect_ms: int = 10_000
+    """For how long it is sick, the first time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,12 @@ class NodeRecord:
     """The name that its token belongs to; empty: it showed none."""
     is_held: bool = False
     """An operator has drained it."""
+    health: str = ""
+    """Empty: well. `watched`, `erring`, `sick` or `trial`: see `lua/lib/node.lua`."""
+    errors_in_row: int = 0
+    """Errors since it did something well."""
+    doubted_until_ms: int = 0
+    """The store's clock, Unix ms: when it gets a trial, while it is sick."""
 
 
 class NodeRepository:
@@ -131,6 +141,8 @@ class NodeRepository:
             lease_ms=registration.lease_ms,
             known_epoch=registration.known_epoch,
             held=int(registration.is_held),
+            error_limit=registration.error_limit,
+            suspect_ms=registration.suspect_ms,
             credential=registration.credential,
             info=info,
         )
@@ -243,11 +255,7 @@ class NodeRepository:
     async def abilities(self) -> set[tuple[str, ...]]:
         """Return the atoms of all nodes that can be chosen, each set once: one read for a cell."""
         read = await self._store.read([("HKEYS", f"{each}groups") for each in self.cells.prefixes])
-        return {
-            tuple(identity.partition("|")[0].split())
-            for identities in read
-            for identity in identities
-        }
+        return {atoms_of(identity) for identities in read for identity in identities}
 
     async def _online(self, limit: int) -> list[tuple[Cell, NodeId]]:
         ids = await self._store.read(
@@ -274,6 +282,12 @@ class NodeRepository:
         return total
 
 
+def atoms_of(identity: str) -> tuple[str, ...]:
+    """Return the atoms of a group's nodes; those of doubted nodes bear a mark."""
+    marked = identity.partition("|")[0].rstrip("?").split()
+    return tuple(atom.removeprefix("~") for atom in marked if atom != "~")
+
+
 def _node_record(node_id: NodeId, row: Mapping[str, str], used: Any, cell: Cell) -> NodeRecord:
     penalties = (item.rsplit("=", 1) for item in row.get("penalties", "").split())
     return NodeRecord(
@@ -291,4 +305,7 @@ def _node_record(node_id: NodeId, row: Mapping[str, str], used: Any, cell: Cell)
         info={name[5:]: text for name, text in row.items() if name.startswith("info:")},
         credential=row.get("credential", ""),
         is_held=row.get("held") == "1",
+        health=row.get("health", ""),
+        errors_in_row=len(row.get("row", "").split()),
+        doubted_until_ms=int(row.get("doubted_until", "0")),
     )

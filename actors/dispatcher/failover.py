@@ -41,7 +41,8 @@ class FailOver:
         """Give one job to another node, or let it wait for one."""
         self._ends.withdraw(job, reason)
         job.is_moving = True
-        logger.debug(
+        log = logger.warning if reason == "processing_error" else logger.debug
+        log(
             "job moves",
             job_id=job.spec.job_id,
             node_id=job.node_id,

@@ -49,6 +49,13 @@ class Instances:
                 if job is None or not _is_at(job, at):
                     return ()
                 return self._jobs.node_lost((at,), note.cell)
+            case NoteKind.NODE_SICK:
+                logger.warning(
+                    "node answers with errors only; others get its jobs",
+                    node_id=at.node_id,
+                    trial_in_ms=at.due_in_ms,
+                )
+                return ()
             case NoteKind.NODE_MOVED:
                 if job is not None and _is_at(job, at):
                     self._follow(job, at)

@@ -316,7 +316,7 @@ class JobDriver:
             return ()
         job.verdict = verdict
         if verdict.follow is Follow.MOVE:
-            return self.failover.move(job, "model_not_available")
+            return self.failover.move(job, (verdict.reason or MissingReason.PROCESSING_ERROR).value)
         ended = self.ends.complete(job, verdict.state, verdict.reason, message)
         if verdict.reason is MissingReason.MERGED or verdict.state is JobState.FAILED:
             return (ended,)

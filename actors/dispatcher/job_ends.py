@@ -36,6 +36,7 @@ GIVEN_UP = {
     "node_lost": MissingReason.NODE_LOST,
     "undeliverable": MissingReason.NODE_LOST,
     "job_timeout": MissingReason.JOB_TIMEOUT,
+    "processing_error": MissingReason.PROCESSING_ERROR,
     "model_not_available": MissingReason.MODEL_NOT_AVAILABLE,
     "turn_wait": MissingReason.NO_AVAILABLE_NODE,
     "turn_moved": MissingReason.NO_AVAILABLE_NODE,

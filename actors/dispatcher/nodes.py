@@ -93,6 +93,8 @@ class Nodes:
             credential=message.credential,
             known_epoch=message.known_epoch,
             is_held=message.is_held,
+            error_limit=self._options.node_error_limit,
+            suspect_ms=self._options.suspect_ms,
         )
 
         def apply(reply: Registered | Superseded | IdTaken | Fenced) -> Sequence[Step]:

@@ -16,6 +16,10 @@ class NodeOptions:
     """Milliseconds without a heartbeat after which a node is lost."""
     node_probe_ms: Annotated[int, Ge(1)] = 2_000
     """Milliseconds that a node's socket has for a sign of life when another one claims its id."""
+    node_error_limit: Annotated[int, Ge(0), Le(16)] = 3
+    """Errors of a node in a row after which others are chosen in its stead; 0: never."""
+    suspect_ms: Annotated[int, Ge(1), Le(300_000)] = 10_000
+    """Milliseconds until such a node gets a job on trial; doubled with each failure, to 300000."""
     resource_threshold: Annotated[float, Le(100)] = 95.0
     """Per cent of CPU, GPU or memory above which a node is chosen last."""
     overload_hold_ms: int = 3_000

@@ -15,7 +15,7 @@ from storage.client.executor import StorageUnavailable
 from storage.nodes import NodeRecord
 from storage.pair_slots import PairSlots, slots_by_pair
 
-_STATES = ("online", "overloaded", "suspect", "draining")
+_STATES = ("online", "overloaded", "suspect", "sick", "trial", "draining")
 _LOOK_SECONDS = 1.0
 _PATIENCE_SECONDS = 2.0
 
@@ -75,6 +75,8 @@ class NodeStates:
 def _state(record: NodeRecord, now_ms: int) -> str:
     if record.state != "online":
         return record.state
+    if record.health in ("sick", "trial"):
+        return record.health
     if record.suspect:
         return "suspect"
     return "overloaded" if record.overloaded_until_ms > now_ms else "online"

@@ -60,7 +60,8 @@ def node_row(record: NodeRecord, now_ms: int, seen: Seen) -> dict[str, Any]:
         "audio_formats": formats_of(record.atoms),
         "is_drained": record.is_held,
         "is_overloaded": record.overloaded_until_ms > now_ms,
-        "suspect": record.suspect,
+        "suspect": record.suspect or record.health in ("sick", "trial"),
+        "health": record.health or "well",
         "info": dict(record.info),
         "ms_per_second": None,
         "recent_jobs": 0,
@@ -93,12 +94,25 @@ def why_not_chosen(record: NodeRecord, now_ms: int) -> list[str]:
         reasons.append("serves no language pair")
     unread = [each for each in FORMATS if each not in formats_of(record.atoms)]
     reasons += [f"reads no {each}" for each in unread]
+    reasons += _doubts(record, now_ms)
     if record.suspect:
         reasons.append("a job timed out here; others go first")
     if record.overloaded_until_ms > now_ms:
         reasons.append("reports too much load; others go first")
     reasons += [f"lacked a model for {requirement}" for requirement in record.penalties]
     return reasons
+
+
+def _doubts(record: NodeRecord, now_ms: int) -> list[str]:
+    """Return what its errors mean for the node."""
+    if record.health == "sick":
+        left_ms = max(0, record.doubted_until_ms - now_ms)
+        return [f"sick: {record.errors_in_row} errors in a row; a trial in {left_ms} ms"]
+    if record.health == "trial":
+        return ["sick: on trial, with one job at a time"]
+    if record.health == "erring":
+        return [f"{record.errors_in_row} errors in a row; others go first"]
+    return []
 
 
 def job_row(record: JobRecord, now_ms: int) -> dict[str, Any]:

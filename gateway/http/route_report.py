@@ -97,6 +97,7 @@ def _rank(row: dict[str, Any]) -> tuple[Any, ...]:
     return (
         not row["serves_pair"],
         not row["can_be_chosen"],
+        row["health"] in ("sick", "erring"),
         is_marked,
         not row["speaks"],
         row["load"],

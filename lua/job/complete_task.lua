@@ -19,11 +19,13 @@
 -- INCLUDE lib/job_head.lua
 -- INCLUDE lib/finish.lua
 
+local MIN_AUDIBLE_MS = 1000 -- in less a node may rightly find nothing
+
 local ended = load_job_head(job)
 if not ended then
   return { 'GONE' }
 end
-local freed = nil
+local freed, concerns_health = nil, false
 if not FINAL[ended.state] then
   -- A job whose owner is dead is ended by whoever has its node: nobody else would free the slot.
   local is_driven_elsewhere = ended.owner ~= instance
@@ -42,7 +44,10 @@ if not FINAL[ended.state] then
       return { 'OK', state, {} }
     end
     -- Nearly always nothing waits, and the rest of the script is not even set up.
-    if not next(released) and call('EXISTS', prefix .. 'qs', prefix .. 'pin:' .. freed.id) == 0 then
+    -- How well its nodes are is looked at where one of them has failed, or now found nothing.
+    concerns_health = node ~= '' and freed ~= nil and (freed.health ~= '' or attempt > 1
+      or (state == 'empty' and reason == 'silence_detected'))
+    if not concerns_health and not next(released) and call('EXISTS', prefix .. 'qs', prefix .. 'pin:' .. freed.id) == 0 then
       place_node(freed)
       return { 'OK', state, {} }
     end
@@ -59,10 +64,29 @@ if FINAL[ended.state] then
   return describe('DUPLICATE', ended)
 end
 
+-- INCLUDE lib/group.lua
+-- INCLUDE lib/notes.lua
+-- INCLUDE lib/health.lua
+if concerns_health then
+  local known = call('HMGET', prefix .. 'job:' .. job, 'erred', 'cost')
+  if state == 'done' then
+    if freed.health ~= '' then
+      recover(freed)
+      settle_node(freed)
+    end
+    if known[1] and known[1] ~= freed.id then
+      settle_error(known[1], job, true)
+    end
+  elseif state == 'empty' and reason == 'silence_detected' and not ended.turned
+    and tonumber(known[2]) >= MIN_AUDIBLE_MS then
+    note_error(freed, ended, true)
+    settle_node(freed)
+  end
+end
+
 -- INCLUDE lib/choice.lua
 -- INCLUDE lib/tenant.lua
 -- INCLUDE lib/queue.lua
--- INCLUDE lib/notes.lua
 -- INCLUDE lib/handover.lua
 if freed then
   serve(freed)

@@ -21,6 +21,8 @@
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
 -- INCLUDE lib/group.lua
+-- INCLUDE lib/notes.lua
+-- INCLUDE lib/health.lua
 -- INCLUDE lib/slot.lua
 -- INCLUDE lib/turn_slot.lua
 -- INCLUDE lib/job_head.lua
@@ -29,7 +31,6 @@
 -- INCLUDE lib/tenant.lua
 -- INCLUDE lib/queue.lua
 -- INCLUDE lib/turn.lua
--- INCLUDE lib/notes.lua
 -- INCLUDE lib/handover.lua
 -- INCLUDE lib/finish.lua
 
@@ -77,6 +78,14 @@ end
 local function blame(left)
   if reason == 'job_timeout' then
     left.suspect = true
+  elseif reason == 'processing_error' then
+    local erred = call('HGET', prefix .. 'job:' .. job, 'erred')
+    if not erred then
+      call('HSET', prefix .. 'job:' .. job, 'erred', moving.node)
+      note_error(left, moving, false)
+    elseif erred ~= moving.node then
+      settle_error(erred, job, false) -- it was the job
+    end
   end
   if penalty_ms > 0 and can_serve(left, moving.requirement) then
     local penalty = moving.requirement .. '=' .. int(now + penalty_ms)
@@ -161,6 +170,11 @@ else
     return give_up(left)
   end
   moving.attempt = moving.attempt + 1
+end
+
+if reason == 'processing_error' and left
+  and not other_exists(moving.requirement, exclusion(moving)) then
+  return give_up(left)
 end
 
 local was_pinned = moving.pin ~= ''

@@ -12,13 +12,13 @@ local MAX_GROUPS_COUNTED = 16
 local MAX_NODES_COUNTED = 4 -- of each group; of the others it is enough to know that they are there
 
 local free, counted = 0, 0
-each_capable(requirement, function(gid)
+each_capable(requirement, '', function(gid)
   if is_open_to(gid, requirement) then
     local nodes = prefix .. 'grp:' .. gid .. ':free'
     free = free + math.max(0, call('ZCARD', nodes) - MAX_NODES_COUNTED)
     for _, id in ipairs(call('ZRANGE', nodes, 0, MAX_NODES_COUNTED - 1)) do
       local node = load_node(id)
-      free = free + (node and math.max(0, node.max - used_slots(node)) or 0)
+      free = free + (node and math.max(0, places(node) - used_slots(node)) or 0)
     end
     counted = counted + 1
   end

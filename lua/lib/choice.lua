@@ -8,11 +8,14 @@ local MAX_COMPARED = 64 -- capable groups that are compared one by one; of more 
 local MAX_WALKED = 512 -- groups; where so many others are better, capable ones are compared after all
 local MAX_EQUALS_COMPARED = 32 -- equally good nodes among which one of the caller's own is looked for
 
--- The sets of groups that have each atom, and the smallest one's size.
-local function capable_sets(requirement)
+local DOUBTED = '~' -- before the atoms of groups whose nodes are doubted
+local MAX_DOUBTED_TRIED = 32 -- of a group
+
+-- The sets of groups that have each atom, and the smallest one's size. `kind`: '' or DOUBTED.
+local function capable_sets(requirement, kind)
   local sets, smallest = {}, math.huge
   for atom in string.gmatch(requirement, '[^,]+') do
-    local set = prefix .. 'cap:' .. atom
+    local set = prefix .. 'cap:' .. kind .. atom
     local size = call('SCARD', set)
     if size < smallest then
       smallest = size
@@ -57,8 +60,8 @@ end
 
 -- Calls `look(group, bound)` for capable groups with a free slot, lowest bound first, until it says
 -- that no higher one matters.
-local function each_capable(requirement, look)
-  local sets, smallest = capable_sets(requirement)
+local function each_capable(requirement, kind, look)
+  local sets, smallest = capable_sets(requirement, kind)
   if smallest == 0 then
     return
   end
@@ -99,25 +102,25 @@ local function each_capable(requirement, look)
   end
 end
 
--- The best-ranked node that has all atoms, may get jobs with the requirement and is not excluded;
--- with its score.
-local function best_of(atoms, requirement, excluded)
-  local excluded_count = count_excluded(excluded)
+-- The best-ranked node of a kind that has all atoms, may get jobs with the requirement and is not
+-- excluded; with its score. `fits(id)`: what else must hold.
+local function best_of(atoms, requirement, excluded, kind, fits)
+  local looked_at = count_excluded(excluded) + (fits and MAX_DOUBTED_TRIED or 0)
   local best, best_score = nil, math.huge
   local worse = {}
-  each_capable(atoms, function(gid, bound)
+  each_capable(atoms, kind, function(gid, bound)
     if bound >= best_score then
       return true
     end
     if is_open_to(gid, requirement) then
-      local ranked = call('ZRANGE', prefix .. 'grp:' .. gid .. ':free', 0, excluded_count,
+      local ranked = call('ZRANGE', prefix .. 'grp:' .. gid .. ':free', 0, looked_at,
         'WITHSCORES')
       if ranked[2] and tonumber(ranked[2]) > bound then
         worse[#worse + 1] = ranked[2]
         worse[#worse + 1] = gid
       end
       for n = 1, #ranked, 2 do
-        if not is_excluded(ranked[n], excluded) then
+        if not is_excluded(ranked[n], excluded) and (not fits or fits(ranked[n])) then
           local score = tonumber(ranked[n + 1])
           if score < best_score then
             best, best_score = ranked[n], score
@@ -141,7 +144,7 @@ local function equal_at_home(score, atoms, requirement, excluded)
   local rank = math.floor(score / RANK_UNIT) * RANK_UNIT
   local left = call('EXISTS', home) * MAX_EQUALS_COMPARED
   local found = nil
-  each_capable(atoms, function(gid, bound)
+  each_capable(atoms, '', function(gid, bound)
     if left <= 0 or bound >= rank + RANK_UNIT then
       return true
     end
@@ -173,23 +176,50 @@ local function has_other(gid, excluded)
   return false
 end
 
--- Whether some registered node could serve the requirement and is not excluded. A few groups are
--- asked at random first: nearly always one of them has such a node.
-local function other_exists(requirement, excluded)
-  local sets, smallest = capable_sets(requirement)
+-- Whether a node of the kind could serve the requirement and is not excluded. A few groups are asked
+-- at random first: nearly always one of them has such a node. `counts(group)`: whether it counts.
+local function exists_of(requirement, excluded, kind, counts)
+  local sets, smallest = capable_sets(requirement, kind)
   if smallest == 0 then
     return false
   end
   local some = smallest > MAX_COMPARED and call('SRANDMEMBER', sets[1], MAX_COMPARED) or {}
   for _, gid in ipairs(members_of_all(some, sets)) do
-    if has_other(gid, excluded) then
+    if counts(gid) and has_other(gid, excluded) then
       return true
     end
   end
   for _, gid in ipairs(call('SINTER', unpack(sets))) do
-    if has_other(gid, excluded) then
+    if counts(gid) and has_other(gid, excluded) then
       return true
     end
+  end
+  return false
+end
+
+local function any()
+  return true
+end
+
+-- Whether some registered node could serve the requirement and is not excluded.
+local function other_exists(requirement, excluded)
+  return exists_of(requirement, excluded, '', any) or exists_of(requirement, excluded, DOUBTED, any)
+end
+
+-- Whether a node that is not doubted, nor on trial, may get jobs with the requirement.
+local function is_well_served(requirement, excluded)
+  return exists_of(requirement, excluded, '', function(gid)
+    return not string.find(gid, '?', 1, true) and is_open_to(gid, requirement)
+  end)
+end
+
+-- Whether a job is left to others, although the node could do it: it is sick, or it errs and has as
+-- many jobs as may yet fail before it is.
+local function is_passed_over(node, requirement, excluded)
+  if node.health == 'sick' or (node.health == 'erring'
+    and used_slots(node) >= tonumber(call('HGET', prefix .. 'node:' .. node.id, 'credit') or '0'))
+  then
+    return is_well_served(requirement, excluded)
   end
   return false
 end
@@ -202,16 +232,12 @@ local function effective_exclusion(requirement, excluded)
   return excluded
 end
 
--- Returns the node for a job, loaded, or nil. `preference`: wishes, best first, each a list of atoms.
--- A marked node, then one that fulfils a lesser wish, is chosen only when no better one has a free
--- slot; then load decides, then whether it is connected to the calling instance, then least recent
--- use.
-local function choose_node(requirement, preference, excluded)
-  excluded = effective_exclusion(requirement, excluded)
+-- The best node of a kind by wishes; with its score and the atoms that it was found by.
+local function best_by_wish(requirement, preference, excluded, kind, fits)
   local id, score, wanted
   for wish in string.gmatch(preference .. ' any', '%S+') do
     local atoms = wish == 'any' and requirement or requirement .. ',' .. wish
-    local other, other_score = best_of(atoms, requirement, excluded)
+    local other, other_score = best_of(atoms, requirement, excluded, kind, fits)
     if other and (not id or other_score < MARKED * RANK_UNIT) then
       id, score, wanted = other, other_score, atoms
     end
@@ -219,7 +245,32 @@ local function choose_node(requirement, preference, excluded)
       break
     end
   end
-  local chosen = id and load_node(id)
+  return id, score, wanted
+end
+
+-- A doubted node for a job that no other has a free slot for.
+local function choose_doubted(requirement, preference, excluded)
+  if call('EXISTS', prefix .. 'cap:' .. DOUBTED) == 0 then
+    return nil
+  end
+  local id = best_by_wish(requirement, preference, excluded, DOUBTED, function(doubted)
+    local node = load_node(doubted)
+    return node and not is_passed_over(node, requirement, excluded)
+  end)
+  return id and load_node(id)
+end
+
+-- Returns the node for a job, loaded, or nil. `preference`: wishes, best first, each a list of atoms.
+-- A marked node, then one that fulfils a lesser wish, is chosen only when no better one has a free
+-- slot; then load decides, then whether it is connected to the calling instance, then least recent
+-- use.
+local function choose_node(requirement, preference, excluded)
+  excluded = effective_exclusion(requirement, excluded)
+  local id, score, wanted = best_by_wish(requirement, preference, excluded, '')
+  if not id then
+    return choose_doubted(requirement, preference, excluded)
+  end
+  local chosen = load_node(id)
   if chosen and chosen.owner ~= instance then
     return equal_at_home(score, wanted, requirement, excluded) or chosen
   end

@@ -24,7 +24,7 @@ local function leave_group(node)
   end
   if call('EXISTS', group .. ':nodes') == 0 then
     local identity = call('GET', group .. ':identity') or lost_identity(node)
-    for atom in string.gmatch(string.match(identity, '^[^|]*'), '%S+') do
+    for atom in string.gmatch(string.match(identity, '^[^|?]*'), '%S+') do
       call('SREM', prefix .. 'cap:' .. atom, gid)
     end
     call('HDEL', prefix .. 'groups', identity)
@@ -37,14 +37,17 @@ local function join_group(node, identity)
   local gid = call('HGET', prefix .. 'groups', identity)
   if not gid then
     gid = int(call('INCR', prefix .. 'seq'))
-    local penalised = string.match(identity, '|(.+)$')
+    local penalised = string.match(identity, '|([^?]+)')
+    if string.sub(identity, -1) == '?' then
+      gid = gid .. '?' -- what is on trial does not stand for those who are well
+    end
     if penalised then
       gid = gid .. '!' -- the choice looks at `penalties` only where this says so
       for requirement in string.gmatch(penalised, '%S+') do
         call('SADD', prefix .. 'grp:' .. gid .. ':penalties', requirement)
       end
     end
-    for atom in string.gmatch(node.atoms, '%S+') do
+    for atom in string.gmatch(string.match(identity, '^[^|?]*'), '%S+') do
       call('SADD', prefix .. 'cap:' .. atom, gid)
     end
     call('SET', prefix .. 'grp:' .. gid .. ':identity', identity)
@@ -54,9 +57,23 @@ local function join_group(node, identity)
   node.group = gid
 end
 
+-- Who errs is used as ever after a while, unless it fails again; who is sick gets a trial.
+-- Returns when that is, if it is not yet.
+local function lapse_health(node)
+  if not is_doubted(node) then
+    return nil
+  end
+  local till = tonumber(call('HGET', prefix .. 'node:' .. node.id, 'doubted_until') or '0')
+  if till > now then
+    return till
+  end
+  node.health = node.health == 'sick' and 'trial' or 'watched'
+  return nil
+end
+
 -- Drops lapsed penalties and notes when something of the node lapses next.
 local function lapse(node)
-  local kept, names, soonest = {}, {}, nil
+  local kept, names, soonest = {}, {}, lapse_health(node)
   for requirement, till in string.gmatch(node.penalties, '(%S+)=(%d+)') do
     local at = tonumber(till)
     if at > now then
@@ -79,12 +96,22 @@ local function lapse(node)
   return table.concat(names, ' ')
 end
 
+-- What the nodes of a group have in common. The atoms of doubted nodes bear a mark.
+local function identity_of(node, penalised)
+  local atoms = node.atoms
+  if is_doubted(node) then
+    atoms = ' ~' .. string.gsub(atoms, '(%S+)', '~%1')
+  end
+  return atoms .. (penalised ~= '' and '|' .. penalised or '')
+    .. (node.health == 'trial' and '?' or '')
+end
+
 -- Brings group, rank and record in line with the node's state, atoms, penalties and marks.
 local function settle_node(node)
   local penalised = lapse(node)
   local identity = nil
   if node.state == 'online' and string.find(node.atoms, '%S') then
-    identity = node.atoms .. (penalised ~= '' and '|' .. penalised or '')
+    identity = identity_of(node, penalised)
   end
   local current = node.group ~= ''
     and call('GET', prefix .. 'grp:' .. node.group .. ':identity') or nil
@@ -98,5 +125,5 @@ local function settle_node(node)
   call('HSET', prefix .. 'node:' .. node.id,
     'state', node.state, 'owner', node.owner, 'epoch', node.epoch, 'max', node.max,
     'group', node.group, 'atoms', node.atoms, 'overloaded', int(node.overloaded),
-    'suspect', node.suspect and '1' or '0', 'penalties', node.penalties)
+    'suspect', node.suspect and '1' or '0', 'penalties', node.penalties, 'health', node.health)
 end

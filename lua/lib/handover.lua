@@ -119,7 +119,8 @@ local function first_pinned(node)
         call('ZREM', pinned, id) -- its record expired
         from = from - 1
       elseif job.deadline > now and owner_lives(job.owner) and can_serve(node, job.requirement)
-        and may_get(node, job.requirement, exclusion(job)) then
+        and may_get(node, job.requirement, exclusion(job))
+        and not is_passed_over(node, job.requirement, exclusion(job)) then
         if not is_at_cap(job) then
           return job
         end
@@ -241,7 +242,8 @@ local function first_in_tree(tree, node, first)
         return true
       end
       local owner, excluded = string.match(queue, '^=([^=]*)=(.*)$')
-      if owner_lives(owner) and may_get(node, requirement, excluded) then
+      if owner_lives(owner) and may_get(node, requirement, excluded)
+        and not is_passed_over(node, requirement, excluded) then
         local found, earliest = first(requirement, queue)
         if not found or earliest > time then
           moved[#moved + 1] = { requirement, queue }
@@ -374,7 +376,7 @@ function serve(node)
   if node.group ~= '' then
     local pinned = prefix .. 'pin:' .. node.id
     local budget = MAX_HANDOVERS
-    while call('EXISTS', prefix .. 'qs', pinned) > 0 and used_slots(node) < node.max do
+    while call('EXISTS', prefix .. 'qs', pinned) > 0 and used_slots(node) < places(node) do
       if budget == 0 then
         call('ZADD', prefix .. 'lapses', int(now + GO_ON_MS), node.id)
         call('EXPIRE', prefix .. 'lapses', RECORD_TTL_S)

@@ -1,13 +1,17 @@
--- A node's place in the choice. Nodes with the same atoms and penalties share a group; a group's
--- `free` set ranks its nodes that have a free slot: unmarked before marked (overloaded, suspect),
+-- A node's place in the choice. Nodes with the same atoms, penalties and health share a group; a
+-- group's `free` set ranks its nodes that have a free slot: unmarked before marked (overloaded, suspect),
 -- then by load, then least recently used. A node that is draining or off-line is in no group.
+--
+-- `health`: '' (well), `watched` (errors in a row, and used as ever), `erring` (used only where no
+-- other has a free slot, and for a few jobs), `sick` (only where no other serves), `trial` (one job).
 
 local RANK_UNIT = 4e12 -- above every time in ms; 2000 ranks stay below 2^53
 local MARKED = 1000 -- above every load in permille
 
 local function load_node(id)
   local values = call('HMGET', prefix .. 'node:' .. id,
-    'state', 'owner', 'epoch', 'max', 'group', 'atoms', 'overloaded', 'suspect', 'penalties')
+    'state', 'owner', 'epoch', 'max', 'group', 'atoms', 'overloaded', 'suspect', 'penalties',
+    'health')
   if not values[1] then
     return nil
   end
@@ -23,7 +27,18 @@ local function load_node(id)
     overloaded = tonumber(values[7]),
     suspect = values[8] == '1',
     penalties = values[9],
+    health = values[10] or '',
   }
+end
+
+-- How many slots of the node may be in use.
+local function places(node)
+  return node.health == 'trial' and math.min(1, node.max) or node.max
+end
+
+-- Whether others are chosen before it, or instead of it.
+local function is_doubted(node)
+  return node.health == 'sick' or node.health == 'erring'
 end
 
 local function used_slots(node)
@@ -69,7 +84,7 @@ local function place_node(node, used)
   local free = prefix .. 'grp:' .. node.group .. ':free'
   local worsens = used ~= nil
   used = used or used_slots(node)
-  if used < node.max then
+  if used < places(node) then
     local rank = math.floor(used * 1000 / node.max)
     if is_marked(node) then
       rank = rank + MARKED

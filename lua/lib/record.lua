@@ -79,9 +79,10 @@ local function usual_node(excluded)
     and call('EXISTS', prefix .. 'inst:' .. instance .. ':nodes') == 1 then
     return nil
   end
-  if node and node.state == 'online' and not is_marked(node) and can_serve(node, requirement) then
+  if node and node.state == 'online' and not is_marked(node) and not is_doubted(node)
+    and can_serve(node, requirement) then
     node.used = used_slots(node)
-    return node.used < node.max and node or nil
+    return node.used < places(node) and node or nil
   end
   return nil
 end

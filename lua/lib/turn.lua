@@ -23,8 +23,8 @@ local function turn_place(job)
     return 'any'
   elseif call('HEXISTS', node.slots, job.slot) == 1 then
     return 'join', node
-  elseif not can_serve(node, job.requirement) then
+  elseif not can_serve(node, job.requirement) or is_doubted(node) then
     return 'any'
   end
-  return used_slots(node) < node.max and 'take' or 'pin', node, node.id
+  return used_slots(node) < places(node) and 'take' or 'pin', node, node.id
 end

@@ -27,7 +27,7 @@ for i = 1, #beats, 4 do
     call('ZADD', prefix .. 'nodes', int(now + tonumber(beats[i + 2])), node.id)
     local hold_ms = tonumber(beats[i + 3])
     local mark = hold_ms > 0 and now + hold_ms or 0
-    local changes = node.overloaded ~= mark or node.penalties ~= ''
+    local changes = node.overloaded ~= mark or node.penalties ~= '' or is_doubted(node)
     if changes then
       node.overloaded = mark
       settle_node(node)

@@ -9,6 +9,8 @@
 -- ARGV known_epoch int
 -- ARGV credential str
 -- ARGV held int
+-- ARGV error_limit int
+-- ARGV suspect_ms int
 -- ARGV info list
 -- RETURNS OK epoch handovers is_held | SUPERSEDED owner epoch | TAKEN | FENCED
 -- INCLUDE lib/clock.lua
@@ -48,6 +50,9 @@ end
 joined.owner = instance
 joined.epoch = int(math.max(now, tonumber(joined.epoch) + 1))
 -- An operator's drain holds until it is taken back, whoever registers the node meanwhile.
+if joined.health == 'sick' and joined.state == 'offline' then
+  joined.health = 'trial' -- it may be another program by now
+end
 local is_held = held == 1 or call('HGET', key, 'held') == '1'
 joined.state = is_held and 'draining' or 'online'
 joined.atoms = ' ' .. atoms .. ' '
@@ -59,6 +64,7 @@ call('PERSIST', key)
 call('PERSIST', joined.slots)
 call('SADD', prefix .. 'inst:' .. instance .. ':nodes', node)
 call('ZADD', prefix .. 'nodes', int(now + lease_ms), node)
+call('HSET', key, 'error_limit', int(error_limit), 'suspect_ms', int(suspect_ms))
 settle_node(joined)
 call('HSET', key, 'registered_at', now_text, 'credential', credential, 'held', is_held and '1' or '0')
 for i = 1, #info, 2 do

@@ -304,6 +304,8 @@ class NoteKind(StrEnum):
     """It waited and has a slot now."""
     NODE_LOST = "node_lost"
     """Its node was taken off-line: it wants another one."""
+    NODE_SICK = "node_sick"
+    """A node here fails of what others can do; `due_in_ms`: until its trial."""
     NODE_MOVED = "node_moved"
     """Its node is connected to another instance now, and goes on with it."""
 

@@ -30,7 +30,7 @@ def scheduler(impatient_scheduler: SchedulerProcess) -> SchedulerProcess:
 
 @pytest.mark.parametrize("code", ["PROCESSING_ERROR", "GPU_OOM", ""])
 @over_sockets
-async def test_a_refusal_ends_the_job_without_an_alert(
+async def test_a_refusal_by_all_nodes_ends_the_job_without_an_alert(
     scheduler: SchedulerProcess, pair: Pair, code: str
 ) -> None:
     """`error` makes a browser show a dialog: it never speaks of one utterance."""
@@ -38,12 +38,15 @@ async def test_a_refusal_ends_the_job_without_an_alert(
         await client.speak(tone(300))
         node, job = await next_job(nodes)
         await node.refuse(job, code, "DUPLICATE_JOB_ID job-x")
+        other, again = await next_job(others(nodes, node))
+        assert is_next_attempt(again, job)
+        await other.refuse(again, code, "DUPLICATE_JOB_ID job-x")
         outcome = await client.missing()
         assert (outcome["reason"], outcome["utterance_index"]) == ("processing_error", 0)
         event = await client.hear("ui_event", event="ERROR")
         assert event["error_code"] == "PROCESSING_ERROR"
         assert not client.all_heard("error")
-        assert len([job for node in nodes for job in node.jobs]) == 1
+        assert len([job for node in nodes for job in node.jobs]) == 2
 
 
 @over_sockets

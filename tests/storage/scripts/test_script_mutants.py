@@ -44,15 +44,20 @@ MUTANTS = {
         "lib/slot.lua", "if open == job.id then", "if open then"
     ),
     "capacity ignored by the usual node": Mutant(
-        "lib/record.lua", "return node.used < node.max and node or nil", "return node"
+        "lib/record.lua", "return node.used < places(node) and node or nil", "return node"
     ),
     "full node stays in the choice": Mutant(
-        "lib/node.lua", "if used < node.max then", "if true then"
+        "lib/node.lua", "if used < places(node) then", "if true then"
     ),
     "group without a free node stays known": Mutant(
         "lib/node.lua", "call('ZREM', prefix .. 'groups:free', node.group)", "local _"
     ),
     "load ignored": Mutant("lib/node.lua", "math.floor(used * 1000 / node.max)", "0"),
+    "a sick node is like any other": Mutant(
+        "lib/node.lua",
+        "return node.health == 'sick' or node.health == 'erring'",
+        "return false",
+    ),
     "marks ignored": Mutant("lib/node.lua", "rank = rank + MARKED", "rank = rank"),
     "preference ignored": Mutant("lib/choice.lua", "preference .. ' any'", "'any'"),
     "worst node chosen": Mutant("lib/choice.lua", "score < best_score", "score > best_score"),
@@ -113,7 +118,7 @@ MUTANTS = {
     ),
     "turn left behind": Mutant("lib/handover.lua", "  if not job.turned then", "  if true then"),
     "excluded node used again": Mutant(
-        "lib/choice.lua", "if not is_excluded(ranked[n], excluded) then", "if true then"
+        "lib/choice.lua", "if not is_excluded(ranked[n], excluded) and", "if"
     ),
     "excluded node handed the job": Mutant(
         "lib/handover.lua", "return not is_excluded(node.id, excluded) or", "return true or"

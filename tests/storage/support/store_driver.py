@@ -10,11 +10,14 @@ from protocol.ids import JobId
 from storage.job import JobState
 from storage.replies.job import Assigned, Busy, Completed, Duplicate, GivenUp, Queued
 from tests.storage.support.store_invariants import (
+    DOUBTED,
     FINAL,
     RANK_UNIT,
     breaches,
     can_serve,
     excluded_from,
+    exclusion_of,
+    is_passed_over,
     queue_of,
 )
 from tests.storage.support.store_snapshot import Hash, Snapshot
@@ -30,7 +33,14 @@ KINDS: tuple[dict[str, Any], ...] = (
     {"asr": ["en", "de"], "semantic": ["es", "fr"], "tts": []},
     {"asr": ["en"], "semantic": ["es", "fr"], "tts": ["es", "fr"]},
 )
-REASONS = ("node_lost", "job_timeout", "model_not_available", "undeliverable")
+REASONS = (
+    "node_lost",
+    "job_timeout",
+    "processing_error",
+    "model_not_available",
+    "undeliverable",
+    "processing_error",
+)
 FOREVER_MS = 10**9
 COST_MS = 2000
 MAX_DEBT_MS = 10_000
@@ -142,7 +152,7 @@ class StoreDriver:
             return
         row = self.state.jobs[job]
         node = row["node"]
-        expected = self._expected_handover(job, row) if node else set()
+        expected = self._expected_handover(job, row, by_node=by_node) if node else set()
         state = JobState.DONE if by_node else JobState.CANCELLED
         reply = self.world.complete(
             job, node if by_node else None, attempt=int(row["attempt"]), state=state
@@ -183,6 +193,9 @@ class StoreDriver:
             job = JobId(max(self._open(), key=self._attempt))
         row = self.state.jobs[job]
         attempt, why = int(row["attempt"]), REASONS[reason % len(REASONS)]
+        others = excluded_from(
+            self.state, {**row, "turned": "", "excluded": f"{self._barred(row)}\n{row['node']}"}
+        )
         reply = self.world.failover(
             job,
             row["node"] or None,
@@ -194,7 +207,8 @@ class StoreDriver:
         self._check()
         expected_attempt = attempt + (row["node"] != "")
         if isinstance(reply, GivenUp):
-            assert expected_attempt > 3 or float(row["deadline"]) <= self.world.now_ms
+            is_over = expected_attempt > 3 or float(row["deadline"]) <= self.world.now_ms
+            assert is_over or (why == "processing_error" and not others)
         else:
             assert expected_attempt <= 3
             assert reply.attempt == max(expected_attempt, *self._attempts_beside(job), 1)
@@ -246,8 +260,14 @@ class StoreDriver:
             if can_serve(self.state, node, requirement)
         }
         last = self.state.hash(f"session:{session}").get("last")
-        if last in free and not self._is_marked(last):
+        if last in free and not self._is_marked(last) and not self._is_doubted(last):
             return {last}
+        well = {node for node in free if not self._is_doubted(node)}
+        if not well:
+            passed = {n for n in free if is_passed_over(self.state, n, requirement, set())}
+            free = {node: free[node] for node in free.keys() - passed}
+        else:
+            free = {node: free[node] for node in well}
 
         def rank(node: str) -> tuple[float, bool, float]:
             marked = free[node] // (1000 * RANK_UNIT)
@@ -256,15 +276,23 @@ class StoreDriver:
         best = min(map(rank, free), default=None)
         return {node for node in free if rank(node) == best}
 
+    def _barred(self, job: Hash) -> str:
+        return exclusion_of(self.state, job)
+
+    def _is_doubted(self, node: str) -> bool:
+        return self.state.nodes[node].get("health") in DOUBTED
+
     def _is_marked(self, node: str) -> bool:
         row = self.state.nodes[node]
         return row["suspect"] == "1" or int(row["overloaded"]) > self.world.now_ms
 
-    def _expected_handover(self, job: str, row: Hash) -> set[str]:
+    def _expected_handover(self, job: str, row: Hash, *, by_node: bool) -> set[str]:
         """Return who may get the slot that this job's end frees; none if not certain."""
         node = row["node"]
         slots = self.state.slots(node)
         if self.state.nodes[node]["state"] != "online":
+            return set()
+        if not by_node and self.state.nodes[node].get("health") in (*DOUBTED, "trial"):
             return set()
         shared = any(job in jobs and len(jobs) > 1 for jobs in slots.values())
         if shared or len(slots) > int(self.state.nodes[node]["max"]):

@@ -46,6 +46,29 @@ def can_serve(state: Snapshot, node: str, requirement: str) -> bool:
     )
 
 
+DOUBTED = ("sick", "erring")
+
+
+def is_passed_over(state: Snapshot, node: str, requirement: str, excluded: set[str]) -> bool:
+    """Say whether a job is left to nodes that are well, although this one could do it."""
+    row = state.nodes[node]
+    health = row.get("health", "")
+    if health not in DOUBTED:
+        return False
+    if health == "erring" and len(state.slots(node)) < int(row["credit"]):
+        return False
+    return any(
+        state.nodes[other].get("health", "") in ("", "watched")
+        and can_serve(state, other, requirement)
+        for other in state.nodes.keys() - excluded
+    )
+
+
+def places(row: Hash) -> int:
+    """Return how many slots of a node may be in use."""
+    return min(1, int(row["max"])) if row.get("health") == "trial" else int(row["max"])
+
+
 def excluded_from(state: Snapshot, job: Hash) -> set[str]:
     """Return the nodes that a waiting job must not get: empty if no other could ever serve."""
     named = set(exclusion_of(state, job).split("\n")) - {""}
@@ -129,7 +152,7 @@ def _choice_agrees_with_nodes(state: Snapshot) -> Iterator[str]:
     }
     for node, row in state.nodes.items():
         used, capacity = len(state.slots(node)), int(row["max"])
-        free = row["group"] != "" and used < capacity
+        free = row["group"] != "" and used < places(row)
         if free != (node in ranked):
             yield f"{node} uses {used} of {capacity} slots and free is {node in ranked}"
         if free and node in ranked:
@@ -151,7 +174,11 @@ def _groups_agree(state: Snapshot) -> Iterator[str]:
         if (row["state"] == "online" and row["atoms"].strip() != "") != (row["group"] != ""):
             yield f"{node} is {row['state']} in group '{row['group']}'"
         penalised = " ".join(sorted(item.rsplit("=", 1)[0] for item in row["penalties"].split()))
-        identity = row["atoms"] + (f"|{penalised}" if penalised else "")
+        atoms = row["atoms"]
+        if row.get("health") in ("sick", "erring"):
+            atoms = " ~" + " ".join(f"~{atom}" if atom else "" for atom in atoms.split(" "))
+        identity = atoms + (f"|{penalised}" if penalised else "")
+        identity += "?" if row.get("health") == "trial" else ""
         if row["group"] and state.entries[f"grp:{row['group']}:identity"].value != identity:
             yield f"{node} is in the wrong group"
         if row["group"] and node not in members.get(row["group"], set()):
@@ -169,7 +196,7 @@ def _groups_agree(state: Snapshot) -> Iterator[str]:
         if bounds[group] > min(state.zset(f"grp:{group}:free").values()):
             yield f"{group} has a better node than {bounds[group]}"
     for identity, group in state.hash("groups").items():
-        for atom in identity.split("|")[0].split():
+        for atom in identity.split("|")[0].rstrip("?").split():
             if group not in state.set(f"cap:{atom}"):
                 yield f"cap:{atom} lacks {group}"
     for atom in state.ids("cap:*"):
@@ -297,7 +324,9 @@ def _nobody_waits_beside_a_free_slot(state: Snapshot) -> Iterator[str]:
         if is_at_cap(state, job):
             continue
         for node, row in state.nodes.items():
-            free = len(state.slots(node)) < int(row["max"])
+            if row.get("health") in DOUBTED:
+                continue  # that no other node serves it is noticed by the next sweep, too
+            free = len(state.slots(node)) < places(row)
             if not free or not can_serve(state, node, job["requirement"]):
                 continue
             if job.get("pin") in (None, "", node):
