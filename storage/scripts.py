@@ -8,6 +8,7 @@ with its contract:
     -- ARGV now int
     -- ARGV beats list
     -- RETURNS ASSIGNED job attempt | FENCED
+    -- FUNCTION
     -- INCLUDE lib/clock.lua
 
 Each KEYS and ARGV name becomes a local of the script: `int` a number, `str` a string, `list` (only
@@ -25,10 +26,13 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
+from storage.script_library import Library, library_of
+
 LUA_DIRECTORY = Path(__file__).parent.parent / "lua"
 
 _HEADER = re.compile(r"-- (KEYS|ARGV|RETURNS) (.+)")
 _INCLUDE = re.compile(r"^-- INCLUDE (\S+)$", re.MULTILINE)
+_FUNCTION = "-- FUNCTION"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _TYPES = ("int", "str", "list")
 
@@ -60,6 +64,8 @@ class Script:
     """The parameter that takes all remaining arguments."""
     words: frozenset[str]
     """First elements of every possible reply."""
+    library: Library | None
+    """The same as a function; None: it is not called often enough for that."""
 
     def by_place(self, *names: str) -> Self:
         """Return the script, for a caller that gives its arguments in this order.
@@ -139,12 +145,15 @@ def parse_script(path: str, source: str, directory: Path = LUA_DIRECTORY) -> Scr
         message = f"lua/{path}.lua has no RETURNS line"
         raise ScriptHeaderError(message)
     body = _INCLUDE.sub(lambda match: _read(directory / match[1]), source)
-    text = "\n".join([*_locals(keys, arguments), body])
+    opening = _locals(keys, arguments)
+    text = "\n".join([*opening, body])
+    sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+    is_function = _FUNCTION in source.splitlines()
     return Script(
         name=name,
         path=path,
         text=text,
-        sha=hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(),
+        sha=sha,
         parameters=tuple(argument for argument, kind in arguments if kind != "list"),
         integers=tuple(argument for argument, kind in arguments if kind == "int"),
         rest=lists[0] if lists else None,
@@ -154,6 +163,7 @@ def parse_script(path: str, source: str, directory: Path = LUA_DIRECTORY) -> Scr
             for word in line.split("|")
             if word.strip()
         ),
+        library=library_of(name, sha, opening, body) if is_function else None,
     )
 
 

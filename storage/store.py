@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from loguru import logger
+
 from storage.call import Call
 from storage.cells import DEFAULT_PREFIX, Cell, Cells
 from storage.client.executor import (
@@ -15,9 +17,13 @@ from storage.client.executor import (
     CommandRefused,
     Executor,
     StorageUnavailable,
+    is_lacking,
     refuse_if_not_ready,
+    refuses_functions,
 )
 from storage.client.transport import open_executor
+from storage.script_library import Library
+from storage.scripts import Script
 
 __all__ = ["ScriptError", "StorageUnavailable", "Store", "open_executor", "open_store"]
 
@@ -75,7 +81,9 @@ class Store:
         self._on_script = on_script
         self._on_round_trip = on_round_trip
         self._loaded: set[str] = set()
-        """SHA-1 of scripts that the server has, as far as we know."""
+        """SHA-1 of scripts, and names of functions, that the server has, as far as we know."""
+        self._takes_functions = True
+        """The server has functions, and we may use them, as far as we know."""
 
     @property
     def prefix(self) -> str:
@@ -105,11 +113,13 @@ class Store:
         """
         if not calls:
             return []
-        loads, commands = self._commands(calls)
-        replies = (await self._execute(commands))[len(loads) :]
-        self._loaded.update(loads)
+        loads, commands = self._commands(calls, functions=self._takes_functions)
+        replies = await self._send(commands)
         if CommandRefused in map(type, replies):
-            await self._run_lacking(calls, replies)
+            replies = await self._run_lacking(calls, loads, replies)
+        else:
+            self._loaded.update(loads)
+            del replies[: len(loads)]
         counts: dict[str, int] = {}
         typed: list[Any] = []
         for call, reply in zip(calls, replies, strict=True):
@@ -121,20 +131,34 @@ class Store:
             self._on_script(name, count)
         return typed
 
-    async def _run_lacking(self, calls: Sequence[Call[Any]], replies: list[Any]) -> None:
-        """Load what the server has lost, and run those calls again."""
-        lacking = [
-            number
-            for number, reply in enumerate(replies)
-            if isinstance(reply, CommandRefused) and str(reply).startswith("NOSCRIPT")
-        ]
+    async def _run_lacking(
+        self, calls: Sequence[Call[Any]], loads: Sequence[str], replies: list[Any]
+    ) -> list[Any]:
+        """Run again, as scripts, what the server has lost or does not take as a function."""
+        texts = [str(reply) if isinstance(reply, CommandRefused) else "" for reply in replies]
+        lacks = list(map(is_lacking, texts))
+        refuse_if_not_ready(
+            [reply for reply, is_lost in zip(replies, lacks, strict=True) if not is_lost]
+        )
+        if self._takes_functions and (
+            any(texts[: len(loads)]) or any(map(refuses_functions, texts))
+        ):
+            self._takes_functions = False
+            logger.info(
+                "the store takes no functions from us; scripts do the same, a little slower"
+            )
+        self._loaded.update(loads)
+        replies = replies[len(loads) :]
+        lacking = [number for number, is_lost in enumerate(lacks[len(loads) :]) if is_lost]
         if lacking:
-            self._loaded.difference_update(calls[number].script.sha for number in lacking)
-            loads, commands = self._commands([calls[number] for number in lacking])
-            again = (await self._execute(commands))[len(loads) :]
+            again = [calls[number] for number in lacking]
+            self._loaded.difference_update(name for call in again for name in _names(call.script))
+            loads, commands = self._commands(again, functions=False)
+            rerun = (await self._execute(commands))[len(loads) :]
             self._loaded.update(loads)
-            for number, reply in zip(lacking, again, strict=True):
+            for number, reply in zip(lacking, rerun, strict=True):
                 replies[number] = reply
+        return replies
 
     async def read(self, commands: Sequence[Command]) -> list[Any]:
         """Run plain read commands in one round trip; for repositories.
@@ -167,29 +191,51 @@ class Store:
         """Close the connections; idempotent."""
         await self.executor.close()
 
-    def _commands(self, calls: Sequence[Call[Any]]) -> tuple[list[str], list[Command]]:
-        """Return the SHA-1s to load, and all commands: calls come behind their scripts."""
+    def _commands(
+        self, calls: Sequence[Call[Any]], *, functions: bool
+    ) -> tuple[list[str], list[Command]]:
+        """Return what is to be loaded, and all commands: calls come behind what they run."""
         loads: list[str] = []
         commands: list[Command] = []
         for call in calls:
-            sha = call.script.sha
-            if sha not in self._loaded and sha not in loads:
-                loads.append(sha)
-                commands.insert(len(loads) - 1, ("SCRIPT", "LOAD", call.script.text))
-            commands.append(("EVALSHA", sha, len(call.keys), *call.keys, *call.args))
+            script, keys = call.script, call.keys
+            library = script.library if functions else None
+            name = script.sha if library is None else library.function
+            if name not in self._loaded and name not in loads:
+                load = _load_of(script, library)
+                commands.insert(len(loads), load)
+                loads.append(name)
+            verb = "EVALSHA" if library is None else "FCALL"
+            commands.append((verb, name, len(keys), *keys, *call.args))
         return loads, commands
 
     async def _execute(self, commands: Sequence[Command]) -> list[Any]:
+        replies = await self._send(commands)
+        if CommandRefused in map(type, replies):
+            refuse_if_not_ready(replies)
+        return replies
+
+    async def _send(self, commands: Sequence[Command]) -> list[Any]:
         started = time.perf_counter()
         try:
             replies = await self.executor.execute(commands)
         except StorageUnavailable:
             self._loaded.clear()  # who answers next may be another server
+            self._takes_functions = True
             raise
         self._on_round_trip(time.perf_counter() - started, len(commands))
-        if CommandRefused in map(type, replies):
-            refuse_if_not_ready(replies)
         return replies
+
+
+def _names(script: Script) -> tuple[str, ...]:
+    """Return under what a server has a script, in either form."""
+    return (script.sha,) if script.library is None else (script.sha, script.library.function)
+
+
+def _load_of(script: Script, library: Library | None) -> Command:
+    if library is None:
+        return ("SCRIPT", "LOAD", script.text)
+    return ("FUNCTION", "LOAD", "REPLACE", library.text)
 
 
 def open_store(url: str, **options: Any) -> Store:

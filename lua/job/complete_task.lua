@@ -13,6 +13,7 @@
 -- RETURNS OK state handovers
 -- RETURNS DUPLICATE job state attempt node instance epoch due_ms
 -- RETURNS STALE attempt | GONE
+-- FUNCTION
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
 -- INCLUDE lib/slot.lua

@@ -31,6 +31,7 @@
 -- RETURNS QUEUED job attempt position wait_ms due_ms handovers
 -- RETURNS DUPLICATE job state attempt node instance epoch due_ms
 -- RETURNS LENT cell | BUSY | MOVED | FENCED
+-- FUNCTION
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
 -- INCLUDE lib/slot.lua

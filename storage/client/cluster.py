@@ -25,11 +25,11 @@ from storage.client.executor import Command, CommandRefused, StorageUnavailable,
 from storage.client.slot_map import Address, Redirection, SlotMap, redirection
 from storage.client.wire import WireExecutor
 
-_EVERYWHERE = frozenset({"SCRIPT", "PING", "TIME", "FLUSHALL"})
+_EVERYWHERE = frozenset({"SCRIPT", "FUNCTION", "PING", "TIME", "FLUSHALL"})
 """Commands without a key: every master gets them, one answer is enough."""
-_SCRIPTS = frozenset({"EVALSHA", "EVAL"})
+_SCRIPTS = frozenset({"EVALSHA", "EVAL", "FCALL"})
 _KEY_OF_SCRIPT = 3
-"""EVALSHA sha number key …"""
+"""EVALSHA sha number key …, FCALL name number key …"""
 _MAX_REDIRECTIONS = 5
 _HEAL_SECONDS = 0.1
 _ASK_SECONDS = 1.0

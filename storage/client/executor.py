@@ -43,13 +43,18 @@ class Executor(Protocol):
 
 _CODE = re.compile(r"[A-Z]+(?= |$)")
 _OUR_CODES = ("WRONGTYPE", "NOSCRIPT")
+_LACKING = re.compile(r"NOSCRIPT |(ERR )?Function not found")
+_NO_FUNCTIONS = re.compile(
+    r"(ERR )?unknown command .(function|fcall)|NOPERM .* '(function|fcall)\b", re.IGNORECASE
+)
 _OUR_FAULT = re.compile(
-    r".*user_script|.*from script|Script attempted|Error (compiling|running) script"
+    r".*user_(script|function)|.*from script|Script attempted|Error (compiling|running) script"
     r"|[Ww]rong number of arg|syntax error|value is not"
 )
 """`ERR` and these texts, of which some clients leave `ERR` out: one of our commands is wrong."""
 _PASSED_ON = re.compile(
-    r".*user_script: ?\d+: -?(?!ERR|WRONGTYPE)[A-Z]+ |.*ACL failure|.*The user executing the script"
+    r".*user_(script|function): ?\d+: -?(?!ERR|WRONGTYPE)[A-Z]+ |.*ACL failure"
+    r"|.*The user executing the script"
 )
 """What a server answers to a command within a script, as some servers write it."""
 
@@ -60,11 +65,23 @@ def is_our_fault(text: str) -> bool:
     Whatever else a server may say, now or in a later version, is about its own state: it is full,
     read-only, busy, lets nobody else in.
     """
+    if is_lacking(text):
+        return True
     code = _CODE.match(text)
     if code and code[0] != "ERR":
         return code[0] in _OUR_CODES
     message = text.removeprefix("ERR ")
     return bool(_OUR_FAULT.match(message)) and not _PASSED_ON.match(message)
+
+
+def refuses_functions(text: str) -> bool:
+    """Return whether a server says that it has no functions, or none for us."""
+    return bool(_NO_FUNCTIONS.match(text))
+
+
+def is_lacking(text: str) -> bool:
+    """Return whether a server has not run a script or function because it does not have it."""
+    return bool(_LACKING.match(text)) or refuses_functions(text)
 
 
 def refuse_if_not_ready(replies: Sequence[Any]) -> None:
@@ -113,6 +130,8 @@ class RedisExecutor:
 def _value(reply: Any) -> Any:
     if isinstance(reply, redis.exceptions.NoScriptError):
         return CommandRefused(f"NOSCRIPT {reply}")
+    if isinstance(reply, redis.exceptions.NoPermissionError) and refuses_functions(str(reply)):
+        return CommandRefused(str(reply))
     if type(reply) is redis.exceptions.ResponseError:
         return CommandRefused(str(reply))
     if isinstance(reply, redis.exceptions.RedisError):  # a kind of its own: the server's state

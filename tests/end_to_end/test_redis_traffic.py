@@ -175,6 +175,7 @@ def _no_scan(tap: RedisTap) -> None:
     forbidden = {"KEYS", "SCAN", "SSCAN", "HSCAN", "ZSCAN", "FLUSHALL", "FLUSHDB", "CONFIG"}
     assert not forbidden & set(counts), counts
     assert counts["EVALSHA"] > 0
+    assert counts["FCALL"] > 0
     assert counts["EVAL"] == 1, "scripts are loaded once; the start tries whether it may run any"
 
 

@@ -62,6 +62,7 @@ class StoreScriptFlush(StoreFault):
     async def harm(self, world: World) -> None:
         """See `StoreFault.harm`."""
         await world.store.command("SCRIPT", "FLUSH")
+        await world.store.command("FUNCTION", "FLUSH")
 
 
 class StorePause(StoreFault):

@@ -13,7 +13,7 @@ from storage.client.transport import open_executor
 from storage.embedded.process import StoreUnusable
 from storage.instances import InstanceRepository
 from storage.layout import settle_cells
-from storage.replies.job import Alive
+from storage.replies.job import Alive, Assigned
 from storage.scripts import parse_script
 from storage.store import ScriptError, StorageUnavailable, Store, open_store
 from tests.storage.support.script_scenarios import SCENARIOS
@@ -128,3 +128,16 @@ def test_what_one_master_does_not_answer_is_missing_in_its_place_only() -> None:
             await store.close()
 
         asyncio.run(main())
+
+
+def test_a_master_that_lost_its_functions_gets_them_again(
+    cluster: RedisCluster, world: World
+) -> None:
+    world.node("n1", slots=8)
+    assert isinstance(world.dispatch("s", 1), Assigned)
+    owner = cluster.master_of(f"{world.store.prefix}nodes")
+    owner.must("FUNCTION", "FLUSH")
+    assert isinstance(world.dispatch("s", 2), Assigned)
+    assert owner.must("FUNCTION", "LIST") == []
+    assert isinstance(world.dispatch("s", 3), Assigned)
+    assert len(owner.must("FUNCTION", "LIST")) == 1

@@ -22,6 +22,7 @@ _ARGUMENT = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 _ESCAPE = re.compile(rb"\\(x[0-9a-f]{2}|.)", re.DOTALL)
 _TITLE = re.compile(rb"^-- ([a-z_]+): ", re.MULTILINE)
 """How every script begins."""
+_FUNCTION = re.compile(rb"lingua_([a-z_]+)_[0-9a-f]{12}")
 _SCRIPT_LOAD = (b"SCRIPT", b"LOAD")
 _PLAIN = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b"}
 
@@ -119,7 +120,7 @@ class RedisTap:
         return [[_unescape(text) for text in _ARGUMENT.findall(line)] for line in self.lines()]
 
     def scripts_run(self, since: int = 0) -> list[tuple[str, list[bytes]]]:
-        """Return each script that was run from this line on: its name and arguments."""
+        """Return each script or function run from this line on: its name and arguments."""
         commands = self.commands()
         names: dict[bytes, str] = {}
         for command in commands:
@@ -127,11 +128,14 @@ class RedisTap:
                 digest = hashlib.sha1(command[2], usedforsecurity=False).hexdigest()
                 title = _TITLE.search(command[2])
                 names[digest.encode()] = title[1].decode() if title else "?"
-        return [
-            (names[command[1]], command[2:])
-            for command in commands[since:]
-            if command and command[0].upper() == b"EVALSHA"
-        ]
+        run = []
+        for command in commands[since:]:
+            verb = command[0].upper() if command else b""
+            if verb == b"EVALSHA":
+                run.append((names[command[1]], command[2:]))
+            elif verb == b"FCALL" and (function := _FUNCTION.fullmatch(command[1])):
+                run.append((function[1].decode(), command[2:]))
+        return run
 
     def command_counts(self) -> Counter[str]:
         """Return how often each command was received or called by a script."""
