@@ -12,6 +12,7 @@ from actors.messages.room import HeardCorrection, HeardCut, HeardOutcome, Listen
 from actors.ports import Mailbox
 from actors.runtime.actor import tell
 from actors.traces import Traces
+from actors.usage import Usage
 from protocol.ids import NO_INSTANCE, InstanceId, NodeId, SessionId, SessionRef, session_ref
 from storage.capability import Abilities
 
@@ -73,6 +74,8 @@ class Directory:
         """Of the sessions here, by what operators call them."""
         self.traces: Traces | None = None
         """Where spans go; None: nobody follows traces."""
+        self.usage = Usage()
+        """What tenants have used here."""
         self.abilities = Abilities()
         """What nodes can be asked for now, here and elsewhere."""
         self.dispatcher: Mailbox = NoDispatcher()

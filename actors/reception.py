@@ -141,6 +141,7 @@ class Reception:
         profile = SessionProfile.of(init, session_id, new_trace_id(), tenant_id)
         ref = SessionActor.start(profile, self._setup, outbox, supervisor=self._supervisor)
         self._directory.register_session(session_id, ref)
+        self._setup.directory.usage.session_begun(tenant)
         self._setup.presence.attach(session_id, tenant)  # it counts before its actor has run
         return OpenedSession(session_id, ref, profile.use_binary_frame)
 

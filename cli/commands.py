@@ -45,6 +45,7 @@ COMMANDS = {
     "jobs": Command(".operate.commands:jobs", "show its jobs by state"),
     "job": Command(".operate.commands:job", "show what became of one job"),
     "route": Command(".operate.commands:route", "show why a pair of languages has no capacity"),
+    "usage": Command(".operate.commands:usage", "show what each tenant has used in a month"),
     "drain": Command(".operate.commands:drain", "give a node no new work"),
     "undrain": Command(".operate.commands:undrain", "give it work again"),
     "close": Command(".operate.commands:close", "end a session"),

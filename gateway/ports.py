@@ -156,6 +156,9 @@ class Reports(Protocol):
     async def route(self, src: str, tgt: str) -> Mapping[str, Any]:
         """Return for a pair each node, why it is or is not chosen, and what waits."""
 
+    async def usage(self, month: str) -> Mapping[str, Any]:
+        """Return what each tenant has used in a month, on all instances."""
+
     async def stats(self) -> Mapping[str, Any]:
         """Return figures about clients, nodes and jobs of this instance."""
 

@@ -5,9 +5,9 @@ decides when to beat, whom to reap and whom to call.
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from protocol.ids import InstanceId
 from storage.call import Call
@@ -22,6 +22,7 @@ from storage.store import Store
 _BEAT = load_script("instance/beat")
 _AGREE = load_script("instance/agree_schema")
 _REAP = load_script("instance/reap")
+_ADD_USAGE = load_script("instance/add_usage")
 
 DEFAULT_GRACE_MS = 30_000
 """How long a dead instance's sessions can be resumed."""
@@ -46,6 +47,40 @@ class InstanceRecord:
     open_jobs: int = 0
     notes: int = 0
     """What waits in its mailbox."""
+
+
+class TenantCounts(Protocol):
+    """What a tenant has used since the last batch."""
+
+    @property
+    def tenant_id(self) -> str:
+        """Whose it is."""
+
+    @property
+    def sessions(self) -> int:
+        """Sessions begun."""
+
+    @property
+    def audio_ms(self) -> int:
+        """Audio of utterances."""
+
+    @property
+    def jobs(self) -> int:
+        """Jobs made."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRecord:
+    """What a tenant has used in a month, on all instances."""
+
+    tenant_id: str
+    """`(others)`: of those beyond the bound, together."""
+    sessions: int
+    audio_ms: int
+    jobs: int
+
+
+_USAGE_KINDS = ("sessions", "audio_ms", "jobs")
 
 
 class InstanceRepository:
@@ -89,6 +124,33 @@ class InstanceRepository:
             about=[text for item in self.about.items() for text in item],
         )
         return Call(_BEAT, (self._store.prefix_of(cell),), args, reader.alive)
+
+    def add_usage(self, number: int, rows: Iterable[TenantCounts]) -> Call[Updated | Fenced]:
+        """Add what tenants have used to the month's sums; a batch's number counts once."""
+        words: list[int | str] = []
+        for row in rows:
+            words += (row.tenant_id, row.sessions, row.audio_ms, row.jobs)
+        args = _ADD_USAGE.arguments(
+            now=self._store.clock_ms(),
+            instance=self._instance_id,
+            batch=f"{self._nonce}:{number}",
+            rows=words,
+        )
+        return Call(_ADD_USAGE, (self._store.prefix,), args, reader.usage_added)
+
+    async def usage(self, month: str) -> list[UsageRecord]:
+        """Return what each tenant has used in a month (`2026-12`, UTC), on all instances.
+
+        Raises:
+            StorageUnavailable: the store does not answer.
+        """
+        [found] = await self._store.read([("HGETALL", f"{self._store.prefix}usage:{month}")])
+        sums = reader.mapping(found)
+        return [
+            UsageRecord(tenant, *(int(sums.get(f"{kind}:{tenant}", 0)) for kind in _USAGE_KINDS))
+            for kind, _, tenant in (field.partition(":") for field in sums)
+            if kind == _USAGE_KINDS[0]
+        ]
 
     async def others(self) -> list[InstanceId]:
         """Return the other instances whose lease has not lapsed.

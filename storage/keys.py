@@ -23,6 +23,8 @@ class Life(StrEnum):
     """It lives as long as its node is on-line or draining, then for an hour."""
     INSTANCE = "instance"
     """It lives until its instance is reaped."""
+    KEPT = "kept"
+    """It has a TTL of at most 400 days."""
     FOREVER = "forever"
     """It is one key, bounded by what is registered now or trimmed to a fixed length."""
 
@@ -84,6 +86,7 @@ KEYS = (
     Key("pace", "hash", Life.EXPIRES, "requirement to the pace at which its queue moves"),
     Key("room:*", "hash", Life.EXPIRES, "id, version, last speech and expiry of a room"),
     Key("room:*:seats", "hash", Life.EXPIRES, "its members: instance and what each wants to hear"),
+    Key("usage:*", "hash", Life.KEPT, "a month's sessions, audio and jobs of at most 5000 tenants"),
     Key("insts", "zset", Life.FOREVER, "instances by the end of their lease"),
     Key("inst:*", "hash", Life.EXPIRES, "an instance that is alive: where it is reached, version"),
     Key("inst:*:jobs", "zset", Life.INSTANCE, "its jobs that are not final, by due time"),

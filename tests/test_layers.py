@@ -65,7 +65,7 @@ IN_ACTORS: dict[str, set[str]] = {
     "runtime": {"ports"},
     "messages": {"ports", "admission"},
     "traces": {"metrics"},
-    "directory": {"ports", "messages", "runtime", "traces"},
+    "directory": {"ports", "messages", "runtime", "traces", "usage"},
     "waiting_jobs": {"ports"},
     "media": {"ports"},
     "verdict": {"messages"},

@@ -1,7 +1,8 @@
 """InstanceActor: this process's presence in the store.
 
-It renews the instance's lease, and notices when other instances died or the store has lost its
-data. It drives no jobs: who has to do something about it gets a message.
+It renews the instance's lease, adds with the same round trip what tenants have used, and notices
+when other instances died or the store has lost its data. It drives no jobs: who has to do something
+about it gets a message.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from actors.runtime.actor import LoopActor, tell
 from storage.call import ScriptRunner
 from storage.cells import FIRST, Cell
 from storage.instances import InstanceRepository
-from storage.replies.job import Alive, Taken
+from storage.replies.job import Alive, Taken, Updated
 from storage.store import StorageUnavailable
 
 _BEATS_PER_LEASE = 3
@@ -79,11 +80,15 @@ class InstanceActor(LoopActor):
         lease_ms, cells = self._options.instance_lease_ms, self._instances.cells.all
         self._beat_at_ms = now_ms + lease_ms / _BEATS_PER_LEASE
         beats = [self._instances.beat(lease_ms, cell) for cell in cells]
+        batch = self._directory.usage.batch()
+        adding = () if batch is None else (self._instances.add_usage(batch.number, batch.rows),)
         try:
-            answers = await self._store.run(beats)
+            answers = await self._store.run([*beats, *adding])
         except StorageUnavailable as error:
             answers = [error] * len(cells)
-        self._on_answers(dict(zip(cells, answers, strict=True)), now_ms)
+        if batch is not None and isinstance(answers[-1], Updated):
+            self._directory.usage.added(batch.number)
+        self._on_answers(dict(zip(cells, answers, strict=False)), now_ms)
         self.wake_at(max(min(self._beat_at_ms, self._look_at_ms or inf), self.now_ms()))
 
     def _on_answers(

@@ -146,7 +146,9 @@ class Speech:
                 silence, now_ms = MissingReason.SILENCE_DETECTED, utterance.cut_at_ms
                 self.end(utterance, JobState.EMPTY, silence, now_ms)
             else:
-                self._waiting.add(utterance.spec.job_id)
+                spec = utterance.spec
+                self._waiting.add(spec.job_id)
+                self._setup.directory.usage.job_made(spec.tenant_id, spec.cost_ms * is_first)
                 self.tell_cut(utterance)
 
     def tell_cut(self, utterance: Utterance) -> None:

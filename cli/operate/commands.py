@@ -111,6 +111,19 @@ def route(argv: Sequence[str]) -> int:
     return _told(work, parser.parse_args(argv))
 
 
+def usage(argv: Sequence[str]) -> int:
+    """Show what tenants have used."""
+    parser = operator_parser("usage", "Show per tenant sessions, audio and jobs of a month (UTC).")
+    parser.add_argument("--month", metavar="YYYY-MM", help="which month [this one]")
+
+    def work(arguments: argparse.Namespace) -> None:
+        query = {} if arguments.month is None else {"month": arguments.month}
+        found = scheduler_of(arguments).get("usage", **query)
+        show(arguments, found, views.usage_view(found))
+
+    return _told(work, parser.parse_args(argv))
+
+
 def drain(argv: Sequence[str]) -> int:
     """Give a node no new work."""
     purpose = "Give a node no new work, until `undrain`; it finishes what it has."

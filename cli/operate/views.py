@@ -180,6 +180,23 @@ def route_view(route: Row) -> RenderableType:
     )
 
 
+def usage_view(usage: Row) -> RenderableType:
+    """Return what tenants have used, in the order of the report."""
+    return table(
+        ("TENANT", "SESSIONS", "AUDIO", "JOBS"),
+        (
+            (
+                row["tenant_id"],
+                row["sessions"],
+                duration(row["audio_seconds"] * _SECOND_MS),
+                row["jobs"],
+            )
+            for row in usage["tenants"]
+        ),
+        f"nothing was used in {usage['month']}",
+    )
+
+
 def pairs_view(rows: Iterable[Row]) -> RenderableType:
     """Return what serves each pair, and what waits for it; what waits longest first."""
     return table(

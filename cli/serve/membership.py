@@ -5,6 +5,7 @@ import asyncio
 from loguru import logger
 
 from actors.lease import Lease
+from actors.usage import Usage
 from cli.settings.error import SettingsError
 from storage.cells import Cell
 from storage.instances import InstanceRepository
@@ -34,12 +35,19 @@ class Membership:
     """Joins and leaves; in between the instance's actor keeps the lease."""
 
     def __init__(
-        self, store: Store, instances: InstanceRepository, lease: Lease, lease_ms: int
+        self,
+        store: Store,
+        instances: InstanceRepository,
+        lease: Lease,
+        lease_ms: int,
+        usage: Usage,
     ) -> None:
+        """`usage`: what tenants have used by the end goes to the store with the lease."""
         self._store = store
         self._instances = instances
         self._lease = lease
         self._lease_ms = lease_ms
+        self._usage = usage
 
     async def join(self) -> None:
         """Take the lease before anybody connects; a store that is away is waited for later.
@@ -100,8 +108,10 @@ class Membership:
     async def retire(self) -> None:
         """Give the lease back: what is left here is cleared up at once, not after it lapses."""
         beats = [self._instances.beat(0, cell) for cell in self._store.cells.all]
+        batch = self._usage.batch()
+        adding = () if batch is None else (self._instances.add_usage(batch.number, batch.rows),)
         try:
             async with asyncio.timeout(_RETIRE_SECONDS):
-                await self._store.run(beats)
+                await self._store.run([*adding, *beats])
         except (StorageUnavailable, TimeoutError) as error:
             logger.warning("the lease was not given back", error=str(error))

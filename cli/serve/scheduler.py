@@ -107,7 +107,7 @@ class Scheduler:
         self._settings = settings
         self.access = LiveAccess(settings)
         self._loop_lag = LoopLag(asyncio.get_running_loop())
-        gateway = settings.gateway
+        gateway, admission, dispatch = settings.gateway, settings.admission, settings.dispatch
         self._metrics = PrometheusMetrics(
             self._loop_lag, gateway.metrics_pairs, gateway.metrics_nodes
         )
@@ -118,20 +118,19 @@ class Scheduler:
         )
         self._repositories = Repositories.of(settings, self._store, instance_id)
         self._directory = Directory(instance_id)
-        admission = settings.admission
         self._held = HeldAudio(
             admission.max_held_audio_bytes,
             admission.max_open_utterances,
             admission.max_held_audio_per_session,
         )
-        dispatch = settings.dispatch
         self._waiting = WaitingJobs(dispatch.max_queued_jobs, dispatch.max_queued_per_session)
         self._presence = Presence(admission.most_detached, self._metrics.limit_reached)
         self._stall_watch = StallWatch(settings.instance.instance_lease_ms, self._on_stall)
         self._loop_lag.on_sample = self._stall_watch.tick
         self._lease = Lease()
         lease_ms, instances = settings.instance.instance_lease_ms, self._repositories.instances
-        self._membership = Membership(self._store, instances, self._lease, lease_ms)
+        usage = self._directory.usage
+        self._membership = Membership(self._store, instances, self._lease, lease_ms, usage)
         rooms = self._repositories.rooms
         self._rooms = Rooms(settings, self._directory, self._store, rooms, wall_ms)
         self._media = media_pool(settings)

@@ -7,6 +7,7 @@ not long for that.
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from websockets.http11 import Request, Response
 from gateway.access.access import Denied
 from gateway.http.metrics import CONTENT_TYPE as METRICS_TYPE
 from gateway.http.pages import is_open_page, page_file
-from gateway.http.query import jobs_query, pair_query
+from gateway.http.query import jobs_query, month_query, pair_query
 from gateway.ports import Readiness, Reports
 from protocol.ids import JobId, NodeId
 from storage.client.executor import StorageUnavailable
@@ -142,6 +143,9 @@ class HttpAnswers:
                 return self._report(reports.readiness(), _ready)
             case ["api", "v1", "jobs"]:
                 return self._report(reports.jobs(jobs_query(whole)), _record("job"))
+            case ["api", "v1", "usage"]:
+                month = month_query(whole, f"{datetime.now(UTC):%Y-%m}")
+                return self._report(reports.usage(month), _record("month"))
             case ["api", "v1", "route"]:
                 return self._report(reports.route(*pair_query(whole)), _record("route"))
             case ["api", "v1", "jobs", job_id] if job_id:

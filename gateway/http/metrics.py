@@ -16,9 +16,11 @@ from prometheus_client.registry import Collector
 from actors.messages.operator import NodeSeen
 from actors.metrics import Gauge, UtteranceEnded
 from actors.runtime.actor import dead_letters, inbox_depths
+from actors.usage import Usage
 from gateway.edge.loop_lag import LoopLag
 from gateway.http.histogram import Histogram
 from gateway.http.node_states import NodeStates
+from gateway.http.usage_metrics import usage_families
 from gateway.http.utterance_metrics import UtteranceMetrics
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -52,6 +54,8 @@ class PrometheusMetrics(Collector):
         self._loop_lag = loop_lag
         self.on_ended: Callable[[UtteranceEnded], object] | None = None
         """Who follows each utterance, besides."""
+        self.usage = Usage()
+        """What tenants have used; whoever counts it puts his here."""
         self._ended: list[UtteranceEnded] = []
         """Not counted yet."""
         self.utterances = UtteranceMetrics(most_pairs, most_nodes)
@@ -198,6 +202,7 @@ class PrometheusMetrics(Collector):
         yield self._result_s.family("lingua_final_to_result_seconds", "From cut to outcome")
         yield from self.utterances.families()
         yield from self.node_states.families()
+        yield from usage_families(self.usage.totals())
 
     def _counters(self) -> Iterator[Metric]:
         yield _labelled("lingua_jobs", "Jobs by how they ended", "outcome", self._jobs)

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 from storage.job import JobState
 
 _LANGUAGE = re.compile(r"[A-Za-z0-9_-]{1,35}")
+_MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 _MOST_JOBS = 500
 _FURTHEST = 2000
 OPEN_STATES = (JobState.QUEUED, JobState.ASSIGNED, JobState.RUNNING)
@@ -71,6 +72,18 @@ def pair_query(path: str) -> tuple[str, str]:
             raise QueryError(f"{name} is missing or no language: say ?src=en&tgt=es")
         found.append(text)
     return found[0], found[1]
+
+
+def month_query(path: str, present: str) -> str:
+    """Read `month`; unless given, the present one.
+
+    Raises:
+        QueryError: it is no month.
+    """
+    month = parameters_of(path).get("month", present)
+    if _MONTH.fullmatch(month) is None:
+        raise QueryError("month is a year and a month: ?month=2026-12")
+    return month
 
 
 def _number(given: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:

@@ -131,6 +131,23 @@ class StoreReports:
         rows = [node_row(record, _now_ms(), self._from.nodes_seen.seen) for record in nodes]
         return route_report(src, tgt, zip(nodes, rows, strict=True), waiting, _now_ms())
 
+    async def usage(self, month: str) -> Mapping[str, Any]:
+        """Return what each tenant has used in a month, who used most first. No content."""
+        found = await self._from.instances.usage(month)
+        rows = sorted(found, key=lambda row: (-row.audio_ms, row.tenant_id))
+        return {
+            "month": month,
+            "tenants": [
+                {
+                    "tenant_id": row.tenant_id,
+                    "sessions": row.sessions,
+                    "audio_seconds": row.audio_ms / 1000,
+                    "jobs": row.jobs,
+                }
+                for row in rows
+            ],
+        }
+
     async def languages(self) -> Mapping[str, Any]:
         """Return the pairs served now, in order, each with or without speech."""
         pairs = sorted(pairs_of(await self._from.nodes.abilities()).items())

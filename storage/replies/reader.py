@@ -213,6 +213,11 @@ def fenced(_: Raw) -> Fenced:
     return Fenced()
 
 
+def usage_added(raw: Raw) -> Updated | Fenced:
+    """Read `add_usage`; a batch that the store had before is in it all the same."""
+    return Fenced() if raw[0] == "FENCED" else Updated()
+
+
 def updated(_: Raw) -> Updated:
     """Read `OK` with nothing else."""
     return Updated()

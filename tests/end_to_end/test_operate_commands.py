@@ -144,9 +144,15 @@ def test_the_token_comes_from_the_environment_or_a_file(
         assert "other" not in wrong.stderr.replace("another", "")
 
 
+_COMMANDS = (
+    *("status", "nodes", "sessions", "jobs", "job", "route", "usage"),
+    *("drain", "undrain", "close", "top"),
+)
+
+
 def test_every_command_has_help_of_one_style() -> None:
     shown = run("--help").stdout
-    for name in ("status", "nodes", "sessions", "jobs", "job", "route", "drain", "undrain", "top"):
+    for name in _COMMANDS:
         assert f"  {name:<9}" in shown
         usage = run(name, "--help").stdout
         assert "--json" in usage

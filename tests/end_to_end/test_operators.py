@@ -223,3 +223,31 @@ async def test_only_operators_get_in_and_owners_of_nodes_see_their_own(
             ("list_jobs", {}),
         ):
             assert (await owner.do(kind, **fields))["error"] == "only operators may do that"
+
+
+@over_sockets
+async def test_what_a_tenant_uses_is_the_same_on_every_instance(
+    instances: Instances, pair: Pair
+) -> None:
+    tenant = f"tenant-{pair[0]}"
+    async with (
+        raw_node(instances[0].node_url, Ability.of(pair, capacity=4)) as node,
+        raw_client(instances[0].session_url, *pair, tenant_id=tenant) as first,
+        raw_client(instances[1].session_url, *pair, tenant_id=tenant) as second,
+    ):
+        for client in (first, second):
+            await client.speak(tone(1500))
+            await node.answer(await node.job())
+            await client.hear("translation_result")
+        expected = {"tenant_id": tenant, "sessions": 2, "audio_seconds": 3.0, "jobs": 2}
+
+        def seen() -> list[list[dict[str, object]]]:
+            reports = [process.get("/api/v1/usage").json for process in instances.processes]
+            tenants = [report["tenants"] for report in reports]
+            return [[row for row in rows if row["tenant_id"] == tenant] for rows in tenants]
+
+        await until(lambda: seen() == [[expected]] * 2, "the usage of both instances")
+        wrong = instances[0].get("/api/v1/usage?month=2026-13")
+        assert (wrong.status, "month is" in wrong.json["message"]) == (400, True)
+        label = f'{{tenant="{tenant}"}}'
+        assert instances[0].metrics()[f"lingua_usage_audio_seconds_total{label}"] == 1.5

@@ -17,7 +17,7 @@ from actors.runtime.actor import tell
 from protocol.ids import InstanceId, NodeId, SessionId
 from storage.cells import Cell
 from storage.instances import InstanceRepository
-from storage.replies.job import Alive
+from storage.replies.job import Alive, Updated
 from storage.store import StorageUnavailable
 from tests.actors.support.dispatch_bench import DispatchBench
 from tests.support.recording import RecordingRef
@@ -33,12 +33,14 @@ class Beats:
     def __init__(self) -> None:
         self.answer: Alive | None = ALIVE
         self.count = 0
+        self.calls: list[str] = []
 
     async def run(self, calls: Any) -> list[Any]:
         self.count += 1
+        self.calls = [call.script.name for call in calls]
         if self.answer is None:
             raise StorageUnavailable("away")
-        return [self.answer for _ in calls]
+        return [self.answer if name == "beat" else Updated() for name in self.calls]
 
 
 @pytest.fixture
@@ -210,5 +212,25 @@ def test_a_store_that_lost_its_data_has_given_nothing_away(any_world: World) -> 
         bench.beats.answer = replace(ALIVE, data_id="d2", revived=True)
         await pass_time(1.01)
         assert bench.node.take() == [StoreEmptied()]
+
+    run(test, any_world)
+
+
+def test_what_tenants_used_goes_with_the_lease_and_again_where_it_was_not_heard(
+    any_world: World,
+) -> None:
+    async def test(bench: Bench) -> None:
+        await settle()
+        assert bench.beats.calls == ["beat"], "nothing was used"
+        bench.directory.usage.session_begun("acme")
+        bench.beats.answer = None
+        await asyncio.sleep(1.1)
+        assert bench.beats.calls == ["beat", "add_usage"]
+        bench.beats.answer = ALIVE
+        await asyncio.sleep(1.1)
+        assert bench.beats.calls == ["beat", "add_usage"]
+        await asyncio.sleep(1.1)
+        assert bench.beats.calls == ["beat"]
+        assert bench.actor.is_present
 
     run(test, any_world)

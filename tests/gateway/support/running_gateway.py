@@ -196,6 +196,9 @@ class FakeReports:
     async def jobs(self, query: JobsQuery) -> Mapping[str, Any]:
         return {"jobs": [], "offset": query.offset, "next_offset": query.limit}
 
+    async def usage(self, month: str) -> Mapping[str, Any]:
+        return {"month": month, "tenants": []}
+
     async def route(self, src: str, tgt: str) -> Mapping[str, Any]:
         return {"src_lang": src, "tgt_lang": tgt}
 

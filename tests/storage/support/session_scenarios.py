@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from actors.usage import TenantUsage
 from protocol.ids import InstanceId, SessionId
 from storage.call import Call
 from storage.instances import InstanceRepository
@@ -127,3 +128,20 @@ def _schema_ok(world: World) -> Call[Any]:
 def _schema_incompatible(world: World) -> Call[Any]:
     world.do(world.member().instances.agree_schema())
     return world.member().instances.agree_schema("0")
+
+
+@scenario("add_usage", "OK")
+def _usage_ok(world: World) -> Call[Any]:
+    return world.member().instances.add_usage(1, [TenantUsage("acme", 1, 2500, 2)])
+
+
+@scenario("add_usage", "REPEATED")
+def _usage_repeated(world: World) -> Call[Any]:
+    call = world.member().instances.add_usage(1, [TenantUsage("acme", 1, 2500, 2)])
+    world.do(call)
+    return call
+
+
+@scenario("add_usage", "FENCED")
+def _usage_fenced(world: World) -> Call[Any]:
+    return world.member("i2").instances.add_usage(1, [TenantUsage("acme", 1, 2500, 2)])

@@ -10,6 +10,7 @@ from tests.storage.support.store_snapshot import Hash, Snapshot
 ACTIVE = ("queued", "assigned", "running")
 FINAL = ("done", "empty", "failed", "cancelled")
 RECORD_TTL_MS = 3_600_000
+USAGE_TTL_MS = 400 * 24 * 3_600_000
 RANK_UNIT = 4e12
 
 
@@ -341,7 +342,7 @@ def _keys_fit_the_schema(state: Snapshot) -> Iterator[str]:
             yield f"{name} is not in the schema"
         elif key.kind != entry.kind:
             yield f"{name} is a {entry.kind}, not a {key.kind}"
-        elif entry.ttl_ms > RECORD_TTL_MS:
+        elif entry.ttl_ms > (USAGE_TTL_MS if key.life is Life.KEPT else RECORD_TTL_MS):
             yield f"{name} lives for {entry.ttl_ms} ms"
         elif entry.ttl_ms < 0 and not _may_stay(state, name, key.life):
             yield f"{name} would never expire"
