@@ -1,7 +1,7 @@
 """What an operator may set about the sockets. Must not: decide anything."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 
@@ -14,6 +14,11 @@ class GatewayOptions:
     """Address to listen on."""
     port: Annotated[int, Ge(0), Le(65_535)] = 5010
     """TCP port to listen on; 0 takes any free one."""
+    path_prefix: str = ""
+    """Path (`/lingua`) below which a proxy serves this service, where it sends it along."""
+    proxy_protocol: Literal["on", "off"] = "off"
+    """`on`: connections from `trusted_proxies` (from this machine, if that is empty) begin with a
+    PROXY header of version 2."""
     ping_interval_ms: Annotated[int, Ge(1)] = 20_000
     """Milliseconds between pings to a client; nodes are not pinged."""
     ping_timeout_ms: Annotated[int, Ge(1)] = 20_000

@@ -8,7 +8,6 @@ finds its way; whoever does not close in time is cut off.
 """
 
 import asyncio
-import ssl
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -25,12 +24,11 @@ from actors.room.options import RoomOptions
 from gateway.access.access import Access, Denied, Door
 from gateway.access.options import AccessOptions
 from gateway.admin.feed import AdminFeed
-from gateway.admin.socket import MAX_MESSAGE_BYTES, AdminContext, AdminSocket
+from gateway.admin.socket import AdminContext, AdminSocket
 from gateway.edge.buffer_total import BufferTotal
 from gateway.edge.connection import EdgeConnection
 from gateway.edge.keepalive import Keepalive
 from gateway.edge.read_queue import ReadQueue
-from gateway.edge.receive_buffer import bound_segments
 from gateway.edge.upgrade import Answer, Connection, SocketHandler, SocketPolicy, Upgrade
 from gateway.http.answers import (
     HttpAnswers,
@@ -39,14 +37,18 @@ from gateway.http.answers import (
     deny,
     is_for_everybody,
     is_for_owners,
+    moved_to,
     path_of,
     refuse,
 )
 from gateway.http.pages import or_sign_in
-from gateway.node_socket import OUTBOX_MESSAGES, NodeSocket
+from gateway.listening import Arrivals, Bind, listen
+from gateway.node_socket import NodeSocket
 from gateway.options import GatewayOptions
 from gateway.passthrough.registry import Passthroughs, PeerIdentity
 from gateway.passthrough.server import PassthroughServer
+from gateway.paths import Paths
+from gateway.policies import admin_policy, node_policy, session_policy
 from gateway.ports import Caller, Operators, Reception, Reports
 from gateway.session_socket import SessionSocket
 from gateway.socket_context import SocketContext
@@ -55,25 +57,6 @@ from protocol.errors import CloseCode
 SESSION_PATH = "/ws/session"
 NODE_PATH = "/ws/node"
 ADMIN_PATH = "/ws/admin"
-_CLIENT_REQUEST = f"GET {SESSION_PATH}".encode()
-
-
-@dataclass(frozen=True, slots=True)
-class Bind:
-    """How the port is opened, beyond where."""
-
-    tls: ssl.SSLContext | None = None
-    """Set: the port speaks TLS only."""
-    reuse_port: bool = False
-    """Several processes share the port; the kernel spreads connections."""
-    backlog: int = 2048
-    """Connections that may wait to be accepted."""
-    open_timeout_s: float = 10.0
-    """Seconds that a peer has for its request."""
-    close_timeout_s: float = 5.0
-    """Seconds that a peer has to close after we did."""
-    max_connections: int = 20_000
-    """TCP connections beyond which no further client gets in; nodes always do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +99,8 @@ class Gateway:
         self.close_timeout_s = self._bind.close_timeout_s
         self._access = inside.access or Access(AccessOptions(), options.host)
         self._http = HttpAnswers(inside.reports, inside.metrics_text)
+        self._paths = Paths(options.path_prefix)
+        self._client_requests = self._paths.begins(f"GET {SESSION_PATH}")
         self._server: asyncio.Server | None = None
         self._keepalive: Keepalive | None = None
         self._connections: dict[EdgeConnection, SocketPolicy | None] = {}
@@ -129,33 +114,9 @@ class Gateway:
         self.passthrough_server: PassthroughServer
         """Of clients on other instances whose sessions are here."""
         self.buffers = BufferTotal(options.max_buffered_bytes, inside.metrics)
-        self._session_policy = SocketPolicy(
-            options.session_max_message_bytes,
-            strict_text=True,
-            keepalive=True,
-            queues=True,
-            max_outbox_bytes=options.max_outbox_bytes,
-            read_ahead_bytes=options.read_ahead_bytes,
-            message_rate=options.message_rate,
-            message_burst=options.message_burst,
-        )
-        self._node_policy = SocketPolicy(
-            options.idle_node_max_message_bytes,
-            strict_text=False,
-            keepalive=False,
-            max_outbox_bytes=OUTBOX_MESSAGES * options.node_max_message_bytes,
-            message_rate=options.message_rate,
-            message_burst=options.message_burst,
-            is_spared=True,
-        )
-        self._admin_policy = SocketPolicy(
-            MAX_MESSAGE_BYTES,
-            strict_text=True,
-            keepalive=True,
-            max_outbox_bytes=options.max_outbox_bytes,
-            message_rate=options.message_rate,
-            message_burst=options.message_burst,
-        )
+        self._session_policy = session_policy(options)
+        self._node_policy = node_policy(options)
+        self._admin_policy = admin_policy(options)
         self._open = {self._session_policy: 0, self._node_policy: 0, self._admin_policy: 0}
         self._addresses: Counter[str] = Counter()
         """Sockets of clients by address, where that is bounded."""
@@ -227,18 +188,9 @@ class Gateway:
                 self._admin_policy,
                 lambda connection, caller: AdminSocket(connection, admin, caller.principal),
             )
-        bind = self._bind
-        self._server = await loop.create_server(
-            lambda: EdgeConnection(self, loop),
-            options.host,
-            options.port,
-            ssl=bind.tls,
-            ssl_handshake_timeout=bind.open_timeout_s if bind.tls else None,
-            ssl_shutdown_timeout=bind.close_timeout_s if bind.tls else None,
-            backlog=bind.backlog,
-            reuse_port=bind.reuse_port or None,
-        )
-        bound_segments(self._server)
+        is_proxy = self._access.is_proxy if options.proxy_protocol == "on" else None
+        arrivals = Arrivals(lambda: EdgeConnection(self, loop), is_proxy, self.spawn)
+        self._server = await listen(options.host, options.port, self._bind, arrivals)
 
     async def close(self) -> None:
         """Stop: nobody new, then clients, then nodes, then whoever is left."""
@@ -278,11 +230,15 @@ class Gateway:
 
     def may_wait(self, start: bytes) -> bool:
         """Tell whether a request waits for its handshake: a client's does, no other."""
-        return start.startswith(_CLIENT_REQUEST)
+        return start.startswith(self._client_requests)
 
     def answer(self, request: Request, address: str) -> Answer:
         """Decide about a request from this address; never blocks, never raises."""
-        socket = self._sockets.get(request.path.partition("?")[0])
+        path = self._paths.within(request.path)
+        if path is None:
+            return moved_to(self._paths.home)
+        request.path = path
+        socket = self._sockets.get(path.partition("?")[0])
         if socket is None or request.method != "GET":
             return self._answer_http(request)
         client = self._access.client_address(request, address)

@@ -57,7 +57,8 @@ from gateway.http.answers import MetricsText
 from gateway.http.metrics import PrometheusMetrics
 from gateway.http.nodes_seen import NodesSeen
 from gateway.http.reports import ReportSources, StoreReports
-from gateway.server import Bind, Gateway, Inside
+from gateway.listening import Bind
+from gateway.server import Gateway, Inside
 from protocol.ids import InstanceId
 from protocol.instances.passthrough import Leaving
 from storage.cells import Cell

@@ -8,6 +8,7 @@ from gateway.access.origins import is_loopback, is_origin, place_of
 from gateway.access.proxies import is_network
 from gateway.access.tokens import TokenError, named_tokens, plain_tokens
 from gateway.options import GatewayOptions
+from gateway.paths import is_prefix
 
 _ROLES = ("clients", "nodes")
 
@@ -28,6 +29,8 @@ def contradictions(access: AccessOptions, gateway: GatewayOptions) -> Iterator[t
         yield "allowed_hosts", "a list of names such as speech.example.org, without ports"
     if not all(map(is_network, parts_of(access.trusted_proxies))):
         yield "trusted_proxies", "a list of addresses or ranges such as 10.0.0.0/8"
+    if not is_prefix(gateway.path_prefix):
+        yield "path_prefix", "a path such as /lingua, without a slash at its end"
     anonymous = set(parts_of(gateway.allow_anonymous))
     if not anonymous.issubset(_ROLES):
         yield "allow_anonymous", "clients, nodes or clients,nodes"

@@ -132,6 +132,10 @@ class Access:
         self._credentials = credentials
         self.watch.renew(credentials.has)
 
+    def is_proxy(self, peer: str) -> bool:
+        """Tell whether connections from this address are a proxy's; empty: this machine's."""
+        return self._proxies.has(peer)
+
     def client_address(self, request: Request, peer: str) -> str:
         """Return which address a request counts for; empty: none."""
         return self._proxies.client_of(peer, request.headers.get_all("X-Forwarded-For"))

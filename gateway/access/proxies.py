@@ -47,6 +47,14 @@ class TrustedProxies:
                 return _counted(before)
         return ""
 
+    def has(self, peer: str) -> bool:
+        """Tell whether this is a proxy's address: one of those, or this machine's if none is named.
+
+        Args:
+            peer: The address of the other end; empty for this machine.
+        """
+        return self._trusts(_read(peer)) if self._networks else not peer
+
     def _trusts(self, address: Address | None) -> bool:
         """Tell whether a proxy is trusted; None stands for this machine."""
         candidates = _LOOPBACK if address is None or address.is_loopback else (address,)

@@ -69,6 +69,13 @@ def refuse(status: HTTPStatus, message: str) -> Response:
     return respond_json(status, {"error": status.phrase, "message": message})
 
 
+def moved_to(path: str) -> Response:
+    """Send whoever asks for the prefix without its slash to the page below it."""
+    response = refuse(HTTPStatus.PERMANENT_REDIRECT, "the page is below")
+    response.headers["Location"] = path
+    return response
+
+
 def path_of(request: Request) -> list[str]:
     """Return the parts of a request's path, decoded."""
     return [unquote(part) for part in request.path.partition("?")[0].split("/")[1:]]

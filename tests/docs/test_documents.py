@@ -29,9 +29,9 @@ PATH = re.compile(
 )
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-RUN = {"python", "js", "html", "json", "sh", "toml"}
+RUN = {"python", "js", "html", "json", "sh", "toml", "nginx", "haproxy"}
 """Languages whose examples the tests run or parse."""
-DRAWN = {"mermaid", "text", "nginx"}
+DRAWN = {"mermaid", "text"}
 PARSERS = (
     parse_session_message,
     parse_session_reply,

@@ -9,8 +9,8 @@ import pytest
 from websockets.asyncio.client import connect
 
 from actors.messages.session import ChunkArrived, SocketLost
+from gateway.listening import Bind
 from gateway.options import GatewayOptions
-from gateway.server import Bind
 from tests.gateway.support.raw_peer import CLOSE, Peer
 from tests.gateway.support.running_gateway import (
     LOOPS,

@@ -7,7 +7,7 @@ import pytest
 from actors.messages.session import ChunkArrived, SocketLost
 from gateway.access.access import Access
 from gateway.access.options import AccessOptions
-from gateway.server import Bind
+from gateway.listening import Bind
 from protocol.messages.session_outbound import Translation
 from tests.gateway.support.limits import lives, options, reached
 from tests.gateway.support.raw_peer import (

@@ -78,6 +78,8 @@ def other_value(name: str) -> str:
         "log_level": "DEBUG",
         "redis_url": "redis://127.0.0.1:1",
         "tenants": "acme:weight=2",
+        "path_prefix": "/lingua",
+        "proxy_protocol": "on",
         "trusted_proxies": "10.0.0.0/8",
         "peer_url": "ws://127.0.0.1:1/ws/peer",
     }

@@ -9,8 +9,8 @@ from actors.admission import AdmissionOptions
 from actors.messages.node import NodeMessageArrived
 from actors.messages.session import ChunkArrived, SocketLost
 from actors.runtime.actor import inbox_of
+from gateway.listening import Bind
 from gateway.options import GatewayOptions
-from gateway.server import Bind
 from protocol.messages.session_outbound import Translation
 from tests.gateway.support.raw_peer import CLOSE
 from tests.gateway.support.running_gateway import (

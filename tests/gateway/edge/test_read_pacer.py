@@ -9,8 +9,8 @@ from actors.admission import AdmissionOptions
 from actors.messages.session import ChunkArrived, SocketLost
 from actors.overload import OverloadLevel
 from gateway.edge.read_queue import ReadQueue
+from gateway.listening import Bind
 from gateway.options import GatewayOptions
-from gateway.server import Bind
 from tests.gateway.support.raw_peer import PING, PONG, Peer, upgrade_request
 from tests.gateway.support.running_gateway import (
     LOOPS,

@@ -8,7 +8,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from gateway.http.answers import HttpAnswers
-from gateway.server import Bind
+from gateway.listening import Bind
 from tests.gateway.support.raw_peer import upgrade_request
 from tests.gateway.support.running_gateway import LOOPS, FakeReports, RunningGateway, run_gateway
 

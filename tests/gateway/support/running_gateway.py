@@ -22,10 +22,11 @@ from gateway.access.access import Access
 from gateway.edge.loop_lag import LoopLag
 from gateway.http.metrics import PrometheusMetrics
 from gateway.http.query import JobsQuery
+from gateway.listening import Bind
 from gateway.options import GatewayOptions
 from gateway.passthrough.registry import PeerIdentity
 from gateway.ports import JobMoment, JobReport, Readiness
-from gateway.server import Bind, Gateway, Inside
+from gateway.server import Gateway, Inside
 from protocol.errors import CloseCode, ErrorCode
 from protocol.ids import JobId, NodeId, SessionId
 from protocol.messages.node_inbound import NodeRegister
