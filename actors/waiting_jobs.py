@@ -7,7 +7,9 @@ until a node has it. What is cut is refused where a share is used up:
   closes one session and opens the next has no more jobs waiting than one session may have;
 - an owner's (a tenant, or an address where nobody says who calls): a quarter of all jobs that may
   wait, as long as others have sessions here, too. Whether they speak just now does not matter: who
-  speaks next is to find a place.
+  speaks next is to find a place;
+- of all: once three quarters of the places are taken here, those are refused who would have more
+  than an equal part of them, so that many who flood together do not take the last from who speaks.
 
 The bounds of all jobs and of one session's are kept where the queue is: in the store.
 """
@@ -19,6 +21,9 @@ from protocol.ids import JobId
 
 OWNERS_SHARE: Final = 4
 """One owner has at most this part of all that may wait."""
+
+KEPT_FREE: Final = 3 / 4
+"""What may be taken of all before anybody is asked whether it has more than an equal part."""
 
 
 class _Owner:
@@ -39,6 +44,10 @@ class WaitingJobs:
         self.max_per_socket = max_per_socket
         self.owners: dict[str, _Owner] = {}
         """Those that have sessions."""
+        self.waiting = 0
+        """Of all owners together."""
+        self.waiters = 0
+        """Owners that have any."""
 
     def __repr__(self) -> str:
         return f"<WaitingJobs of {len(self.owners)} owners>"
@@ -74,29 +83,44 @@ class WaitingShare:
         is_shared = bool(self._name) and len(self._all.owners) > 1
         if is_shared and self._owner.waiting * OWNERS_SHARE >= self._all.max_jobs:
             return "owners_share_of_queued_jobs"
+        everybody = self._all
+        most = everybody.max_jobs * KEPT_FREE
+        if is_shared and everybody.waiting >= most:
+            own = self._owner.waiting
+            if own and (own + 1) * everybody.waiters > most:
+                return "equal_share_of_queued_jobs"
         return None
+
+    @property
+    def holds(self) -> int:
+        """Jobs of the session that wait."""
+        return len(self._jobs)
 
     def add(self, job_id: JobId) -> None:
         """The job waits; it may be known already."""
         if job_id not in self._jobs and not self._is_dropped:
             self._jobs[job_id] = None
-            self._owner.waiting += 1
-            self._socket.waiting += 1
+            self._count(1)
 
     def remove(self, job_id: JobId) -> None:
         """The job waits no longer: a node has it, or it is over. It need not be known."""
         if job_id in self._jobs:
             del self._jobs[job_id]
-            self._owner.waiting -= 1
-            self._socket.waiting -= 1
+            self._count(-1)
+
+    def _count(self, more: int) -> None:
+        before = self._owner.waiting
+        self._owner.waiting += more
+        self._socket.waiting += more
+        self._all.waiting += more
+        self._all.waiters += bool(self._owner.waiting) - bool(before)
 
     def drop(self) -> None:
         """The session is over."""
         if self._is_dropped:
             return
         self._is_dropped = True
-        self._owner.waiting -= len(self._jobs)
-        self._socket.waiting -= len(self._jobs)
+        self._count(-len(self._jobs))
         self._jobs.clear()
         self._owner.sessions -= 1
         if not self._owner.sessions:

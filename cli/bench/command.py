@@ -26,7 +26,7 @@ from cli.output import Terminal
 from cli.parser import OneLineParser, output_file, positive, seconds
 from peers.bench.key_figures import KEY_SCENARIOS, Samples, disturbed, markdown_table
 from peers.bench.load_pattern import Pace
-from peers.bench.plan import BenchOptions, Row, Scenario
+from peers.bench.plan import ON_REQUEST, BenchOptions, Row, Scenario
 from peers.bench.scenarios import run_scenario
 from peers.bench.server import BenchError
 from peers.event_loop import run
@@ -40,6 +40,10 @@ QUICK: Final = BenchOptions(
     burst=200,
     overload_sessions=200,
     overload_seconds=2.0,
+    flooders=20,
+    slow_readers=20,
+    flood_seconds=0.5,
+    most_times_slower=50.0,
     least_goodput_kept=0.0,
     rounds=1,
     worker_load=0.2,
@@ -65,7 +69,8 @@ def main(argv: Sequence[str]) -> int:
     if arguments.baseline is not None and arguments.baseline.exists():
         read_baseline(arguments.baseline)  # before minutes are spent on what it is compared with
     try:
-        rows = run(_interruptible(scenarios or list(Scenario), options, console))
+        usual = [scenario for scenario in Scenario if scenario not in ON_REQUEST]
+        rows = run(_interruptible(scenarios or usual, options, console))
     except (KeyboardInterrupt, asyncio.CancelledError):
         console.print("[yellow]interrupted[/yellow]")
         return 130
@@ -104,6 +109,7 @@ def options_from(arguments: argparse.Namespace) -> BenchOptions:
         *("active", "few", "idle", "burst"),
         *("overload_sessions", "saturation", "overload_factor", "overload_seconds"),
         *("workers", "worker_load", "rounds"),
+        *("flooders", "slow_readers", "flood_seconds"),
         *("seconds", "warm_up_seconds", "redis_url"),
     )
     given = {name: getattr(arguments, name) for name in names}
@@ -258,6 +264,9 @@ def parser() -> argparse.ArgumentParser:
         type=positive,
         help="how often key figures are measured, and one and several workers take turns (5)",
     )
+    add("--flooders", type=positive, help="who sends audio without an end (500)")
+    add("--slow-readers", type=positive, help="who asks for much and reads nothing (500)")
+    add("--flood-seconds", type=seconds, help="how long a neighbour is watched (20)")
     add("--seconds", type=seconds, help="length of a measured window (5)")
     add("--warm-up-seconds", type=seconds, help="load before a window (2)")
     add("--redis-url", help="a Redis to use instead of the scheduler's embedded store")

@@ -27,9 +27,9 @@ from websockets.server import ServerProtocol
 from gateway.edge.buffer_total import LITTLE_BYTES
 from gateway.edge.frame_reader import CLOSE, PING, TOO_LONG, Received
 from gateway.edge.framing import address_of, client_close, fitting, frame_of, have_probed, write_out
-from gateway.edge.intake import Intake
+from gateway.edge.intake import MORE_COST, Intake
 from gateway.edge.opening import Opening
-from gateway.edge.read_queue import ReadQueue
+from gateway.edge.read_queue import Place, ReadQueue
 from gateway.edge.upgrade import EdgeOwner, SocketHandler, SocketPolicy, Upgrade
 from gateway.edge.work import PING_COST
 from protocol.errors import CloseCode
@@ -47,25 +47,9 @@ class EdgeConnection(asyncio.Protocol):
     """One peer. Life: request, then either one HTTP answer or a WebSocket until its close."""
 
     __slots__ = (
-        "_closing",
-        "_handler",
-        "_intake",
-        "_is_queued",
-        "_loop",
-        "_lost",
-        "_opening",
-        "_owner",
-        "_policy",
-        "_read_queue",
-        "_timer",
-        "_transport",
-        "_unflushed_bytes",
-        "_unread",
-        "_ws",
-        "address",
-        "counted_bytes",
-        "heard",
-        "is_pinged",
+        *("_closing", "_handler", "_intake", "_loop", "_lost", "_opening", "_owner", "_place"),
+        *("_policy", "_read_queue", "_timer", "_transport", "_unflushed_bytes", "_unread", "_ws"),
+        *("address", "counted_bytes", "heard", "is_pinged"),
     )
 
     _transport: asyncio.Transport
@@ -89,8 +73,7 @@ class EdgeConnection(asyncio.Protocol):
         """Where its bytes may have to wait; None: nowhere."""
         self._unread: bytes | None = None
         """What waits there."""
-        self._is_queued = False
-        """It has a place there."""
+        self._place = Place(self._take_part)
         self._closing = False
         self._lost = False
         self._unflushed_bytes = 0
@@ -201,15 +184,21 @@ class EdgeConnection(asyncio.Protocol):
         if self._intake is not None and not self._intake.may_read:
             return
         if self._unread is not None:
-            if not self._is_queued:
-                self._is_queued = True
-                (self._read_queue or self._owner.reading).enter(self)
+            queue = self._read_queue or self._owner.reading
+            self._place.enter(queue, min(len(self._unread), _TURN_BYTES))
         elif not self._transport.is_closing():
             self._transport.resume_reading()
 
     def slowed(self) -> None:
         """Tell the owner that this peer makes too much work."""
         self._owner.slowed(self)
+
+    def has_more(self) -> None:
+        """Wait for the next turn with what was read and did not fit into this one."""
+        if self._read_queue is not None:
+            self._place.enter(self._read_queue, MORE_COST)
+        elif self._intake is not None:
+            self._loop.call_soon(self._intake.take_more)
 
     def _count_kept(self) -> None:
         """Tell the owner how much is kept for this peer, where that has changed by much."""
@@ -248,8 +237,12 @@ class EdgeConnection(asyncio.Protocol):
             self._wait(data, queue)
         elif intake is None:
             self._take(data)
-        elif intake.take(data) or self.counted_bytes:
-            self._count_kept()
+        else:
+            if intake.take(data) or self.counted_bytes:
+                self._count_kept()
+            if intake.turn_cost and queue is not None:
+                queue.spend(intake.turn_cost)
+                intake.turn_cost = 0
 
     def _wait(self, data: bytes, queue: ReadQueue | None) -> None:
         """Keep the bytes until it is their turn; what was read twice meanwhile is enough."""
@@ -260,21 +253,25 @@ class EdgeConnection(asyncio.Protocol):
         if not is_first or queue is None or queue.holds_back:
             self._transport.pause_reading()
         self._unread = data if self._unread is None else self._unread + data
-        if queue is not None and not self._is_queued:
-            self._is_queued = True
-            queue.enter(self)
+        if queue is not None:
+            self._place.enter(queue, min(len(self._unread), _TURN_BYTES))
         self._count_kept()
 
-    def take_turn(self) -> int:
-        """Take some of what waits; return how many bytes."""
-        self._is_queued = False
-        data = self._unread
-        if data is None or (self._intake is not None and self._intake.work.is_owed):
-            return 0  # the connection's end did not wait, or it has to earn its turn first
-        self._unread = data[_TURN_BYTES:] or None
-        self._take(data[:_TURN_BYTES])
-        self.read_on()
-        return min(len(data), _TURN_BYTES)
+    def _take_part(self) -> float:
+        """Take some of what waits; return what it cost, in bytes that take as long."""
+        data, intake = self._unread, self._intake
+        if intake is not None and (intake.work.is_owed or intake.has_frames):
+            taken = intake.take_more()  # 0 where it has to earn its turn first
+        elif data is None:
+            return 0  # the connection's end did not wait
+        else:
+            self._unread = data[_TURN_BYTES:] or None
+            self._take(data[:_TURN_BYTES])
+            self.read_on()
+            taken, intake = min(len(data), _TURN_BYTES), self._intake
+        if intake is not None:
+            taken, intake.turn_cost = max(taken, intake.turn_cost), 0
+        return taken
 
     def _take_unread(self) -> None:
         """The peer's end has come: what came before it does not wait any more."""

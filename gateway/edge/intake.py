@@ -7,7 +7,7 @@ What work costs stands in `gateway.edge.work`.
 - Messages are handed over in order; while the handler is paused they wait here. Control frames do
   not wait behind them.
 - Who has spent its share of work is not read until it has earned it again.
-- A read with very many frames is taken in several turns of the loop.
+- A read with very many frames is taken in several turns, and waits for each as other bytes do.
 """
 
 import asyncio
@@ -16,8 +16,18 @@ from typing import Final, Protocol
 
 from loguru import logger
 
-from gateway.edge.frame_reader import CLOSE, FAILED, NOT_TAKEN, PING, TEXT, FrameReader, Received
+from gateway.edge.frame_reader import (
+    CLOSE,
+    FAILED,
+    MESSAGES_AT_ONCE,
+    NOT_TAKEN,
+    PING,
+    TEXT,
+    FrameReader,
+    Received,
+)
 from gateway.edge.framing import INVALID_TEXT, is_utf8
+from gateway.edge.read_queue import WORK_COST
 from gateway.edge.receive_buffer import ReceiveBuffer
 from gateway.edge.upgrade import SocketHandler, SocketPolicy
 from gateway.edge.work import FRAME_COST, MESSAGE_COST
@@ -26,6 +36,10 @@ from protocol.errors import CloseCode
 _ANSWERED_HERE = frozenset({PING, CLOSE, FAILED})
 """These do not wait behind messages."""
 _WORTH_WAITING_S: Final = 0.001
+MORE_COST: Final = WORK_COST * MESSAGES_AT_ONCE
+"""What a turn is thought to cost that takes on what was read."""
+_FEW: Final = 2
+"""So many messages in one read are paid for by their bytes, as all of a speaker are."""
 
 
 class Taker(Protocol):
@@ -51,6 +65,9 @@ class Taker(Protocol):
 
     def slowed(self) -> None:
         """It is not read because of the work that it makes."""
+
+    def has_more(self) -> None:
+        """What was read holds more than is taken at once: `take_more` when it is its turn."""
 
 
 class Work:
@@ -117,6 +134,7 @@ class Intake:
         "_taker",
         "handler",
         "is_paused",
+        "turn_cost",
         "work",
     )
 
@@ -131,6 +149,8 @@ class Intake:
         """Who takes the messages; None: they are dropped."""
         self.is_paused = False
         """The handler takes no messages now."""
+        self.turn_cost = 0
+        """Of many messages in one read, beyond their bytes; not paid yet."""
         self.work = Work(policy.message_rate, policy.message_burst, loop.time() * 1000)
         self._taker = taker
         self._loop = loop
@@ -156,6 +176,11 @@ class Intake:
         return bool(self._held)
 
     @property
+    def has_frames(self) -> bool:
+        """Tell whether `take_more` has something to take."""
+        return self._reader.has_more
+
+    @property
     def may_read(self) -> bool:
         """Tell whether more may come."""
         is_far_ahead = self.is_paused and self._held_bytes >= self._read_ahead_bytes
@@ -164,7 +189,10 @@ class Intake:
     def take(self, data: bytes) -> bool:
         """Hand over whole messages, answer control frames; True where bytes are kept of them."""
         reader, taker = self._reader, self._taker
-        for received in reader.feed(data):
+        found = reader.feed(data)
+        if len(found) > _FEW:
+            self.turn_cost += WORK_COST * len(found)
+        for received in found:
             if received.kind in _ANSWERED_HERE:
                 taker.answer_frame(received)
             elif self.is_paused or self._held:
@@ -173,7 +201,7 @@ class Intake:
                 self._hand_over(received)
         if reader.has_more:
             taker.stop_reading()
-            self._loop.call_soon(self._take_more)
+            taker.has_more()
         if self.work.settle(reader.frames, self._loop.time() * 1000):
             self._slow_down()
         if self._buffer is not None and (reader.keeps_bytes or self._buffer.is_wide):
@@ -250,11 +278,14 @@ class Intake:
         if self._held_bytes >= self._read_ahead_bytes:
             self._taker.stop_reading()
 
-    def _take_more(self) -> None:
-        """Take what did not fit into one call."""
-        if self._reader.has_more and not self.work.is_owed:
-            self.take(b"")
-            self._taker.read_on()
+    def take_more(self) -> int:
+        """Take what did not fit into one call; return how many bytes that were."""
+        if not self._reader.has_more or self.work.is_owed:
+            return 0
+        before = self._reader.held_bytes
+        self.take(b"")
+        self._taker.read_on()
+        return max(0, before - self._reader.held_bytes)
 
     def _on_paid(self) -> None:
         if not self.work.is_paid(self._loop.time() * 1000):
@@ -263,5 +294,6 @@ class Intake:
         if self.is_paused:
             self._taker.read_on()
         else:
-            self._take_more()
+            if self._reader.has_more:
+                self._taker.has_more()
             self._taker.resume()

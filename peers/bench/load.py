@@ -8,17 +8,24 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from peers.bench import process_usage
 from peers.bench.counts import Counts
-from peers.bench.load_process import WorkerSpec
 from peers.bench.server import BenchError
 from peers.child_module import module_command, module_environment
 
 LINE_LIMIT_BYTES: Final = 64 * 1024 * 1024
 """A report carries every latency sample of a window."""
 ANSWER_TIMEOUT_SECONDS: Final = 120.0
+LOAD_PROCESS: Final = module_command("peers.bench.load_process")
+
+
+class ProcessSpec(Protocol):
+    """What one process is opened with."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the spec as JSON values."""
 
 
 class LoadWorker:
@@ -99,7 +106,9 @@ class Load:
 
 
 @contextlib.asynccontextmanager
-async def running_load(specs: Sequence[WorkerSpec], cores: list[int]) -> AsyncIterator[Load]:
+async def running_load(
+    specs: Sequence[ProcessSpec], cores: list[int], command: Sequence[str] = LOAD_PROCESS
+) -> AsyncIterator[Load]:
     """Start one process per spec, connect them in order, and give them while the context is open.
 
     Raises:
@@ -109,7 +118,7 @@ async def running_load(specs: Sequence[WorkerSpec], cores: list[int]) -> AsyncIt
     try:
         for spec in specs:
             process = await asyncio.create_subprocess_exec(
-                *module_command("peers.bench.load_process"),
+                *command,
                 env=module_environment(),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,

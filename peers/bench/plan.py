@@ -51,6 +51,14 @@ class Scenario(StrEnum):
     """More than the scheduler can do, for a while: what is left of its best rate."""
     WORKERS = "workers"
     """Several workers behind one port beside one, in turn under the same load."""
+    FLOOD = "flood"
+    """Flooders and slow readers at once: what a good neighbour and the memory suffer."""
+    ATTACKS = "attacks"
+    """Each attack alone, with a few sockets."""
+
+
+ON_REQUEST: Final = frozenset({Scenario.FLOOD, Scenario.ATTACKS})
+"""They take minutes and measure what others suffer: run where they are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +98,12 @@ class BenchOptions:
     """How busy one worker is to be under what both sides are offered, as a share of a core."""
     rounds: int = 5
     """How often each side has its turn."""
+    flooders: int = 500
+    slow_readers: int = 500
+    flood_seconds: float = 20.0
+    """How long the neighbour is watched, quiet and under attack."""
+    most_times_slower: float = 3.0
+    """What its 95th percentile may be under attack, as a multiple of the quiet one."""
     warm_up_seconds: float = 2.0
     seconds: float = 5.0
     """Length of the measured window."""

@@ -19,6 +19,7 @@ from peers.bench.figures import (
     scripts_per_utterance,
     steady_figures,
 )
+from peers.bench.flood import run_attacks, run_flood
 from peers.bench.load import running_load
 from peers.bench.load_process import PatternName, WorkerSpec
 from peers.bench.overload import run_overload
@@ -62,6 +63,10 @@ async def run_scenario(scenario: Scenario, options: BenchOptions) -> Row:
             return await run_overload(options)
         case Scenario.WORKERS:
             return await run_workers(options)
+        case Scenario.FLOOD:
+            return await run_flood(options)
+        case Scenario.ATTACKS:
+            return await run_attacks(options)
         case _:
             return await _run_steady(scenario, options)
 

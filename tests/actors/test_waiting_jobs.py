@@ -32,6 +32,19 @@ def test_an_owner_has_a_quarter_at_most_while_others_are_there() -> None:
     assert [share.limit for share in shares] == [None, None]
 
 
+def test_many_who_flood_together_leave_a_place_for_who_speaks() -> None:
+    waiting = WaitingJobs(max_jobs=100)
+    crowd = [waiting.share(f"flood {number}", None) for number in range(50)]
+    neighbour = waiting.share("other", None)
+    for attempt in range(20):
+        for number, share in enumerate(crowd):
+            if share.limit is None:
+                add(share, 100 * attempt + number)
+    assert waiting.waiting <= 76
+    assert {share.limit for share in crowd if share.holds} == {"equal_share_of_queued_jobs"}
+    assert neighbour.limit is None
+
+
 def test_a_job_that_runs_takes_no_place() -> None:
     waiting = WaitingJobs(max_jobs=4)
     share, _other = waiting.share("flood", None), waiting.share("other", None)

@@ -23,8 +23,8 @@ pytestmark = pytest.mark.takes(10)
 SPEAKERS = 40
 PACE = Pace(chunks_per_second=1000, utterance_chunks=20)
 FLAGS = {
-    "overload-lag-ms": 10,
-    "overload-after-ms": 100,
+    "overload-lag-ms": 40,  # what other programs make a loop wait is no overload
+    "overload-after-ms": 200,
     "ingest-rate": 1_000_000,
     "hangover-manual-ms": 0,
     "ping-interval-ms": 300,

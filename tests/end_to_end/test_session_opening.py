@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.peers.raw_client import (
     RawClient,
+    b64,
     raw_client,
     recorded_chunks,
     recorded_packets,
@@ -16,7 +17,7 @@ from tests.support.peers.raw_client import (
     tone,
 )
 from tests.support.peers.raw_node import Ability, RawNode, audio_of, raw_node
-from tests.support.peers.raw_wire import Pair, over_sockets
+from tests.support.peers.raw_wire import Message, Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
 
 # ---- the ack ------------------------------------------------------------------------------------
@@ -243,10 +244,11 @@ async def test_what_the_node_says_reaches_the_client_as_it_is(
         raw_node(scheduler.node_url, Ability.of(pair)) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
-        await client.chunk(tone(500))
+        # in one message: a machine that stands still between two makes a pause of it, and the
+        # utterance that ends there has no time of its own
+        said: Message = {"seq": 0, "is_final": True, "payload": b64(tone(500))}
         said_at_ms = int(time.time() * 1000) - 500
-        chunk = client.own("audio_chunk", seq=1, is_final=True, client_timestamp_ms=said_at_ms)
-        await client.say(chunk)
+        await client.say(client.own("audio_chunk", client_timestamp_ms=said_at_ms, **said))
         job = await node.job()
         extra = {"emotion": "calm", "nested": {"a": [1, 2.5, None, "Grüße 你好"]}}
         quality = {

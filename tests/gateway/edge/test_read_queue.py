@@ -1,4 +1,4 @@
-"""Who is read in which turn of the loop: so much in each, first come, first served."""
+"""Who is read in which turn of the loop: so much in each, and who has had little comes first."""
 
 import asyncio
 from collections import deque
@@ -19,16 +19,17 @@ class Socket:
     def __init__(self, name: str, read_queue: ReadQueue, log: list[str]) -> None:
         self._name, self._read_queue, self._log = name, read_queue, log
         self._pieces: deque[int] = deque()
+        self.had_turns = 0.0
 
     def wait(self, *sizes: int) -> None:
         self._pieces.extend(sizes)
-        self._read_queue.enter(self)
+        self._read_queue.enter(self, self._pieces[0])
 
     def take_turn(self) -> int:
         self._log.append(self._name)
         size = self._pieces.popleft()
         if self._pieces:
-            self._read_queue.enter(self)
+            self._read_queue.enter(self, self._pieces[0])
         return size
 
 
@@ -73,10 +74,60 @@ def test_who_has_much_to_say_gets_its_next_turn_behind_everybody() -> None:
     assert on_a_loop(scenario)[:6] == ["a", "b", "c", "a", "c", "a"]
 
 
+def test_who_says_little_does_not_wait_behind_those_who_say_much() -> None:
+    log: list[str] = []
+
+    async def main() -> None:
+        read_queue = ReadQueue(asyncio.get_running_loop())
+        for _ in range(100):
+            Socket("x", read_queue, log).wait(*[TURN_ALLOWANCE // 2] * 20)
+        speaker = Socket("a", read_queue, log)
+        for _ in range(5):
+            for _ in range(10):
+                await asyncio.sleep(0)
+            log.clear()
+            speaker.wait(CHUNK)
+            await asyncio.sleep(0)
+            assert log[0] == "a"
+
+    run_virtual(main())
+
+
+def test_who_was_heavy_while_nobody_else_was_there_is_not_last_for_that_afterwards() -> None:
+    log: list[str] = []
+
+    async def main() -> None:
+        read_queue = ReadQueue(asyncio.get_running_loop())
+        heavy, other = Socket("h", read_queue, log), Socket("o", read_queue, log)
+        heavy.wait(*[TURN_ALLOWANCE] * 50)
+        while len(read_queue):
+            await asyncio.sleep(0)
+        log.clear()
+        other.wait(*[TURN_ALLOWANCE] * 3)
+        heavy.wait(*[TURN_ALLOWANCE] * 3)
+        while len(read_queue):
+            await asyncio.sleep(0)
+        assert sorted("".join(log[:4])) == list("hhoo")
+
+    run_virtual(main())
+
+
+def test_what_a_read_costs_beyond_its_bytes_is_taken_from_the_turn() -> None:
+    async def main() -> None:
+        read_queue = ReadQueue(asyncio.get_running_loop())
+        assert read_queue.admits(1)
+        read_queue.spend(TURN_ALLOWANCE)
+        assert not read_queue.admits(1)
+        await asyncio.sleep(0)
+        assert read_queue.admits(1)
+
+    run_virtual(main())
+
+
 def test_one_large_read_takes_the_whole_turn() -> None:
     def scenario(read_queue: ReadQueue, log: list[str]) -> None:
         Socket("a", read_queue, log).wait(TURN_ALLOWANCE)
-        Socket("b", read_queue, log).wait(CHUNK)
+        Socket("b", read_queue, log).wait(TURN_ALLOWANCE)
 
     assert on_a_loop(scenario) == ["a", "|", "b", "|"]
 
@@ -127,6 +178,8 @@ def test_the_wait_is_that_of_the_first_in_the_queue() -> None:
 
 def test_a_bug_in_one_socket_does_not_keep_the_others_waiting() -> None:
     class Broken:
+        had_turns = 0.0
+
         def take_turn(self) -> int:
             raise ValueError("a bug")
 
@@ -134,7 +187,7 @@ def test_a_bug_in_one_socket_does_not_keep_the_others_waiting() -> None:
         loop, log = asyncio.get_running_loop(), list[str]()
         loop.set_exception_handler(lambda _, what: log.append(str(what["exception"])))
         read_queue = ReadQueue(loop)
-        read_queue.enter(Broken())
+        read_queue.enter(Broken(), 1)
         Socket("a", read_queue, log).wait(CHUNK)
         for _ in range(3):
             await asyncio.sleep(0)
