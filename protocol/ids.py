@@ -67,6 +67,7 @@ def session_ref(session_id: SessionId) -> SessionRef:
     return SessionRef(hashlib.sha256(session_id.encode()).hexdigest()[:_REF_DIGITS])
 
 
+@lru_cache(maxsize=512)  # each job of a session asks
 def node_session_id(session_id: SessionId) -> str:
     """Return what nodes call a session, on every instance the same; it leads back by no way."""
     named = hashlib.blake2b(session_id.encode(), digest_size=16, person=b"node")
