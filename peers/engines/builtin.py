@@ -62,8 +62,10 @@ def builtin_engines(
         notes.append(f"no opus, so only PCM16 is understood and spoken; to get it: {EXTRA}")
     into = targets or heard
     spoken = tuple(dict.fromkeys((*into, *heard))) if voice.is_installed() else ()
+    recogniser = ProcessRecogniser(program, workers)
     return Engines(
-        recognise=ProcessRecogniser(program, workers),
+        recognise=recogniser,
+        stream=recogniser,
         translate=translate,
         speak=speak,
         languages=EngineLanguages(asr=heard, semantic=into, tts=spoken),

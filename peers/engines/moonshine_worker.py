@@ -10,25 +10,28 @@ it the model finds words in silence, so what holds no speech never reaches the m
 
 import array
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import moonshine_voice
 from moonshine_voice import ModelArch
 from moonshine_voice.transcriber import Transcriber
 
-from peers.engines.recogniser_pipe import Inbox, Order, serve
+from peers.engines.growing_line import (
+    FRAME,
+    FULL_SCALE,
+    LOUD,
+    RATE_HZ,
+    REST,
+    SPEECH_FRAMES,
+    GrowingLine,
+)
+from peers.engines.recogniser_pipe import Inbox, Order, StreamOrder, say, serve
 
-RATE_HZ = 16_000
 MODEL = Path(moonshine_voice.__file__).parent / "assets" / "tiny-en"
 SHORTEST = RATE_HZ // 2
 """Samples: the model's first layer needs some context, so what is shorter gets silence behind."""
-FRAME = RATE_HZ * 30 // 1000
-"""Samples in which loudness is measured: 30 ms."""
-SPEECH_FRAMES = 4
-"""So many loud frames in a row are speech."""
-LOUD = 0.008
-"""RMS of a frame, as a share of full scale: speech is above 0.02, a quiet room below 0.006."""
-FULL_SCALE = 32_768
 
 
 class MoonshineModel:
@@ -43,11 +46,48 @@ class MoonshineModel:
         samples = samples_of(order.pcm)
         if not has_speech(samples):
             return {"is": "text", "text": "", "cmn": ""}
-        samples += [0.0] * (SHORTEST - len(samples))
-        lines = self._model.transcribe_without_streaming(samples, RATE_HZ).lines
+        text = self._text_of(samples)
         if inbox.is_cancelled(order):
             return {"is": "cancelled"}
-        return {"is": "text", "text": " ".join(line.text for line in lines).strip(), "cmn": ""}
+        return {"is": "text", "text": text, "cmn": ""}
+
+    def stream(self, order: StreamOrder, inbox: Inbox) -> dict[str, str]:
+        """Recognise the line again and again while it grows, see `growing_line.py`.
+
+        The package streams by itself, too, but ends its lines with the detector of speech that is
+        switched off here, and loses the last half second of what ends without silence.
+        """
+        line = GrowingLine(self._text_of_samples)
+        told, rested_at = "", 0.0
+        while (piece := order.next_piece(_until(rested_at) if line.is_due() else None)) != b"":
+            if inbox.is_cancelled(order):
+                return {"is": "cancelled"}
+            if piece is not None:
+                line.add(piece)
+            started = time.monotonic()
+            if started < rested_at or not line.is_due():
+                continue
+            text = line.hypothesis()
+            rested_at = time.monotonic() + REST * (time.monotonic() - started)
+            if text and text != told:
+                say({"is": "partial", "text": text})
+                told = text
+        if inbox.is_cancelled(order):
+            return {"is": "cancelled"}
+        return {"is": "text", "text": line.final(), "cmn": ""}
+
+    def _text_of_samples(self, samples: Sequence[int]) -> str:
+        return self._text_of([sample / FULL_SCALE for sample in samples])
+
+    def _text_of(self, samples: list[float]) -> str:
+        samples += [0.0] * (SHORTEST - len(samples))
+        lines = self._model.transcribe_without_streaming(samples, RATE_HZ).lines
+        return " ".join(line.text for line in lines).strip()
+
+
+def _until(at: float) -> float:
+    """Return the seconds until a time of the monotonic clock."""
+    return max(0.0, at - time.monotonic())
 
 
 def samples_of(pcm: bytes) -> list[float]:

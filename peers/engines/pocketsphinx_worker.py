@@ -13,15 +13,38 @@ average, 0.28 and 0.33 with what the decoder learns by itself carried along, 0.2
 
 from pocketsphinx import Decoder, Vad
 
-from peers.engines.recogniser_pipe import Inbox, Order, say, serve
+from peers.engines.recogniser_pipe import Inbox, Order, StreamOrder, say, serve
 
 PIECE_BYTES = 16_000
 """Half a second: how often a partial text is made and a cancel is seen."""
+FIRST_BYTES = 16_000
+"""What a voice that is heard for the first time is measured on: half a second."""
 SPEECH_FRAMES = 4
 """So many frames of speech in a row (30 ms each) are needed: the decoder finds words in any hum."""
 MEASURE = "measure"
 MEASURE_GRAMMAR = "#JSGF V1.0;\ngrammar measure;\npublic <word> = a;\n"
 """A language of one word: what the decoder listens for while only the spectrum is of interest."""
+
+
+class SpeechDetector:
+    """Tells whether somebody spoke in what it was given, piece by piece."""
+
+    def __init__(self, vad: Vad) -> None:
+        self._vad = vad
+        self._rest = b""
+        self._in_a_row = 0
+        self.has_speech = False
+
+    def add(self, pcm: bytes) -> None:
+        """Take PCM16 16 kHz mono."""
+        size = self._vad.frame_bytes
+        self._rest += pcm
+        while len(self._rest) >= size and not self.has_speech:
+            frame, self._rest = self._rest[:size], self._rest[size:]
+            self._in_a_row = self._in_a_row + 1 if self._vad.is_speech(frame) else 0
+            self.has_speech = self._in_a_row == SPEECH_FRAMES
+        if self.has_speech:
+            self._rest = b""
 
 
 class PocketsphinxDecoder:
@@ -52,14 +75,41 @@ class PocketsphinxDecoder:
         self._decoder.end_utt()
         return {"is": "text", "text": self._text(), "cmn": means}
 
+    def stream(self, order: StreamOrder, inbox: Inbox) -> dict[str, str]:
+        """Decode what comes as it comes.
+
+        A session that is heard for the first time is measured on its first half second: the whole
+        is not there yet. What the decoder learns on the way is what is known of the next one.
+        """
+        detector = SpeechDetector(self._vad)
+        beginning = b""
+        while piece := order.next_piece():
+            beginning += piece
+            if order.cmn or len(beginning) >= FIRST_BYTES:
+                break
+        if not beginning or inbox.is_cancelled(order):
+            return {"is": "cancelled"} if inbox.is_cancelled(order) else {"is": "text"}
+        self._decoder.set_cmn(order.cmn or self._measure(beginning))
+        self._decoder.start_utt()
+        text, piece = "", beginning
+        while piece and not inbox.is_cancelled(order):
+            self._decoder.process_raw(piece)
+            detector.add(piece)
+            if detector.has_speech:
+                text = self._tell_partial(text)
+            piece = order.next_piece()
+        self._decoder.end_utt()
+        if inbox.is_cancelled(order):
+            return {"is": "cancelled"}
+        if not detector.has_speech:
+            return {"is": "text", "text": "", "cmn": order.cmn}
+        means = mixed(str(self._decoder.get_cmn(False)), order.cmn)
+        return {"is": "text", "text": self._text(), "cmn": means}
+
     def _has_speech(self, pcm: bytes) -> bool:
-        in_a_row = 0
-        size = self._vad.frame_bytes
-        for start in range(0, len(pcm) - size + 1, size):
-            in_a_row = in_a_row + 1 if self._vad.is_speech(pcm[start : start + size]) else 0
-            if in_a_row == SPEECH_FRAMES:
-                return True
-        return False
+        detector = SpeechDetector(self._vad)
+        detector.add(pcm)
+        return detector.has_speech
 
     def _measure(self, pcm: bytes) -> str:
         """Return the average spectrum of the whole utterance without looking for words."""

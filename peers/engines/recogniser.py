@@ -9,7 +9,7 @@ import importlib.util
 import json
 from asyncio.subprocess import Process
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,9 +25,11 @@ from peers.engines.child_process import (
     stop_child,
 )
 from peers.engines.engine import EngineError, Listening, ModelMissingError
-from peers.pcm import duration_ms
+from peers.pcm import BYTES_PER_MS, duration_ms
 
 LANGUAGES = ("en",)
+_Recognising = Coroutine[Any, Any, tuple[str, str]]
+"""Ends with the text and the speaker's means."""
 MAX_SESSIONS = 1000
 """Sessions whose voice is remembered; the least recently heard goes first."""
 READY_SECONDS = 30.0
@@ -128,13 +130,10 @@ class RecogniserProcess:
             ChildDiedError: the process ended meanwhile.
             EngineError: it does not come up, or hangs.
         """
-        child = await self.start()
-        self._orders += 1
-        self._on_partial = on_partial
-        order = {"do": "recognise", "order": self._orders, "bytes": len(pcm), "cmn": means}
+        child = await self._begin(on_partial)
         limit = BASE_SECONDS + SLOWEST * duration_ms(pcm) / 1000
         try:
-            await send(child, json.dumps(order).encode() + b"\n" + pcm)
+            await self._order(child, "recognise", pcm, bytes=len(pcm), cmn=means)
             async with asyncio.timeout(limit):
                 answer = await self._answer(child)
         except ChildDiedError:
@@ -144,6 +143,72 @@ class RecogniserProcess:
             await self.kill()
             raise EngineError(f"no text after {limit:.0f} s") from None
         return answer.get("text", ""), answer.get("cmn", "")
+
+    async def stream(
+        self,
+        pieces: AsyncIterator[bytes],
+        means: str,
+        on_partial: Callable[[str], None] | None,
+    ) -> tuple[str, str]:
+        """Do the same with what is still being spoken; the answer is due when `pieces` end.
+
+        Raises:
+            ChildDiedError, EngineError: as for `recognise`.
+            Exception: what `pieces` raises.
+        """
+        child = await self._begin(on_partial)
+        answer = asyncio.create_task(self._answer(child))
+        try:
+            await self._order(child, "stream", cmn=means)
+            spoken_bytes = await self._pass_on(child, pieces, answer)
+            limit = BASE_SECONDS + SLOWEST * spoken_bytes / BYTES_PER_MS / 1000
+            async with asyncio.timeout(limit):
+                text = await answer
+        except ChildDiedError:
+            await self.kill()
+            raise
+        except TimeoutError:
+            await self.kill()
+            raise EngineError("no text after the end of speech") from None
+        except Exception:
+            self.cancel()  # it was not all of it that came; the worker is free once it has answered
+            await asyncio.wait({answer}, timeout=BASE_SECONDS)
+            if not answer.done():
+                await self.kill()
+            raise
+        finally:
+            answer.cancel()
+        return text.get("text", ""), text.get("cmn", "")
+
+    async def _pass_on(
+        self, child: Process, pieces: AsyncIterator[bytes], answer: asyncio.Task[dict[str, Any]]
+    ) -> int:
+        """Send the pieces as they come and say that they end; return how many bytes they were."""
+        total = 0
+        while not answer.done():
+            coming = asyncio.ensure_future(anext(pieces, b""))
+            await asyncio.wait({coming, answer}, return_when=asyncio.FIRST_COMPLETED)
+            if not coming.done():  # cancelled, or the process has died
+                coming.cancel()
+                await asyncio.wait({coming})
+                break
+            piece = coming.result()
+            if not piece:
+                await self._order(child, "end")
+                break
+            total += len(piece)
+            await self._order(child, "audio", piece, bytes=len(piece))
+        return total
+
+    async def _begin(self, on_partial: Callable[[str], None] | None) -> Process:
+        child = await self.start()
+        self._orders += 1
+        self._on_partial = on_partial
+        return child
+
+    async def _order(self, child: Process, do: str, pcm: bytes = b"", **fields: int | str) -> None:
+        order = {"do": do, "order": self._orders, **fields}
+        await send(child, json.dumps(order).encode() + b"\n" + pcm)
 
     async def _answer(self, child: Process) -> dict[str, Any]:
         while True:
@@ -211,11 +276,16 @@ class ProcessRecogniser:
             ModelMissingError: no such language here.
             EngineError: the worker hangs, dies of this utterance, or is stopped.
         """
-        if language not in {*LANGUAGES, "auto"}:
-            raise ModelMissingError(f"{self._program.distribution} has no model for {language}")
+        self._check(language)
+
+        def recognise(
+            worker: RecogniserProcess, means: str
+        ) -> Coroutine[Any, Any, tuple[str, str]]:
+            return worker.recognise(pcm, means, listening.on_partial)
+
         for _ in range(2):
             try:
-                text, means = await self._on_free_worker(pcm, listening)
+                text, means = await self._on_free_worker(recognise, listening)
             except ChildDiedError:
                 if not self._is_stopped:
                     logger.warning("a recogniser process died at work and is started again")
@@ -224,13 +294,43 @@ class ProcessRecogniser:
             return text
         raise EngineError("the recogniser process died twice of one utterance")
 
-    async def _on_free_worker(self, pcm: bytes, listening: Listening) -> tuple[str, str]:
+    async def stream_in_session(
+        self, pieces: AsyncIterator[bytes], language: str, listening: Listening
+    ) -> str:
+        """Return what is said, of a speaker who still speaks.
+
+        Raises:
+            ModelMissingError: no such language here.
+            EngineError: the worker hangs, dies, or is stopped: what it had heard is gone.
+            Exception: what `pieces` raises.
+        """
+        self._check(language)
+
+        def stream(worker: RecogniserProcess, means: str) -> _Recognising:
+            return worker.stream(pieces, means, listening.on_partial)
+
+        try:
+            text, means = await self._on_free_worker(stream, listening)
+        except ChildDiedError:
+            raise EngineError("the recogniser process died while it heard") from None
+        self._remember(listening.session_id, means)
+        return text
+
+    def _check(self, language: str) -> None:
+        if language not in {*LANGUAGES, "auto"}:
+            raise ModelMissingError(f"{self._program.distribution} has no model for {language}")
+
+    async def _on_free_worker(
+        self,
+        work: Callable[[RecogniserProcess, str], _Recognising],
+        listening: Listening,
+    ) -> tuple[str, str]:
         worker = await self._idle.get()
         if self._is_stopped:
             self._idle.put_nowait(worker)
             raise EngineError("the recogniser is stopped")
         means = self._means.get(listening.session_id, "")
-        task = asyncio.create_task(worker.recognise(pcm, means, listening.on_partial))
+        task = asyncio.create_task(work(worker, means))
         self._running.add(task)
         task.add_done_callback(lambda done: self._release(worker, done))
         try:

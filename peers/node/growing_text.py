@@ -9,7 +9,9 @@ from collections import deque
 from itertools import takewhile
 
 AGREEING = 3
-"""Hypotheses in a row."""
+"""Hypotheses in a row. Of the stable words shown for 27 s of the carried recordings (Moonshine,
+every 0.6 s) 8 in 1,578 were others in the end with two, 3 in 1,492 with three, 1 in 1,425 with
+four."""
 
 
 class GrowingText:

@@ -19,6 +19,8 @@ def test_with_everything_installed_english_goes_into_spanish_and_nothing_is_miss
     assert engines.languages.tts == ("es", "en")
     assert set(engines.names) == {"asr", "nmt", "tts"}
     assert engines.notes == ()
+    stages: tuple[object, ...] = (engines.recognise, engines.stream)
+    assert stages[0] is stages[1]
 
 
 def test_without_apertium_english_stays_english_and_the_node_says_how_to_get_it() -> None:
