@@ -15,15 +15,13 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.text import Text
 
+from cli.client_screen import Screen
 from cli.output import Terminal
 from cli.parser import OneLineParser, positive, speed
 from cli.peer_token import add_token_flags, token_of
 from cli.program import PROGRAM
-from cli.utterance_view import utterance_view
-from peers.client.client import CannotConnectError, ClientEvent, SessionLostError, SpeechClient
+from peers.client.client import CannotConnectError, SessionLostError, SpeechClient
 from peers.client.microphone import microphone, recorded, standard_input
 from peers.client.options import ClientOptions
 from peers.client.speech import SpeechFormatError, spoken_pcm
@@ -36,13 +34,7 @@ from peers.socket_url import SESSION_PATH, UrlError, socket_url
 from peers.wav import write_wav
 from protocol.audio.framing import AudioFormat
 from protocol.messages.session_inbound import Hint
-from protocol.messages.session_outbound import (
-    ErrorMessage,
-    MissingResult,
-    Reconnect,
-    SessionInitAck,
-    TranslationResult,
-)
+from protocol.messages.session_outbound import TranslationResult
 from protocol.wire import LanguageCode
 
 _LANGUAGE: TypeAdapter[str] = TypeAdapter(LanguageCode)
@@ -79,7 +71,8 @@ def main(argv: Sequence[str]) -> int:
     try:
         options = options_from(arguments)
         speeches = [_loaded(name) for name in arguments.files]
-        utterances = asyncio.run(_talk(options, speeches, arguments.speed, console))
+        screen = Screen(console, prints_partials=arguments.partials is True)
+        utterances = asyncio.run(_talk(options, speeches, arguments.speed, screen))
         if arguments.out is not None:
             _write(arguments.out, utterances, console)
         if arguments.srt is not None:
@@ -120,64 +113,27 @@ def options_from(arguments: argparse.Namespace) -> ClientOptions:
         cut_silence_ms=arguments.cut_silence_ms,
         token=token_of(arguments),
         resume=arguments.resume,
+        partials=arguments.partials is not False,
     )
 
 
-class Screen:
-    """What the user sees of a session: a bar for what is said, a block for what comes back."""
-
-    def __init__(self, console: Console) -> None:
-        self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-        )
-        self._print = self.progress.console.print
-
-    def show(self, client: SpeechClient, event: ClientEvent) -> None:
-        """Show what a message of the server means to the user, if anything."""
-        match event.message:
-            case TranslationResult(utterance_index=index) | MissingResult(utterance_index=index):
-                for record in client.timeline.utterances:
-                    if record.index == index:
-                        self._print(utterance_view(record, outcome=event.message))
-            case ErrorMessage(code=code, message=message):
-                self._print(Text(f"the server says {code}: {message}", style="red"))
-            case SessionInitAck(resumed=True):
-                self._print(Text("the line was down; the session goes on", style="yellow"))
-            case Reconnect(reason=reason):
-                self._print(Text(f"the server goes away: {reason}", style="yellow"))
-            case _:
-                pass
-
-    async def counted(self, source: AsyncIterator[bytes], speech: Speech) -> AsyncIterator[bytes]:
-        """Yield what a source yields and move the bar along."""
-        total = duration_ms(speech.pcm) if speech.pcm is not None else None
-        task = self.progress.add_task(speech.label, total=total)
-        async for piece in source:
-            yield piece
-            self.progress.advance(task, duration_ms(piece))
-        self.progress.remove_task(task)
-
-
 async def _talk(
-    options: ClientOptions, speeches: Sequence[Speech], speed: float, console: Console
+    options: ClientOptions, speeches: Sequence[Speech], speed: float, screen: Screen
 ) -> list[UtteranceRecord]:
     """Say everything in one session and wait for what comes back."""
-    screen = Screen(console)
     client = SpeechClient(options, lambda event: screen.show(client, event))
     async with client:
         frames = "binary frames" if client.ack.use_binary_frame else "JSON"
-        console.print(f"session {client.ack.session_id}, {client.audio_format} in {frames}")
-        with screen.progress:
+        screen.console.print(f"session {client.ack.session_id}, {client.audio_format} in {frames}")
+        with screen:
             for number, speech in enumerate(speeches):
                 if number:
                     await asyncio.sleep(PAUSE_BETWEEN_FILES_MS / 1000 / speed)
                 source = _source(speech, options.chunk_ms, speed)
-                await client.stream(screen.counted(source, speech), speech.label)
-            screen.progress.add_task("waiting for the last results", total=None)
+                total_ms = duration_ms(speech.pcm) if speech.pcm is not None else None
+                source = screen.counted(source, speech.label, total_ms)
+                await client.stream(source, speech.label)
+            screen.wait("waiting for the last results")
             await client.wait_outcomes(LAST_RESULTS_MS)
             await client.close()
     return client.timeline.utterances
@@ -277,6 +233,11 @@ def _parser() -> argparse.ArgumentParser:
         help="go on after a lost line (default: yes)",
     )
     add("--speed", type=speed, default=1.0, help="times real time (%(default)s)")
+    add(
+        "--partials",
+        action=argparse.BooleanOptionalAction,
+        help="print text as it grows, a line for each change; on a terminal it is shown anyway",
+    )
     add(
         "--cut-silence-ms",
         type=positive,

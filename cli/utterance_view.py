@@ -8,7 +8,12 @@ from rich.table import Table
 from rich.text import Text
 
 from peers.client.timeline import RESULT, UtteranceRecord
-from protocol.messages.session_outbound import MissingResult, TranslationResult, UiEventKind
+from protocol.messages.session_outbound import (
+    AsrPartial,
+    MissingResult,
+    TranslationResult,
+    UiEventKind,
+)
 
 _STAGES = (
     (UiEventKind.QUEUED, "queued"),
@@ -52,6 +57,9 @@ def utterance_view(
         translation = Text(result.text_translated, "green")
         view.add_row("translated", translation or Text("nothing", "yellow"))
     view.add_row("after speech", Text(stages(record), "dim"))
+    if record.first_words_ms is not None and record.was_heard_while_spoken:
+        words = f"{record.first_words_ms / 1000:.1f} s after its beginning"
+        view.add_row("first words", Text(words, "dim"))
     timings = services(record)
     if timings:
         view.add_row("in the node", Text(timings, "dim"))
@@ -59,12 +67,23 @@ def utterance_view(
     return view
 
 
+def growing_view(partial: AsrPartial) -> Text:
+    """Return what is being said: what will not change any more, the rest, the translation below."""
+    stable = partial.stable_chars or 0
+    view = Text(partial.text[:stable])
+    view.append(partial.text[stable:], "dim italic")
+    if partial.text_translated:
+        view.append(f"\n{partial.text_translated}", "green")
+    return view
+
+
 def stages(record: UtteranceRecord) -> str:
-    """Return when each stage was heard of, in ms after the end of speech."""
+    """Return when each stage was heard of, in ms after the end of speech; none before it."""
+    marks_ms = record.marks_ms
     heard = [
-        f"{name} +{record.marks_ms[str(mark)]:.0f} ms"
+        f"{name} +{marks_ms[str(mark)]:.0f} ms"
         for mark, name in _STAGES
-        if str(mark) in record.marks_ms
+        if marks_ms.get(str(mark), -1.0) >= 0
     ]
     return " · ".join(heard) or "nothing was heard"
 

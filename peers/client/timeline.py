@@ -28,9 +28,14 @@ class UtteranceRecord:
     source: str
     """What was being said, as the speaker called it."""
     spoken_at_ms: float
-    """When its last piece of audio had been sent, as far as the client can tell."""
-    marks_ms: dict[str, float] = field(default_factory=dict)
-    """Event → when it was first heard, counted from `spoken_at_ms`."""
+    """When its last piece of audio had been sent, as far as the client can tell; moves on while it
+    is being spoken."""
+    began_at_ms: float
+    """When its first piece of audio had been sent."""
+    heard_at_ms: dict[str, float] = field(default_factory=dict)
+    """Event → when it was first heard."""
+    partial: AsrPartial | None = None
+    """The text so far."""
     partial_texts: list[str] = field(default_factory=list)
     error_codes: list[str] = field(default_factory=list)
     languages: int = 1
@@ -40,6 +45,23 @@ class UtteranceRecord:
     missing: MissingReason | None = None
     """Why there is none, in some language."""
     outcomes: int = 0
+
+    @property
+    def marks_ms(self) -> dict[str, float]:
+        """Event → when it was first heard, from the end of speech on; before it: below 0."""
+        return {name: round(at - self.spoken_at_ms, 1) for name, at in self.heard_at_ms.items()}
+
+    @property
+    def first_words_ms(self) -> float | None:
+        """From the beginning of the audio to the first text; None if there was none."""
+        at_ms = self.heard_at_ms.get(str(UiEventKind.ASR_PARTIAL))
+        return None if at_ms is None else round(at_ms - self.began_at_ms, 1)
+
+    @property
+    def was_heard_while_spoken(self) -> bool:
+        """Whether words came before its end."""
+        at_ms = self.heard_at_ms.get(str(UiEventKind.ASR_PARTIAL))
+        return at_ms is not None and at_ms < self.spoken_at_ms
 
     @property
     def result(self) -> TranslationResult | None:
@@ -74,8 +96,12 @@ class Timeline:
         """In so many each utterance is translated."""
         self._records: dict[int, UtteranceRecord] = {}
         self._source = ""
+        self._began_at_ms: float | None = None
+        """When the utterance began of which audio was sent last; None: nothing was sent of one."""
         self._sent_at_ms = 0.0
         self._final_at_ms: float | None = None
+        self._speaking: UtteranceRecord | None = None
+        """What is heard of while it is being spoken."""
 
     @property
     def utterances(self) -> list[UtteranceRecord]:
@@ -95,11 +121,21 @@ class Timeline:
     def audio_sent(self, now_ms: float, source: str) -> None:
         """Note that a piece of speech went out."""
         self._source, self._sent_at_ms = source, now_ms
+        if self._began_at_ms is None:
+            self._began_at_ms = now_ms
+        if self._speaking is not None:
+            self._speaking.spoken_at_ms = now_ms
 
     def final_sent(self, now_ms: float, source: str) -> None:
         """Note that an utterance was ended."""
+        if self._began_at_ms is None:
+            self._began_at_ms = now_ms
         self._source, self._sent_at_ms = source, now_ms
-        self._final_at_ms = now_ms
+        if self._speaking is None:
+            self._final_at_ms = now_ms
+        else:
+            self._speaking.spoken_at_ms = now_ms
+            self._spoken()
 
     def observe(self, now_ms: float, message: SessionOutbound) -> UtteranceRecord | None:
         """Take a message; return the utterance it belongs to, None if it belongs to none."""
@@ -110,19 +146,24 @@ class Timeline:
                 if message.event is UiEventKind.ERROR:
                     record.error_codes.append(message.error_code or "")
             case AsrPartial():
+                is_spoken = self._final_at_ms is None
+                is_first = message.utterance_index not in self._records
                 record = self._record(message.utterance_index)
+                if is_first and is_spoken:
+                    self._speaking = record
                 self._mark(record, UiEventKind.ASR_PARTIAL, now_ms)
+                record.partial = message
                 record.partial_texts.append(message.text)
             case TranslationResult():
                 record = self._record(message.utterance_index)
                 self._mark(record, RESULT, now_ms)
                 record.results.append(message)
-                record.outcomes += 1
+                self._ended(record)
             case MissingResult():
                 record = self._record(message.utterance_index)
                 self._mark(record, RESULT, now_ms)
                 record.missing = message.reason
-                record.outcomes += 1
+                self._ended(record)
             case _:
                 return None
         return record
@@ -130,13 +171,27 @@ class Timeline:
     def _record(self, index: int) -> UtteranceRecord:
         record = self._records.get(index)
         if record is None:
+            began_at_ms = self._sent_at_ms if self._began_at_ms is None else self._began_at_ms
             record = UtteranceRecord(
-                index, self._source, self._sent_at_ms, languages=self._languages
+                index, self._source, self._sent_at_ms, began_at_ms, languages=self._languages
             )
             self._records[index] = record
+            if self._final_at_ms is not None:
+                self._spoken()
             self._final_at_ms = None
         return record
 
+    def _ended(self, record: UtteranceRecord) -> None:
+        """Note an outcome; an utterance that the server cut is not spoken any more."""
+        record.outcomes += 1
+        if record is self._speaking:
+            self._spoken()
+
+    def _spoken(self) -> None:
+        """Note that what is sent next belongs to another utterance."""
+        self._speaking = None
+        self._began_at_ms = None
+
     @staticmethod
     def _mark(record: UtteranceRecord, name: str, now_ms: float) -> None:
-        record.marks_ms.setdefault(str(name), round(now_ms - record.spoken_at_ms, 1))
+        record.heard_at_ms.setdefault(str(name), now_ms)

@@ -1,6 +1,7 @@
 /** The page to speak into: joins client, microphone, menus, transcript and room. */
 
 import { FileSpeech, LinguaClient, LinguaError, Microphone, SpeechPlayer, bestFormat } from "../lingua-client.js";
+import { Growing } from "./growing.js";
 import { LanguageMenus, languageName } from "./languages.js";
 import { Problems, microphoneProblem, sessionProblem } from "./problems.js";
 import { RoomPanel } from "./room.js";
@@ -18,6 +19,7 @@ const transcript = new Transcript(find("transcript"), (result) => {
   player.unlock();
   player.play(result.tts_audio, result.tts_format, null);
 });
+const growing = new Growing(find("partial"));
 const settings = restored();
 const menus = new LanguageMenus(find("source"), find("target-list"), settings.languages);
 const room = new RoomPanel(find, problems, () => session(), () => menus.source);
@@ -84,27 +86,28 @@ function listen(made) {
   });
   on("updated", (message) => unserved(message.unserved ?? []));
   on("partial", (message) => {
-    partial(message);
-    if (room.isIn) transcript.sent(key(message), null, message.text);
+    const other = speaker(message);
+    growing.show(message, other);
+    if (room.isIn && !other) transcript.sent(key(message), null, message.text);
   });
   on("queued", (message) => {
     transcript.queued(key(message), lacksNode ? { ...message, reason: "no_node" } : message);
   });
   on("progress", (message) => {
     transcript.progress(key(message), message.event);
-    if (room.isIn && message.event === "NMT_DONE") hidePartial(); // its speaker gets no result
+    if (room.isIn && message.event === "NMT_DONE") growing.hide(); // its speaker gets no result
     if (room.isIn && message.event !== "ERROR") transcript.sent(key(message), message.event, null);
     countBlocks();
   });
   on("result", (message) => {
     lastResult = message;
-    hidePartial();
+    growing.hide(speaker(message) ?? "");
     transcript.result(key(message), message, speaker(message));
     countBlocks();
     if (!find("subtitles").checked) player.play(message.tts_audio, message.tts_format, [key(message), message.tgt_lang]);
   });
   on("missing", (message) => {
-    hidePartial();
+    growing.hide(speaker(message) ?? "");
     if (message.reason === "processing_error" && made.options.audioFormat === "opus" && !lastResult) {
       problems.show("format", "The node could not process what was sent. It may not read opus: "
         + "stop, choose PCM under “Options”, and start again.", true);
@@ -140,7 +143,7 @@ function stateChanged(made, { state, reason, code, retryInMs }) {
     if (code !== "closed" && made.session) {
       problems.show("session", sessionProblem(new LinguaError(code, reason)));
     }
-    hidePartial();
+    growing.clear();
     stopSources();
   }
   showControls();
@@ -247,15 +250,6 @@ async function speakFile(chosen) {
 }
 
 // ---- showing ---------------------------------------------------------------------------------
-
-function partial({ text }) {
-  find("partial").textContent = text;
-  find("partial").hidden = !text;
-}
-
-function hidePartial() {
-  find("partial").hidden = true;
-}
 
 function countBlocks() {
   find("empty").hidden = transcript.size > 0;

@@ -26,6 +26,10 @@ def event(index: int, kind: UiEventKind, error_code: str | None = None) -> UiEve
     )
 
 
+def partial(index: int, text: str) -> AsrPartial:
+    return AsrPartial(session_id=SESSION, utterance_index=index, text=text, is_final=False)
+
+
 def result(index: int) -> TranslationResult:
     return TranslationResult(session_id=SESSION, utterance_index=index, job_id="job")
 
@@ -95,3 +99,44 @@ def test_what_belongs_to_no_utterance_changes_nothing() -> None:
     timeline = Timeline()
     assert timeline.observe(1, ServerHeartbeat(session_id=SESSION, timestamp=1)) is None
     assert timeline.utterances == []
+
+
+def test_words_that_come_while_somebody_speaks_count_from_the_beginning_of_speech() -> None:
+    timeline = Timeline()
+    timeline.audio_sent(1000, "file")
+    timeline.audio_sent(1500, "file")
+    timeline.observe(1800, partial(0, "he"))
+    timeline.audio_sent(2000, "file")
+    timeline.observe(2300, partial(0, "he was"))
+    timeline.audio_sent(3000, "file")
+    timeline.final_sent(3100, "file")
+    assert timeline.unheard_since_ms is None
+    timeline.observe(3300, result(0))
+    timeline.audio_sent(4000, "more")
+    timeline.observe(4900, partial(1, "not"))
+    first, second = timeline.utterances
+    assert (first.first_words_ms, first.latency_ms) == (800, 200)
+    assert first.partial is not None
+    assert first.partial.text == "he was"
+    assert (second.source, second.first_words_ms, second.spoken_at_ms) == ("more", 900, 4000)
+
+
+def test_an_utterance_that_the_server_cuts_is_spoken_until_its_outcome() -> None:
+    timeline = Timeline()
+    timeline.audio_sent(0, "file")
+    timeline.observe(700, partial(0, "he"))
+    timeline.audio_sent(1000, "file")
+    timeline.observe(1100, result(0))
+    timeline.audio_sent(2000, "file")
+    timeline.observe(2600, partial(1, "was"))
+    first, second = timeline.utterances
+    assert (first.latency_ms, first.spoken_at_ms) == (100, 1000)
+    assert second.first_words_ms == 600
+
+
+def test_who_says_nothing_before_the_end_has_no_first_words() -> None:
+    timeline = Timeline()
+    timeline.audio_sent(0, "")
+    timeline.final_sent(10, "")
+    timeline.observe(20, result(0))
+    assert timeline.utterances[0].first_words_ms is None
