@@ -1,8 +1,9 @@
 """Capability atoms: what a node can do and what a job needs, as short words. Pure.
 
 `a:en` recognises English, `s:es` translates into Spanish, `t:es` speaks Spanish, `f:opus` reads
-opus. A node has a set of atoms; a requirement is a canonical list of atoms that a node must all
-have; a preference is a row of wishes, best first, each a list of atoms that decide between nodes.
+opus, `x:stream` takes jobs while they are spoken. A node has a set of atoms; a requirement is a
+canonical list of atoms that a node must all have; a preference is a row of wishes, best first, each
+a list of atoms that decide between nodes.
 
 Tags are looked up by what they mean (`protocol.languages`): a node with `zh-TW` has `a:zh` and
 `a:zh~hant`, and a job for `zh-Hant` needs the latter. So a look-up costs the same in however many
@@ -17,6 +18,8 @@ from itertools import product
 from protocol.audio.framing import AudioFormat
 from protocol.languages import is_same_language, parse
 
+STREAMING = "x:stream"
+"""Of nodes that take a job while its utterance is being spoken."""
 AUTO = "auto"
 """As source language: the node finds out."""
 
@@ -29,9 +32,13 @@ def node_atoms(
     semantic: Iterable[str],
     tts: Iterable[str] = (),
     formats: Iterable[str] = FORMATS,
+    *,
+    streaming: bool = False,
 ) -> tuple[str, ...]:
     """Return the atoms of a node with these recognised, translated and spoken languages."""
     atoms = {f"f:{each}" for each in formats}
+    if streaming:
+        atoms.add(STREAMING)
     for stage, languages in (("a", asr), ("s", semantic), ("t", tts)):
         for tag in map(parse, languages):
             atoms.update(f"{stage}:{_safe(each)}" for each in tag.served_classes)

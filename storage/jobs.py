@@ -5,15 +5,15 @@ policy: limits come from the caller. A job stands in its session's home cell unl
 named.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from protocol.ids import NO_INSTANCE, InstanceId, JobId, NodeId
 from protocol.value import value
 from storage.call import Call
 from storage.cells import FIRST, Cell, Cells
 from storage.job import JobSpec, JobState, JobStep
-from storage.job_reads import JobReads
+from storage.job_limits import spec_arguments
+from storage.job_streams import JobStreams
 from storage.keys import key_text
 from storage.replies import reader
 from storage.replies.job import (
@@ -37,15 +37,15 @@ from storage.replies.job import (
 )
 from storage.replies.report import Waiting, WaitingPair
 from storage.scripts import load_script
-from storage.store import StorageUnavailable, Store
-from storage.tenant_share import EQUAL_SHARE, TenantShare
+from storage.store import StorageUnavailable
+from storage.tenant_share import EQUAL_SHARE
 
 _DISPATCH = load_script("job/dispatch_task").by_place(
     *("now", "instance", "job", "request", "session", "session_epoch", "session_state", "cut"),
     *("index", "language", "source", "requirement", "preference", "turn", "part", "continues"),
     *("tenant", "weight", "slots_cap", "trace", "cost_ms", "deadline_ms", "pending_ms"),
     *("job_ms", "turn_wait_ms"),
-    *("max_queued", "max_queued_per_session"),
+    *("max_queued", "max_queued_per_session", "streamed"),
 )
 _COMPLETE = load_script("job/complete_task").by_place(
     *("now", "instance", "job", "attempt", "node", "state", "reason", "processing_ms"),
@@ -63,25 +63,6 @@ _LIST_WAITING = load_script("job/list_waiting")
 
 _MOST_WAITING_LOOKED_AT = 512
 """In each cell: of more, those that have waited longest; about 1 ms of the store's time."""
-
-
-@dataclass(frozen=True, slots=True)
-class JobLimits:
-    """The bounds that go with every job. Durations in ms."""
-
-    pending_timeout_ms: int = 10000
-    """How long a job may wait for a node."""
-    job_timeout_ms: int = 30000
-    """How long a node may take, from the assignment."""
-    turn_wait_ms: int = 2000
-    """How long a segment waits for its turn's node before the turn moves."""
-    max_attempts: int = 3
-    max_queued_jobs: int = 1000
-    max_queued_per_session: int = 20
-    record_outcomes_ttl_ms: int = 90000
-    """How long recorded outcomes outlive the last one."""
-    shares: Mapping[str, TenantShare] = field(default_factory=dict)
-    """By tenant; one that is not here has `EQUAL_SHARE`."""
 
 
 @value
@@ -145,13 +126,8 @@ class Restoration:
     """It comes from another cell: that it was lent from this one before does not count."""
 
 
-class JobRepository(JobReads):
+class JobRepository(JobStreams):
     """Jobs as one instance sees and drives them."""
-
-    def __init__(self, store: Store, instance_id: InstanceId, limits: JobLimits) -> None:
-        super().__init__(store)
-        self._instance_id = instance_id
-        self._limits = limits
 
     @property
     def cells(self) -> Cells:
@@ -164,11 +140,14 @@ class JobRepository(JobReads):
         session_state: str = "",
         cell: Cell | None = None,
         epoch: int | None = None,
+        *,
+        streamed: bool = False,
     ) -> Call[Assigned | Queued | Duplicate | Busy | Moved | Fenced | Lent]:
         """Bind the request to one job, and give it a slot or a place in the queue.
 
         `session_state` is kept with the session in the same step: with it another instance could
-        go on. Empty: it stays as it is. `epoch` counts instead of the specification's.
+        go on. Empty: it stays as it is. `epoch` counts instead of the specification's. `streamed`:
+        a node has got it while it was spoken, and keeps it unless that was taken back meanwhile.
         """
         limits = self._limits
         share = limits.shares.get(spec.tenant_id, EQUAL_SHARE)
@@ -200,6 +179,7 @@ class JobRepository(JobReads):
             limits.turn_wait_ms,
             limits.max_queued_jobs,
             limits.max_queued_per_session,
+            int(streamed),
         )
         cells = self._store.cells
         prefix = cells.prefixes[cells.home_of_job(spec.job_id) if cell is None else cell]
@@ -293,7 +273,7 @@ class JobRepository(JobReads):
         args = _RESTORE.arguments(
             now=self._store.clock_ms(),
             instance=self._instance_id,
-            **_spec_arguments(spec, limits),
+            **spec_arguments(spec, limits),
             session_state="",
             attempt=restoration.attempt,
             node=restoration.node_id or "",
@@ -314,7 +294,7 @@ class JobRepository(JobReads):
         args = _BORROW.arguments(
             now=self._store.clock_ms(),
             instance=self._instance_id,
-            **_spec_arguments(spec, limits),
+            **spec_arguments(spec, limits),
             attempt=restoration.attempt,
             excluded="\n".join(restoration.excluded_nodes),
             job_ms=limits.job_timeout_ms,
@@ -370,28 +350,3 @@ class JobRepository(JobReads):
         longest_first = sorted(by_pair.values(), key=lambda pair: -pair.oldest_ms)
         jobs = sum(reply.jobs for reply in replies)
         return Waiting(jobs, sum(reply.looked_at for reply in replies), tuple(longest_first))
-
-
-def _spec_arguments(spec: JobSpec, limits: JobLimits) -> dict[str, str | int]:
-    share = limits.shares.get(spec.tenant_id, EQUAL_SHARE)
-    return {
-        "job": spec.job_id,
-        "request": spec.request_id,
-        "session": spec.session_id,
-        "session_epoch": spec.session_epoch,
-        "cut": spec.cut,
-        "index": spec.utterance_index,
-        "language": spec.language,
-        "source": spec.source,
-        "requirement": spec.requirement,
-        "preference": spec.preference,
-        "turn": spec.turn_id,
-        "part": spec.turn_part,
-        "continues": int(spec.turn_continues),
-        "tenant": key_text(spec.tenant_id),
-        "weight": share.weight,
-        "slots_cap": share.slots,
-        "trace": spec.trace_id,
-        "cost_ms": spec.cost_ms,
-        "deadline_ms": spec.deadline_in_ms,
-    }

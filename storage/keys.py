@@ -64,6 +64,8 @@ KEYS = (
     Key("grp:*:identity", "string", Life.FOREVER, "atoms and penalties of a group"),
     Key("grp:*:nodes", "set", Life.FOREVER, "nodes of a group"),
     Key("grp:*:free", "zset", Life.FOREVER, "its nodes with a free slot, best first"),
+    Key("grp:*:streams", "zset", Life.FOREVER, "node and job of its streams, the youngest last"),
+    Key("groups:streaming", "set", Life.FOREVER, "groups that have streams"),
     Key("grp:*:penalties", "set", Life.FOREVER, "requirements that it is not chosen for"),
     Key("cap:*", "set", Life.FOREVER, "groups with this atom"),
     Key("q:*", "zset", Life.EXPIRES, "tenants with jobs that wait for the same, by virtual time"),
@@ -78,6 +80,7 @@ KEYS = (
     ),
     Key("tenant:*:clock", "string", Life.EXPIRES, "a tenant's virtual time"),
     Key("tenant:*:queued", "set", Life.EXPIRES, "its jobs that wait"),
+    Key("tenant:*:streams", "zset", Life.EXPIRES, "its streams, if what it uses is bounded"),
     Key("tenant:*:slots", "set", Life.EXPIRES, "node and slot of what it uses, if that is bounded"),
     Key(
         "tenant:*:parked", "set", Life.EXPIRES, "queues that it waits in while it has all its slots"

@@ -60,6 +60,8 @@ class Instances:
                 if job is not None and _is_at(job, at):
                     self._follow(job, at)
                 return ()
+            case NoteKind.STREAM_TAKEN:
+                return ()
 
     def unreachable(self, message: PeerUnreachable) -> Sequence[Step]:
         """What nodes there have in hand for us would not come back: it goes elsewhere."""

@@ -6,7 +6,8 @@ from typing import Self
 from cli.settings.settings import Settings
 from protocol.ids import InstanceId
 from storage.instances import InstanceRepository
-from storage.jobs import JobLimits, JobRepository
+from storage.job_limits import JobLimits
+from storage.jobs import JobRepository
 from storage.nodes import NodeRepository
 from storage.note_stream import NoteStream
 from storage.rooms import RoomRepository

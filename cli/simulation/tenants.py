@@ -16,7 +16,8 @@ from storage.call import Call
 from storage.client.executor import Executor
 from storage.instances import InstanceRepository
 from storage.job import JobSpec, JobState
-from storage.jobs import Completion, JobLimits, JobRepository
+from storage.job_limits import JobLimits
+from storage.jobs import Completion, JobRepository
 from storage.nodes import NodeRegistration, NodeRepository
 from storage.replies.job import Assigned, Busy, Queued
 from storage.sessions import Claim, SessionRepository

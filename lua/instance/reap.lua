@@ -8,8 +8,9 @@
 -- RETURNS OK more finished jobs handovers | REVIVED | FENCED
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
--- INCLUDE lib/group.lua
 -- INCLUDE lib/slot.lua
+-- INCLUDE lib/stream.lua
+-- INCLUDE lib/group.lua
 -- INCLUDE lib/turn_slot.lua
 -- INCLUDE lib/job_head.lua
 -- INCLUDE lib/job.lua
@@ -17,6 +18,7 @@
 -- INCLUDE lib/tenant.lua
 -- INCLUDE lib/queue.lua
 -- INCLUDE lib/notes.lua
+-- INCLUDE lib/reclaim.lua
 -- INCLUDE lib/handover.lua
 -- INCLUDE lib/offline.lua
 -- INCLUDE lib/finish.lua
@@ -76,6 +78,11 @@ for _, id in ipairs(ids) do
   local job = load_job(id)
   if not job or FINAL[job.state] or job.owner ~= dead then
     call('ZREM', key .. ':jobs', id)
+  elseif is_stream(id) then -- nobody will say the rest of it here
+    local node = close_stream(job)
+    if node then
+      serve(node)
+    end
   elseif is_lost(job) then
     finish_record(job, 'failed', 'instance_lost', 0)
     record_outcome(job, LOST, grace_ms)

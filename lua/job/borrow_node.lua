@@ -42,6 +42,9 @@ local session_state = '' -- kept at home
 -- INCLUDE lib/turn.lua
 local pending_ms, turn_wait_ms = 0, 0
 -- INCLUDE lib/place.lua
+-- INCLUDE lib/notes.lua
+-- INCLUDE lib/stream.lua
+-- INCLUDE lib/reclaim.lua
 
 local reply = claim_request(true)
 if reply then
@@ -51,6 +54,9 @@ local record = prefix .. 'job:' .. job
 local new = new_job(attempt)
 new.excluded = excluded
 local node = find_place(new)
+if not node and make_room(new, excluded) then
+  node = find_place(new)
+end
 if not node then
   if call('EXISTS', record) == 0 then -- else it was lent from here, and the request must be found
     call('DEL', prefix .. 'req:' .. request)

@@ -65,6 +65,7 @@ if FINAL[ended.state] then
   return describe('DUPLICATE', ended)
 end
 
+-- INCLUDE lib/stream.lua
 -- INCLUDE lib/group.lua
 -- INCLUDE lib/notes.lua
 -- INCLUDE lib/health.lua
@@ -88,6 +89,7 @@ end
 -- INCLUDE lib/choice.lua
 -- INCLUDE lib/tenant.lua
 -- INCLUDE lib/queue.lua
+-- INCLUDE lib/reclaim.lua
 -- INCLUDE lib/handover.lua
 if freed then
   serve(freed)

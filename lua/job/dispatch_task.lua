@@ -27,6 +27,7 @@
 -- ARGV turn_wait_ms int
 -- ARGV max_queued int
 -- ARGV max_queued_per_session int
+-- ARGV streamed int
 -- RETURNS ASSIGNED job attempt node instance epoch due_ms handovers
 -- RETURNS QUEUED job attempt position wait_ms due_ms handovers
 -- RETURNS DUPLICATE job state attempt node instance epoch due_ms
@@ -39,7 +40,8 @@
 
 -- Nearly always it is no segment of a turn, and its session's last node has a free slot: then the
 -- rest of the script is not even set up.
-if part == '0' and continues ~= '1' then
+-- What was streamed has its node already.
+if streamed == 0 and part == '0' and continues ~= '1' then
   local refusal = enter_session()
   if refusal then
     return refusal
@@ -63,7 +65,15 @@ local reply = claim_request(false)
 if reply then
   return reply
 end
-local new = new_job(1)
+-- INCLUDE lib/stream.lua
+-- INCLUDE lib/keep_stream.lua
+if streamed > 0 then
+  reply = keep_stream()
+  if reply then
+    return reply
+  end
+end
+local new = new_job(1 + streamed)
 local may_take = not is_at_cap(new)
 local node = may_take and not new.turned and usual_node('')
 if node then
@@ -86,10 +96,27 @@ node = new.turned and find_place(new)
 if node then
   return create_assigned(new, node)
 end
+-- INCLUDE lib/notes.lua
+-- INCLUDE lib/reclaim.lua
+local pin = new.pin ~= '' and new.pin or nil
+local made_room = call('EXISTS', prefix .. 'qs') == 0 and make_room(new, exclusion(new), pin)
+if made_room and call('EXISTS', prefix .. 'pin:' .. made_room.id) == 0 then
+  node = find_place(new)
+  if node then
+    return create_assigned(new, node)
+  end
+end
 if is_queue_full(tenant, max_queued)
   or call('ZCARD', session_key .. ':queued') >= max_queued_per_session
 then
   call('DEL', prefix .. 'req:' .. request)
   return { 'BUSY' }
 end
-return create_queued(new)
+reply = create_queued(new)
+made_room = made_room or make_room(new, exclusion(new), pin)
+if made_room then -- others wait, too: it goes to whoever is first
+-- INCLUDE lib/handover.lua
+  serve(made_room)
+  reply[#reply] = handed
+end
+return reply

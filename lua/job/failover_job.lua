@@ -20,10 +20,11 @@
 -- RETURNS STALE attempt | GONE
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
+-- INCLUDE lib/slot.lua
+-- INCLUDE lib/stream.lua
 -- INCLUDE lib/group.lua
 -- INCLUDE lib/notes.lua
 -- INCLUDE lib/health.lua
--- INCLUDE lib/slot.lua
 -- INCLUDE lib/turn_slot.lua
 -- INCLUDE lib/job_head.lua
 -- INCLUDE lib/job.lua
@@ -31,6 +32,7 @@
 -- INCLUDE lib/tenant.lua
 -- INCLUDE lib/queue.lua
 -- INCLUDE lib/turn.lua
+-- INCLUDE lib/reclaim.lua
 -- INCLUDE lib/handover.lua
 -- INCLUDE lib/finish.lua
 
@@ -200,6 +202,10 @@ else
     enqueue(moving)
   end
   reply = queued_reply(moving, handed)
+  local made_room = make_room(moving, exclusion(moving))
+  if made_room then
+    serve(made_room)
+  end
 end
 if left then
   serve(left)

@@ -49,6 +49,9 @@
 -- INCLUDE lib/queue.lua
 -- INCLUDE lib/turn.lua
 -- INCLUDE lib/place.lua
+-- INCLUDE lib/notes.lua
+-- INCLUDE lib/stream.lua
+-- INCLUDE lib/reclaim.lua
 
 local reply = claim_request(returns == 1)
 if reply then
@@ -61,6 +64,9 @@ local new = new_job(attempt)
 new.excluded = excluded
 if node == '' then
   local place = find_place(new)
+  if not place and make_room(new, excluded) then
+    place = find_place(new)
+  end
   return place and create_assigned(new, place) or create_queued(new)
 end
 

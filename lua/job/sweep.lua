@@ -6,8 +6,9 @@
 -- RETURNS OK due handovers next_due_ms
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
--- INCLUDE lib/group.lua
 -- INCLUDE lib/slot.lua
+-- INCLUDE lib/stream.lua
+-- INCLUDE lib/group.lua
 -- INCLUDE lib/turn_slot.lua
 -- INCLUDE lib/job_head.lua
 -- INCLUDE lib/job.lua
@@ -15,6 +16,7 @@
 -- INCLUDE lib/tenant.lua
 -- INCLUDE lib/queue.lua
 -- INCLUDE lib/notes.lua
+-- INCLUDE lib/reclaim.lua
 -- INCLUDE lib/handover.lua
 
 local MAX_LAPSES = 16
@@ -50,6 +52,18 @@ if call('EXISTS', prefix .. 'qs') == 1 then
   for _, gid in ipairs(call('ZRANDMEMBER', prefix .. 'groups:free', MAX_GROUPS)) do
     for _, id in ipairs(call('ZRANGE', prefix .. 'grp:' .. gid .. ':free', 0, MAX_NODES - 1)) do
       local node = load_node(id)
+      if node then
+        serve(node)
+      end
+    end
+  end
+end
+
+-- Nor beside a stream that could give way.
+if call('EXISTS', prefix .. 'qs') == 1 then
+  for _, gid in ipairs(call('SRANDMEMBER', prefix .. 'groups:streaming', MAX_GROUPS)) do
+    for _, entry in ipairs(call('ZREVRANGE', prefix .. 'grp:' .. gid .. ':streams', 0, MAX_NODES - 1)) do
+      local node = load_node(string.match(entry, '^%S+'))
       if node then
         serve(node)
       end

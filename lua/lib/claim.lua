@@ -1,5 +1,5 @@
 -- What a new owner of a session finds, at home or where the session is a guest. Needs lib/clock.lua,
--- slot, job, queue and the arguments instance, session, ttl_s.
+-- notes, node, slot, job, queue, stream and the arguments instance, session, ttl_s.
 
 local session_key = prefix .. 'session:' .. session
 
@@ -36,7 +36,16 @@ local function take_jobs()
   for _, id in ipairs(call('SMEMBERS', session_key .. ':jobs')) do
     local job = call('HMGET', prefix .. 'job:' .. id, 'owner', 'due', 'index', 'state', 'attempt',
       'node', 'deadline', 'assigned_at')
-    if job[1] then
+    if job[1] and is_stream(id) then -- it is spoken on elsewhere: the audio before is not there
+      local node = close_stream(load_job_head(id))
+      if node then
+        place_node(node)
+      end
+      if job[1] ~= instance and call('EXISTS', prefix .. 'inst:' .. job[1]) == 1 then
+        post(job[1], 'kind', 'stream_taken', 'job', id, 'attempt', job[5], 'node', job[6],
+          'instance', '', 'epoch', '0', 'due_ms', '0')
+      end
+    elseif job[1] then
       if job[1] ~= instance then
         call('HSET', prefix .. 'job:' .. id, 'owner', instance)
         if job[4] == 'queued' then

@@ -1,4 +1,4 @@
--- Groups: who joins and leaves them. Needs lib/clock.lua, lib/node.lua.
+-- Groups: who joins and leaves them. Needs lib/clock.lua, node, slot, stream.
 
 -- What a group was made of, after its own key was lost.
 local function lost_identity(node)
@@ -19,6 +19,9 @@ local function leave_group(node)
   local group = prefix .. 'grp:' .. gid
   call('ZREM', group .. ':free', node.id)
   call('SREM', group .. ':nodes', node.id)
+  for _, stream in ipairs(streams_at(node)) do
+    unindex_stream(gid, node.id, stream[1])
+  end
   if call('EXISTS', group .. ':free') == 0 then
     call('ZREM', prefix .. 'groups:free', gid)
   end
@@ -55,6 +58,9 @@ local function join_group(node, identity)
   end
   call('SADD', prefix .. 'grp:' .. gid .. ':nodes', node.id)
   node.group = gid
+  for _, stream in ipairs(streams_at(node)) do
+    index_stream(node, stream[1], stream[2])
+  end
 end
 
 -- Who errs is used as ever after a while, unless it fails again; who is sick gets a trial.

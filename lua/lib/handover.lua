@@ -1,5 +1,6 @@
--- Slots go to waiting jobs. Needs lib/clock.lua, notes, node, slot, job, choice, tenant, queue. What
--- concerns the calling instance is collected in `handed`, what concerns another goes to its mailbox.
+-- Slots go to waiting jobs. Needs lib/clock.lua, notes, node, slot, job, choice, tenant, queue, stream,
+-- reclaim. What concerns the calling instance is collected in `handed`, what concerns another goes to
+-- its mailbox.
 
 local MAX_HANDOVERS = 64 -- in one script; the next sweep goes on
 local GO_ON_MS = 10
@@ -376,14 +377,15 @@ function serve(node)
   if node.group ~= '' then
     local pinned = prefix .. 'pin:' .. node.id
     local budget = MAX_HANDOVERS
-    while call('EXISTS', prefix .. 'qs', pinned) > 0 and used_slots(node) < places(node) do
+    while call('EXISTS', prefix .. 'qs', pinned) > 0
+      and (used_slots(node) < places(node) or has_stream(node)) do
       if budget == 0 then
         call('ZADD', prefix .. 'lapses', int(now + GO_ON_MS), node.id)
         call('EXPIRE', prefix .. 'lapses', RECORD_TTL_S)
         break
       end
       local job = next_waiting(node)
-      if not job then
+      if not job or (used_slots(node) >= places(node) and not make_room_at(node)) then
         break
       end
       hand_over(job, node)

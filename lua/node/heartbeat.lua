@@ -6,8 +6,9 @@
 -- RETURNS OK unknown handovers
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
--- INCLUDE lib/group.lua
 -- INCLUDE lib/slot.lua
+-- INCLUDE lib/stream.lua
+-- INCLUDE lib/group.lua
 -- INCLUDE lib/turn_slot.lua
 -- INCLUDE lib/job_head.lua
 -- INCLUDE lib/job.lua
@@ -15,6 +16,7 @@
 -- INCLUDE lib/tenant.lua
 -- INCLUDE lib/queue.lua
 -- INCLUDE lib/notes.lua
+-- INCLUDE lib/reclaim.lua
 -- INCLUDE lib/handover.lua
 
 local unknown = {}

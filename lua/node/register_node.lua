@@ -16,8 +16,9 @@
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
 -- INCLUDE lib/unknown_node.lua
--- INCLUDE lib/group.lua
 -- INCLUDE lib/slot.lua
+-- INCLUDE lib/stream.lua
+-- INCLUDE lib/group.lua
 -- INCLUDE lib/turn_slot.lua
 -- INCLUDE lib/job_head.lua
 -- INCLUDE lib/job.lua
@@ -25,6 +26,7 @@
 -- INCLUDE lib/tenant.lua
 -- INCLUDE lib/queue.lua
 -- INCLUDE lib/notes.lua
+-- INCLUDE lib/reclaim.lua
 -- INCLUDE lib/handover.lua
 
 if call('EXISTS', prefix .. 'inst:' .. instance) == 0 then

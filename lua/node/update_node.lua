@@ -11,8 +11,9 @@
 -- RETURNS OK epoch handovers is_held | FENCED
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
--- INCLUDE lib/group.lua
 -- INCLUDE lib/slot.lua
+-- INCLUDE lib/stream.lua
+-- INCLUDE lib/group.lua
 -- INCLUDE lib/turn_slot.lua
 -- INCLUDE lib/job_head.lua
 -- INCLUDE lib/job.lua
@@ -20,6 +21,7 @@
 -- INCLUDE lib/tenant.lua
 -- INCLUDE lib/queue.lua
 -- INCLUDE lib/notes.lua
+-- INCLUDE lib/reclaim.lua
 -- INCLUDE lib/handover.lua
 
 local changed = load_node(node)

@@ -8,9 +8,12 @@
 -- ARGV resumes int
 -- RETURNS OK jobs outcomes | MOVED | FENCED
 -- INCLUDE lib/clock.lua
+-- INCLUDE lib/notes.lua
+-- INCLUDE lib/node.lua
 -- INCLUDE lib/slot.lua
 -- INCLUDE lib/turn_slot.lua
 -- INCLUDE lib/job_head.lua
+-- INCLUDE lib/stream.lua
 -- INCLUDE lib/job.lua
 -- INCLUDE lib/tenant.lua
 -- INCLUDE lib/queue.lua

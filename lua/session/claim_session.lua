@@ -13,9 +13,11 @@
 -- RETURNS OK epoch jobs state outcomes guest_of | MOVED owner | GONE | FENCED
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/notes.lua
+-- INCLUDE lib/node.lua
 -- INCLUDE lib/slot.lua
 -- INCLUDE lib/turn_slot.lua
 -- INCLUDE lib/job_head.lua
+-- INCLUDE lib/stream.lua
 -- INCLUDE lib/job.lua
 -- INCLUDE lib/tenant.lua
 -- INCLUDE lib/queue.lua

@@ -308,6 +308,8 @@ class NoteKind(StrEnum):
     """A node here fails of what others can do; `due_in_ms`: until its trial."""
     NODE_MOVED = "node_moved"
     """Its node is connected to another instance now, and goes on with it."""
+    STREAM_TAKEN = "stream_taken"
+    """Its slot, which it had while it was spoken, went to one that waited."""
 
 
 @value

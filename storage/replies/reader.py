@@ -349,6 +349,9 @@ reaped: Callable[[Raw], Reaped | Revived | Fenced] = by_word(
 )
 """Reads `reap`."""
 
+stream_closed: Callable[[Raw], Completed | Gone] = by_word({"OK": _completed, "GONE": gone})
+"""Reads `close_stream`."""
+
 borrowed: Callable[[Raw], Assigned | Duplicate | NoNode | Moved | Fenced] = by_word(
     {
         "ASSIGNED": _assigned,

@@ -6,7 +6,7 @@ import fakeredis
 import pytest
 
 from storage.client.executor import Executor, RedisExecutor
-from storage.jobs import JobLimits
+from storage.job_limits import JobLimits
 from storage.store import open_executor
 from tests.actors.support.dispatch_bench import DispatchBench
 from tests.storage.support.store_invariants import breaches

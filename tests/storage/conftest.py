@@ -7,7 +7,7 @@ import fakeredis
 import pytest
 
 from storage.client.executor import Command, CommandRefused, Executor, RedisExecutor
-from storage.jobs import JobLimits
+from storage.job_limits import JobLimits
 from storage.store import open_executor
 from tests.storage.support.store_invariants import breaches
 from tests.storage.support.store_snapshot import Snapshot

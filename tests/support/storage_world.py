@@ -11,7 +11,8 @@ from storage.capability import node_atoms
 from storage.client.executor import Executor
 from storage.instances import InstanceRepository
 from storage.job import JobRecord, JobSpec, JobState, JobStep
-from storage.jobs import Completion, Failover, JobLimits, JobRepository, Restoration
+from storage.job_limits import JobLimits
+from storage.jobs import Completion, Failover, JobRepository, Restoration
 from storage.nodes import NodeHeartbeatEntry, NodeRegistration, NodeRepository
 from storage.replies.job import Alive, Registered, RoomState
 from storage.replies.session import Claimed
@@ -138,9 +139,10 @@ class World:
         slots: int = 1,
         owner: str = "i1",
         lease_ms: int = NODE_LEASE_MS,
+        streaming: bool = False,
     ) -> Registered:
         """Register a node, which must succeed."""
-        atoms = node_atoms(asr, semantic, tts)
+        atoms = node_atoms(asr, semantic, tts, streaming=streaming)
         reply = self.register(name, owner, atoms=atoms, max_jobs=slots, lease_ms=lease_ms)
         assert isinstance(reply, Registered)
         self.node_epochs[name] = reply.epoch
@@ -219,6 +221,28 @@ class World:
         """Dispatch a segment of the session's one long turn; it goes on unless said otherwise."""
         turn: dict[str, Any] = {"turn_continues": True, "turn_id": "turn-long", "turn_part": part}
         return self.dispatch(session, index, **turn | changes)
+
+    def open_stream(
+        self,
+        session: str,
+        index: int,
+        owner: str = "i1",
+        excluded: Sequence[str] = (),
+        **changes: Any,
+    ) -> Any:
+        """Ask for a slot for what a session is saying."""
+        spec = self.spec(session, index, **changes)
+        names = [NodeId(name) for name in excluded]
+        return self.do(self.member(owner).jobs.open_stream(spec, names))
+
+    def cut_stream(self, session: str, index: int, owner: str = "i1", **changes: Any) -> Any:
+        """Dispatch what was streamed."""
+        spec = self.spec(session, index, **changes)
+        return self.do(self.member(owner).jobs.dispatch(spec, streamed=True))
+
+    def close_stream(self, job: str, owner: str = "i1") -> Any:
+        """Give a stream back."""
+        return self.do(self.member(owner).jobs.close_stream(JobId(job)))
 
     def completion(self, job: str, node: str | None, **changes: Any) -> Completion:
         """Describe the end of a job; `done` in the first attempt unless said otherwise."""

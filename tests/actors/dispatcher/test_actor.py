@@ -14,7 +14,7 @@ from actors.messages.job import (
 from actors.messages.session import SessionClaimed, SessionEnded
 from protocol.ids import JobId, NodeId, SessionId
 from storage.job import JobState
-from storage.jobs import JobLimits
+from storage.job_limits import JobLimits
 from tests.actors.conftest import OpenBench
 from tests.actors.support.dispatch_bench import DispatchBench
 from tests.actors.support.job_names import DONE, EMPTY, FAILED

@@ -15,7 +15,7 @@ from storage.call import Call
 from storage.client.executor import StorageUnavailable
 from storage.client.transport import open_executor
 from storage.job import JobState
-from storage.jobs import JobLimits
+from storage.job_limits import JobLimits
 from tests.actors.support.cell_bench import CellBench, CellWorld
 from tests.support.processes.redis_server import real_server
 

@@ -3,7 +3,7 @@
 from actors.messages.job import (
     WithdrawJob,
 )
-from storage.jobs import JobLimits
+from storage.job_limits import JobLimits
 from tests.actors.conftest import OpenBench
 from tests.actors.support.dispatch_bench import DispatchBench
 from tests.actors.support.job_names import FAILED, JOB

@@ -6,7 +6,7 @@ from protocol.ids import JobId, NodeId, SessionId, new_job_id, place_of_session
 from storage.cells import Cell, Cells
 from storage.client.executor import Executor
 from storage.job import JobSpec
-from storage.jobs import JobLimits
+from storage.job_limits import JobLimits
 from storage.replies.job import Alive
 from tests.actors.support.dispatch_bench import DispatchBench, DyingRef
 from tests.storage.support.store_invariants import breaches

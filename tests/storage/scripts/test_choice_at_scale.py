@@ -7,7 +7,7 @@ import pytest
 
 from protocol.ids import JobId, NodeId, SessionId
 from storage.capability import node_atoms, requirement
-from storage.jobs import JobLimits
+from storage.job_limits import JobLimits
 from storage.nodes import NodeRegistration
 from storage.replies.job import Assigned, Registered
 from storage.sessions import Claim

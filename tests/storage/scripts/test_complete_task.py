@@ -2,7 +2,7 @@
 
 from protocol.ids import InstanceId, JobId, NodeId
 from storage.job import JobState
-from storage.jobs import JobLimits
+from storage.job_limits import JobLimits
 from storage.replies.job import Assigned, Completed, Duplicate, Gone, Queued, Stale
 from tests.support.storage_world import START_MS, World
 

@@ -5,7 +5,7 @@ import pytest
 from protocol.ids import InstanceId, JobId, NodeId
 from storage.capability import preference, requirement
 from storage.job import JobState
-from storage.jobs import JobLimits
+from storage.job_limits import JobLimits
 from storage.replies.job import Assigned, Busy, Duplicate, Fenced, Queued
 from tests.support.storage_world import START_MS, World
 

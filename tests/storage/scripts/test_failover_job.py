@@ -4,7 +4,8 @@ import pytest
 
 from protocol.ids import InstanceId, JobId, NodeId
 from storage.job import JobState
-from storage.jobs import Failover, JobLimits
+from storage.job_limits import JobLimits
+from storage.jobs import Failover
 from storage.replies.job import Assigned, Duplicate, GivenUp, Gone, Queued, Stale
 from tests.support.storage_world import START_MS, World
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from storage.jobs import JobLimits
+from storage.job_limits import JobLimits
 from storage.replies.job import Assigned, Busy, Queued
 from storage.tenant_share import TenantShare
 from tests.support.storage_world import World

@@ -5,7 +5,8 @@ from typing import Any
 from protocol.ids import JobId, NodeId
 from storage.call import Call
 from storage.job import JobStep
-from storage.jobs import Failover, JobLimits
+from storage.job_limits import JobLimits
+from storage.jobs import Failover
 from tests.storage.support.scenario_table import busy_node, scenario
 from tests.support.storage_world import World
 
@@ -43,6 +44,52 @@ def _dispatch_busy(world: World) -> Call[Any]:
 @scenario("dispatch_task", "FENCED")
 def _dispatch_fenced(world: World) -> Call[Any]:
     return world.member().jobs.dispatch(world.spec("s", 1, session_epoch=1))
+
+
+@scenario("open_stream", "ASSIGNED")
+def _open_assigned(world: World) -> Call[Any]:
+    world.node("n1", streaming=True)
+    return world.member().jobs.open_stream(world.spec("s", 1))
+
+
+@scenario("open_stream", "DUPLICATE")
+def _open_duplicate(world: World) -> Call[Any]:
+    call = _open_assigned(world)
+    world.do(call)
+    return call
+
+
+@scenario("open_stream", "NO_NODE")
+def _open_no_node(world: World) -> Call[Any]:
+    world.node("n1")
+    return world.member().jobs.open_stream(world.spec("s", 1))
+
+
+@scenario("open_stream", "FENCED")
+def _open_fenced(world: World) -> Call[Any]:
+    world.node("n1", streaming=True)
+    return world.member().jobs.open_stream(world.spec("s", 1, session_epoch=1))
+
+
+@scenario("open_stream", "MOVED")
+def _open_moved(world: World) -> Call[Any]:
+    world.node("n1", streaming=True)
+    spec = world.spec("s", 1)
+    world.beat("i2")
+    world.take_over("s", "i2")
+    return world.member().jobs.open_stream(spec)
+
+
+@scenario("close_stream", "OK")
+def _close_ok(world: World) -> Call[Any]:
+    world.node("n1", streaming=True)
+    world.open_stream("s", 1)
+    return world.member().jobs.close_stream(JobId("job-s-1-es"))
+
+
+@scenario("close_stream", "GONE")
+def _close_gone(world: World) -> Call[Any]:
+    return world.member().jobs.close_stream(JobId("job-s-1-es"))
 
 
 @scenario("complete_task", "OK")

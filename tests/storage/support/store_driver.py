@@ -387,7 +387,8 @@ class StoreDriver:
         return [self._attempt(other) for other in turn]
 
     def _open(self) -> list[str]:
-        return sorted(name for name, job in self.state.jobs.items() if job["state"] not in FINAL)
+        jobs = self.state.jobs.items()
+        return sorted(n for n, job in jobs if job["state"] not in FINAL and "stream" not in job)
 
     def _check(self, resized: set[str] | None = None) -> None:
         before, self.state = self.state, Snapshot.of(self.world)
@@ -398,12 +399,18 @@ class StoreDriver:
         }
         assert breaches(self.state, over_capacity=frozenset(shrinking)) == []
         for name, job in before.jobs.items():
+            if "stream" in job and name not in self.state.jobs:
+                continue  # it was never cut
             after: Any = self.state.jobs[name]
             assert int(after["attempt"]) >= int(job["attempt"])
             if job["state"] in FINAL:
                 assert {**after, "replaced": None} == {**job, "replaced": None}
         for name, job in self.state.jobs.items():
-            if job["state"] == "assigned" and self._moved(before.jobs.get(name), job):
+            if (
+                "stream" not in job
+                and job["state"] == "assigned"
+                and self._moved(before.jobs.get(name), job)
+            ):
                 assert job["node"] not in excluded_from(self.state, job)
                 assert int(job["due"]) == min(self.world.now_ms + TIMEOUT_MS, int(job["deadline"]))
 

@@ -32,6 +32,7 @@ def breaches(state: Snapshot, *, over_capacity: frozenset[str] = frozenset()) ->
         *_queues_are_found(state),
         *_indexes_agree_with_jobs(state),
         *_nobody_waits_beside_a_free_slot(state),
+        *_streams_are_found(state),
         *_keys_fit_the_schema(state),
     ]
 
@@ -327,11 +328,39 @@ def _nobody_waits_beside_a_free_slot(state: Snapshot) -> Iterator[str]:
         for node, row in state.nodes.items():
             if row.get("health") in DOUBTED:
                 continue  # that no other node serves it is noticed by the next sweep, too
-            free = len(state.slots(node)) < places(row)
+            free = len(state.slots(node)) < places(row) or any(
+                "stream" in state.jobs[other]
+                for jobs in state.slots(node).values()
+                for other in jobs
+                if other in state.jobs
+            )
             if not free or not can_serve(state, node, job["requirement"]):
                 continue
             if job.get("pin") in (None, "", node):
                 yield f"{name} waits while {node} has a free slot"
+
+
+def _streams_are_found(state: Snapshot) -> Iterator[str]:
+    """Who has to wait finds every stream that could give way to it, and no other job."""
+    streams = {name: job for name, job in state.jobs.items() if "stream" in job}
+    by_group: dict[str, set[str]] = {}
+    by_tenant: dict[str, set[str]] = {}
+    for name, job in streams.items():
+        if job["state"] not in ("assigned", "running"):
+            yield f"the stream {name} is {job['state']}"
+        group = state.nodes[job["node"]]["group"]
+        if group:
+            by_group.setdefault(group, set()).add(f"{job['node']} {name}")
+        if int(job.get("cap", "0")):
+            by_tenant.setdefault(job["tenant"], set()).add(f"{job['node']} {name}")
+    found = {name: set(state.zset(f"grp:{name}:streams")) for name in state.ids("grp:*:streams")}
+    if found != by_group or state.set("groups:streaming") != by_group.keys():
+        yield f"groups stream {found}, not {by_group}"
+    held = {
+        name: set(state.zset(f"tenant:{name}:streams")) for name in state.ids("tenant:*:streams")
+    }
+    if held != by_tenant:
+        yield f"tenants stream {held}, not {by_tenant}"
 
 
 def _keys_fit_the_schema(state: Snapshot) -> Iterator[str]:

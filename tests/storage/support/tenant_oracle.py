@@ -1,6 +1,6 @@
 """What tenants may have in the walks, and where each stands: computed from the store alone."""
 
-from storage.jobs import JobLimits
+from storage.job_limits import JobLimits
 from storage.tenant_share import EQUAL_SHARE, TenantShare
 from tests.storage.support.store_snapshot import Hash, Snapshot
 
