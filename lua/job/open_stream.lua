@@ -61,7 +61,7 @@ end
 -- stream among them.
 local function keeps_reserve()
   local nodes, total, free, looked = 0, 0, 0, 0
-  local sets = capable_sets(requirement)
+  local sets = capable_sets(requirement, '')
   for _, gid in ipairs(call('SINTER', unpack(sets))) do
     if is_open_to(gid, requirement) then
       local members = prefix .. 'grp:' .. gid .. ':nodes'

@@ -43,10 +43,10 @@ local function youngest_stream(job, excluded, only)
   if is_at_cap(job) then
     return youngest_in(tenant_streams(job.tenant), function(node_id)
       local node = fits(node_id) and load_node(node_id)
-      return node and can_serve(node, job.requirement)
+      return node and can_serve(node, job.requirement) and not is_doubted(node)
     end)
   end
-  local sets = capable_sets(job.requirement)
+  local sets = capable_sets(job.requirement, '')
   sets[#sets + 1] = prefix .. 'groups:streaming'
   local best, best_time = nil, -1
   for _, gid in ipairs(call('SINTER', unpack(sets))) do

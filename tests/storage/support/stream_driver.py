@@ -12,7 +12,7 @@ from tests.storage.support.store_driver import (
     SESSIONS,
     StoreDriver,
 )
-from tests.storage.support.store_invariants import can_serve
+from tests.storage.support.store_invariants import DOUBTED, can_serve
 from tests.storage.support.tenant_oracle import room_of
 
 RESERVE = 0.25
@@ -43,7 +43,11 @@ class StreamDriver(StoreDriver):
             tenant_id=SESSIONS[name],
         )
         before = self.state
-        capable = [node for node in before.nodes if can_serve(before, node, needed)]
+        capable = [
+            node
+            for node, row in before.nodes.items()
+            if can_serve(before, node, needed) and row.get("health") not in DOUBTED
+        ]
         total = sum(int(before.nodes[node]["max"]) for node in capable)
         free = sum(
             max(0, int(before.nodes[node]["max"]) - len(before.slots(node))) for node in capable
@@ -111,6 +115,7 @@ class StreamDriver(StoreDriver):
             job: int(before.jobs[job]["stream"])
             for job in self._streams(before)
             if can_serve(before, before.jobs[job]["node"], requirement)
+            and before.nodes[before.jobs[job]["node"]].get("health") not in DOUBTED
             and (not at_cap or before.jobs[job]["tenant"] == SESSIONS[name])
         }
         assert len(gone) == bool(giving)
