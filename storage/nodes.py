@@ -76,6 +76,8 @@ class NodeHeartbeatEntry:
     """It is chosen behind all others until its next heartbeat without this, its last open job's
     end, or `hold_ms`."""
     hold_ms: int = 0
+    ms_per_second: int = 0
+    """Its median time for a second of speech, where there is news of that; else 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,8 @@ class NodeRecord:
     """Empty: well. `watched`, `erring`, `sick` or `trial`: see `lua/lib/node.lua`."""
     errors_in_row: int = 0
     """Errors since it did something well."""
+    ms_per_second: int | None = None
+    """Its median time for a second of speech; None: not measured lately."""
     doubted_until_ms: int = 0
     """The store's clock, Unix ms: when it gets a trial, while it is sick."""
 
@@ -153,7 +157,7 @@ class NodeRepository:
         beats: list[str | int] = []
         for beat in batch:
             hold_ms = beat.hold_ms if beat.overloaded else 0
-            beats += (beat.node_id, beat.epoch, beat.lease_ms, hold_ms)
+            beats += (beat.node_id, beat.epoch, beat.lease_ms, hold_ms, beat.ms_per_second)
         args = _HEARTBEAT.arguments(
             now=self._store.clock_ms(),
             instance=self._instance_id,
@@ -283,9 +287,10 @@ class NodeRepository:
 
 
 def atoms_of(identity: str) -> tuple[str, ...]:
-    """Return the atoms of a group's nodes; those of doubted nodes bear a mark."""
+    """Return the atoms of a group's nodes; doubted ones bear a mark; `v:` is a speed."""
     marked = identity.partition("|")[0].rstrip("?").split()
-    return tuple(atom.removeprefix("~") for atom in marked if atom != "~")
+    plain = (atom.removeprefix("~") for atom in marked)
+    return tuple(atom for atom in plain if atom and not atom.startswith("v:"))
 
 
 def _node_record(node_id: NodeId, row: Mapping[str, str], used: Any, cell: Cell) -> NodeRecord:
@@ -306,6 +311,7 @@ def _node_record(node_id: NodeId, row: Mapping[str, str], used: Any, cell: Cell)
         credential=row.get("credential", ""),
         is_held=row.get("held") == "1",
         health=row.get("health", ""),
+        ms_per_second=int(row["ms_per_second"]) if row.get("pace") else None,
         errors_in_row=len(row.get("row", "").split()),
         doubted_until_ms=int(row.get("doubted_until", "0")),
     )

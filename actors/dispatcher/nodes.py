@@ -200,6 +200,7 @@ class Nodes:
             lease_ms=self._lease_ms,
             overloaded=beat.overloaded,
             hold_ms=self._options.overload_hold_ms,
+            ms_per_second=beat.ms_per_second,
         )
 
     def _beat(self, entries: Sequence[NodeHeartbeatEntry], cell: Cell, now_ms: float) -> Step:

@@ -84,6 +84,8 @@ class NodeBeat:
     node_id: NodeId
     epoch: int
     overloaded: bool
+    ms_per_second: int = 0
+    """Its median time for a second of speech; 0: nothing new is known."""
 
 
 @value

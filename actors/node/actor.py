@@ -89,7 +89,7 @@ class NodeActor(LoopActor):
         self._registration = Registration(node_id, directory)
         self._phase = _Phase.REGISTERING
         self._epoch = 0
-        self._assignments = Assignments(node_id, directory, self._send, options.max_jobs_per_node)
+        self._assignments = Assignments(node_id, directory, self._send, self.now_ms)
         self._id_check = IdCheck(node_id, directory, options.node_probe_ms)
         self._silent_at_ms: float | None = None
         """When the node is lost if nothing is heard of it; None: its silence means nothing."""
@@ -288,7 +288,8 @@ class NodeActor(LoopActor):
         elif self._phase is _Phase.ONLINE:
             self._registration.change(self._epoch)
             overloaded = is_overloaded(heartbeat.resource_usage, self._options.resource_threshold)
-            self._directory.dispatcher.tell(NodeBeat(self.node_id, self._epoch, overloaded))
+            speed = self._assignments.speed.report(self.now_ms())
+            self._directory.dispatcher.tell(NodeBeat(self.node_id, self._epoch, overloaded, speed))
 
     def _on_updated(self, message: NodeUpdated) -> None:
         if message.epoch == self._epoch:

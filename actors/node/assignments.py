@@ -28,6 +28,7 @@ from actors.messages.job import (
 from actors.messages.node import Languages, SlotsListed, SlotsWanted
 from actors.node.held_jobs import Held, HeldJobs
 from actors.node.job_names import job_assign, job_of, node_job_id
+from actors.node.speed import Speed
 from actors.ports import Mailbox
 from actors.runtime.actor import tell
 from actors.verdict import goes_on, is_full
@@ -47,10 +48,10 @@ class Assignments:
         node_id: NodeId,
         directory: Directory,
         send: Callable[[WireMessage | bytes], bool],
-        max_jobs: int,
+        now_ms: Callable[[], float],
     ) -> None:
-        self.max_jobs = max_jobs
-        """The node's capacity in slots."""
+        self.max_jobs = 0
+        """The node's capacity in slots, from its registration on."""
         self.epoch = 0
         """Under which the store knows the node."""
         self.languages = Languages()
@@ -58,6 +59,9 @@ class Assignments:
         self._node_id = node_id
         self._directory = directory
         self._send = send
+        self._now_ms = now_ms
+        self.speed = Speed()
+        """How long it takes, as far as it was seen here."""
         self._held = HeldJobs()
         self._waiting: deque[AssignJob] = deque()
         """Assignments beyond the capacity, until it is known what freed their slots."""
@@ -153,7 +157,8 @@ class Assignments:
     def _give(self, message: AssignJob, known_as: NodeJobId) -> bool:
         if not self._send(job_assign(message, known_as, self.languages)):
             return False
-        self._held.hold(known_as, _held(message, message.session))
+        since_ms = None if message.spec.turn_part or message.spec.turn_continues else self._now_ms()
+        self._held.hold(known_as, _held(message, message.session, since_ms))
         if self._directory.traces is not None:
             context, node_id = message.work.traceparent, self._node_id
             self._directory.traces.given(message.spec.job_id, message.attempt, node_id, context)
@@ -207,6 +212,9 @@ class Assignments:
             return
         if not (held.may_go_on and goes_on(result)):
             self._held.end(known_as, is_answered=True)
+        if held.since_ms is not None and result.success:
+            now_ms = self._now_ms()
+            self.speed.took(now_ms - held.since_ms, held.speech_ms, now_ms)
         if self._directory.traces is not None:
             self._directory.traces.answered(held.job_id, held.attempt)
         self._tell_owner(
@@ -265,7 +273,18 @@ class Assignments:
             self.undelivered(left)
 
 
-def _held(message: AssignJob | KeepJob, session: Mailbox | None) -> Held:
+def _held(
+    message: AssignJob | KeepJob, session: Mailbox | None, since_ms: float | None = None
+) -> Held:
     may_go_on = message.spec.turn_continues and message.work.pipeline.use_nmt
     spec = message.spec
-    return Held(spec.job_id, message.attempt, session, message.owner, spec.slot, may_go_on)
+    return Held(
+        spec.job_id,
+        message.attempt,
+        session,
+        message.owner,
+        spec.slot,
+        may_go_on,
+        since_ms,
+        spec.cost_ms,
+    )

@@ -30,6 +30,10 @@ class Held:
     slot: Slot
     may_go_on: bool
     """Its words may be answered without their translation, which comes with the turn's end."""
+    since_ms: float | None = None
+    """When it was sent, monotonic ms; None: by another instance, or as part of a turn."""
+    speech_ms: int = 0
+    """The length of its audio."""
 
 
 class HeldJobs:

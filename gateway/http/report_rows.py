@@ -67,6 +67,8 @@ def node_row(record: NodeRecord, now_ms: int, seen: Seen) -> dict[str, Any]:
         "recent_jobs": 0,
         "recent_errors": 0,
         **seen(record.node_id),
+        **({} if record.ms_per_second is None else {"ms_per_second": record.ms_per_second}),
+        "errors_in_row": record.errors_in_row,
         "why_not_chosen": why_not_chosen(record, now_ms),
     }
 

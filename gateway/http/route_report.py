@@ -9,6 +9,8 @@ from storage.nodes import NodeRecord
 from storage.replies.report import Waiting, WaitingPair
 
 Row = Mapping[str, Any]
+_SLOW = 2
+"""How much longer than the best a node may take that counts as equal to it."""
 _MOST_NODES = 200
 """Rows; those that serve the pair come first."""
 
@@ -22,6 +24,7 @@ def route_report(
     """
     needed = requirement(src, tgt, use_nmt=True)
     rows = [{**shown, **_about(record, src, tgt, needed, now_ms)} for record, shown in nodes]
+    _mark_slow(rows)
     rows.sort(key=_rank)
     capable = [row for row in rows if row["serves_pair"]]
     free = [row for row in capable if row["can_be_chosen"]]
@@ -86,6 +89,18 @@ def _about(record: NodeRecord, src: str, tgt: str, needed: str, now_ms: int) -> 
     }
 
 
+def _mark_slow(rows: list[dict[str, Any]]) -> None:
+    """Say of nodes that take more than twice as long as the best with a free slot."""
+    measured = [row for row in rows if row["can_be_chosen"] and row["ms_per_second"]]
+    best = min((row["ms_per_second"] for row in measured), default=None)
+    for row in rows:
+        took = row["ms_per_second"]
+        row["is_slow"] = bool(best and took and took > _SLOW * best)
+        if row["is_slow"]:
+            text = f"slow: {took:.0f} ms for a second of speech, another {best:.0f} ms"
+            row["reasons"] = [*row["reasons"], f"{text}; fast ones go first"]
+
+
 def _speaks(atoms: frozenset[str], src: str, tgt: str) -> bool:
     wish = preference(src, tgt, use_nmt=True, use_tts=True).split()[-1]
     return all(atom in atoms for atom in wish.split(","))
@@ -100,6 +115,7 @@ def _rank(row: dict[str, Any]) -> tuple[Any, ...]:
         row["health"] in ("sick", "erring"),
         is_marked,
         not row["speaks"],
+        row["is_slow"],
         row["load"],
         row["node_id"],
     )

@@ -102,9 +102,15 @@ local function each_capable(requirement, kind, look)
   end
 end
 
+-- Whether the group's nodes are of this class of speed, or better, or not measured.
+local function is_within(gid, slowest)
+  local pace = slowest < math.huge and string.match(gid, 'v(%-?%d+)')
+  return not pace or tonumber(pace) <= slowest
+end
+
 -- The best-ranked node of a kind that has all atoms, may get jobs with the requirement and is not
--- excluded; with its score. `fits(id)`: what else must hold.
-local function best_of(atoms, requirement, excluded, kind, fits)
+-- excluded; with its score. `fits(id)`: what else must hold. `slowest`: class of speed.
+local function best_within(slowest, atoms, requirement, excluded, kind, fits)
   local looked_at = count_excluded(excluded) + (fits and MAX_DOUBTED_TRIED or 0)
   local best, best_score = nil, math.huge
   local worse = {}
@@ -112,7 +118,7 @@ local function best_of(atoms, requirement, excluded, kind, fits)
     if bound >= best_score then
       return true
     end
-    if is_open_to(gid, requirement) then
+    if is_within(gid, slowest) and is_open_to(gid, requirement) then
       local ranked = call('ZRANGE', prefix .. 'grp:' .. gid .. ':free', 0, looked_at,
         'WITHSCORES')
       if ranked[2] and tonumber(ranked[2]) > bound then
@@ -137,9 +143,42 @@ local function best_of(atoms, requirement, excluded, kind, fits)
   return best, best_score
 end
 
+-- The slowest class of speed that counts as equal to the best of those with a free slot. Who was not
+-- measured comes before all that are slow beside the fastest there is.
+local function slowest_equal(atoms, requirement, excluded)
+  local speeds = prefix .. 'speeds'
+  local last = call('ZRANGE', speeds, -1, -1)[1]
+  local first = last and call('ZRANGE', speeds, 0, 0)[1]
+  if not last or tonumber(last) <= tonumber(first) + FACTOR_OF_TWO then
+    return math.huge
+  end
+  local looked_at_new = false
+  for _, pace in ipairs(call('ZRANGE', speeds, 0, -1)) do
+    if not looked_at_new and tonumber(pace) > tonumber(first) + FACTOR_OF_TWO then
+      looked_at_new = true
+      local id, score = best_within(-math.huge, atoms, requirement, excluded, '')
+      if id and score < MARKED * RANK_UNIT then
+        return -math.huge
+      end
+    end
+    local id, score = best_within(math.huge, atoms .. ',v:' .. pace, requirement, excluded, '')
+    if id and score < MARKED * RANK_UNIT then
+      return tonumber(pace) + FACTOR_OF_TWO
+    end
+  end
+  return math.huge
+end
+
+-- The best-ranked of the fast ones; with its score, and the class of speed within which it is.
+local function best_of(atoms, requirement, excluded, kind, fits)
+  local slowest = kind == '' and slowest_equal(atoms, requirement, excluded) or math.huge
+  local id, score = best_within(slowest, atoms, requirement, excluded, kind, fits)
+  return id, score, slowest
+end
+
 -- A node of the calling instance that is loaded as little as the chosen one, or nil: what need not
 -- cross between instances should not.
-local function equal_at_home(score, atoms, requirement, excluded)
+local function equal_at_home(score, slowest, atoms, requirement, excluded)
   local home = prefix .. 'inst:' .. instance .. ':nodes'
   local rank = math.floor(score / RANK_UNIT) * RANK_UNIT
   local left = call('EXISTS', home) * MAX_EQUALS_COMPARED
@@ -148,7 +187,7 @@ local function equal_at_home(score, atoms, requirement, excluded)
     if left <= 0 or bound >= rank + RANK_UNIT then
       return true
     end
-    if is_open_to(gid, requirement) then
+    if is_within(gid, slowest) and is_open_to(gid, requirement) then
       local equals = call('ZRANGEBYSCORE', prefix .. 'grp:' .. gid .. ':free', int(rank),
         '(' .. int(rank + RANK_UNIT), 'LIMIT', 0, left)
       for _, id in ipairs(equals) do
@@ -232,20 +271,21 @@ local function effective_exclusion(requirement, excluded)
   return excluded
 end
 
--- The best node of a kind by wishes; with its score and the atoms that it was found by.
+-- The best node of a kind by wishes; with its score, the atoms that it was found by and within which
+-- class of speed.
 local function best_by_wish(requirement, preference, excluded, kind, fits)
-  local id, score, wanted
+  local id, score, wanted, slowest
   for wish in string.gmatch(preference .. ' any', '%S+') do
     local atoms = wish == 'any' and requirement or requirement .. ',' .. wish
-    local other, other_score = best_of(atoms, requirement, excluded, kind, fits)
+    local other, other_score, within = best_of(atoms, requirement, excluded, kind, fits)
     if other and (not id or other_score < MARKED * RANK_UNIT) then
-      id, score, wanted = other, other_score, atoms
+      id, score, wanted, slowest = other, other_score, atoms, within
     end
     if id and score < MARKED * RANK_UNIT then
       break
     end
   end
-  return id, score, wanted
+  return id, score, wanted, slowest
 end
 
 -- A doubted node for a job that no other has a free slot for.
@@ -261,18 +301,21 @@ local function choose_doubted(requirement, preference, excluded)
 end
 
 -- Returns the node for a job, loaded, or nil. `preference`: wishes, best first, each a list of atoms.
--- A marked node, then one that fulfils a lesser wish, is chosen only when no better one has a free
--- slot; then load decides, then whether it is connected to the calling instance, then least recent
+-- A marked node, then one that fulfils a lesser wish, then one that takes more than twice as long as
+-- the best, is chosen only when no better one has a free slot; then load decides, then whether it is connected to the calling instance, then least recent
 -- use.
 local function choose_node(requirement, preference, excluded)
   excluded = effective_exclusion(requirement, excluded)
-  local id, score, wanted = best_by_wish(requirement, preference, excluded, '')
+  local id, score, wanted, slowest = best_by_wish(requirement, preference, excluded, '')
   if not id then
     return choose_doubted(requirement, preference, excluded)
   end
+  if passed_slow and tonumber(passed_slow.pace) <= slowest and slowest < math.huge then
+    return passed_slow -- what is faster than the session's usual node does not serve this
+  end
   local chosen = load_node(id)
   if chosen and chosen.owner ~= instance then
-    return equal_at_home(score, wanted, requirement, excluded) or chosen
+    return equal_at_home(score, slowest, wanted, requirement, excluded) or chosen
   end
   return chosen
 end

@@ -29,6 +29,10 @@ local function leave_group(node)
     local identity = call('GET', group .. ':identity') or lost_identity(node)
     for atom in string.gmatch(string.match(identity, '^[^|?]*'), '%S+') do
       call('SREM', prefix .. 'cap:' .. atom, gid)
+      local pace = string.match(atom, '^v:(.+)')
+      if pace and call('EXISTS', prefix .. 'cap:' .. atom) == 0 then
+        call('ZREM', prefix .. 'speeds', pace)
+      end
     end
     call('HDEL', prefix .. 'groups', identity)
     call('DEL', group .. ':penalties', group .. ':identity')
@@ -41,6 +45,10 @@ local function join_group(node, identity)
   if not gid then
     gid = int(call('INCR', prefix .. 'seq'))
     local penalised = string.match(identity, '|([^?]+)')
+    local pace = string.match(identity, 'v:(%-?%d+) ')
+    if pace then
+      gid = gid .. 'v' .. pace -- the choice reads it from there
+    end
     if string.sub(identity, -1) == '?' then
       gid = gid .. '?' -- what is on trial does not stand for those who are well
     end
@@ -52,6 +60,10 @@ local function join_group(node, identity)
     end
     for atom in string.gmatch(string.match(identity, '^[^|?]*'), '%S+') do
       call('SADD', prefix .. 'cap:' .. atom, gid)
+      local pace = string.match(atom, '^v:(.+)')
+      if pace then
+        call('ZADD', prefix .. 'speeds', pace, pace)
+      end
     end
     call('SET', prefix .. 'grp:' .. gid .. ':identity', identity)
     call('HSET', prefix .. 'groups', identity, gid)
@@ -77,9 +89,24 @@ local function lapse_health(node)
   return nil
 end
 
+-- A speed that was measured long ago says nothing. Returns when that is, if it is not yet.
+local function lapse_pace(node)
+  if node.pace == '' then
+    return nil
+  end
+  local till = tonumber(call('HGET', prefix .. 'node:' .. node.id, 'paced_until') or '0')
+  if till > now then
+    return till
+  end
+  node.pace = ''
+  return nil
+end
+
 -- Drops lapsed penalties and notes when something of the node lapses next.
 local function lapse(node)
   local kept, names, soonest = {}, {}, lapse_health(node)
+  local paced_until = lapse_pace(node)
+  soonest = soonest and paced_until and math.min(soonest, paced_until) or soonest or paced_until
   for requirement, till in string.gmatch(node.penalties, '(%S+)=(%d+)') do
     local at = tonumber(till)
     if at > now then
@@ -108,6 +135,9 @@ local function identity_of(node, penalised)
   if is_doubted(node) then
     atoms = ' ~' .. string.gsub(atoms, '(%S+)', '~%1')
   end
+  if node.pace ~= '' then
+    atoms = atoms .. (is_doubted(node) and '~v:' or 'v:') .. node.pace .. ' '
+  end
   return atoms .. (penalised ~= '' and '|' .. penalised or '')
     .. (node.health == 'trial' and '?' or '')
 end
@@ -131,5 +161,5 @@ local function settle_node(node)
   call('HSET', prefix .. 'node:' .. node.id,
     'state', node.state, 'owner', node.owner, 'epoch', node.epoch, 'max', node.max,
     'group', node.group, 'atoms', node.atoms, 'overloaded', int(node.overloaded),
-    'suspect', node.suspect and '1' or '0', 'penalties', node.penalties, 'health', node.health)
+    'suspect', node.suspect and '1' or '0', 'penalties', node.penalties, 'health', node.health, 'pace', node.pace)
 end

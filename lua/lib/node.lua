@@ -1,5 +1,5 @@
--- A node's place in the choice. Nodes with the same atoms, penalties and health share a group; a
--- group's `free` set ranks its nodes that have a free slot: unmarked before marked (overloaded, suspect),
+-- A node's place in the choice. Nodes with the same atoms, penalties, health and speed
+-- share a group; a group's `free` set ranks its nodes that have a free slot: unmarked before marked (overloaded, suspect),
 -- then by load, then least recently used. A node that is draining or off-line is in no group.
 --
 -- `health`: '' (well), `watched` (errors in a row, and used as ever), `erring` (used only where no
@@ -7,11 +7,14 @@
 
 local RANK_UNIT = 4e12 -- above every time in ms; 2000 ranks stay below 2^53
 local MARKED = 1000 -- above every load in permille
+local FACTOR_OF_TWO = 4 -- classes of speed: quarters of an octave of time per second of speech
+
+local passed_slow = nil -- the session's usual node, where some other is faster by more than that
 
 local function load_node(id)
   local values = call('HMGET', prefix .. 'node:' .. id,
     'state', 'owner', 'epoch', 'max', 'group', 'atoms', 'overloaded', 'suspect', 'penalties',
-    'health')
+    'health', 'pace')
   if not values[1] then
     return nil
   end
@@ -28,12 +31,19 @@ local function load_node(id)
     suspect = values[8] == '1',
     penalties = values[9],
     health = values[10] or '',
+    pace = values[11] or '',
   }
 end
 
 -- How many slots of the node may be in use.
 local function places(node)
   return node.health == 'trial' and math.min(1, node.max) or node.max
+end
+
+-- Whether some node, of whatever languages, is faster by more than a factor of two.
+local function is_slow(node)
+  local fastest = node.pace ~= '' and call('ZRANGE', prefix .. 'speeds', 0, 0)[1]
+  return fastest and tonumber(node.pace) > tonumber(fastest) + FACTOR_OF_TWO
 end
 
 -- Whether others are chosen before it, or instead of it.

@@ -82,6 +82,10 @@ local function usual_node(excluded)
   if node and node.state == 'online' and not is_marked(node) and not is_doubted(node)
     and can_serve(node, requirement) then
     node.used = used_slots(node)
+    if node.used < places(node) and is_slow(node) then
+      passed_slow = node
+      return nil
+    end
     return node.used < places(node) and node or nil
   end
   return nil

@@ -6,6 +6,15 @@
 -- RETURNS OK epoch alike online
 
 local epoch = redis.call('HGET', prefix .. 'node:' .. node, 'epoch')
-local group = redis.call('HGET', prefix .. 'groups', ' ' .. atoms .. ' ')
-local alike = group and redis.call('SCARD', prefix .. 'grp:' .. group .. ':nodes') or 0
+-- Nodes of one kind stand in several groups: by how fast they are, and how well.
+local sets, wanted, alike = {}, ' ' .. atoms .. ' ', 0
+for atom in string.gmatch(atoms, '%S+') do
+  sets[#sets + 1] = prefix .. 'cap:' .. atom
+end
+for _, group in ipairs(#sets > 0 and redis.call('SINTER', unpack(sets)) or {}) do
+  local identity = redis.call('GET', prefix .. 'grp:' .. group .. ':identity') or ''
+  if string.sub(identity, 1, #wanted) == wanted then
+    alike = alike + redis.call('SCARD', prefix .. 'grp:' .. group .. ':nodes')
+  end
+end
 return { 'OK', epoch or '0', alike, redis.call('ZCARD', prefix .. 'nodes') }

@@ -1,4 +1,4 @@
--- heartbeat: renews the leases and marks of a batch of nodes: id, epoch, lease, hold of the mark
+-- heartbeat: renews leases, marks and speeds of nodes: id, epoch, lease, hold of the mark, ms per s
 -- KEYS prefix
 -- ARGV now int
 -- ARGV instance str
@@ -19,9 +19,21 @@
 -- INCLUDE lib/reclaim.lua
 -- INCLUDE lib/handover.lua
 
+local PACE_KEPT_MS = 600000
+local HYSTERESIS = 0.75 -- of a class of speed
+
+-- The class of speed of a node that takes so long for a second of speech.
+local function pace_of(node, ms_per_second)
+  local exact = 4 * math.log(ms_per_second) / math.log(2)
+  if node.pace ~= '' and math.abs(exact - tonumber(node.pace)) <= HYSTERESIS then
+    return node.pace
+  end
+  return int(math.floor(exact + 0.5))
+end
+
 local unknown = {}
 local waiting = call('EXISTS', prefix .. 'qs') == 1
-for i = 1, #beats, 4 do
+for i = 1, #beats, 5 do
   local node = load_node(beats[i])
   if not node or node.epoch ~= beats[i + 1] or node.state == 'offline' then
     unknown[#unknown + 1] = beats[i]
@@ -30,6 +42,14 @@ for i = 1, #beats, 4 do
     local hold_ms = tonumber(beats[i + 3])
     local mark = hold_ms > 0 and now + hold_ms or 0
     local changes = node.overloaded ~= mark or node.penalties ~= '' or is_doubted(node)
+    local ms_per_second = tonumber(beats[i + 4])
+    if ms_per_second > 0 then
+      local pace = pace_of(node, ms_per_second)
+      changes = changes or pace ~= node.pace
+      node.pace = pace
+      call('HSET', prefix .. 'node:' .. node.id, 'ms_per_second', beats[i + 4],
+        'paced_until', int(now + PACE_KEPT_MS))
+    end
     if changes then
       node.overloaded = mark
       settle_node(node)

@@ -50,7 +50,7 @@ class StoreMachine(RuleBasedStateMachine):
     def resize(self, **picked: Any) -> None:
         self.driver.resize(**picked)
 
-    @rule(number=NUMBER, overloaded=st.booleans())
+    @rule(number=NUMBER, overloaded=st.booleans(), speed=st.sampled_from([0, 100, 150, 400, 1000]))
     def heartbeat(self, **picked: Any) -> None:
         self.driver.heartbeat(**picked)
 

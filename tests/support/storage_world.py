@@ -148,11 +148,13 @@ class World:
         self.node_epochs[name] = reply.epoch
         return reply
 
-    def heartbeat(self, *names: str, overloaded: bool = False, hold_ms: int = 3000) -> Any:
-        """Send a batch of heartbeats."""
+    def heartbeat(
+        self, *names: str, overloaded: bool = False, hold_ms: int = 3000, speed: int = 0
+    ) -> Any:
+        """Send a batch of heartbeats; `speed` in ms for a second of speech."""
         batch = [
             NodeHeartbeatEntry(
-                NodeId(name), self.node_epochs[name], NODE_LEASE_MS, overloaded, hold_ms
+                NodeId(name), self.node_epochs[name], NODE_LEASE_MS, overloaded, hold_ms, speed
             )
             for name in names
         ]

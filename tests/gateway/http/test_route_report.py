@@ -50,6 +50,30 @@ def test_the_least_loaded_node_is_chosen_next() -> None:
     assert report["summary"] == "3 free slots at 2 of 2 nodes that serve this pair"
 
 
+def test_a_slow_node_comes_after_the_fast_ones_and_says_so() -> None:
+    nodes = [named("slow", ms_per_second=1000), named("fast", ms_per_second=100, used_slots=1)]
+    report = route_report("en", "es", nodes, NOTHING, NOW)
+    assert [row["node_id"] for row in report["nodes"]] == ["fast", "slow"]
+    assert report["nodes"][1]["reasons"] == [
+        "slow: 1000 ms for a second of speech, another 100 ms; fast ones go first"
+    ]
+
+
+def test_a_sick_node_and_one_that_reads_another_format_say_so() -> None:
+    nodes = [
+        named("sick", health="sick", errors_in_row=3, doubted_until_ms=NOW + 700),
+        named("trial", health="trial"),
+        named("erring", health="erring", errors_in_row=1),
+        named("pcm", atoms=node_atoms(["en"], ["es"], ["es"], ["pcm16"])),
+    ]
+    report = route_report("en", "es", nodes, NOTHING, NOW)
+    reasons = {row["node_id"]: row["reasons"] for row in report["nodes"]}
+    assert reasons["sick"] == ["sick: 3 errors in a row; a trial in 700 ms"]
+    assert reasons["trial"] == ["sick: on trial, with one job at a time"]
+    assert reasons["erring"] == ["1 errors in a row; others go first"]
+    assert "reads no opus" in reasons["pcm"]
+
+
 def test_each_node_says_what_keeps_it_from_the_pair() -> None:
     nodes = [
         named("full", used_slots=2),

@@ -4,6 +4,7 @@ The oracle computes from the state before an operation what the script has to de
 job, the waiting job for a slot. The history knows what may never change.
 """
 
+from math import inf
 from typing import Any
 
 from protocol.ids import JobId
@@ -46,6 +47,7 @@ COST_MS = 2000
 MAX_DEBT_MS = 10_000
 TIMEOUT_MS = 30_000
 QUEUE_BOUND = 20
+FACTOR_OF_TWO = 4
 
 
 class StoreDriver:
@@ -93,10 +95,10 @@ class StoreDriver:
             self.world.update(name, max_jobs=slots)
             self._check({name})
 
-    def heartbeat(self, number: int, *, overloaded: bool) -> None:
-        """A node says how it is."""
+    def heartbeat(self, number: int, *, overloaded: bool, speed: int = 0) -> None:
+        """A node says how it is, and its instance how fast."""
         if name := self._registered(number):
-            self.world.heartbeat(name, overloaded=overloaded)
+            self.world.heartbeat(name, overloaded=overloaded, speed=speed)
             self._check()
 
     def dispatch(self, session: int, pair: int) -> None:
@@ -260,7 +262,9 @@ class StoreDriver:
             if can_serve(self.state, node, requirement)
         }
         last = self.state.hash(f"session:{session}").get("last")
-        if last in free and not self._is_marked(last) and not self._is_doubted(last):
+        is_usual = last in free and not self._is_marked(last) and not self._is_doubted(last)
+        fastest = min(self.state.zset("speeds").values(), default=inf)
+        if last and is_usual and self._pace(last, -inf) <= fastest + FACTOR_OF_TWO:
             return {last}
         well = {node for node in free if not self._is_doubted(node)}
         if not well:
@@ -273,8 +277,23 @@ class StoreDriver:
             marked = free[node] // (1000 * RANK_UNIT)
             return marked, preference not in self.state.nodes[node]["atoms"].split(), free[node]
 
+        first = min((rank(node)[:2] for node in free), default=None)
+        free = {node: score for node, score in free.items() if rank(node)[:2] == first}
+        if well and first and first[0] == 0:
+            slowest = min(self._pace(node, inf) for node in free) + FACTOR_OF_TWO
+            if slowest > fastest + 2 * FACTOR_OF_TWO and any(
+                self._pace(node, inf) == inf for node in free
+            ):
+                slowest = -inf
+                free = {n: score for n, score in free.items() if self._pace(n, inf) == inf}
+            free = {n: score for n, score in free.items() if self._pace(n, -inf) <= slowest}
+            if last and is_usual and last in free:
+                return {last}
         best = min(map(rank, free), default=None)
         return {node for node in free if rank(node) == best}
+
+    def _pace(self, node: str, unknown: float) -> float:
+        return float(self.state.nodes[node].get("pace") or unknown)
 
     def _barred(self, job: Hash) -> str:
         return exclusion_of(self.state, job)

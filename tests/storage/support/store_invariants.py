@@ -28,6 +28,8 @@ def breaches(state: Snapshot, *, over_capacity: frozenset[str] = frozenset()) ->
         *_choice_agrees_with_nodes(state),
         *_held_nodes_are_drained(state),
         *_groups_agree(state),
+        *_atoms_agree(state),
+        *_speeds_agree(state),
         *_queues_agree_with_jobs(state),
         *_queues_are_found(state),
         *_indexes_agree_with_jobs(state),
@@ -177,6 +179,8 @@ def _groups_agree(state: Snapshot) -> Iterator[str]:
             yield f"{node} is {row['state']} in group '{row['group']}'"
         penalised = " ".join(sorted(item.rsplit("=", 1)[0] for item in row["penalties"].split()))
         atoms = row["atoms"]
+        if row.get("pace"):
+            atoms += f"v:{row['pace']} "
         if row.get("health") in ("sick", "erring"):
             atoms = " ~" + " ".join(f"~{atom}" if atom else "" for atom in atoms.split(" "))
         identity = atoms + (f"|{penalised}" if penalised else "")
@@ -197,13 +201,27 @@ def _groups_agree(state: Snapshot) -> Iterator[str]:
     for group in with_free & bounds.keys():
         if bounds[group] > min(state.zset(f"grp:{group}:free").values()):
             yield f"{group} has a better node than {bounds[group]}"
+
+
+def _atoms_agree(state: Snapshot) -> Iterator[str]:
     for identity, group in state.hash("groups").items():
         for atom in identity.split("|")[0].rstrip("?").split():
             if group not in state.set(f"cap:{atom}"):
                 yield f"cap:{atom} lacks {group}"
+    known = {*state.ids("grp:*:nodes")}
     for atom in state.ids("cap:*"):
-        if unknown := state.set(f"cap:{atom}") - members.keys():
+        if unknown := state.set(f"cap:{atom}") - known:
             yield f"cap:{atom} has gone groups {unknown}"
+
+
+def _speeds_agree(state: Snapshot) -> Iterator[str]:
+    paces = {
+        float(row["pace"])
+        for row in state.nodes.values()
+        if row["group"] and row.get("pace") and row.get("health") not in DOUBTED
+    }
+    if set(state.zset("speeds").values()) != paces:
+        yield f"speeds are {state.zset('speeds')}, not {paces}"
 
 
 def _queues_agree_with_jobs(state: Snapshot) -> Iterator[str]:
