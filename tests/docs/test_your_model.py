@@ -16,6 +16,8 @@ from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.takes(10)
 DOCUMENT = "docs/your-model.md"
+WHOLE = {"python": "asyncio.to_thread(work", "js": "node_register"}
+"""What stands in the nodes that take whole utterances, and nowhere else."""
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ async def translated(scheduler: SchedulerProcess) -> tuple[str, str]:
 async def test_the_node_in_python_works_as_it_is_shown(
     scheduler: SchedulerProcess, tmp_path: Path
 ) -> None:
-    code = block(DOCUMENT, "python", "node_register", scheduler.port)
+    code = block(DOCUMENT, "python", WHOLE["python"], scheduler.port)
     (tmp_path / "node.py").write_text(code, encoding="utf-8")
     with running([sys.executable, "node.py"], tmp_path):
         scheduler.wait_for({"lingua_nodes": 1.0})
@@ -54,7 +56,7 @@ async def test_the_node_in_python_works_as_it_is_shown(
 async def test_the_node_in_javascript_works_as_it_is_shown(
     scheduler: SchedulerProcess, tmp_path: Path
 ) -> None:
-    code = block(DOCUMENT, "js", "node_register", scheduler.port)
+    code = block(DOCUMENT, "js", WHOLE["js"], scheduler.port)
     (tmp_path / "node.cjs").write_text(code, encoding="utf-8")
     with running([program("node"), "node.cjs"], tmp_path):
         scheduler.wait_for({"lingua_nodes": 1.0})
@@ -78,7 +80,7 @@ async def test_the_node_of_the_library_works_as_it_is_shown_and_drains_on_sigter
 def test_a_node_comes_back_to_a_scheduler_that_was_away(tmp_path: Path) -> None:
     with running_scheduler() as first:
         port = first.port
-        code = block(DOCUMENT, "python", "node_register", port)
+        code = block(DOCUMENT, "python", WHOLE["python"], port)
         (tmp_path / "node.py").write_text(code, encoding="utf-8")
         node = running([sys.executable, "node.py"], tmp_path)
         process = node.__enter__()
@@ -93,4 +95,4 @@ def test_a_node_comes_back_to_a_scheduler_that_was_away(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("language", ["python", "js"])
 def test_a_whole_node_is_short(language: str) -> None:
-    assert lines_of_code(block(DOCUMENT, language, "node_register")) <= 40
+    assert lines_of_code(block(DOCUMENT, language, WHOLE[language])) <= 40
