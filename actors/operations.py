@@ -103,6 +103,8 @@ class Operations:
                 session = None if view is None else self._directory.sessions.get(view.session_id)
                 request = CloseRequested("operator", acknowledge=True)
                 return _handed_over(message, session, request)
+            case OperatorCommand.FORGET_SESSION | OperatorCommand.FORGET_TENANT:
+                return self._forget(message)
             case OperatorCommand.CANCEL_JOB:
                 reason = MissingReason.CANCELLED
                 ending = EndJob(JobId(message.target), JobState.CANCELLED, reason)
@@ -113,6 +115,20 @@ class Operations:
             case OperatorCommand.UNDRAIN_NODE:
                 node = self._directory.nodes.get(NodeId(message.target))
                 return _handed_over(message, node, UndrainNode())
+
+    def _forget(self, message: OperatorAsked) -> OperatorAnswered:
+        """End the sessions of a tenant, or one, at once; what is open is cancelled."""
+        views, target = self._directory.views, message.target
+        if message.command is OperatorCommand.FORGET_TENANT:
+            found = [view for view in views.values() if view.row().tenant_id == target]
+        else:
+            found = [views[SessionRef(target)]] if target in views else []
+        request = CloseRequested("operator", acknowledge=True, within_ms=0, forgets=True)
+        asked = 0
+        for view in found:
+            session = self._directory.sessions.get(view.session_id)
+            asked += session is not None and tell(session, request)
+        return OperatorAnswered(message.number, count=asked)
 
     def _sessions(self, number: int) -> OperatorAnswered:
         views = self._directory.views

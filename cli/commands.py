@@ -49,6 +49,7 @@ COMMANDS = {
     "drain": Command(".operate.commands:drain", "give a node no new work"),
     "undrain": Command(".operate.commands:undrain", "give it work again"),
     "close": Command(".operate.commands:close", "end a session"),
+    "forget": Command(".operate.commands:forget", "erase a session, or all of a tenant"),
     "top": Command(".operate.commands:top", "show the service live"),
     "token": Command(".client_token:main", "print a short-lived token for a tenant's web page"),
     "demo": Command(

@@ -98,6 +98,7 @@ KEYS = (
     Key("inst:*:sessions", "zset", Life.INSTANCE, "its sessions, by the next renewal"),
     Key("inst:*:mbox", "stream", Life.EXPIRES, "notes of other instances for it, about 10000"),
     Key("inst:*:reap", "string", Life.EXPIRES, "how far its reaper has come"),
+    Key("orphans", "zset", Life.EXPIRES, "sessions of dead instances, by the end of their grace"),
     Key("jobs:queued", "zset", Life.FOREVER, "jobs that wait, by time"),
     Key("jobs:running", "zset", Life.FOREVER, "jobs that a node reports as started, by time"),
     Key("jobs:*", "list", Life.FOREVER, "final jobs by state, latest first, at most 10000"),

@@ -17,9 +17,11 @@ from storage.replies.session import (
     Checked,
     Claimed,
     ClaimedGuest,
+    ForgottenSession,
     FoundSession,
     LocatedSession,
     LostSession,
+    OwnedSession,
     UnknownSession,
 )
 from storage.scripts import load_script
@@ -31,10 +33,13 @@ _CLOSE = load_script("session/close_session")
 _FIND = load_script("session/find_session")
 _LOCATE = load_script("session/locate_session")
 _RECORD = load_script("session/record_session")
+_FORGET = load_script("session/forget_session")
 _CLAIM_GUEST = load_script("session/claim_guest")
 _RECORD_GUEST = load_script("session/record_guest")
 
 DEFAULT_TTL_SECONDS = 3600
+_AT_ONCE = 500
+"""Records that one round trip reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +171,30 @@ class SessionRepository:
         """
         args = _CLOSE.arguments(instance=self._instance_id, session=session_id, epoch=epoch)
         return Call(_CLOSE, self._keys(session_id, cell), args, reader.closed)
+
+    async def orphans(self) -> dict[SessionId, str]:
+        """Return the sessions that dead instances left, with their tenants.
+
+        Raises:
+            StorageUnavailable: the store does not answer.
+        """
+        lists = [("ZRANGE", f"{prefix}orphans", 0, -1) for prefix in self.cells.prefixes]
+        rows = await self._store.read(lists)
+        left = list(dict.fromkeys(SessionId(one) for row in rows for one in row))
+        tenants: dict[SessionId, str] = {}
+        for at in range(0, len(left), _AT_ONCE):
+            some = left[at : at + _AT_ONCE]
+            keys = [f"{self._keys(one)[0]}session:{one}" for one in some]
+            found = await self._store.read([("HGET", key, "tenant") for key in keys])
+            tenants |= {one: tenant or "" for one, tenant in zip(some, found, strict=True)}
+        return tenants
+
+    def forget(
+        self, session_id: SessionId, cell: Cell
+    ) -> Call[ForgottenSession | OwnedSession | UnknownSession]:
+        """Erase what a cell keeps of a session that no living instance has."""
+        args = _FORGET.arguments(session=session_id)
+        return Call(_FORGET, self._keys(session_id, cell), args, reader.forgotten)
 
     def record_guest(self, session_id: SessionId, epoch: int, cell: Cell) -> Call[Updated | Fenced]:
         """Remember at home that the session is a guest of a cell, before it is."""

@@ -10,6 +10,9 @@ class OperatorCommand(StrEnum):
     """What an instance does, or says, for an operator of any instance."""
 
     CLOSE_SESSION = "close_session"
+    FORGET_SESSION = "forget_session"
+    FORGET_TENANT = "forget_tenant"
+    """End all sessions of a tenant, and keep nothing of them."""
     CANCEL_JOB = "cancel_job"
     DRAIN_NODE = "drain_node"
     UNDRAIN_NODE = "undrain_node"
@@ -58,7 +61,7 @@ class OperatorAsked:
     """The asker's own; comes back in the answer."""
     command: OperatorCommand
     target: str = ""
-    """A `session_ref`, a job or a node; empty for a listing."""
+    """A `session_ref`, a tenant, a job or a node; empty for a listing."""
 
 
 @value
@@ -70,6 +73,8 @@ class OperatorAnswered:
     """Why it was not done; None: it was handed to whom it concerns."""
     is_unknown: bool = False
     """Nothing of that name lives here: it may elsewhere."""
+    count: int = 0
+    """Sessions that end now."""
     sessions: tuple[SessionRow, ...] = ()
     """Of a listing."""
     nodes: tuple[NodeSeen, ...] = ()

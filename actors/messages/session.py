@@ -93,6 +93,8 @@ class CloseRequested:
     """What has no outcome by then is cancelled; None: `close_flush_ms`."""
     reconnect_after_ms: int | None = None
     """Set on shutdown: the client is told to come back."""
+    forgets: bool = False
+    """Nobody may come back for what it has not heard."""
 
 
 @value

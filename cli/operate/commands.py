@@ -1,10 +1,11 @@
-"""`status`, `nodes`, `sessions`, `jobs`, `job`, `route`, `drain`, `undrain`, `close`, `top`.
+"""The commands of operators, from `status` to `top`.
 
 Exit status: 0 it was done, 1 not, 2 usage, 130 Ctrl-C.
 """
 
 import argparse
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +19,7 @@ from cli.operate.flags import open_console, operator_parser, scheduler_of, show
 from cli.output import Terminal, print_text
 from peers.operator import OperatorError
 
+_SESSION_REF = re.compile(r"[0-9a-f]{16}")
 _MOST_PAIRS_ON_TOP = 20
 _MOST_NODES_ON_TOP = 20
 
@@ -140,6 +142,26 @@ def close(argv: Sequence[str]) -> int:
     """End a session."""
     purpose = "End a session as if its client had closed it; what was said so far is translated."
     return _command("close", purpose, "SESSION", ("close_session", "session_id"), argv)
+
+
+def forget(argv: Sequence[str]) -> int:
+    """Erase what is kept of a session or a tenant."""
+    purpose = "End a session, or all of a tenant, at once, and erase what is kept of them."
+    parser = operator_parser("forget", purpose)
+    text = "a session as `sessions` shows it (16 hex digits), else a tenant"
+    parser.add_argument("target", metavar="SESSION|TENANT", help=text)
+    parser.add_argument("--tenant", action="store_true", help="it is a tenant, however it looks")
+
+    def work(arguments: argparse.Namespace) -> None:
+        is_tenant = arguments.tenant or _SESSION_REF.fullmatch(arguments.target) is None
+        field = "tenant_id" if is_tenant else "session_id"
+        with scheduler_of(arguments).commands() as commands:
+            found = commands.do("forget", **{field: arguments.target})
+        show(arguments, found, views.forgotten_view(found))
+        if not found["is_complete"]:
+            raise OperatorError("not everything is erased: repeat it when all instances answer")
+
+    return _told(work, parser.parse_args(argv))
 
 
 def _command(

@@ -180,6 +180,20 @@ def route_view(route: Row) -> RenderableType:
     )
 
 
+def forgotten_view(found: Row) -> Text:
+    """Return what was erased, and what could not be."""
+    lines = [
+        f"sessions ended     {found['sessions_ended']}",
+        f"records erased     {found['records_erased']}",
+        f"outcomes in these  {found['outcomes_erased']}",
+    ]
+    if found["sessions_still_open"]:
+        lines.append(f"still open         {found['sessions_still_open']}")
+    if found["silent_instances"]:
+        lines.append(f"no answer from     {', '.join(found['silent_instances'])}")
+    return Text("\n".join(lines))
+
+
 def usage_view(usage: Row) -> RenderableType:
     """Return what tenants have used, in the order of the report."""
     return table(

@@ -352,7 +352,7 @@ class Scheduler:
             overload,
             settings.room,
             self._links.identity,
-            StoreOperators(sources, reports, operations),
+            StoreOperators(sources, reports, operations, repositories.sessions),
             self.access.access,
         )
         door = replace(settings.gateway, port=placement.port)

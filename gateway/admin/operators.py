@@ -11,6 +11,7 @@ from pydantic_core import to_jsonable_python
 
 from actors.messages.operator import OperatorAnswered, OperatorCommand
 from actors.operations import Operations
+from gateway.admin.forgetting import Forgetting
 from gateway.http.query import OPEN_STATES, JobsQuery, QueryError, state_of
 from gateway.http.reports import ReportSources, StoreReports
 from gateway.ports import Survey
@@ -21,6 +22,7 @@ from protocol.messages.admin import (
     CancelJob,
     CloseSession,
     DrainNode,
+    Forget,
     ListJobs,
     ListNodes,
     ListSessions,
@@ -31,6 +33,7 @@ from storage.client.executor import StorageUnavailable
 from storage.job import FINAL_STATES
 from storage.nodes import NodeRecord
 from storage.replies.job import Registered
+from storage.sessions import SessionRepository
 
 _STORE_AWAY = "the store does not answer"
 _NOT_YOURS = "only operators may do that"
@@ -44,11 +47,18 @@ class StoreOperators:
     """Implements `Operators`. Life: that of the process."""
 
     def __init__(
-        self, sources: ReportSources, reports: StoreReports, operations: Operations
+        self,
+        sources: ReportSources,
+        reports: StoreReports,
+        operations: Operations,
+        sessions: SessionRepository,
     ) -> None:
         self._from = sources
         self._reports = reports
         self._operations = operations
+        self._forgetting = Forgetting(
+            sources.instance_id, sources.store, sources.instances, sessions, operations
+        )
 
     async def survey(self) -> Survey:
         """Return the live view; where the store is away, what is known without it."""
@@ -77,6 +87,8 @@ class StoreOperators:
                 return await self._at_node(command.node_id, OperatorCommand.UNDRAIN_NODE)
             case CloseSession():
                 return await self._close_session(command.session_id)
+            case Forget():
+                return await self._forget(command)
             case CancelJob():
                 return await self._cancel_job(command.job_id)
             case ListSessions():
@@ -128,6 +140,16 @@ class StoreOperators:
         if faults:
             return f"no instance that answers has it; of one more: {faults[0]}", None
         return "no such session, or not any more", None
+
+    async def _forget(self, command: Forget) -> Done:
+        session_id, tenant_id = command.session_id, command.tenant_id
+        if (session_id is None) == (tenant_id is None):
+            return "name a session_id or a tenant_id, and not both", None
+        if tenant_id is not None:
+            return None, await self._forgetting.run(OperatorCommand.FORGET_TENANT, tenant_id)
+        found = await self._forgetting.run(OperatorCommand.FORGET_SESSION, str(session_id))
+        is_known = found["sessions_ended"] or found["records_erased"] or not found["is_complete"]
+        return None if is_known else "no such session, or nothing of it is kept any more", found
 
     async def _list_sessions(self) -> Done:
         instances = [self._from.instance_id, *await self._from.instances.others()]

@@ -7,7 +7,7 @@ export interface AdminAck {
   ok: boolean;
   /** Why it was not done, for people. */
   error?: string;
-  /** What was asked for: `sessions`, `nodes` or `jobs`, each a list. */
+  /** What was asked for: `sessions`, `nodes` or `jobs`, each a list; what `forget` erased. */
   data?: Record<string, unknown>;
 }
 
@@ -133,6 +133,16 @@ export interface Features {
   speech_rate_control?: boolean | null;
   speaker_identification?: boolean | null;
   persona_adaptation?: boolean | null;
+}
+
+/** End a session, or all of a tenant, at once, and erase what is kept of them. */
+export interface Forget {
+  /** The sender's own; comes back in the answer. */
+  request_id: string | number;
+  type: "forget";
+  /** A `session_ref`; absent: all sessions of the tenant. */
+  session_id?: string | null;
+  tenant_id?: string | null;
 }
 
 /** The node took the job. Optional: most nodes never send it. */
@@ -911,6 +921,7 @@ export type AdminCommand =
   | CancelJob
   | CloseSession
   | DrainNode
+  | Forget
   | ListJobs
   | ListNodes
   | ListSessions

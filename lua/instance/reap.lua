@@ -57,8 +57,15 @@ for _, id in ipairs(sessions) do
   local session = prefix .. 'session:' .. id
   if call('HGET', session, 'owner') == dead then
     call('PEXPIRE', session, int(grace_ms))
+    -- So that it can be found by its tenant, to be forgotten.
+    call('ZADD', prefix .. 'orphans', int(now + grace_ms), id)
   end
   call('ZREM', key .. ':sessions', id)
+end
+
+if #sessions > 0 then
+  call('ZREMRANGEBYSCORE', prefix .. 'orphans', '-inf', now_text)
+  call('PEXPIRE', prefix .. 'orphans', int(grace_ms))
 end
 
 -- Waiting jobs lost their audio with their owner, unless the client can send it again. Running ones

@@ -18,9 +18,9 @@ local function finish_record(job, state, why, took_ms)
 end
 
 -- Adds an outcome without speech to what another instance may replay. Cut 0: nobody can resume the
--- session, so nobody will.
+-- session, so nobody will; nor one that was closed or forgotten.
 local function record_outcome(job, outcome, ttl_ms)
-  if job.cut == '0' then
+  if job.cut == '0' or call('EXISTS', prefix .. 'session:' .. job.session) == 0 then
     return
   end
   local stream = prefix .. 'out:' .. job.session

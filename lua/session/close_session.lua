@@ -1,4 +1,4 @@
--- close_session: forgets a session; its jobs are ended one by one by their owner
+-- close_session: forgets a session and its outcomes; its jobs are ended one by one by their owner
 -- KEYS prefix
 -- ARGV instance str
 -- ARGV session str
@@ -12,6 +12,6 @@ local is_own = epoch == '0' and current[2] == instance
 if current[1] and current[1] ~= epoch and not is_own then
   return { 'FENCED' }
 end
-redis.call('DEL', key)
+redis.call('DEL', key, prefix .. 'out:' .. session)
 redis.call('ZREM', prefix .. 'inst:' .. (current[2] or instance) .. ':sessions', session)
 return { 'OK' }

@@ -44,6 +44,17 @@ class CloseSession(_Command):
     """Its `session_ref`: nobody but its client knows its id."""
 
 
+class Forget(_Command):
+    """End a session, or all of a tenant, at once, and erase what is kept of them."""
+
+    type: Literal["forget"] = "forget"
+    session_id: SessionRef | None = Field(
+        default=None, validation_alias=AliasChoices("session_id", "session_ref")
+    )
+    """A `session_ref`; absent: all sessions of the tenant."""
+    tenant_id: Label | None = None
+
+
 class CancelJob(_Command):
     """End a job without a result."""
 
@@ -80,7 +91,7 @@ class AdminAck(WireMessage):
     error: str | None = None
     """Why it was not done, for people."""
     data: JsonObject | None = None
-    """What was asked for: `sessions`, `nodes` or `jobs`, each a list."""
+    """What was asked for: `sessions`, `nodes` or `jobs`, each a list; what `forget` erased."""
 
 
 class AdminUpdate(WireMessage):
@@ -99,6 +110,7 @@ AdminInbound = (
     | DrainNode
     | UndrainNode
     | CloseSession
+    | Forget
     | CancelJob
     | ListSessions
     | ListNodes

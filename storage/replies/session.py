@@ -96,6 +96,19 @@ class UnknownSession:
 
 
 @dataclass(frozen=True, slots=True)
+class ForgottenSession:
+    """Nothing of it is kept in this cell any more."""
+
+    outcomes: int
+    """How many were."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedSession:
+    """A living instance has it; that instance has to end it."""
+
+
+@dataclass(frozen=True, slots=True)
 class LocatedSession:
     """An instance has the session, whoever may speak for it; it may be slow, or dying."""
 

@@ -12,9 +12,11 @@ from storage.replies.session import (
     Claimed,
     ClaimedGuest,
     FollowingJob,
+    ForgottenSession,
     FoundSession,
     LocatedSession,
     LostSession,
+    OwnedSession,
     RecordedOutcome,
     UnknownSession,
 )
@@ -122,3 +124,10 @@ located: Callable[[Raw], LocatedSession | LostSession] = by_word(
 
 closed: Callable[[Raw], Updated | Fenced] = by_word({"OK": updated, "FENCED": fenced})
 """Reads `close_session`, `record_session` and `record_guest`."""
+
+
+def forgotten(raw: Raw) -> ForgottenSession | OwnedSession | UnknownSession:
+    """Read `forget_session`."""
+    if raw[0] == "OWNED":
+        return OwnedSession()
+    return UnknownSession() if raw[0] == "UNKNOWN" else ForgottenSession(int(raw[1]))

@@ -22,6 +22,7 @@ NEEDED = {
     "drain": ("n",),
     "undrain": ("n",),
     "close": ("s",),
+    "forget": ("s",),
 }
 
 

@@ -146,7 +146,7 @@ def test_the_token_comes_from_the_environment_or_a_file(
 
 _COMMANDS = (
     *("status", "nodes", "sessions", "jobs", "job", "route", "usage"),
-    *("drain", "undrain", "close", "top"),
+    *("drain", "undrain", "close", "forget", "top"),
 )
 
 

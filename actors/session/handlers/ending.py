@@ -71,6 +71,8 @@ class Ending:
         life, resume = self._life, self._resume
         life.acknowledge = life.acknowledge or message.acknowledge
         life.lingers = life.lingers or (message.acknowledge and resume is not None)
+        if message.forgets:
+            self._forget(now_ms)
         if message.reconnect_after_ms is not None:
             life.lingers = False
             self._connection.send_away(message.reconnect_after_ms, message.reason)
@@ -88,6 +90,12 @@ class Ending:
         self._leave_room(now_ms)
         if not cut and life.lingers and resume is not None:
             resume.notes.note()  # nothing else tells another instance that nothing more is taken
+
+    def _forget(self, now_ms: float) -> None:
+        """Nobody may come back for what was not heard, here or elsewhere."""
+        self._life.lingers, self._life.grace_ends_ms = False, now_ms
+        if self._resume is not None and self._life.is_open:
+            self._resume.notes.end_offer()
 
     def grace_over(self, now_ms: float) -> None:
         """The client is not waited for any longer: nobody may come back, here or elsewhere."""

@@ -395,6 +395,7 @@ ADMIN_MESSAGES: list[WireMessage] = [
     admin.DrainNode(request_id=2, node_id=NodeId("n")),
     admin.UndrainNode(request_id=2, node_id=NodeId("n")),
     admin.CloseSession(request_id="3", session_id=SessionRef("0123456789abcdef")),
+    admin.Forget(request_id="3", session_id=SessionRef("0123456789abcdef"), tenant_id="acme"),
     admin.CancelJob(request_id="4", job_id=JobId("j")),
     admin.ListSessions(request_id="5"),
     admin.ListNodes(request_id="6"),

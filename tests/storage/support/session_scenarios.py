@@ -5,6 +5,7 @@ from typing import Any
 from actors.usage import TenantUsage
 from protocol.ids import InstanceId, SessionId
 from storage.call import Call
+from storage.cells import FIRST
 from storage.instances import InstanceRepository
 from storage.sessions import Claim
 from tests.storage.support.scenario_table import busy_node, scenario
@@ -145,3 +146,24 @@ def _usage_repeated(world: World) -> Call[Any]:
 @scenario("add_usage", "FENCED")
 def _usage_fenced(world: World) -> Call[Any]:
     return world.member("i2").instances.add_usage(1, [TenantUsage("acme", 1, 2500, 2)])
+
+
+@scenario("forget_session", "OK")
+def _forget_ok(world: World) -> Call[Any]:
+    world.beat("i2")
+    world.resumable("s", owner="i2")
+    world.wait(LEASE_MS)
+    world.beat()
+    world.do(world.member().instances.reap(InstanceId("i2")))
+    return world.member().sessions.forget(SessionId("s"), FIRST)
+
+
+@scenario("forget_session", "OWNED")
+def _forget_owned(world: World) -> Call[Any]:
+    world.session("s")
+    return world.member("i2").sessions.forget(SessionId("s"), FIRST)
+
+
+@scenario("forget_session", "UNKNOWN")
+def _forget_unknown(world: World) -> Call[Any]:
+    return world.member().sessions.forget(SessionId("s"), FIRST)
