@@ -13,7 +13,7 @@ In the order of a chunk:
 - `runtime/`: pykka on the event loop: actors, timers, bounded mailboxes, supervision.
 
 Beside them, what several share: `directory` (who is where), `ports` (what actors ask of sockets),
-`admission` (bounds), `overload`, `lease`, `verdict` (what a node's answer means), `metrics`,
-`traces` (where spans go), `missing_log` (a line for each utterance that ends without a
-translation).
+`admission` (bounds), `ownership` (who named what is another's), `overload`, `lease`, `verdict`
+(what a node's answer means), `metrics`, `traces` (where spans go), `missing_log` (a line for each
+utterance that ends without a translation).
 """

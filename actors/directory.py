@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from actors.messages.operator import SessionRow
 from actors.messages.room import HeardCorrection, HeardCut, HeardOutcome, Listener
+from actors.ownership import Ownership
 from actors.ports import Mailbox
 from actors.runtime.actor import tell
 from actors.traces import Traces
@@ -74,6 +75,8 @@ class Directory:
         """Of the sessions here, by what operators call them."""
         self.traces: Traces | None = None
         """Where spans go; None: nobody follows traces."""
+        self.ownership = Ownership()
+        """Who has named what is another's."""
         self.usage = Usage()
         """What tenants have used here."""
         self.abilities = Abilities()

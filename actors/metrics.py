@@ -8,6 +8,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Final, Protocol
 
+from actors.ownership import Foreign
+from protocol.ids import SessionId
 from protocol.value import value
 from storage.job import JobSpec
 
@@ -110,6 +112,9 @@ class Metrics(Protocol):
 
     def access_denied(self, door: str, reason: str) -> None:
         """A client, node or operator was not let in, for want of a token or for the wrong page."""
+
+    def ownership_refused(self, what: Foreign, session_id: SessionId | None = None) -> None:
+        """A socket, the one of this session or of none, named what is another's."""
 
     def link_sent(self, size: int, *, again: bool) -> None:
         """A frame of so many bytes went to another instance, for the first time or again."""

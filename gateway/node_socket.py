@@ -18,6 +18,7 @@ from typing import Any, ClassVar, TypeAlias
 from loguru import logger
 
 from actors.messages.node import NodeHeartbeatArrived, NodeMessageArrived, NodeSocketLost
+from actors.ownership import Foreign
 from actors.ports import Mailbox
 from actors.reception import OpenedNode, Refused
 from actors.runtime.actor import is_alive, tell
@@ -197,7 +198,12 @@ class NodeSocket:
 
     def _on_ack(self, ack: NodeRegisterAck) -> None:
         """Speak for the node from now on; or not, if another socket has its id."""
-        if ack.error is not None and ack.error.code == ErrorCode.NODE_ID_IN_USE:
+        code = None if ack.error is None else ack.error.code
+        if code in (ErrorCode.NODE_ID_IN_USE, ErrorCode.NODE_ID_CONFLICT):
+            self._context.metrics.ownership_refused(Foreign.NODE_ID)
+        if code is not None and self._ref is None:
+            return  # refused here: it has no node, as before
+        if code == ErrorCode.NODE_ID_IN_USE:
             self._ref = self._registration = None
             self._table = self._UNREGISTERED
             return

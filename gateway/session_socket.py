@@ -120,7 +120,7 @@ class SessionSocket:
         self._attachable = True
         self._attempts = JoinAttempts(context.rooms.room_joins_per_minute)
         self._guard = MessageGuard(connection, context, parse_session_message, SESSION)
-        self._refusals = Refusals(self._outbox, self._guard)
+        self._refusals = Refusals(self._outbox, self._guard, context.metrics)
         self._heard = b""  # the text message that is being handled
         self._attaching: Attaching | None = None
         self._passthrough: Passthrough | None = None
@@ -352,7 +352,7 @@ class SessionSocket:
         if self._session_id is None:
             self._on_homeless(session_id)
         else:
-            self._refusals.no_session("session_id is not the session of this socket")
+            self._refusals.not_own(self._session_id)
         return False
 
     def _tell(self, message: Any) -> None:

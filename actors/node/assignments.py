@@ -29,6 +29,7 @@ from actors.messages.node import Languages, SlotsListed, SlotsWanted
 from actors.node.held_jobs import Held, HeldJobs
 from actors.node.job_names import job_assign, job_of, node_job_id
 from actors.node.speed import Speed
+from actors.ownership import Foreign
 from actors.ports import Mailbox
 from actors.runtime.actor import tell
 from actors.verdict import goes_on, is_full
@@ -231,7 +232,10 @@ class Assignments:
             self._held.use_up(known_as, None)
             again = ResultArrived(answered.job_id, answered.attempt, self._node_id, result)
             self._tell_owner(answered.owner, again)
-        elif known_as in self._held.past or self._directory.remotes is None:
+            return
+        if known_as not in self._held.past:
+            self._directory.ownership.refused(Foreign.JOB, node_id=self._node_id)
+        if known_as in self._held.past or self._directory.remotes is None:
             self._log.debug("result for a job this node does not have")
         else:  # it may have got the job from another instance: the store knows whose it is
             self._held.use_up(known_as, None)

@@ -24,7 +24,7 @@ def watch_figures(
 ) -> None:
     """Have gauges read what they show; a dispatcher's successor has other open jobs."""
     metrics.watch(Gauge.SESSIONS, lambda: len(directory.sessions))
-    metrics.usage = directory.usage
+    metrics.usage, metrics.ownership = directory.usage, directory.ownership
     metrics.watch(Gauge.NODES, lambda: len(directory.nodes))
     metrics.watch(Gauge.OPEN_SLOTS, lambda: open_jobs().open_slots)
     metrics.watch(Gauge.AUDIO_BYTES_HELD, lambda: held.held_bytes)

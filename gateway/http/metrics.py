@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from actors.messages.operator import NodeSeen
 from actors.metrics import Gauge, UtteranceEnded
+from actors.ownership import Foreign, Ownership
 from actors.runtime.actor import dead_letters, inbox_depths
 from actors.usage import Usage
 from gateway.edge.loop_lag import LoopLag
@@ -22,6 +23,7 @@ from gateway.http.histogram import Histogram
 from gateway.http.node_states import NodeStates
 from gateway.http.usage_metrics import usage_families
 from gateway.http.utterance_metrics import UtteranceMetrics
+from protocol.ids import SessionId
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -54,6 +56,7 @@ class PrometheusMetrics(Collector):
         self._loop_lag = loop_lag
         self.on_ended: Callable[[UtteranceEnded], object] | None = None
         """Who follows each utterance, besides."""
+        self.ownership = Ownership()
         self.usage = Usage()
         """What tenants have used; whoever counts it puts his here."""
         self._ended: list[UtteranceEnded] = []
@@ -139,6 +142,10 @@ class PrometheusMetrics(Collector):
         """A client, node or operator was not let in."""
         self._denied[door, reason] += 1
 
+    def ownership_refused(self, what: Foreign, session_id: SessionId | None = None) -> None:
+        """Somebody named what is another's."""
+        self.ownership.refused(what, session_id=session_id)
+
     def link_sent(self, size: int, *, again: bool) -> None:
         """A frame of so many bytes went to another instance, for the first time or again."""
         self._link_frames["resent" if again else "sent"] += 1
@@ -212,6 +219,8 @@ class PrometheusMetrics(Collector):
         yield _labelled("lingua_limits_reached", "Bounds enforced", "limit", self._limits)
         refused = self._refused_sessions
         yield _labelled("lingua_sessions_refused", "Sessions turned away", "reason", refused)
+        foreign = {what.value: count for what, count in self.ownership.counts.items()}
+        yield _labelled("lingua_ownership_refused", "Named, but another's", "what", foreign)
         denied = CounterMetricFamily(
             "lingua_access_denied", "Requests that were not let in", labels=["door", "reason"]
         )

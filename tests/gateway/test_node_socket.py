@@ -116,6 +116,24 @@ def test_a_refused_registration_is_answered_and_the_socket_stays() -> None:
     run_gateway(scenario)
 
 
+def test_after_a_refused_registration_the_socket_is_as_before_it() -> None:
+    async def scenario(running: RunningGateway) -> None:
+        running.reception.refusal = refused(ErrorCode.NODE_ID_CONFLICT)
+        peer = await running.connect("/ws/node")
+        peer.say({"type": "node_register", "node_id": "n-1"})
+        assert (await peer.hear())["error"]["code"] == "NODE_ID_CONFLICT"
+        peer.say({"type": "job_ack", "job_id": "j-1"})
+        assert (await peer.hear())["type"] == "error"
+        running.reception.refusal = None
+        peer.say({"type": "node_register", "node_id": "n-1"})
+        assert (await peer.hear())["node_id"] == "n-1"
+        assert 'lingua_ownership_refused_total{what="node_id"} 1.0' in (
+            running.metrics.text().decode()
+        )
+
+    run_gateway(scenario)
+
+
 def test_a_registration_that_cannot_be_read_is_answered_as_one() -> None:
     async def scenario(running: RunningGateway) -> None:
         peer = await running.connect("/ws/node")

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 from actors.metrics import Gauge, UtteranceEnded
+from actors.ownership import Foreign
+from protocol.ids import SessionId
 
 
 class NullMetrics:
@@ -39,6 +41,9 @@ class NullMetrics:
         """Forget it."""
 
     def access_denied(self, door: str, reason: str) -> None:
+        """Forget it."""
+
+    def ownership_refused(self, what: Foreign, session_id: SessionId | None = None) -> None:
         """Forget it."""
 
     def link_sent(self, size: int, *, again: bool) -> None:

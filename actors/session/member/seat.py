@@ -21,6 +21,7 @@ from actors.messages.room import (
     TakeSeat,
     VacateSeat,
 )
+from actors.ownership import Foreign
 from actors.room.setup import RoomSetup
 from actors.room.transcoder import ListenerCame
 from actors.runtime.actor import tell
@@ -165,10 +166,12 @@ class MemberSeat:
     def _prefer(self, request: RoomRawVoicePreference) -> None:
         view, seat = self.view, self._seat
         if view is None or seat is None or request.room_code != self.code:
+            self._names_foreign(Foreign.ROOM)
             self._refuse(ErrorCode.ROOM_NOT_FOUND, "this session is not in that room")
             return
         speaker = self._aliases.session(request.target_session_id)
         if speaker is None or view.seat(speaker) is None:
+            self._names_foreign(Foreign.MEMBER)
             self._refuse(ErrorCode.INVALID_SESSION, "no such member is in the room")
             return
         wishes = {**seat.raw_voice, speaker: request.receive_raw_voice}
@@ -324,6 +327,10 @@ class MemberSeat:
         """Be in no room."""
         self.is_unsaved = True
         self.code = self._seat = self.view = self._told = None
+
+    def _names_foreign(self, what: Foreign) -> None:
+        me = self._profile.session_id
+        self._setup.directory.ownership.refused(what, session_id=me)
 
     def _refuse(self, code: ErrorCode, text: str) -> None:
         self._downlink.send(RoomError(code=code, message=text))

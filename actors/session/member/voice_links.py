@@ -6,6 +6,7 @@ the sender's voice.
 """
 
 from actors.messages.room import RoomView, SignalRelayed
+from actors.ownership import Foreign
 from actors.room.setup import RoomSetup
 from actors.runtime.actor import tell
 from actors.session.downlink.downlink import Downlink
@@ -43,10 +44,12 @@ class VoiceLinks:
     def signal(self, signal: WebrtcSignal, view: RoomView | None, now_ms: float) -> None:
         """Take a signal of this member's client; to it, `to` is the other's alias."""
         if view is None or signal.room_code != view.code:
+            self._setup.directory.ownership.refused(Foreign.ROOM, session_id=self._me)
             self._refuse(ErrorCode.ROOM_NOT_FOUND, "this session is not in that room")
             return
         other = self._aliases.session(signal.to)
         if other is None or other == self._me or view.seat(other) is None:
+            self._setup.directory.ownership.refused(Foreign.MEMBER, session_id=self._me)
             self._refuse(ErrorCode.INVALID_SESSION, "no such member is in the room")
         elif self._me < other:
             if _wants(view, other, self._me):
