@@ -214,6 +214,10 @@ class PartialArrived:
     attempt: int
     text: str
     is_final: bool
+    text_translated: str | None = None
+    """Its translation so far, in the job's language; None: the node does not say."""
+    stable_chars: int | None = None
+    """How many characters of `text` will not change any more, at most all; None: likewise."""
 
 
 @value

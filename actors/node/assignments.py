@@ -33,7 +33,7 @@ from actors.ownership import Foreign
 from actors.ports import Mailbox
 from actors.runtime.actor import tell
 from actors.verdict import goes_on, is_full
-from protocol.ids import InstanceId, NodeId, NodeJobId
+from protocol.ids import InstanceId, JobId, NodeId, NodeJobId
 from protocol.messages.node_inbound import JobAck, JobResult, JobStarted, NodeAsrPartial, NodeError
 from protocol.messages.node_outbound import JobCancel
 from protocol.wire import WireMessage
@@ -190,8 +190,7 @@ class Assignments:
             case NodeAsrPartial():
                 held = self._held.open.get(NodeJobId(message.job_id))
                 if held is not None and held.session is not None:
-                    text, is_final = message.text, message.is_final
-                    tell(held.session, PartialArrived(held.job_id, held.attempt, text, is_final))
+                    tell(held.session, _partial(held.job_id, held.attempt, message))
             case JobAck() | JobStarted():
                 self._on_progress(NodeJobId(message.job_id), isinstance(message, JobStarted))
             case NodeError():
@@ -291,4 +290,16 @@ def _held(
         may_go_on,
         since_ms,
         spec.cost_ms,
+    )
+
+
+def _partial(job_id: JobId, attempt: int, message: NodeAsrPartial) -> PartialArrived:
+    stable = message.stable_chars
+    return PartialArrived(
+        job_id,
+        attempt,
+        message.text,
+        message.is_final,
+        message.text_translated,
+        None if stable is None else min(stable, len(message.text)),
     )

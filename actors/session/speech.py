@@ -254,7 +254,7 @@ class Speech:
         if utterance is not None:
             self._downlink.progress(utterance, UiEventKind.ASR_PARTIAL, now_ms)
             if utterance.work.further_language is None:  # it is the same in all languages
-                self._downlink.partial(utterance, message.text, is_final=message.is_final)
+                self._downlink.partial(utterance, message)
 
     # ---- outcomes ---------------------------------------------------------------------------
 

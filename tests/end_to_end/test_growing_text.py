@@ -14,7 +14,9 @@ from tests.end_to_end.support.speaking_page import (
     open_page,
     texts,
 )
-from tests.support.peers.raw_wire import over_sockets
+from tests.support.peers.raw_client import raw_client, tone
+from tests.support.peers.raw_node import Ability, raw_node
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
 
 pytestmark = [pytest.mark.takes(20), pytest.mark.timeout(120)]
@@ -57,3 +59,28 @@ async def test_text_grows_and_changes_with_its_translation_below(
         assert await page.run("document.querySelector('#partial').hidden")
         assert not faults(page)
         await page.close()
+
+
+@over_sockets
+async def test_a_client_hears_what_is_stable_and_the_translation_so_far(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    async with (
+        raw_node(scheduler.node_url, Ability.of(pair)) as node,
+        raw_client(scheduler.session_url, *pair) as client,
+    ):
+        await client.speak(tone(500))
+        job = await node.job()
+        names = {name: job[name] for name in ("session_id", "utterance_index", "job_id")}
+        so_far = {"type": "asr_partial", **names, "node_id": node.node_id, "is_final": False}
+        await node.say({**so_far, "text": "hel"})
+        partial = await client.hear("asr_partial")
+        assert not {"text_translated", "stable_chars"} & set(partial)
+        more = {"text": "hello wor", "text_translated": "hola", "stable_chars": 5}
+        await node.say({**so_far, **more})
+        partial = await client.hear("asr_partial")
+        assert {name: partial[name] for name in more} == more
+        await node.say({**so_far, "text": "hello", "stable_chars": 500})
+        assert (await client.hear("asr_partial"))["stable_chars"] == 5
+        await node.answer(job)
+        await client.result()

@@ -55,6 +55,7 @@ async def test_what_is_spoken_is_shown_translated_and_played(
         await shows(page, "Listening")
         await page.click("#cut")
         await page.until("!document.querySelector('#partial').hidden")
+        assert await page.until("document.querySelector('.so-far')?.innerText === 'frase'")
         await page.until(HAS_RESULT)
         await page.until("document.querySelector('.translation.playing') !== null")
         [first, *_] = await texts(page, ".translation .text")

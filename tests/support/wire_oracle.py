@@ -149,6 +149,7 @@ OPTIONAL: dict[str, Shape] = {
 """Message type → the fields it may have."""
 
 EXTENSIONS: dict[str, Shape] = {
+    "asr_partial": {"text_translated": str, "stable_chars": int},
     "session_init_ack": {
         "session_ref": str,
         "endpointing": str,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import inf
 
-from actors.messages.job import JobEnded, ResultReplaced
+from actors.messages.job import JobEnded, PartialArrived, ResultReplaced
 from actors.messages.session import PlaybackEnded
 from actors.ports import Outbox
 from actors.session.downlink.correctable import Correctable
@@ -164,9 +164,9 @@ class Downlink:
         if self.outbox is not None:
             self.outbox.send(ui_event(utterance, event, now_ms, wait_ms_estimate=wait_ms_estimate))
 
-    def partial(self, utterance: Utterance, text: str, *, is_final: bool) -> None:
+    def partial(self, utterance: Utterance, so_far: PartialArrived) -> None:
         """Show text that was recognised so far."""
-        self.send(asr_partial(utterance, text, is_final=is_final))
+        self.send(asr_partial(utterance, so_far))
 
     # ---- outcomes ---------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ The `ui_event`s around it only show progress.
 
 from typing import TypeAlias
 
-from actors.messages.job import JobEnded
+from actors.messages.job import JobEnded, PartialArrived
 from actors.session.downlink.grouping import GroupPart
 from actors.session.downlink.sequencer import Delivery
 from actors.session.utterances import Utterance
@@ -239,14 +239,16 @@ def ui_event(
     return template.progress(event, elapsed_ms)
 
 
-def asr_partial(utterance: Utterance, text: str, *, is_final: bool) -> AsrPartial:
+def asr_partial(utterance: Utterance, so_far: PartialArrived) -> AsrPartial:
     """Return the message with text that was recognised so far."""
     return AsrPartial(
         session_id=utterance.spec.session_id,
         utterance_index=utterance.spec.utterance_index,
         job_id=utterance.spec.job_id,
-        text=text,
-        is_final=is_final,
+        text=so_far.text,
+        text_translated=so_far.text_translated,
+        stable_chars=so_far.stable_chars,
+        is_final=so_far.is_final,
         trace_id=utterance.work.trace_id,
     )
 

@@ -44,6 +44,8 @@ class SpeakingNode(RawNode):
                 "node_id": self.node_id,
                 **partial,
                 "text": "senten",
+                "text_translated": "frase",
+                "stable_chars": 4,
                 "is_final": False,
                 "trace_id": job["trace_id"],
             }
