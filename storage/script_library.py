@@ -9,7 +9,8 @@ The text stays the same; only what stands in the first column is sorted:
 - `local function …` up to its `end`, and constants (`local ALL_CAPS = …`), go to the library.
 - Any other `local` is declared in the library, so that the helpers see it, and is given its value
   when a call comes to its line.
-- Everything else is the function.
+- Everything else is the function. It calls the helpers through a table, for a function of Lua sees
+  at most 60 names around it.
 
 Its names carry the start of the SHA-1 of the script, so versions of this program can share a
 server. What an older version has left there is two small libraries; `FUNCTION FLUSH` removes them.
@@ -20,6 +21,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _HELPER = "local function "
+_HELPER_NAME = re.compile(r"local function (\w+)")
+_CALL = re.compile(r"(?<![\w.:])([a-z]\w*)(?=\()")
 _CONSTANT = re.compile(r"local [A-Z][A-Z0-9_]* = ")
 _STATE = re.compile(r"local ([a-z]\w*(?:, [a-z]\w*)*)( = .*)?(?: *--.*)?")
 _SHA_DIGITS = 12
@@ -59,13 +62,17 @@ def library_of(name: str, sha: str, arguments: Sequence[str], source: str) -> Li
             helpers.append(line)
         elif not line.startswith("--"):
             body.append(_without_local(line, state))
+    names = [match[1] for match in map(_HELPER_NAME.match, helpers) if match]
+    table = "local helpers = {" + ", ".join(f"{name} = {name}" for name in names) + "}"
+    body = [_through_table(line, frozenset(names)) for line in body]
     function = f"lingua_{name}_{sha[:_SHA_DIGITS]}"
     text = "\n".join(
         [
             f"#!lua name={function}",
             f"local {', '.join(state)}",
             *helpers,
-            "local function take_arguments(KEYS, ARGV)",  # apart: a function sees 60 names at most
+            table,
+            "local function take_arguments(KEYS, ARGV)",  # apart: they are such names, too
             *taken,
             "end",
             f"redis.register_function('{function}', function(KEYS, ARGV)",
@@ -75,6 +82,11 @@ def library_of(name: str, sha: str, arguments: Sequence[str], source: str) -> Li
         ]
     )
     return Library(function, text)
+
+
+def _through_table(line: str, helpers: frozenset[str]) -> str:
+    """Return the line with its calls of helpers as calls of what the table has under that name."""
+    return _CALL.sub(lambda call: f"helpers.{call[1]}" if call[1] in helpers else call[1], line)
 
 
 def _without_local(line: str, state: dict[str, None]) -> str:

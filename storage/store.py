@@ -144,7 +144,7 @@ class Store:
             any(texts[: len(loads)]) or any(map(refuses_functions, texts))
         ):
             self._takes_functions = False
-            logger.info(
+            logger.bind(reason=next(filter(None, texts))).info(
                 "the store takes no functions from us; scripts do the same, a little slower"
             )
         self._loaded.update(loads)

@@ -1,7 +1,11 @@
 """A script's text, sorted into a library: what is set up once, and what a call does."""
 
+import asyncio
+from typing import Any
+
 import pytest
 
+from storage.client.transport import open_executor
 from storage.script_library import library_of
 from storage.scripts import load_script, parse_script
 
@@ -44,6 +48,7 @@ def test_helpers_and_constants_are_set_up_once_and_the_rest_for_each_call() -> N
         "  return prefix .. id .. seen .. now",
         "end",
         "local function one() return 1 end",
+        "local helpers = {name_of = name_of, one = one}",
         "local function take_arguments(KEYS, ARGV)",
         "prefix = KEYS[1]",
         "now = tonumber(ARGV[1])",
@@ -55,14 +60,32 @@ def test_helpers_and_constants_are_set_up_once_and_the_rest_for_each_call() -> N
         "",
         "seen = nil",
         "first, second = call('GET', 'x'),",
-        "  one()",
+        "  helpers.one()",
         "if now > MAX_NAMES then",
         "  local kept = 1",
-        "  return { name_of(kept) }",
+        "  return { helpers.name_of(kept) }",
         "end",
         "return { 'OK' }",
         "end)",
     ]
+
+
+def test_a_function_may_call_more_helpers_than_lua_lets_it_see(real_url: str) -> None:
+    helpers = "\n".join(f"local function add_{n}(x)\n  return x + {n}\nend" for n in range(100))
+    calls = "\n".join(f"sum = add_{n}(sum)" for n in range(100))
+    source = f"-- add: x\n-- RETURNS OK sum\n-- FUNCTION\n{helpers}\nlocal sum = 0\n{calls}\n"
+    script = parse_script("add", source + "return { 'OK', sum }")
+    library = script.library
+    assert library is not None
+    loaded = ("FUNCTION", "LOAD", "REPLACE", library.text)
+
+    async def scenario() -> list[Any]:
+        executor = open_executor(real_url)
+        replies = await executor.execute([loaded, ("FCALL", library.function, 0)])
+        await executor.close()
+        return replies
+
+    assert asyncio.run(scenario())[1] == ["OK", sum(range(100))]
 
 
 def test_another_text_is_another_function() -> None:
