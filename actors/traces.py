@@ -1,6 +1,6 @@
-"""What the way of an utterance is told to, where somebody follows traces.
+"""Where the way of an utterance is reported, where somebody follows traces.
 
-Must not: cost anything where nobody does. Everything is told after the fact, with monotonic times.
+Must not: cost anything where nobody does. All is reported after the fact, with monotonic times.
 """
 
 from typing import Protocol

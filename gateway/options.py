@@ -24,7 +24,7 @@ class GatewayOptions:
     ping_timeout_ms: Annotated[int, Ge(1)] = 20_000
     """Milliseconds after which a client that does not answer a ping is gone."""
     first_message_ms: Annotated[int, Ge(1)] = 10_000
-    """Milliseconds after which a client's socket that has said nothing at all is closed."""
+    """Milliseconds after which a client's socket that has sent nothing at all is closed."""
     session_max_message_bytes: Annotated[int, Ge(1024)] = 4 * 1024 * 1024
     """Longest message of a client, in bytes; what is longer is read past and refused."""
     node_max_message_bytes: Annotated[int, Ge(1024)] = 16 * 1024 * 1024

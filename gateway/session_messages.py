@@ -1,4 +1,4 @@
-"""What a session's actor is told by small messages of its client. Pure."""
+"""What a session's actor learns from small messages of its client. Pure."""
 
 from typing import TypeAlias
 

@@ -45,6 +45,7 @@ def server_url(text: str) -> str:
     try:
         parts = urlsplit(whole)
         is_usable = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
+        is_usable = is_usable and not parts.netloc.endswith(":")  # a port was meant
     except ValueError:
         is_usable = False
     if not is_usable:

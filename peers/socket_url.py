@@ -23,6 +23,7 @@ def socket_url(text: str, path: str) -> str:
         parts = parts._replace(scheme=_SCHEMES.get(parts.scheme, parts.scheme))
         is_usable = parts.scheme in {"ws", "wss"} and bool(parts.hostname)
         is_usable = is_usable and parts.port != 0 and not parts.fragment
+        is_usable = is_usable and not parts.netloc.endswith(":")  # a port was meant
     except ValueError:
         is_usable = False
     if not is_usable:

@@ -54,6 +54,6 @@ def leg_span(attempt: int) -> str:
 
 
 def traceparent_for_node(job_id: str, attempt: int, context: TraceContext) -> str:
-    """Return what the node is told."""
+    """Return what the node gets."""
     own = span_id(job_id, leg_span(attempt))
     return f"00-{context.trace_id:032x}-{own:016x}-{int(context.is_sampled):02x}"

@@ -71,8 +71,8 @@ class Store:
             executor: How commands reach the server.
             prefix: Of every key.
             clock_ms: Time for the scripts; 0 is the server's own clock, another value is for tests.
-            on_script: Told the name of a script and how many calls of it were run.
-            on_round_trip: Told the seconds of a round trip and how many commands it carried.
+            on_script: Called with the name of a script and how many calls of it were run.
+            on_round_trip: Called with the seconds of a round trip and how many commands it carried.
         """
         self.executor = executor
         self.cells = Cells(prefix=prefix)

@@ -56,14 +56,14 @@ class ClientBeat:
 
 @value
 class UpdateRequested:
-    """`session_update`: cut what was said, then ask for something else."""
+    """`session_update`: cut what was spoken, then ask for something else."""
 
     message: SessionUpdate
 
 
 @value
 class CancelRequested:
-    """`utterance_cancel`; None: what was said since the last cut."""
+    """`utterance_cancel`; None: what was spoken since the last cut."""
 
     utterance_index: int | None
 
@@ -92,7 +92,7 @@ class CloseRequested:
     within_ms: float | None = None
     """What has no outcome by then is cancelled; None: `close_flush_ms`."""
     reconnect_after_ms: int | None = None
-    """Set on shutdown: the client is told to come back."""
+    """Set on shutdown: the client is asked to come back."""
     forgets: bool = False
     """Nobody may come back for what it has not heard."""
 

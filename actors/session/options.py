@@ -22,7 +22,7 @@ class SessionOptions:
     gateway_grace_seconds: float = 600.0
     """The same for a session of platform `api-gateway`, whose sockets come and go."""
     close_flush_ms: int = 10_000
-    """Milliseconds for which a closing session waits for the outcomes of what was said."""
+    """Milliseconds for which a closing session waits for the outcomes of what was spoken."""
     tiny_utterance_ms: int = 1_000
     """An `utterance` message shorter than this (ms), not cut by hand, is a chunk of a stream."""
     audio_hold: Literal["result", "sent"] = "result"
@@ -111,7 +111,7 @@ class SegmenterOptions:
 
 @cache
 def quiet_before(options: SegmenterOptions, mode: EndpointingMode) -> Mapping[CutReason, int]:
-    """Return for how long (ms) nothing had been said when a segment was cut for want of speech."""
+    """Return for how long (ms) nobody had spoken when a segment was cut for want of speech."""
     is_server = mode is EndpointingMode.SERVER
     endpoint_ms = options.endpoint_silence_ms if is_server else options.endpoint_auto_silence_ms
     return {CutReason.PAUSE: options.pause_ms, CutReason.ENDPOINT: endpoint_ms}

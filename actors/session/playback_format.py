@@ -1,8 +1,8 @@
 """PlaybackFormat: whether speech is turned into PCM16 before a session's own client hears it.
 
 Because it asked for it, or because it is the browser's page and in a room, where that plays nothing
-else. What is said to other members is not its matter (`session.member.speaking`). Where nobody here
-can decode, speech comes as the node sent it, under its true format.
+else. What other members hear is not its matter (`session.member.speaking`). Where nobody here can
+decode, speech comes as the node sent it, under its true format.
 """
 
 from actors.messages.job import JobEnded, ResultReplaced

@@ -40,7 +40,7 @@ class Utterance:
     lane: str | None = None
     """Set where its speaker hears it in several languages: this one, which waits for no other."""
     readers: Readers | None = None
-    """Set in a room: who understands the speaker. Shared by the jobs of what was said."""
+    """Set in a room: who understands the speaker. Shared by the jobs of what was spoken."""
 
     awaits_replay: bool = False
     """It was cut elsewhere: its audio comes when the client sends it again."""

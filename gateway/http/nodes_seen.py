@@ -2,7 +2,7 @@
 
 Each instance knows the jobs of its own sessions. It owns the last answers of the others, which are
 asked once a second at most, and only while somebody looks. One that does not answer holds nobody
-up: what it said last is shown.
+up: what it answered last is shown.
 """
 
 import asyncio

@@ -123,7 +123,10 @@ def _rank(row: dict[str, Any]) -> tuple[Any, ...]:
 
 def _summary(capable: list[dict[str, Any]], free: list[dict[str, Any]], slots: int) -> str:
     if free:
-        return f"{slots} free slots at {len(free)} of {len(capable)} nodes that serve this pair"
+        plural = "" if slots == 1 else "s"
+        return (
+            f"{slots} free slot{plural} at {len(free)} of {len(capable)} nodes that serve this pair"
+        )
     if not capable:
         return "no node that is connected serves this pair"
     return f"none of the {len(capable)} nodes that serve this pair can be chosen now"

@@ -184,7 +184,7 @@ export interface JobAssign {
   trace_id?: string;
   group_id?: string;
   part_index?: number;
-  /** What was said before in the same group. */
+  /** What was spoken before in the same group. */
   context_text?: string;
   /** Extension: words that the recogniser should expect. */
   hints?: ReadonlyArray<string>;
@@ -640,7 +640,7 @@ export interface SessionInitAck {
 /** How a session's languages are meant. */
 export type SessionMode = "one_way" | "two_way_auto";
 
-/** Extension: change what a session asks for; answered by `session_updated`. What was said so far is cut first and keeps the former values. What is absent stays as it is. */
+/** Extension: change what a session asks for; answered by `session_updated`. What was spoken so far is cut first and keeps the former values. What is absent stays as it is. */
 export interface SessionUpdate {
   type: "session_update";
   session_id: string;
@@ -820,7 +820,7 @@ export interface Utterance {
   pipeline?: Pipeline | null;
 }
 
-/** Extension: an utterance is not wanted any more; no reply, but the outcome it then has. Without an index: what was said since the last cut is thrown away. */
+/** Extension: an utterance is not wanted any more; no reply, but the outcome it then has. Without an index: what was spoken since the last cut is thrown away. */
 export interface UtteranceCancel {
   type: "utterance_cancel";
   session_id: string;

@@ -58,7 +58,7 @@ class JobAssign(WireMessage):
     group_id: str | None = None
     part_index: Count | None = None
     context_text: str | None = None
-    """What was said before in the same group."""
+    """What was spoken before in the same group."""
     hints: tuple[str, ...] | None = None
     """Extension: words that the recogniser should expect."""
     voice_id: str | None = None

@@ -99,4 +99,4 @@ RoomRequest = RoomCreate | RoomJoin | RoomLeave | RoomRawVoicePreference
 """What a client may ask about rooms."""
 
 RoomReply = RoomCreateAck | RoomMembers | RoomError | RoomExpired
-"""What a client is told about rooms."""
+"""What a client hears about rooms."""

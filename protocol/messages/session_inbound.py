@@ -96,7 +96,7 @@ class SessionInit(WireMessage):
 class SessionUpdate(WireMessage):
     """Extension: change what a session asks for; answered by `session_updated`.
 
-    What was said so far is cut first and keeps the former values. What is absent stays as it is.
+    What was spoken so far is cut first and keeps the former values. What is absent stays as it is.
     """
 
     type: Literal["session_update"] = "session_update"
@@ -114,7 +114,7 @@ class SessionUpdate(WireMessage):
 class UtteranceCancel(WireMessage):
     """Extension: an utterance is not wanted any more; no reply, but the outcome it then has.
 
-    Without an index: what was said since the last cut is thrown away.
+    Without an index: what was spoken since the last cut is thrown away.
     """
 
     type: Literal["utterance_cancel"] = "utterance_cancel"

@@ -39,7 +39,7 @@ class RecordedOutcome:
     outcome: str
     """JSON text; empty where it was delivered, and is not kept."""
     heard_key: RequestId | None = None
-    """Key of what another member of its room said, which has no job of its own; None: its own."""
+    """Key of what another member of its room spoke, which has no job of its own; None: its own."""
 
 
 @dataclass(frozen=True, slots=True)

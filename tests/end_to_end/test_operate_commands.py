@@ -119,8 +119,9 @@ def test_a_server_that_is_down_is_named_with_what_helps() -> None:
         )
 
 
-def test_a_wrong_address_is_status_2() -> None:
-    done = run("status", "--url", "ftp://host")
+@pytest.mark.parametrize("address", ["ftp://host", "localhost:"])
+def test_a_wrong_address_is_status_2(address: str) -> None:
+    done = run("status", "--url", address)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "is no address of a scheduler; say HOST:PORT" in done.stderr
 

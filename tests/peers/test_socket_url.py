@@ -23,7 +23,17 @@ def test_the_path_is_added_where_it_is_missing(text: str, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "ftp://host", "host:port", "ws://", "ws://host:port", "ws://host:0", "ws://h#x"]
+    "text",
+    [
+        "",
+        "localhost:",
+        "ftp://host",
+        "host:port",
+        "ws://",
+        "ws://host:port",
+        "ws://host:0",
+        "ws://h#x",
+    ],
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(UrlError, match="no WebSocket address"):

@@ -266,7 +266,7 @@ class Downlink:
         self._sent.free(last_delivery_seq)
 
     def playback_ended(self, message: PlaybackEnded, now_ms: float) -> None:
-        """What is said from now on may belong to the same group."""
+        """What is spoken from now on may belong to the same group."""
         for grouping in (self._grouping, *self._lanes.values()):
             grouping.playback_ended(message.group_id, now_ms)
 
@@ -381,7 +381,7 @@ class Downlink:
             self.gate.expect(key, number)
 
     def expect_late(self, key: RequestId, number: int, turn_id: str | None) -> None:
-        """Expect what later ones went out before, elsewhere; no turn: another member said it."""
+        """Expect what later ones went out before, elsewhere; no turn: another member spoke it."""
         if turn_id is not None:
             self._expected[key] = turn_id, None
         self._sequencer.pass_over(key)

@@ -1,7 +1,7 @@
 """OutcomeGate: outcomes that the client may hear only once the store knows of them. Pure.
 
 Another instance could not know by itself of exceptions from the order of cuts, nor of what other
-members of the room said. Neither is sent before the store has it, so that no `delivery_seq` ever
+members of the room spoke. Neither is sent before the store has it, so that no `delivery_seq` ever
 stands for two things. Made for a session that can be resumed; others need none.
 """
 
@@ -28,7 +28,7 @@ _GATE_MS = 500.0
 
 
 class OutcomeRecorder(Protocol):
-    """Numbers what a client hears, and is told what it has heard."""
+    """Numbers what a client hears, and learns what it has heard."""
 
     def next_number(self) -> int:
         """Return the number of what the client hears next in order."""

@@ -63,7 +63,7 @@ WireOutcome: TypeAlias = TranslationResult | MissingResult
 
 @value
 class MemberUtterance:
-    """What another member of the room said, before it is its turn to be sent."""
+    """What another member of the room spoke, before it is its turn to be sent."""
 
     outcome: WireOutcome
     """Complete but for what the delivery adds: its number, its time, its place in a group."""

@@ -1,7 +1,7 @@
 """Changes: what a client wants otherwise while its session goes on.
 
 It asks for other languages, another voice, no speech; or it does not want an utterance any more.
-Both leave what was said before as it was. Must not: know when the session ends.
+Both leave what was spoken before as it was. Must not: know when the session ends.
 """
 
 from actors.messages.session import CancelRequested, UpdateRequested
@@ -35,7 +35,7 @@ class Changes:
             self._cancel(message.utterance_index, now_ms)
 
     def _update(self, message: UpdateRequested, now_ms: float) -> None:
-        """What was said so far keeps the values with which it was said."""
+        """What was spoken so far keeps the values with which it was spoken."""
         if not self._parts.life.take(Event.ASK):
             self._speech.refuse_late()
             return

@@ -27,7 +27,7 @@ class Connection:
         self._speech = speech
         self._resume = resume
         self._reconnect_notice: Reconnect | None = None
-        """What clients are told while the process shuts down."""
+        """What clients are sent while the process shuts down."""
         self.draining: Outbox | None = None
         """A socket that goes with the instance that relays it, once what is open has its end."""
 
@@ -133,7 +133,7 @@ class Connection:
         self._downlink.send(self._reconnect_notice)
 
     def _drain(self, message: SocketDraining, now_ms: float) -> None:
-        """Tell the client to come back on another socket; what it said so far is answered first."""
+        """Ask the client to come back on another socket; what it spoke is answered first."""
         if message.outbox is not self._downlink.outbox:
             return
         self._downlink.send(Reconnect(after_ms=message.reconnect_after_ms, reason=message.reason))

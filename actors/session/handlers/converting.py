@@ -1,7 +1,7 @@
 """Converting: what waits until a session's audio is converted, and what becomes of the answers.
 
-A final, an utterance, the end of the session: whatever depends on the order of what was said waits
-while audio before it is on its way through a converter. Must not: convert, cut.
+A final, an utterance, the end of the session: whatever depends on the order of speech waits while
+audio before it is on its way through a converter. Must not: convert, cut.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """Hearing: what a member of a room is about to hear from the others. Pure.
 
-Each thing that is said gets an index of this member's own when it is cut, so that no two speakers
+Each utterance gets an index of this member's own when it is cut, so that no two speakers
 share one, and exactly one outcome, however often it comes: who speaks sends it again when it or
 the listener has moved. Should its speaker be lost, that is a missing one.
 """
@@ -60,7 +60,7 @@ class Hearing:
         return key in self._had
 
     def cut(self, message: HeardCut, take_index: Callable[[], int], now_ms: float) -> bool:
-        """Somebody said something; the open segments of its turn live as long as it.
+        """Somebody spoke; the open segments of its turn live as long as it.
 
         Returns False if it is known: it is repeated.
         """
@@ -111,7 +111,7 @@ class Hearing:
     def restore(
         self, recorded: Iterable[HeardRecord], had: Iterable[RequestId], code: str, now_ms: float
     ) -> None:
-        """Begin where another instance stopped: who said it tells it again."""
+        """Begin where another instance stopped: its speaker sends it again."""
         for key in had:
             self._note_had(key)
         at_ms = now_ms + self._overdue_ms

@@ -93,7 +93,7 @@ class Member:
         self._seat = MemberSeat(profile, setup, downlink, self, aliases)
         self._hearing = Hearing(session.overdue_ms, aliases)
         self._unconfirmed: list[RequestId] = []
-        """Outcomes whose speakers are told that it has them, once it is seen where they are."""
+        """Outcomes whose speakers are notified that it has them, once it is seen where they are."""
         self.speaking = Speaking(profile.session_id, setup, session)
         """What it says to the others, until they have it."""
         self._voice_links = VoiceLinks(profile.session_id, setup, downlink, aliases)
@@ -156,7 +156,7 @@ class Member:
     # ---- coming and going -------------------------------------------------------------------
 
     def leave(self, now_ms: float) -> None:
-        """Leave the room; what was said and not heard yet ends here."""
+        """Leave the room; what was spoken and not heard yet ends here."""
         if self._seat.leave():
             self._give_up_hearing(now_ms)
             self.speaking.left()
@@ -199,12 +199,12 @@ class Member:
 
     @property
     def heard_records(self) -> tuple[HeardRecord, ...]:
-        """What others said and its client has not heard."""
+        """What others spoke and its client has not heard."""
         gate = self._downlink.gate
         return () if gate is None else self._hearing.saved(gate.number_of)
 
     def take_unsaved(self) -> bool:
-        """Return whether the room is another one than the store was told, once."""
+        """Return whether the room is another one than the store was sent, once."""
         is_unsaved, self._seat.is_unsaved = self._seat.is_unsaved, False
         return is_unsaved
 
@@ -297,13 +297,13 @@ class Member:
         return heard_by
 
     def cut(self, utterance: Utterance, *, is_first: bool) -> None:
-        """Tell who will hear it that something was said."""
+        """Tell who will hear it that something was spoken."""
         if self._seat.code is not None and is_first:
             tell(self._setup.at(self._seat.code), MemberSpoke())
         self.speaking.cut(utterance, self._seat.code or "", is_first=is_first)
 
     def cut_elsewhere(self, utterance: Utterance, code: str, *, is_first: bool) -> None:
-        """Go on with what was said while the session was on another instance."""
+        """Go on with what was spoken while the session was on another instance."""
         self.speaking.cut(utterance, code, is_first=is_first)
 
     def ended(self, outcome: Outcome) -> None:

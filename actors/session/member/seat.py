@@ -1,7 +1,7 @@
 """MemberSeat: whether a session is in a room, and what it asked the room for.
 
 Requests are taken one at a time: while an answer of the room is due, further ones wait, in order.
-Must not: change the room (its actor does), or know what is said in it.
+Must not: change the room (its actor does), or know what is spoken in it.
 """
 
 from dataclasses import replace
@@ -50,7 +50,7 @@ class Leaves(Protocol):
     """Is notified when the client wants to leave the room."""
 
     def leave(self, now_ms: float) -> None:
-        """Leave the room; what was said and not heard yet ends here."""
+        """Leave the room; what was spoken and not heard yet ends here."""
 
 
 class MemberSeat:
@@ -100,10 +100,10 @@ class MemberSeat:
         """Of the socket that asked."""
         self._waiting: list[RoomRequested] = []
         self._told: RoomMembers | None = None
-        """Who is there, as the client was told last."""
+        """Who is there, as the client was sent it last."""
         self._seat: Seat | None = None
         self._is_changed = False
-        """It is another one than the room that is asked for was told."""
+        """It is another one than the room that is asked for was sent."""
         self._member = member
 
     # ---- wishes -----------------------------------------------------------------------------

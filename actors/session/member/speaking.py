@@ -2,8 +2,8 @@
 
 The listeners of each job hear of its cut at once and of its outcome when it comes; who understands
 the speaker gets the recognised text of whichever job has it first. A listener that may move says
-when it has an outcome; until then it is kept here, and told again where the room shows the listener
-next. Links may lose what they carry: what is not confirmed is told again now and then, too. Must
+when it has an outcome; until then it is kept here, and sent again where the room shows the listener
+next. Links may lose what they carry: what is not confirmed is sent again now and then, too. Must
 not: decide for whom jobs are made.
 """
 
@@ -25,11 +25,11 @@ from protocol.messages.session_outbound import TranslationResult
 _SPEECH_KEPT_BYTES = 1 << 20
 """Speech for listeners on their way to another instance: beyond it they get the text alone."""
 _MOST_KEPT = 200
-"""Outcomes for them, at most: more than are said in any grace."""
+"""Outcomes for them, at most: more than are spoken in any grace."""
 
 
 _AGAIN_MS = 1_000
-"""So long after it was told what is not confirmed is told again: most take some milliseconds."""
+"""So long after it was sent what is not confirmed is sent again: most take some milliseconds."""
 _MOST_PATIENT_MS = 16_000
 """The wait doubles up to here, for who is away confirms nothing."""
 
@@ -43,7 +43,7 @@ class Settles(Protocol):
 
 @dataclass(slots=True)
 class _Sent:
-    """An utterance in one language, as its listeners were told of it."""
+    """An utterance in one language, as its listeners were notified of it."""
 
     cut: HeardCut
     listeners: dict[SessionId, Listener]
@@ -75,7 +75,7 @@ class Speaking:
         self._sent: dict[RequestId, _Sent] = {}
         """What somebody waits for, in the order of cuts."""
         self._at: dict[SessionId, tuple[InstanceId, int]] = {}
-        """Where each listener was told last: instance and epoch."""
+        """Where each listener was sent it last: instance and epoch."""
         self._speech_bytes = 0
         self._again_at_ms: float | None = None
         self._again_ms = _AGAIN_MS

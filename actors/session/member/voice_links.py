@@ -117,6 +117,6 @@ class VoiceLinks:
 
 
 def _wants(view: RoomView, receiver: SessionId, sender: SessionId) -> bool:
-    """Return whether a member wants to hear another one's own voice; it does unless it said no."""
+    """Return whether a member wants to hear another one's own voice; it does unless it declined."""
     seat = view.seat(receiver)
     return seat is not None and seat.raw_voice.get(sender, True)

@@ -41,11 +41,11 @@ class KnownOutcome:
 
 @dataclass(frozen=True, slots=True)
 class KnownHeard:
-    """What another member of its room said, as it was told: no speech."""
+    """What another member of its room spoke, as it was sent: no speech."""
 
     key: RequestId
     message: dict[str, Any] | None
-    """The message; None: it was told, and is not kept."""
+    """The message; None: it was sent, and is not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class TakenOverSession:
     outcomes: dict[int, KnownOutcome]
     """By number of the cut."""
     heard_outcomes: dict[int, KnownHeard]
-    """What others said in its room and it was told, by number."""
+    """What others spoke in its room and it was sent, by number."""
     jobs: dict[JobId, FollowingJob]
     last_delivery_seq: int
     """The last outcome that the client has."""
@@ -125,7 +125,7 @@ class TakenOverSession:
         return {number for number, seq in sequence.items() if seq <= self.last_delivery_seq}
 
     def open_heard(self) -> dict[int, HeardRecord]:
-        """Return what others spoke and the client was not told, by number."""
+        """Return what others spoke and the client was not sent, by number."""
         heard = self.heard_outcomes.keys() | self.heard()
         return {one.number: one for one in self.saved.heard if one.number not in heard}
 

@@ -146,7 +146,7 @@ class SessionRecord:
     room: RoomRecord | None = None
     """The room that it is in."""
     heard: tuple[HeardRecord, ...] = ()
-    """What others said there and it was not told."""
+    """What others spoke there and it was not sent."""
     member_cut_count: int = 0
     """How many cuts were made that only others hear."""
     cuts: tuple[CutRecord, ...] = ()

@@ -1,7 +1,7 @@
 """What the store keeps of a session's part in a room, for another instance to go on with. Pure.
 
-It is part of `SessionRecord`: where it sits, who hears what it said last, and which words of others
-have a number among its own outcomes without having been told yet.
+It is part of `SessionRecord`: where it sits, who hears what it spoke last, and which utterances of
+others have a number among its own outcomes without having been sent yet.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class RoomRecord:
 
 @dataclass(frozen=True, slots=True)
 class HeardRecord:
-    """What another member said, while its outcome was not told."""
+    """What another member spoke, while its outcome was not sent."""
 
     number: int
     """Its place among the session's own cuts."""

@@ -50,6 +50,12 @@ def test_the_least_loaded_node_is_chosen_next() -> None:
     assert report["summary"] == "3 free slots at 2 of 2 nodes that serve this pair"
 
 
+def test_one_free_slot_is_no_plural() -> None:
+    nodes = [named("busy", used_slots=2), named("idle", used_slots=1)]
+    report = route_report("en", "es", nodes, NOTHING, NOW)
+    assert report["summary"] == "1 free slot at 1 of 2 nodes that serve this pair"
+
+
 def test_a_slow_node_comes_after_the_fast_ones_and_says_so() -> None:
     nodes = [named("slow", ms_per_second=1000), named("fast", ms_per_second=100, used_slots=1)]
     report = route_report("en", "es", nodes, NOTHING, NOW)
