@@ -2,6 +2,7 @@
 # make page   speak into a page yourself: scheduler, node and page
 # make test   everything that must hold: style, types, tests
 # make soak   faults under load for MINUTES=10; SEED=n plays a run again
+# make fuzz   what strangers may send, for MINUTES=10; SEED=n sends the same again
 # make hops   how many calls and files lie between two sockets
 # make lint   style and types alone
 # make lock   write locks/ anew after a change of pyproject.toml; UPGRADE=1 takes the latest versions
@@ -23,7 +24,7 @@ OURSELVES := $(BIN)/python $(INSTALL) --no-deps --no-build-isolation -e .
 MOONSHINE := $(PIP) locks/moonshine.txt || echo "no Moonshine for this machine: pocketsphinx it is"
 MINUTES ?= 10
 
-.PHONY: demo page test soak hops lint lock release check clean packages test-packages
+.PHONY: demo page test soak fuzz hops lint lock release check clean packages test-packages
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/demo-installed
@@ -37,6 +38,9 @@ test: lint
 
 soak: $(VENV)/test-installed
 	$(BIN)/python -m tests.chaos.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+fuzz: $(VENV)/test-installed
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 hops: $(VENV)/test-installed
 	$(BIN)/python -m tests.hops 2>/dev/null
