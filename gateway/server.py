@@ -29,7 +29,7 @@ from gateway.edge.buffer_total import BufferTotal
 from gateway.edge.connection import EdgeConnection
 from gateway.edge.keepalive import Keepalive
 from gateway.edge.read_queue import ReadQueue
-from gateway.edge.upgrade import Answer, Connection, SocketHandler, SocketPolicy, Upgrade
+from gateway.edge.upgrade import Answer, Asker, Connection, SocketHandler, SocketPolicy, Upgrade
 from gateway.http.answers import (
     HttpAnswers,
     MetricsText,
@@ -232,8 +232,8 @@ class Gateway:
         """Tell whether a request waits for its handshake: a client's does, no other."""
         return start.startswith(self._client_requests)
 
-    def answer(self, request: Request, address: str) -> Answer:
-        """Decide about a request from this address; never blocks, never raises."""
+    def answer(self, request: Request, asker: Asker) -> Answer:
+        """Decide about a request; never blocks, never raises."""
         path = self._paths.within(request.path)
         if path is None:
             return moved_to(self._paths.home)
@@ -241,11 +241,11 @@ class Gateway:
         socket = self._sockets.get(path.partition("?")[0])
         if socket is None or request.method != "GET":
             return self._answer_http(request)
-        client = self._access.client_address(request, address)
+        client = self._access.client_address(request, asker.address)
         refusal = self._refusal(socket, client)
         if refusal is not None:
             return refusal
-        judged = self._access.judge(request, socket.door)
+        judged = self._access.judge(request, socket.door, asker.certificate)
         if isinstance(judged, Denied) and socket.door is Door.OPERATOR and self._owner(request):
             judged = self._access.judge(request, Door.NODE)
         if isinstance(judged, Denied):

@@ -10,7 +10,13 @@ from cli.settings.error import SettingsError
 from cli.settings.settings import Settings
 from gateway.access.access import Access, Door
 from gateway.access.credentials import Credentials, CredentialsError, watched_files
-from gateway.access.tls import TlsError, load_certificate, tls_context, tls_files
+from gateway.access.tls import (
+    TlsError,
+    ask_for_certificates,
+    load_certificate,
+    tls_context,
+    tls_files,
+)
 from gateway.access.watched_files import WatchedFiles
 
 
@@ -75,3 +81,4 @@ class LiveAccess:
     def _load_certificate(self) -> None:
         if self.tls is not None:
             load_certificate(self.tls, self._options)
+            ask_for_certificates(self.tls, self._options)

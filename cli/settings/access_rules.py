@@ -51,12 +51,16 @@ def _with_tokens(access: AccessOptions) -> set[str]:
         *(access.client_tokens, access.client_tokens_file),
         *(access.jwt_secret, access.jwt_secret_file, access.jwks_file),
     )
-    given = {"clients": any(clients), "nodes": bool(access.node_tokens or access.node_tokens_file)}
+    nodes = access.node_tokens, access.node_tokens_file, access.node_ca_file
+    given = {"clients": any(clients), "nodes": any(nodes)}
     return {role for role, has_some in given.items() if has_some}
 
 
 def _public(missing: list[str]) -> str:
-    names = {"clients": "client_tokens, jwt_secret or jwks_file", "nodes": "node_tokens"}
+    names = {
+        "clients": "client_tokens, jwt_secret or jwks_file",
+        "nodes": "node_tokens or node_ca_file",
+    }
     settings = " and ".join(names[role] for role in missing)
     return (
         f"a loopback address, or allow_anonymous must name {' and '.join(missing)}, or there must "

@@ -18,6 +18,7 @@ from http import HTTPStatus
 
 from websockets.http11 import Request
 
+from gateway.access.certificates import Shown
 from gateway.access.credential_watch import CredentialWatch, Proof
 from gateway.access.credentials import Credentials
 from gateway.access.options import AccessOptions
@@ -99,7 +100,9 @@ class Access:
                 or options.jwt_secret_file
                 or options.jwks_file
             ),
-            Door.NODE: bool(options.node_tokens or options.node_tokens_file),
+            Door.NODE: bool(
+                options.node_tokens or options.node_tokens_file or options.node_ca_file
+            ),
             Door.OPERATOR: bool(options.admin_token or options.admin_token_file),
         }
         self._may_be_anonymous = {
@@ -140,8 +143,8 @@ class Access:
         """Return which address a request counts for; empty: none."""
         return self._proxies.client_of(peer, request.headers.get_all("X-Forwarded-For"))
 
-    def judge(self, request: Request, door: Door) -> Admitted | Denied:
-        """Let the caller in, or say why not."""
+    def judge(self, request: Request, door: Door, shown: Shown | None = None) -> Admitted | Denied:
+        """Let the caller in, or say why not; `shown`: its certificate, where one may count."""
         if self.is_shut(door):
             return _SHUT
         presented = presented_by(request)
@@ -153,8 +156,10 @@ class Access:
                 proof = self._proof(door, presented.token)
                 if proof is None:
                     return _WRONG
-            elif not self._may_be_anonymous[door]:
-                return _MISSING
+            else:
+                proof = self._certified(shown) if door is Door.NODE else None
+                if proof is None and not self._may_be_anonymous[door]:
+                    return _MISSING
         denied = self._judge_page(request, door, is_known=proof is not None)
         return denied or Admitted(_caller(door, proof), proof, presented.subprotocol)
 
@@ -168,6 +173,11 @@ class Access:
 
     def _needs(self, door: Door) -> bool:
         return self._has_credentials[door] and not self._may_be_anonymous[door]
+
+    def _certified(self, shown: Shown | None) -> Proof | None:
+        """Return whose certificate the other end has shown; a token goes first."""
+        certificate = None if shown is None else shown()
+        return None if certificate is None else self._credentials.certified_node(certificate)
 
     def _proof(self, door: Door, token: str) -> Proof | None:
         """Return whose token it is at this door."""

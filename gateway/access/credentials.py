@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from gateway.access.certificates import Certificate, CertificateAuthorities
 from gateway.access.credential_watch import Proof
 from gateway.access.jwt_verifier import (
     JwtKey,
@@ -46,6 +47,8 @@ class Credentials:
     clients: TokenTable = field(default_factory=TokenTable)
     operators: TokenTable = field(default_factory=TokenTable)
     jwts: JwtVerifier = field(default_factory=JwtVerifier)
+    authorities: CertificateAuthorities = field(default_factory=CertificateAuthorities)
+    """Who signs certificates of nodes."""
     has_short_secret: bool = False
     """A secret for JWTs is so short that it could be guessed."""
 
@@ -57,6 +60,10 @@ class Credentials:
         """Return whose token of a node it is; None: nobody's."""
         return _listed(self.nodes, token)
 
+    def certified_node(self, certificate: Certificate) -> Proof | None:
+        """Return whose certificate of a node it is; None: nobody's."""
+        return self.authorities.proof_of(certificate)
+
     def operator(self, token: str) -> Proof | None:
         """Return what an operator's token proves; None: nothing."""
         return _listed(self.operators, token)
@@ -64,7 +71,9 @@ class Credentials:
     def has(self, proof: Proof) -> bool:
         """Tell whether what was proven once would still get somebody in, its end apart."""
         tables = (self.clients, self.nodes, self.operators)
-        return self.jwts.has(proof.key) or any(one.has(proof.name, proof.key) for one in tables)
+        if self.jwts.has(proof.key) or self.authorities.has(proof.key):
+            return True
+        return any(one.has(proof.name, proof.key) for one in tables)
 
     @classmethod
     def read(cls, options: AccessOptions) -> "Credentials":
@@ -81,7 +90,17 @@ class Credentials:
         nodes = _tokens("node_tokens", options.node_tokens, options.node_tokens_file)
         clients = _tokens("client_tokens", options.client_tokens, options.client_tokens_file)
         operators = _tokens("admin_token", options.admin_token, options.admin_token_file)
-        return cls(nodes, clients, operators, JwtVerifier(keys, rules), has_short_secret(keys))
+        jwts, is_short = JwtVerifier(keys, rules), has_short_secret(keys)
+        return cls(nodes, clients, operators, jwts, _authorities(options.node_ca_file), is_short)
+
+
+def _authorities(path: str | None) -> CertificateAuthorities:
+    if path is None:
+        return CertificateAuthorities()
+    try:
+        return CertificateAuthorities.read(path)
+    except ValueError as error:
+        raise CredentialsError(str(error)) from None
 
 
 def _listed(tokens: TokenTable, token: str) -> Proof | None:
@@ -93,7 +112,7 @@ def watched_files(options: AccessOptions) -> tuple[str, ...]:
     """Return the files that credentials are read from."""
     files = (
         *(options.node_tokens_file, options.client_tokens_file, options.admin_token_file),
-        *(options.jwt_secret_file, options.jwks_file),
+        *(options.jwt_secret_file, options.jwks_file, options.node_ca_file),
     )
     return tuple(path for path in files if path)
 

@@ -40,6 +40,8 @@ class AccessOptions:
     """Names (`speech.example.org,…`) by which peers without credentials may call this service."""
     trusted_proxies: str = ""
     """Addresses and ranges (`10.0.0.0/8,…`) of proxies whose `X-Forwarded-For` is believed."""
+    node_ca_file: str | None = None
+    """File with authorities (PEM); a certificate that one of them signed lets its node in."""
     tls_cert: str | None = None
     """File with the certificate and its chain (PEM); the port then speaks TLS only."""
     tls_key: str | None = None

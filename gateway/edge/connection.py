@@ -10,8 +10,7 @@ a connection or a message. An idle connection takes 7 kB that way, 15 with the l
 - What came on a WebSocket and waits for its handler is kept in order by `Intake`.
 - Whatever is sent, a pong too, goes through one bound: who does not read is closed with 4008.
 - The handler hears the end of its connection exactly once, after all messages before it.
-- What a client sends may have to wait for its turn, as bytes: the read queue says when. The second
-  read that has to wait is the last; then the transport is not read any more.
+- What a client sends may have to wait for its turn: two reads of bytes, then it is not read more.
 - Nothing here raises towards who sends or closes.
 """
 
@@ -28,7 +27,7 @@ from gateway.edge.buffer_total import LITTLE_BYTES
 from gateway.edge.frame_reader import CLOSE, PING, TOO_LONG, Received
 from gateway.edge.framing import address_of, client_close, fitting, frame_of, have_probed, write_out
 from gateway.edge.intake import MORE_COST, Intake
-from gateway.edge.opening import Opening
+from gateway.edge.opening import Certificate, Opening, certificate_of
 from gateway.edge.read_queue import Place, ReadQueue
 from gateway.edge.upgrade import EdgeOwner, SocketHandler, SocketPolicy, Upgrade
 from gateway.edge.work import PING_COST
@@ -148,6 +147,10 @@ class EdgeConnection(asyncio.Protocol):
             self.abort()
         else:  # the peer is gone, and what it sent before is not wanted
             self._stop_handing_over()
+
+    def certificate(self) -> Certificate | None:
+        """Return what the peer has shown over TLS; None: nothing."""
+        return certificate_of(self._transport)
 
     def abort(self) -> None:
         """End the connection without a word."""

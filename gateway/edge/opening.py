@@ -4,8 +4,9 @@ It owns the bytes up to the end of the request. It must not know which paths exi
 what becomes of a request.
 """
 
-from collections.abc import Awaitable
-from typing import Protocol
+import asyncio
+from collections.abc import Awaitable, Mapping
+from typing import Any, Protocol
 
 from websockets.http11 import Request, Response
 from websockets.protocol import CONNECTING
@@ -17,11 +18,24 @@ from gateway.edge.upgrade import EdgeOwner, Upgrade
 _END_OF_REQUEST = b"\r\n\r\n"
 
 
+Certificate = Mapping[str, Any]
+"""As `ssl.SSLSocket.getpeercert` returns it."""
+
+
+def certificate_of(transport: asyncio.Transport) -> Certificate | None:
+    """Return the certificate that the other end has shown over TLS; None: none."""
+    tls = transport.get_extra_info("ssl_object")
+    return None if tls is None else tls.getpeercert() or None
+
+
 class Opened(Protocol):
     """The connection, as its opening sees it."""
 
     address: str
     """Where the request comes from."""
+
+    def certificate(self) -> Certificate | None:
+        """Return the certificate that the other end has shown over TLS; None: none."""
 
     def flush(self) -> None:
         """Write what the protocol has to send."""
@@ -67,7 +81,7 @@ class Opening:
         return rest
 
     def _answer(self, request: Request) -> None:
-        answer = self._owner.answer(request, self._connection.address)
+        answer = self._owner.answer(request, self._connection)
         if isinstance(answer, Upgrade):
             self._upgrade(request, answer)
         elif isinstance(answer, Response):

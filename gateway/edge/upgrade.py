@@ -4,7 +4,7 @@ It owns the contract between one connection, the handler of its path and the ser
 know any path or message.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Protocol
@@ -127,6 +127,16 @@ class Upgrade:
 Answer = Upgrade | Response | Awaitable[Response]
 
 
+class Asker(Protocol):
+    """Who has sent a request."""
+
+    address: str
+    """Where it comes from; empty for this machine."""
+
+    def certificate(self) -> Mapping[str, Any] | None:
+        """Return the certificate that it has shown over TLS; None: none."""
+
+
 class EdgeOwner(Protocol):
     """The server a connection belongs to."""
 
@@ -144,8 +154,8 @@ class EdgeOwner(Protocol):
     def may_wait(self, start: bytes) -> bool:
         """Tell whether the request that begins so has to wait for its handshake."""
 
-    def answer(self, request: Request, address: str) -> Answer:
-        """Decide about a request from this address (empty: of this machine); never raises."""
+    def answer(self, request: Request, asker: Asker) -> Answer:
+        """Decide about a request; never raises."""
 
     def connected(self, connection: Any) -> None:
         """A TCP connection exists."""

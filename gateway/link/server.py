@@ -21,7 +21,7 @@ from actors.metrics import Metrics
 from gateway.edge.buffer_total import BufferTotal
 from gateway.edge.connection import EdgeConnection
 from gateway.edge.read_queue import ReadQueue
-from gateway.edge.upgrade import Answer, Connection, SocketHandler, SocketPolicy, Upgrade
+from gateway.edge.upgrade import Answer, Asker, Connection, SocketHandler, SocketPolicy, Upgrade
 from gateway.http.answers import refuse
 from gateway.link.codec import SessionWay, UnreadableMessageError, unpack_link_message
 from gateway.link.options import PeerOptions
@@ -171,9 +171,9 @@ class PeerServer:
         del start
         return False
 
-    def answer(self, request: Request, address: str) -> Answer:
+    def answer(self, request: Request, asker: Asker) -> Answer:
         """Decide about a request."""
-        del address  # who has the secret may call from anywhere
+        del asker  # who has the secret may call from anywhere
         path = request.path.partition("?")[0]
         if path not in (PEER_PATH, PASSTHROUGH_PATH):
             return refuse(HTTPStatus.NOT_FOUND, "no such path")

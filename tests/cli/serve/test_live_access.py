@@ -107,6 +107,16 @@ def test_a_key_without_a_certificate_is_refused() -> None:
         live(tls_key="key.pem")
 
 
+def test_authorities_of_nodes_need_tls_and_a_file_that_holds_some(tmp_path: Path) -> None:
+    write_certificate(tmp_path)
+    certificate, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
+    with pytest.raises(SettingsError, match="node_ca_file: there is no tls_cert"):
+        live(node_ca_file=certificate)
+    for wrong in (key, str(tmp_path / "none.pem")):
+        with pytest.raises(SettingsError, match=r"node_ca_file: .* cannot be used"):
+            live(tls_cert=certificate, tls_key=key, node_ca_file=wrong)
+
+
 def test_a_certificate_is_replaced_and_one_that_does_not_fit_is_not(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     for folder, name in ((first, "one"), (second, "two")):

@@ -286,7 +286,7 @@ def test_a_public_address_is_taken_where_everybody_needs_a_token(flags: list[str
 
 def test_who_still_needs_a_token_is_said() -> None:
     line = complaint("--host", "192.0.2.7", "--client-tokens", "acme:sesame")
-    assert "allow_anonymous must name nodes, or there must be node_tokens:" in line
+    assert "allow_anonymous must name nodes, or there must be node_tokens or node_ca_file:" in line
 
 
 @pytest.mark.parametrize(
