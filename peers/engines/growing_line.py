@@ -4,7 +4,7 @@ Owns when a growing line is recognised again and where a long one is split. Know
 given a callable that turns samples into text. Pure but for that.
 
 - The line is recognised again when there is speech that its text does not have, and not before the
-  work so far has left the processor idle for `REST` times as long as it took.
+  processor has rested from the last time (`rest_after`; the caller has the clock).
 - Silence behind speech ends a word: then the line is recognised once more and its text is final.
   So what is asked for at the end of an utterance is mostly there.
 - A line longer than `LONG_MS` is split where it is quietest: what is before keeps its text, and
@@ -33,7 +33,10 @@ TAIL_FRAMES = 7
 """Behind this much silence (0.2 s) no word is cut off any more."""
 REST = 1.5
 """Times what a hypothesis took: no more than two fifths of a processor for one speaker."""
+EASY_SECONDS = 0.3
+"""What a hypothesis takes on a machine with nothing else to do, or less."""
 LONG_MS = 5_000
+"""The carried recordings in a row: 4 words in 76 misheard with 8, 5 and 4 s, 8 with 3 s."""
 LONGEST_MS = 8_000
 LATE_FRAMES = 33
 """At the end of a line that is not looked at for a place to split: what comes next is unknown."""
@@ -42,6 +45,15 @@ QUIET_FRAMES = 5
 
 Recognise = Callable[[Sequence[int]], str]
 """16-bit samples → text."""
+
+
+def rest_after(work_s: float) -> float:
+    """Return how many seconds to wait for the next hypothesis after one that took so long.
+
+    A machine that has too much to do gets longer rests than in proportion: at the end of speech the
+    result waits for a hypothesis at work, and comes before any that would only be looked at.
+    """
+    return REST * work_s * max(1.0, work_s / EASY_SECONDS)
 
 
 class GrowingLine:

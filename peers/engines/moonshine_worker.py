@@ -23,9 +23,9 @@ from peers.engines.growing_line import (
     FULL_SCALE,
     LOUD,
     RATE_HZ,
-    REST,
     SPEECH_FRAMES,
     GrowingLine,
+    rest_after,
 )
 from peers.engines.recogniser_pipe import Inbox, Order, StreamOrder, say, serve
 
@@ -68,7 +68,8 @@ class MoonshineModel:
             if started < rested_at or not line.is_due():
                 continue
             text = line.hypothesis()
-            rested_at = time.monotonic() + REST * (time.monotonic() - started)
+            ended = time.monotonic()
+            rested_at = ended + rest_after(ended - started)
             if text and text != told:
                 say({"is": "partial", "text": text})
                 told = text

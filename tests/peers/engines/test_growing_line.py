@@ -3,6 +3,8 @@
 from array import array
 from collections.abc import Sequence
 
+import pytest
+
 from peers.engines.growing_line import (
     FRAME,
     LEAD_FRAMES,
@@ -11,6 +13,7 @@ from peers.engines.growing_line import (
     RATE_HZ,
     TAIL_FRAMES,
     GrowingLine,
+    rest_after,
 )
 
 
@@ -144,3 +147,9 @@ def test_a_pause_is_measured_in_whole_frames_wherever_the_pieces_are_cut() -> No
     whole = GrowingLine(model)
     whole.add(sound)
     assert line.final() == whole.final()
+
+
+def test_a_machine_that_has_too_much_to_do_rests_longer_than_in_proportion() -> None:
+    assert rest_after(0.1) == pytest.approx(0.15)
+    assert rest_after(0.3) == pytest.approx(0.45)
+    assert rest_after(3.0) == pytest.approx(45.0)
