@@ -32,11 +32,6 @@ class MediaPool:
         """Say whether this Python can convert audio at all (extra `media`)."""
         return importlib.util.find_spec("av") is not None
 
-    @property
-    def in_use(self) -> int:
-        """How many sessions have a process."""
-        return len(self._used)
-
     def open(self, session: Mailbox) -> MediaProcess | None:
         """Return a process for this session, which is about to start; None: all are in use."""
         if len(self._used) >= self._options.media_processes and not self._free_idle():
