@@ -77,7 +77,7 @@ class Assigner:
     def request_audio(self, job: OpenJob) -> Sequence[Step]:
         """Ask the job's session for its audio."""
         self._open.await_audio(job)
-        if tell(job.session, UtteranceWanted(job.spec.job_id, job.attempt)):
+        if tell(job.session, UtteranceWanted(job.spec.job_id, job.attempt, job.moved_because)):
             return ()
         return self._ends.end(job, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
 

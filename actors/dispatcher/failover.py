@@ -16,6 +16,7 @@ from actors.dispatcher.job_restorer import JobRestorer
 from actors.dispatcher.open_jobs import OpenJob
 from actors.dispatcher.options import DispatchOptions
 from actors.dispatcher.step import Step
+from protocol.errors import MissingReason
 from protocol.ids import NO_INSTANCE
 from storage.job import FINAL_STATES
 from storage.jobs import Failover
@@ -41,6 +42,8 @@ class FailOver:
         """Give one job to another node, or let it wait for one."""
         self._ends.withdraw(job, reason)
         job.is_moving = True
+        is_refused = reason in ("processing_error", "model_not_available")
+        job.moved_because = GIVEN_UP[reason] if is_refused else MissingReason.NODE_LOST
         log = logger.warning if reason == "processing_error" else logger.debug
         log(
             "job moves",

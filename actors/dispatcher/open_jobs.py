@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from actors.messages.job import Work
 from actors.ports import Mailbox
 from actors.verdict import Verdict
+from protocol.errors import MissingReason
 from protocol.ids import NO_INSTANCE, InstanceId, JobId, NodeId, SessionId
 from storage.cells import FIRST, Cell
 from storage.job import JobSpec, Slot
@@ -35,6 +36,8 @@ class OpenJob:
     """The node's connection on which this attempt was written; 0: it was not."""
     is_moving: bool = False
     """This attempt was given up and the next one is not known yet: no answer counts."""
+    moved_because: MissingReason = MissingReason.NODE_LOST
+    """How its last attempt ended, if one did."""
     is_of_turn: bool = field(init=False)
     """It is one of several segments of a turn."""
 

@@ -122,6 +122,8 @@ class UtteranceWanted:
 
     job_id: JobId
     attempt: int
+    because: MissingReason = MissingReason.NODE_LOST
+    """What its end is where the audio is not kept: how the last attempt ended."""
 
 
 @value

@@ -242,7 +242,7 @@ class Speech:
             utterance.wanted_attempt = message.attempt
             return
         elif utterance.audio is None:
-            end = EndJob(message.job_id, JobState.FAILED, MissingReason.NODE_LOST)
+            end = EndJob(message.job_id, JobState.FAILED, message.because)
         else:
             self._supply(utterance, message.attempt)
             return

@@ -82,7 +82,7 @@ end
 
 -- INCLUDE lib/choice.lua
 if may_take and not new.turned then
-  node = choose_node(requirement, preference, '')
+  node = choose_node(requirement, preference, '', session_record.slow)
   if node then
     return create_assigned(new, node)
   end

@@ -301,17 +301,18 @@ local function choose_doubted(requirement, preference, excluded)
 end
 
 -- Returns the node for a job, loaded, or nil. `preference`: wishes, best first, each a list of atoms.
+-- `usual`: its session's node, if that has a free slot and is slow beside some other.
 -- A marked node, then one that fulfils a lesser wish, then one that takes more than twice as long as
 -- the best, is chosen only when no better one has a free slot; then load decides, then whether it is connected to the calling instance, then least recent
 -- use.
-local function choose_node(requirement, preference, excluded)
+local function choose_node(requirement, preference, excluded, usual)
   excluded = effective_exclusion(requirement, excluded)
   local id, score, wanted, slowest = best_by_wish(requirement, preference, excluded, '')
   if not id then
     return choose_doubted(requirement, preference, excluded)
   end
-  if passed_slow and tonumber(passed_slow.pace) <= slowest and slowest < math.huge then
-    return passed_slow -- what is faster than the session's usual node does not serve this
+  if usual and tonumber(usual.pace) <= slowest and slowest < math.huge then
+    return usual -- what is faster than the session's usual node does not serve this
   end
   local chosen = load_node(id)
   if chosen and chosen.owner ~= instance then

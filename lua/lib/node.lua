@@ -9,7 +9,6 @@ local RANK_UNIT = 4e12 -- above every time in ms; 2000 ranks stay below 2^53
 local MARKED = 1000 -- above every load in permille
 local FACTOR_OF_TWO = 4 -- classes of speed: quarters of an octave of time per second of speech
 
-local passed_slow = nil -- the session's usual node, where some other is faster by more than that
 
 local function load_node(id)
   local values = call('HMGET', prefix .. 'node:' .. id,

@@ -21,7 +21,8 @@ local function find_place(new)
   if is_at_cap(new) then
     return nil
   end
-  return usual_node(excluded) or choose_node(requirement, preference, excluded)
+  return usual_node(excluded)
+    or choose_node(requirement, preference, excluded, session_record.slow)
 end
 
 local function create_queued(new)

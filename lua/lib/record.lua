@@ -2,7 +2,7 @@
 -- specification, and lib/clock.lua, node, slot.
 
 local session_key = prefix .. 'session:' .. session
-local session_record -- epoch, last node, owner
+local session_record -- epoch, last node, owner; `slow`: its usual node, where another is faster
 
 -- Keeps the state with which another instance could go on. Returns the reply that ends the script
 -- when the caller is fenced.
@@ -83,7 +83,7 @@ local function usual_node(excluded)
     and can_serve(node, requirement) then
     node.used = used_slots(node)
     if node.used < places(node) and is_slow(node) then
-      passed_slow = node
+      session_record.slow = node
       return nil
     end
     return node.used < places(node) and node or nil

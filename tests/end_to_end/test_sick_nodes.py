@@ -125,3 +125,15 @@ async def test_what_no_node_can_do_makes_no_node_sick(
         assert [len(node.jobs) for node in nodes] == [5, 5]
         for node in nodes:
             assert (await shown(scheduler, node))["why_not_chosen"] == []
+
+
+@over_sockets
+async def test_a_refused_utterance_whose_audio_is_not_kept_ends_as_refused(pair: Pair) -> None:
+    with running_scheduler("--hangover-manual-ms=5", "--audio-hold=sent") as scheduler:
+        async with AsyncExitStack() as stack:
+            ability = Ability.of(pair)
+            for node in await nodes_of(stack, scheduler, ability, ability):
+                errs(node)
+            (client,) = await clients_of(stack, scheduler, pair, 1)
+            await client.speak(tone(300))
+            assert (await client.missing())["reason"] == "processing_error"

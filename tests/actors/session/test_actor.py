@@ -294,6 +294,14 @@ def test_audio_may_be_let_go_of_once_it_was_sent() -> None:
     assert len(bench.dispatcher.of(AudioSupplied)) == 1
 
 
+def test_a_refused_job_whose_audio_was_let_go_of_ends_as_what_its_node_answered() -> None:
+    bench = SessionBench(keep_audio=False)
+    cut = bench.speak()
+    bench.tell(JobDispatched(cut.spec.job_id, 1, NodeId("n")))
+    bench.tell(UtteranceWanted(cut.spec.job_id, 2, MissingReason.PROCESSING_ERROR))
+    assert bench.dispatcher.only(EndJob).reason is MissingReason.PROCESSING_ERROR
+
+
 def test_audio_wanted_for_closed_words_is_refused(bench: SessionBench) -> None:
     bench.tell(UtteranceWanted(JobId("unknown"), 2))
     assert bench.dispatcher.only(EndJob).state is JobState.CANCELLED
