@@ -96,7 +96,6 @@ class FrameReader:
         "_limit_bytes",
         "_long_limit",
         "_message",
-        "_skip_bytes",
         "_skipped",
         "_small_bytes",
         "_small_most",
@@ -104,6 +103,7 @@ class FrameReader:
         "frames",
         "has_more",
         "keeps_bytes",
+        "skip_bytes",
     )
 
     def __init__(
@@ -123,7 +123,7 @@ class FrameReader:
         self._wanted_bytes = 0
         """What the buffer must hold before it is worth looking at."""
         self._message: _Message | None = None
-        self._skip_bytes = 0
+        self.skip_bytes = 0
         """What is still to come of a payload that is read past."""
         self._skipped: int | None = None
         """First byte of the frame that is read past."""
@@ -155,7 +155,7 @@ class FrameReader:
         found: list[Received] = []
         if self._is_broken:
             return found
-        if self._skip_bytes:
+        if self.skip_bytes:
             data = self._skip(data, found)
         if self._buffer is not None:
             self._buffer += data
@@ -285,15 +285,15 @@ class FrameReader:
         if message.is_taken:
             self._give_up(message, TOO_LONG, found)
         self._skipped = head
-        self._skip_bytes = max(0, left_bytes)
-        if not self._skip_bytes:
+        self.skip_bytes = max(0, left_bytes)
+        if not self.skip_bytes:
             self._end_skip()
 
     def _skip(self, data: bytes, found: list[Received]) -> bytes:
         del found
-        passed = min(self._skip_bytes, len(data))
-        self._skip_bytes -= passed
-        if not self._skip_bytes:
+        passed = min(self.skip_bytes, len(data))
+        self.skip_bytes -= passed
+        if not self.skip_bytes:
             self._end_skip()
         return data[passed:]
 

@@ -30,7 +30,7 @@ from gateway.edge.framing import INVALID_TEXT, is_utf8
 from gateway.edge.read_queue import WORK_COST
 from gateway.edge.receive_buffer import ReceiveBuffer
 from gateway.edge.upgrade import SocketHandler, SocketPolicy
-from gateway.edge.work import FRAME_COST, MESSAGE_COST
+from gateway.edge.work import FRAME_COST, MESSAGE_COST, PASSED_BYTES
 from protocol.errors import CloseCode
 
 _ANSWERED_HERE = frozenset({PING, CLOSE, FAILED})
@@ -202,6 +202,8 @@ class Intake:
         if reader.has_more:
             taker.stop_reading()
             taker.has_more()
+        if reader.skip_bytes:
+            self.work.cost += len(data) / PASSED_BYTES
         if self.work.settle(reader.frames, self._loop.time() * 1000):
             self._slow_down()
         if self._buffer is not None and (reader.keeps_bytes or self._buffer.is_wide):

@@ -16,3 +16,5 @@ REFUSAL_COST: Final = 4.0
 """To say what is wrong with a message, beyond the message."""
 LOOKUP_COST: Final = 10.0
 """To ask the store about a session that is not here."""
+PASSED_BYTES: Final = 64 * 1024
+"""So much of a message that is read past costs 1: it is copied out of the kernel all the same."""

@@ -1,5 +1,6 @@
 """What one peer may ask of an instance, attacked over a real socket."""
 
+import asyncio
 import base64
 import json
 
@@ -145,6 +146,17 @@ def test_who_registers_nothing_is_closed_for_long_messages() -> None:
         assert await peer.hear_close() == 1008
 
     run_gateway(scenario, options=options(message_rate=10_000))
+
+
+def test_what_is_read_past_is_paid_for() -> None:
+    async def scenario(running: RunningGateway) -> None:
+        peer = await running.connect("/ws/node")
+        peer.frame(b"x" * (8 << 20))  # 128 units of work, of 20 that are there at once
+        while not reached(running, "message_rate"):
+            await asyncio.sleep(0.005)
+        assert peer.writer.transport.get_write_buffer_size()
+
+    run_gateway(scenario, options=options(message_rate=20, message_burst=20))
 
 
 def test_a_node_may_send_long_messages_once_it_was_given_a_job() -> None:
