@@ -35,6 +35,7 @@ REST = 1.5
 """Times what a hypothesis took: no more than two fifths of a processor for one speaker."""
 EASY_SECONDS = 0.3
 """What a hypothesis takes on a machine with nothing else to do, or less."""
+LONGEST_REST_SECONDS = 3.0
 LONG_MS = 5_000
 """The carried recordings in a row: 4 words in 76 misheard with 8, 5 and 4 s, 8 with 3 s."""
 LONGEST_MS = 8_000
@@ -51,9 +52,10 @@ def rest_after(work_s: float) -> float:
     """Return how many seconds to wait for the next hypothesis after one that took so long.
 
     A machine that has too much to do gets longer rests than in proportion: at the end of speech the
-    result waits for a hypothesis at work, and comes before any that would only be looked at.
+    result waits for a hypothesis at work, and comes before any that would only be looked at. Not
+    for ever: a line that is not recognised is not split either, and its last text takes the longer.
     """
-    return REST * work_s * max(1.0, work_s / EASY_SECONDS)
+    return min(LONGEST_REST_SECONDS, REST * work_s * max(1.0, work_s / EASY_SECONDS))
 
 
 class GrowingLine:
