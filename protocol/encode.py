@@ -96,9 +96,10 @@ class Assignment:
     traceparent: str | None = None
     padding_ms: int | None = None
     is_manual_cut: bool = False
-    is_timeout_triggered: bool = False
     is_max_duration_triggered: bool = False
     streaming: bool = False
+    speaker_key: str | None = None
+    cut_reason: str | None = None
 
 
 def encode_job_assign(job: Assignment) -> bytes:
@@ -127,6 +128,8 @@ def encode_job_assign(job: Assignment) -> bytes:
     if job.partial_update_interval_ms is not None:
         chosen += f',"partial_update_interval_ms":{job.partial_update_interval_ms}'
     trace = "" if job.trace_id is None else f',"trace_id":{quoted(job.trace_id)}'
+    speaker = "" if job.speaker_key is None else f',"speaker_key":{quoted(job.speaker_key)}'
+    cut_reason = "" if job.cut_reason is None else f',"cut_reason":"{job.cut_reason}"'
     padding = "" if job.padding_ms is None else f',"padding_ms":{job.padding_ms}'
     head = (
         f'{{"type":"job_assign","job_id":{quoted(job.job_id)},"attempt_id":{job.attempt_id}'
@@ -139,16 +142,14 @@ def encode_job_assign(job: Assignment) -> bytes:
         f"{_IS_STREAMING if job.streaming else ''}"
         f"{chosen}{trace}{group}{padding}"
         f"{_IS_MANUAL if job.is_manual_cut else ''}"
-        f"{_IS_TIMEOUT if job.is_timeout_triggered else ''}"
         f"{_IS_MAX_DURATION if job.is_max_duration_triggered else ''}"
-        f',"turn_id":{quoted(job.turn_id)}}}'
+        f',"turn_id":{quoted(job.turn_id)}{speaker}{cut_reason}}}'
     )
     return b"".join((head.encode(), b2a_base64(job.audio, newline=False), tail.encode()))
 
 
 _IS_STREAMING: Final = ',"streaming":true'
 _IS_MANUAL: Final = ',"is_manual_cut":true'
-_IS_TIMEOUT: Final = ',"is_timeout_triggered":true'
 _IS_MAX_DURATION: Final = ',"is_max_duration_triggered":true'
 
 

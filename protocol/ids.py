@@ -67,11 +67,21 @@ def session_ref(session_id: SessionId) -> SessionRef:
     return SessionRef(hashlib.sha256(session_id.encode()).hexdigest()[:_REF_DIGITS])
 
 
-@lru_cache(maxsize=512)  # each job of a session asks
-def node_session_id(session_id: SessionId) -> str:
-    """Return what nodes call a session, on every instance the same; it leads back by no way."""
-    named = hashlib.blake2b(session_id.encode(), digest_size=16, person=b"node")
+def node_session_id(turn_id: str) -> str:
+    """Return what nodes take for the session of a turn, on every instance the same.
+
+    Existing nodes answer what equals the last text of a session with nothing, and translate its
+    utterances in rising order only: so each turn is a session of its own to them.
+    """
+    named = hashlib.blake2b(turn_id.encode(), digest_size=16, person=b"node")
     return f"n-{named.hexdigest()}"
+
+
+@lru_cache(maxsize=512)  # each job of a session asks
+def speaker_key(session_id: SessionId) -> str:
+    """Return by what a node knows a voice again; the same on every instance, no way leads back."""
+    named = hashlib.blake2b(session_id.encode(), digest_size=16, person=b"speaker")
+    return f"v-{named.hexdigest()}"
 
 
 def could_be_session_id(text: str) -> bool:

@@ -22,6 +22,8 @@ STREAMING = "x:stream"
 """Of nodes that take a job while its utterance is being spoken."""
 AUTO = "auto"
 """As source language: the node finds out."""
+JOINS_TURNS = "x:joins"
+"""The atom of a node that puts the segments of a turn together."""
 
 FORMATS = tuple(each.value for each in AudioFormat)
 """Formats of audio that a job may have. A node that names none reads them all."""
@@ -32,13 +34,13 @@ def node_atoms(
     semantic: Iterable[str],
     tts: Iterable[str] = (),
     formats: Iterable[str] = FORMATS,
-    *,
-    streaming: bool = False,
+    traits: Iterable[str] = (),
 ) -> tuple[str, ...]:
-    """Return the atoms of a node with these recognised, translated and spoken languages."""
-    atoms = {f"f:{each}" for each in formats}
-    if streaming:
-        atoms.add(STREAMING)
+    """Return the atoms of a node with these recognised, translated and spoken languages.
+
+    `traits`: `STREAMING`, `JOINS_TURNS`, or both.
+    """
+    atoms = {*traits, *(f"f:{each}" for each in formats)}
     for stage, languages in (("a", asr), ("s", semantic), ("t", tts)):
         for tag in map(parse, languages):
             atoms.update(f"{stage}:{_safe(each)}" for each in tag.served_classes)
@@ -124,6 +126,13 @@ class Abilities:
         bare, audio_format = without_format(needed)
         is_to_blame = audio_format is not None and not self.serve(needed) and self.serve(bare)
         return audio_format if is_to_blame else None
+
+    def may_join(self, needed: str) -> bool:
+        """Return whether a node that puts turns together may get such jobs.
+
+        Where nobody takes them yet, who comes first may be such a node.
+        """
+        return self.serve(f"{needed},{JOINS_TURNS}") or not self.serve(needed)
 
     def lacking(
         self, src: str, tgt: str, *, use_nmt: bool = True, use_tts: bool = True

@@ -1,6 +1,6 @@
 """A job: what the store knows of one utterance in one target language. Never any audio."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from protocol.ids import InstanceId, JobId, NodeId, RequestId, SessionId
@@ -79,6 +79,19 @@ class JobSpec:
     def slot(self) -> Slot:
         """What it takes at a node, together with the other segments of its turn."""
         return (self.session_id, self.turn_id, self.language)
+
+    @property
+    def is_of_turn(self) -> bool:
+        """Whether it is one of several segments of a turn."""
+        return self.turn_continues or self.turn_part > 0
+
+    def alone(self) -> "JobSpec":
+        """Return this segment as a job of its own: its turn is not put together at a node.
+
+        The scripts name it in the same way (`stand_alone`).
+        """
+        turn_id = f"{self.turn_id}.{self.turn_part}"
+        return replace(self, turn_id=turn_id, turn_part=0, turn_continues=False)
 
     @property
     def is_recorded(self) -> bool:

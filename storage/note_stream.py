@@ -91,6 +91,7 @@ def _note(row: Any, cell: Cell) -> Note | Released | None:
             InstanceId(fields["instance"]),
             int(fields["epoch"]),
             int(fields["due_ms"]),
+            stays_in_turn=fields.get("turned") == "1",
         ),
         cell,
     )

@@ -217,7 +217,7 @@ class DispatcherActor(LoopActor):
             case RecordSession():
                 return parts.takeover.record(message)
             case SessionEnded():
-                return self._on_session_ended(message)
+                return parts.claims.ended(message)
             case ResumeRequested():
                 return parts.takeover.resume(message, now_ms)
             case LocateSession():
@@ -250,10 +250,6 @@ class DispatcherActor(LoopActor):
                 return parts.instances.unreachable(message)
             case _:
                 assert_never(message)
-
-    def _on_session_ended(self, message: SessionEnded) -> Sequence[Step]:
-        self._parts.jobs.session_ended(message.session_id)
-        return self._parts.claims.ended(message)
 
     # ---- running ----------------------------------------------------------------------------
 

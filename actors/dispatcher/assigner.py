@@ -1,17 +1,14 @@
 """Assigner: when a job that has its place may be written to its node, and when it must not be.
 
-A real node takes the utterances of a session in rising order only: what comes behind a later one
-is recognised and not translated. And it puts the segments of a turn together by the name that the
-turn has there. Both names carry the attempt, so a segment that would come too late, or would find
-its turn under another name, gets a further attempt instead. An utterance that is no segment goes
-under a spare name of its session: clients may number theirs as they like.
+A node that joins turns puts the segments of one together by the name that the turn has there. That
+carries the attempt, so a segment that would come too late, or would find its turn under another
+name, gets a further attempt instead. What is no segment of such a turn may come in any order.
 
-Owns which index of each session each node was given last. Must not: keep audio, or run a script.
+Must not: keep audio, or run a script.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import inf
 
 from actors.dispatcher.driver import Driver
 from actors.dispatcher.job_ends import JobEnds
@@ -20,14 +17,9 @@ from actors.dispatcher.step import Step
 from actors.messages.job import AssignJob, AudioSupplied, JobDispatched, UtteranceWanted
 from actors.runtime.actor import tell
 from protocol.errors import MissingReason
-from protocol.ids import NodeId, SessionId
+from protocol.ids import NodeId
 from storage.job import JobState
 
-_Name = tuple[NodeId, int, str | None]
-"""Node, attempt and further language: under one of these a node knows a session by one name."""
-
-FIRST_SPARE_NAME = 100
-"""Spare names of a session carry numbers from here on, above every attempt."""
 OVERTAKEN = "overtaken"
 """Why a job needs a further attempt although nothing is wrong with its node."""
 TURN_MOVED = "turn_moved"
@@ -35,10 +27,10 @@ TURN_MOVED = "turn_moved"
 
 
 class Assigner:
-    """Hands jobs with their audio to nodes, each session's in the order of its cuts.
+    """Hands jobs with their audio to nodes, the segments of a turn in the order of its cuts.
 
     Life of a job here: `assign` when its place is known; if the audio is not at hand,
-    `request_audio`, then `audio_supplied`. `forget` when the session is over.
+    `request_audio`, then `audio_supplied`.
     """
 
     def __init__(self, ends: JobEnds, driver: Driver, max_attempts: int) -> None:
@@ -47,22 +39,15 @@ class Assigner:
         self._max_attempts = max_attempts
         self._open = ends.open_jobs
         self._directory = ends.directory
-        self.written: dict[SessionId, dict[_Name, int]] = {}
-        """Session → its name at a node → the highest index written there."""
-        self.spare: dict[SessionId, dict[tuple[NodeId, str | None], tuple[int, float]]] = {}
-        """Session → its newest spare name at a node, and the highest index written there."""
         self.connections: dict[NodeId, int] = {}
         """Node → which of its sockets it speaks on."""
 
     def adopt(self, handover: "Assigner") -> None:
-        """Take over what each node was given, from a dispatcher that failed."""
-        self.written, self.spare = handover.written, handover.spare
+        """Take over which socket each node speaks on, from a dispatcher that failed."""
         self.connections = handover.connections
 
     def assign(self, job: OpenJob, audio: bytes) -> Sequence[Step]:
-        """Write the job to its node, or ask for the audio again when others must come first."""
-        if self._open.awaiting and self._open.overtakes(job):
-            return self.request_audio(job)
+        """Write the job to its node, or have it wait for what must come first in its turn."""
         if job.sent_on:
             return ()
         if job.is_of_turn:
@@ -76,7 +61,7 @@ class Assigner:
 
     def request_audio(self, job: OpenJob) -> Sequence[Step]:
         """Ask the job's session for its audio."""
-        self._open.await_audio(job)
+        job.awaits_audio = True
         if tell(job.session, UtteranceWanted(job.spec.job_id, job.attempt, job.moved_because)):
             return ()
         return self._ends.end(job, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
@@ -107,27 +92,10 @@ class Assigner:
         """A node is gone."""
         self.connections.pop(node_id, None)
 
-    def forget(self, session_id: SessionId) -> None:
-        """The session is over."""
-        self.written.pop(session_id, None)
-        self.spare.pop(session_id, None)
-
     def _is_overtaken(self, job: OpenJob) -> bool:
-        """Tell whether its node was given a later index under the names that this attempt has."""
-        written = self.written.get(job.spec.session_id)
-        if written is None or job.node_id is None:
-            return False
-        name = (job.node_id, job.attempt, job.work.further_language)
-        return written.get(name, -1) > job.spec.utterance_index
-
-    def _spare_name(self, job: OpenJob, node_id: NodeId) -> int:
-        """Return the number of a further name that the session has at the node; it is used now."""
-        spare = self.spare.setdefault(job.spec.session_id, {})
-        place = (node_id, job.work.further_language)
-        name, highest = spare.get(place, (FIRST_SPARE_NAME - 1, inf))
-        name = name if job.spec.utterance_index > highest else name + 1
-        spare[place] = (name, job.spec.utterance_index)
-        return name
+        """Tell whether its node has a later segment of the turn under the same name."""
+        later = self._open.later_in_turn(job)
+        return any(self._open.are_together(sent, job) for sent in later)
 
     def _is_torn(self, job: OpenJob) -> bool:
         """Tell whether the turn's beginning went out on a socket that its node has replaced."""
@@ -139,26 +107,24 @@ class Assigner:
         if node_id is None:
             return self._driver.move(job, "undeliverable")
         here = directory.instance_id
+        if job.work.is_closing and not job.is_of_turn:  # there is no turn for it to end
+            silence = MissingReason.SILENCE_DETECTED
+            return (self._ends.complete(job, JobState.EMPTY, silence, None),)
         if job.node_instance == here:
             node = directory.nodes.get(node_id)
         else:
             node = directory.node_at(job.node_instance, node_id)
-        written = self.written.setdefault(spec.session_id, {})
-        name, place = job.attempt, (node_id, job.attempt, job.work.further_language)
-        if written.get(place, -1) >= spec.utterance_index:
-            name = self._spare_name(job, node_id)
-        else:
-            written[place] = spec.utterance_index
         work = job.work
         if directory.traces is not None:
             context = directory.traces.for_node(spec.job_id, job.attempt, work.traceparent)
             work = replace(work, traceparent=context)
-        assignment = AssignJob(job.session, spec, work, job.attempt, audio, name, here)
+        assignment = AssignJob(job.session, spec, work, job.attempt, audio, here)
         if node is None or not tell(node, assignment):
             gone = self._driver.node_gone(node_id)
             return (*gone, *self._driver.move(job, "undeliverable"))
         job.sent_on = self.connections.get(node_id, 1)
-        if not tell(job.session, JobDispatched(spec.job_id, job.attempt, node_id)):
+        dispatched = JobDispatched(spec.job_id, job.attempt, node_id, job.is_of_turn)
+        if not tell(job.session, dispatched):
             return self._ends.end(job, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
         return self._call_later_segments(job) if job.is_of_turn else ()
 
@@ -178,5 +144,5 @@ class Assigner:
         """A segment has its outcome: what waited for it here is not behind it any more."""
         for later in self._open.later_in_turn(job):
             if later.node_id and not (later.sent_on or later.awaits_audio or later.is_moving):
-                self._open.await_audio(later)
+                later.awaits_audio = True
                 tell(later.session, UtteranceWanted(later.spec.job_id, later.attempt))

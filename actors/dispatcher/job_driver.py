@@ -10,7 +10,7 @@ from typing import Any
 
 from loguru import logger
 
-from actors.dispatcher.assigner import Assigner
+from actors.dispatcher.assigner import TURN_MOVED, Assigner
 from actors.dispatcher.borrowing import Borrowing
 from actors.dispatcher.claims import Claims
 from actors.dispatcher.driver import Driver
@@ -37,7 +37,7 @@ from actors.ports import Mailbox
 from actors.runtime.actor import tell
 from actors.verdict import Follow, judge
 from protocol.errors import MissingReason
-from protocol.ids import JobId, SessionId
+from protocol.ids import JobId
 from storage.call import Call
 from storage.cells import FIRST, Cell
 from storage.job import FINAL_STATES, JobSpec, JobState, JobStep
@@ -150,9 +150,12 @@ class JobDriver:
         match reply:
             case Assigned():
                 job = self._open(message, cell, reply)
+                stays = reply.stays_in_turn or not job.is_of_turn
+                left = () if stays else self._leave_turn(job)
                 if not message.audio:  # it was let go of when an earlier attempt was sent
-                    return self.ends.end(job, JobState.FAILED, MissingReason.NODE_LOST)
-                return self.assigner.assign(job, message.audio)
+                    lost = self.ends.end(job, JobState.FAILED, MissingReason.NODE_LOST)
+                    return (*left, *lost)
+                return (*left, *self.assigner.assign(job, message.audio))
             case Queued():
                 job = self._open(message, cell, reply)
                 return (*self._wait(job, reply), *self.assigner.bring_left_behind(job))
@@ -185,9 +188,10 @@ class JobDriver:
         job = self._open(message, cell, reply)
         if job.node_id is None:
             return self.borrowing.seek(job)
+        left = () if reply.stays_in_turn or not job.is_of_turn else self._leave_turn(job)
         if not message.audio:
-            return ()
-        return self.assigner.assign(job, message.audio)  # its node may have it already
+            return left
+        return (*left, *self.assigner.assign(job, message.audio))  # its node may have it already
 
     def _open(
         self, message: UtteranceCut, cell: Cell, at: Assigned | Queued | Duplicate
@@ -217,6 +221,19 @@ class JobDriver:
             job.place(at.attempt, at.node_id, at.node_instance)
         if at.due_in_ms < SWEEP_MS:
             self._driver.note_due(at.due_in_ms)
+
+    def _leave_turn(self, job: OpenJob) -> Sequence[Step]:
+        """A segment got a node that takes it as a whole: so shall the rest of its turn be taken.
+
+        What is put together elsewhere would wait for an end that never comes.
+        """
+        others = [
+            other
+            for other in self.open_jobs.in_slot(job)
+            if other is not job and other.node_id is not None and not other.is_moving
+        ]
+        self.open_jobs.stand_alone(job)
+        return tuple(self._driver.fail_over(other, TURN_MOVED) for other in others)
 
     def queued(self, job: OpenJob, reply: Queued) -> Sequence[Step]:
         """A job that had to move waits for a node."""
@@ -268,7 +285,10 @@ class JobDriver:
             reason = MissingReason.PROCESSING_ERROR
             return (self.ends.end_unknown(reply.job_id, reply.attempt, reason, cell=cell),)
         self._place(job, reply)
-        return () if job.node_id is None else self.assigner.request_audio(job)
+        if job.node_id is None:
+            return ()
+        left = () if reply.stays_in_turn or not job.is_of_turn else self._leave_turn(job)
+        return (*left, *self.assigner.request_audio(job))
 
     def placed(self, reply: Assigned | Duplicate | Queued) -> Sequence[Step]:
         """A job was restored, or found elsewhere than it was believed to be."""
@@ -308,6 +328,7 @@ class JobDriver:
             return self.ends.late(message)
         verdict = judge(message.result, job.spec, job.work)
         if verdict.follow is Follow.KEEP_OPEN:
+            job.brought = message
             text = message.result.text_asr or ""
             tell(job.session, PartialArrived(message.job_id, job.attempt, text, is_final=True))
             return ()
@@ -320,14 +341,15 @@ class JobDriver:
         ended = self.ends.complete(job, verdict.state, verdict.reason, message)
         if verdict.reason is MissingReason.MERGED or verdict.state is JobState.FAILED:
             return (ended,)
-        if not job.spec.turn_part:
+        if not job.spec.turn_part or (verdict.state is JobState.EMPTY and job.spec.turn_continues):
             return (ended,)
-        merged = [
-            self.ends.merge(earlier)
+        close = self.ends.merge if verdict.state is JobState.DONE else self.ends.end_as_brought
+        closed = [
+            close(earlier)
             for earlier in self.open_jobs.earlier_in_turn(job)
             if earlier.spec.turn_continues and self.open_jobs.are_together(earlier, job)
         ]
-        return (*merged, ended)
+        return (*closed, ended)
 
     def _current(self, message: JobAccepted | JobUndelivered) -> OpenJob | None:
         job = self.open_jobs.get(message.job_id)
@@ -370,7 +392,3 @@ class JobDriver:
         """The owner ends a job without a result."""
         job = self.open_jobs.get(message.job_id)
         return () if job is None else self.ends.end(job, message.state, message.reason)
-
-    def session_ended(self, session_id: SessionId) -> None:
-        """Forget what nodes have heard of it."""
-        self.assigner.forget(session_id)

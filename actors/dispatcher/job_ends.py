@@ -104,6 +104,13 @@ class JobEnds:
         self._tell_node(job, None)
         return self.complete(job, JobState.EMPTY, MissingReason.MERGED, None)
 
+    def end_as_brought(self, job: OpenJob) -> Step:
+        """End a segment whose turn ended without further words: with those that it brought."""
+        self._tell_node(job, None)
+        if job.brought is None:
+            return self.complete(job, JobState.EMPTY, MissingReason.SILENCE_DETECTED, None)
+        return self.complete(job, JobState.DONE, None, job.brought)
+
     def recorded(
         self, spec: JobSpec, reason: MissingReason | None, result: JobResult | None = None
     ) -> str | None:

@@ -10,7 +10,6 @@ from actors.dispatcher.job_driver import JobDriver
 from actors.dispatcher.node_cells import NodeCells
 from actors.dispatcher.step import Expiry, Step
 from actors.messages.node import (
-    Languages,
     NodeAccepted,
     NodeArrived,
     NodeBeat,
@@ -30,7 +29,7 @@ from actors.node.options import NodeOptions
 from actors.ports import Mailbox
 from actors.runtime.actor import tell
 from protocol.ids import NodeId
-from storage.capability import node_atoms
+from storage.capability import JOINS_TURNS, node_atoms
 from storage.cells import Cell
 from storage.nodes import NodeHeartbeatEntry, NodeRegistration, NodeRepository
 from storage.replies.job import (
@@ -48,8 +47,10 @@ _LEASE_FACTOR = 2
 """The store forgets a silent node later than its actor does: the actor drives its jobs on."""
 
 
-def _atoms(languages: Languages) -> tuple[str, ...]:
-    return node_atoms(languages.asr, languages.semantic, languages.tts, languages.formats)
+def _atoms(message: NodeArrived | NodeChanged | NodeHeld) -> tuple[str, ...]:
+    known = message.languages
+    traits = (JOINS_TURNS,) if message.joins_turns else ()
+    return node_atoms(known.asr, known.semantic, known.tts, known.formats, traits)
 
 
 class Nodes:
@@ -80,13 +81,13 @@ class Nodes:
 
     def arrived(self, message: NodeArrived) -> Sequence[Step]:
         """A node registers, or registers again with what the store has lost."""
-        atoms = _atoms(message.languages)
+        atoms = _atoms(message)
         return self.cells.place(message.node_id, atoms, partial(self._register, message))
 
     def _register(self, message: NodeArrived, cell: Cell) -> Sequence[Step]:
         registration = NodeRegistration(
             node_id=message.node_id,
-            atoms=_atoms(message.languages),
+            atoms=_atoms(message),
             max_jobs=message.max_jobs,
             lease_ms=self._lease_ms,
             info=message.info,
@@ -124,7 +125,7 @@ class Nodes:
         if cell is None:
             self._unknown(message.node_id, message.epoch)
             return ()
-        atoms = _atoms(message.languages)
+        atoms = _atoms(message)
         call = self._nodes.update(message.node_id, message.epoch, atoms=atoms, cell=cell)
 
         def apply(reply: Registered | Fenced) -> Sequence[Step]:
@@ -167,7 +168,7 @@ class Nodes:
 
         def apply(reply: Registered | Fenced) -> Sequence[Step]:
             if isinstance(reply, Registered) and self._is_here(message.node_id):
-                atoms = _atoms(message.languages)
+                atoms = _atoms(message)
                 self._note_held(message.node_id, atoms, is_held=is_draining)
             return ()
 

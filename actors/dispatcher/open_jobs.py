@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from actors.messages.job import Work
+from actors.messages.job import ResultArrived, Work
 from actors.ports import Mailbox
 from actors.verdict import Verdict
 from protocol.errors import MissingReason
@@ -39,7 +39,9 @@ class OpenJob:
     moved_because: MissingReason = MissingReason.NODE_LOST
     """How its last attempt ended, if one did."""
     is_of_turn: bool = field(init=False)
-    """It is one of several segments of a turn."""
+    """It is one of several segments of a turn that its node puts together."""
+    brought: ResultArrived | None = None
+    """The text of a turn that goes on, as far as the node has sent it."""
 
     def __post_init__(self) -> None:
         self.is_of_turn = self.spec.turn_continues or self.spec.turn_part > 0
@@ -52,7 +54,7 @@ class OpenJob:
             self.node_instance = node_instance
         if (attempt, node_id) != (self.attempt, self.node_id):
             self.attempt, self.node_id, self.verdict = attempt, node_id, None
-            self.awaits_audio, self.sent_on = False, 0
+            self.awaits_audio, self.sent_on, self.brought = False, 0, None
 
     @property
     def job_id(self) -> JobId:
@@ -70,8 +72,6 @@ class OpenJobs:
         self.by_id: dict[JobId, OpenJob] = {}
         """Read by who holds them; changed here."""
         self._by_slot: dict[Slot, list[JobId]] = {}
-        self.awaiting: dict[SessionId, list[OpenJob]] = {}
-        """Jobs whose audio was asked for. Read by who holds them; changed here."""
 
     def __len__(self) -> int:
         return len(self.by_id)
@@ -108,19 +108,25 @@ class OpenJobs:
         for job in jobs:
             self.add(replace(job, verdict=None, awaits_audio=False, is_moving=False))
 
+    def stand_alone(self, job: OpenJob) -> None:
+        """Make a segment a job of its own: its node does not put its turn together."""
+        self._leave_slot(job)
+        job.spec = job.spec.alone()
+        job.work = job.work.alone(job.spec.turn_id)
+        job.is_of_turn = False
+
+    def _leave_slot(self, job: OpenJob) -> None:
+        slot = job.spec.slot
+        in_slot = self._by_slot[slot]
+        in_slot.remove(job.spec.job_id)
+        if not in_slot:
+            del self._by_slot[slot]
+
     def remove(self, job_id: JobId) -> OpenJob | None:
         """Forget the job; None when it was not open."""
         job = self.by_id.pop(job_id, None)
-        if job is not None:
-            if job.is_of_turn:
-                slot = job.spec.slot
-                in_slot = self._by_slot[slot]
-                in_slot.remove(job_id)
-                if not in_slot:
-                    del self._by_slot[slot]
-            if job.awaits_audio:
-                job.awaits_audio = False
-                self._tidy(job.spec.session_id)
+        if job is not None and job.is_of_turn:
+            self._leave_slot(job)
         return job
 
     def forget_session(self, session_id: SessionId) -> None:
@@ -128,26 +134,6 @@ class OpenJobs:
         gone = [job.spec.job_id for job in self if job.spec.session_id == session_id]
         for job_id in gone:
             self.remove(job_id)
-
-    def await_audio(self, job: OpenJob) -> None:
-        """Note that the job's audio was asked for."""
-        if not job.awaits_audio:
-            job.awaits_audio = True
-            self._tidy(job.spec.session_id)
-            self.awaiting.setdefault(job.spec.session_id, []).append(job)
-
-    def overtakes(self, job: OpenJob) -> bool:
-        """Return whether earlier utterances of the session are still on their way to the same node.
-
-        A node takes a session's utterances in their order only: what comes later is not translated.
-        """
-        awaiting = self.awaiting.get(job.spec.session_id)
-        return awaiting is not None and any(
-            other.awaits_audio
-            and other.node_id == job.node_id
-            and other.spec.utterance_index < job.spec.utterance_index
-            for other in awaiting
-        )
 
     def is_behind(self, job: OpenJob) -> bool:
         """Return whether an earlier segment of the turn has not been sent to where this one goes.
@@ -169,14 +155,6 @@ class OpenJobs:
         """Return whether the other's node has this one, under the same name of their turn."""
         same = (sent.node_id, sent.attempt) == (other.node_id, other.attempt)
         return same and sent.sent_on > 0 and not sent.is_moving
-
-    def _tidy(self, session_id: SessionId) -> None:
-        """Drop what does not await its audio any more."""
-        awaiting = self.awaiting.get(session_id)
-        if awaiting is not None:
-            awaiting[:] = [job for job in awaiting if job.awaits_audio]
-            if not awaiting:
-                del self.awaiting[session_id]
 
     def earlier_in_turn(self, job: OpenJob) -> list[OpenJob]:
         """Return the open jobs of the same turn and language cut before this one, in order."""

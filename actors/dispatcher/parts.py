@@ -123,7 +123,6 @@ class Parts:
     def session_lost(self, session_id: SessionId) -> None:
         """Forget its jobs; who drives them is not known here."""
         self.ends.open_jobs.forget_session(session_id)
-        self.jobs.session_ended(session_id)
 
     def node_gone(self, node_id: NodeId) -> Sequence[Step]:
         """Take it off-line."""

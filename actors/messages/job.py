@@ -1,6 +1,6 @@
 """The life of a job, from the cut of its utterance to its end."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from operator import attrgetter
 
 from actors.ports import Mailbox
@@ -26,8 +26,11 @@ class Work:
     trace_id: TraceId
     turn_id: TurnId
     is_manual_cut: bool = False
-    is_timeout_triggered: bool = False
     is_max_duration_triggered: bool = False
+    cut_reason: str | None = None
+    """As in `CutReason`."""
+    is_closing: bool = False
+    """Silence that only ends its turn: without meaning where that is not put together."""
     dialect: str | None = None
     features: Features | None = None
     mode: str | None = None
@@ -52,6 +55,12 @@ class Work:
         values = list(_VALUES_OF_WORK(self))
         values[_PLACE : _PLACE + 3] = group_id, part_index, context_text
         return Work(*values)
+
+    def alone(self, turn_id: str) -> "Work":
+        """Return it for a segment that is a job of its own, see `JobSpec.alone`."""
+        return replace(
+            self, turn_id=TurnId(turn_id), is_manual_cut=True, is_max_duration_triggered=False
+        )
 
 
 _FIELDS = [each.name for each in fields(Work)]
@@ -106,6 +115,7 @@ class JobDispatched:
     job_id: JobId
     attempt: int
     node_id: NodeId
+    stays_in_turn: bool = False  # a segment whose turn the node puts together
 
 
 @value
@@ -149,8 +159,6 @@ class AssignJob:
     work: Work
     attempt: int
     audio: bytes
-    session_name: int
-    """Number of the name under which the node hears the session; the attempt, as a rule."""
     owner: InstanceId = NO_INSTANCE  # drives the job; empty: this one
 
 

@@ -59,6 +59,8 @@ class NodeArrived:
     credential: str = ""
     is_held: bool = False
     """An operator has drained it, and the store may have lost that."""
+    joins_turns: bool = False
+    """It puts the segments of a turn together."""
 
 
 @value
@@ -68,6 +70,7 @@ class NodeChanged:
     node_id: NodeId
     epoch: int
     languages: Languages
+    joins_turns: bool = False  # as it registered
 
 
 @value
@@ -188,6 +191,7 @@ class NodeHeld:
     is_leaving: bool
     """It gets nothing in either case: its instance lets it go."""
     languages: Languages
+    joins_turns: bool = False
 
 
 @value

@@ -64,7 +64,14 @@ class NodeDrain:
 
     def _tell_held(self, epoch: int) -> None:
         known = self._registration
-        held = NodeHeld(known.node_id, epoch, known.is_held, self.is_begun, known.languages)
+        held = NodeHeld(
+            known.node_id,
+            epoch,
+            known.is_held,
+            self.is_begun,
+            known.languages,
+            known.joins_turns,
+        )
         self._directory.dispatcher.tell(held)
 
     def _control(self) -> None:

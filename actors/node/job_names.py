@@ -2,15 +2,15 @@
 
 A node remembers every job id and every (session, index) it has seen for as long as it lives, so
 each is used once: attempt *n* > 1 carries `~n`, a further language of the same utterance `#lang`.
-A session carries the number of a spare name instead where its client numbers its words out of
-order. Public ids never carry a suffix. The id of a session is its client's secret: nodes know it by
-a name of their own.
+What it takes for a session is one turn, and the index is that of the segment in the turn: it keeps
+quiet about a repeated text of a session, and translates in rising order only. Public ids never
+carry a suffix. The id of a session is its client's secret: nodes know the speaker by a key.
 """
 
 from actors.messages.job import AssignJob, Work
 from actors.messages.node import Languages
 from protocol.encode import Assignment, encode_job_assign
-from protocol.ids import JobId, NodeJobId, node_session_id
+from protocol.ids import JobId, NodeJobId, node_session_id, speaker_key
 from protocol.languages import closest
 
 _DIGITS_AT_MOST = 6
@@ -43,17 +43,16 @@ def job_assign(assignment: AssignJob, known_as: NodeJobId, languages: Languages)
     """
     spec, work = assignment.spec, assignment.work
     written = languages.semantic if work.pipeline.use_nmt else languages.asr
-    further, name = work.further_language, assignment.session_name
-    session_id = node_session_id(spec.session_id)
-    if name > 1 or further is not None:
-        session_id = f"{session_id}{node_suffix(name, further)}"
+    session_id, further = node_session_id(spec.turn_id), work.further_language
+    if assignment.attempt > 1 or further is not None:
+        session_id = f"{session_id}{node_suffix(assignment.attempt, further)}"
     retry = f"~{assignment.attempt}" if assignment.attempt > 1 else ""
     return encode_job_assign(
         Assignment(
             job_id=known_as,
             attempt_id=assignment.attempt,
             session_id=session_id,
-            utterance_index=spec.utterance_index,
+            utterance_index=spec.turn_part,
             src_lang=_as_registered(work.source, languages.asr),
             tgt_lang=_as_registered(work.target, written),
             dialect=work.dialect,
@@ -78,9 +77,10 @@ def job_assign(assignment: AssignJob, known_as: NodeJobId, languages: Languages)
             traceparent=work.traceparent,
             padding_ms=work.padding_ms,
             is_manual_cut=work.is_manual_cut,
-            is_timeout_triggered=work.is_timeout_triggered,
             is_max_duration_triggered=work.is_max_duration_triggered,
-            turn_id=f"{work.turn_id}{retry}",
+            turn_id=f"{spec.turn_id}{retry}",
+            speaker_key=speaker_key(spec.session_id),
+            cut_reason=work.cut_reason,
         )
     )
 

@@ -45,6 +45,11 @@ class Registration:
         """Of the registration that is sent when the one under way is answered."""
         self._is_changing = False
 
+    @property
+    def joins_turns(self) -> bool:
+        """Whether the node puts the segments of a turn together."""
+        return self.register is not None and self.register.joins_turns is True
+
     def registered(
         self, register: NodeRegister, credential: str, *, is_another_socket: bool
     ) -> None:
@@ -86,6 +91,7 @@ class Registration:
                 languages=self.languages,
                 max_jobs=max_jobs,
                 info={"version": version, "platform": platform},
+                joins_turns=self.joins_turns,
                 credential=self.credential,
                 connection=self.connections,
                 known_epoch=known_epoch,
@@ -116,7 +122,8 @@ class Registration:
         if self.languages != self._told_languages and not self._is_changing:
             self._is_changing = True
             self._told_languages = self.languages
-            self._directory.dispatcher.tell(NodeChanged(self._node_id, epoch, self.languages))
+            changed = NodeChanged(self._node_id, epoch, self.languages, self.joins_turns)
+            self._directory.dispatcher.tell(changed)
 
     def changed(self) -> None:
         """The dispatcher has the languages that it got last, or is another one."""

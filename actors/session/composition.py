@@ -46,8 +46,9 @@ def compose(
     downlink.outbox = outbox
     room = RoomPart(profile, setup, downlink, indexes, records)
     conversion = None if setup.converters is None else Conversion(setup.converters, ref)
+    nodes = setup.directory.abilities
     uplink_parts = UplinkParts(
-        opened, indexes, room, setup.wall_ms, progress, records, conversion, downlink
+        opened, indexes, room, nodes, setup.wall_ms, progress, records, conversion, downlink
     )
     owner, socket = ("", None) if outbox is None else (outbox.owner, outbox.jobs)
     held, waiting = setup.held.share(owner), setup.waiting.share(owner, socket)

@@ -31,14 +31,6 @@ class CutReason(StrEnum):
     """The session ended with audio not yet cut."""
 
 
-MANUAL = frozenset(
-    {CutReason.UTTERANCE, CutReason.MANUAL, CutReason.ENDPOINT, CutReason.SESSION_CLOSE}
-)
-"""Where a node is sent `is_manual_cut`: what was spoken is complete."""
-TIMEOUT = frozenset({CutReason.PAUSE, CutReason.MAX_LENGTH, CutReason.MAX_TURN})
-"""Where a node is sent `is_timeout_triggered`: the turn ends, not by the client."""
-
-
 @value
 class Cut:
     """One utterance, ready for a node."""
@@ -55,7 +47,11 @@ class Cut:
     turn_part: int
     """0 for the first segment of a turn, without gaps within it."""
     ends_turn: bool
-    """False only for `max_duration`: what follows belongs to the same turn."""
+    """False only for `max_duration`: what follows belongs to the same turn.
+
+    What ends one is `is_manual_cut` to nodes, whoever cut it: existing ones neither translate nor
+    speak short texts that end by a time-out.
+    """
     closing: bool
     """True when it is silent or empty and was made only because its turn has open segments."""
     first_seq: int | None

@@ -216,6 +216,11 @@ class Speech:
         utterance = self._uplink.open.jobs.get(message.job_id)
         if utterance is None:
             return
+        spec = utterance.spec
+        if (spec.turn_continues or spec.turn_part) and not message.stays_in_turn:
+            turn_id = utterance.work.turn_id
+            if self._uplink.opening.stand_alone(utterance):
+                self._uplink.segmenter.turn_segment_closed(turn_id, spec.turn_part)
         if self._notes is not None:
             self._notes.stored(utterance)
         utterance.sent_at_ms = now_ms

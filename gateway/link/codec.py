@@ -67,7 +67,6 @@ class _Assignment:
     spec: JobSpec
     work: Work
     attempt: int
-    session_name: int
     owner: InstanceId
 
 
@@ -93,9 +92,7 @@ def pack(address: Address, message: Any) -> LinkMessage:
         KeyError: It is none that may cross: a bug.
     """
     if isinstance(message, AssignJob):
-        head = _Assignment(
-            message.spec, message.work, message.attempt, message.session_name, message.owner
-        )
+        head = _Assignment(message.spec, message.work, message.attempt, message.owner)
         return LinkMessage(str(address), _ASSIGNMENT, _assignment.dump_json(head), message.audio)
     kind = type(message).__name__
     adapter = _adapters[kind]
@@ -125,6 +122,4 @@ def unpack_link_message(parcel: LinkMessage, session_way: SessionWay) -> Any:
 
 def _assign_job(head: _Assignment, audio: bytes, session_way: SessionWay) -> AssignJob:
     session = session_way(head.owner, head.spec.session_id) or _Nobody()
-    return AssignJob(
-        session, head.spec, head.work, head.attempt, audio, head.session_name, head.owner
-    )
+    return AssignJob(session, head.spec, head.work, head.attempt, audio, head.owner)

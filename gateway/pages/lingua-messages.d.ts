@@ -155,7 +155,7 @@ export interface JobAck {
   type: "job_ack";
 }
 
-/** One utterance to recognise, translate and speak; answered by `job_result` or by nothing. `job_id` and (`session_id`, `utterance_index`) are used once per node, see `NodeJobId`. Jobs of one turn come in the order of speech. */
+/** One utterance to recognise, translate and speak; answered by `job_result` or by nothing. `job_id` and (`session_id`, `utterance_index`) are used once per node, see `NodeJobId`. A `session_id` is that of one turn, `utterance_index` the place of the segment in it. Jobs of one turn come in the order of speech. */
 export interface JobAssign {
   type: "job_assign";
   job_id: string;
@@ -194,12 +194,16 @@ export interface JobAssign {
   traceparent?: string;
   /** Silence that the recogniser appends. */
   padding_ms?: number;
+  /** What was said is complete, whoever cut it: nothing of it is to be held back. */
   is_manual_cut?: boolean;
-  is_timeout_triggered?: boolean;
   /** The turn goes on: the node may hold these words back until its next segment. */
   is_max_duration_triggered?: boolean;
   /** Segments of one turn are recognised together. */
   turn_id?: string;
+  /** Extension: the same for all that one session says, for nodes that adapt to a voice. */
+  speaker_key?: string;
+  /** Extension: why it was cut, as in `CutReason`. */
+  cut_reason?: string;
 }
 
 /** The result is no longer wanted. The node may send it all the same. */
@@ -412,10 +416,12 @@ export interface NodeRegister {
   tts_voices?: Record<string, unknown> | null;
   /** Extension: the formats of audio that the node reads; absent: all of them. */
   audio_formats?: ReadonlyArray<AudioFormat> | null;
-  /** Extension: how many turns the node works on at a time. */
+  /** Extension: how many jobs the node works on at a time; turns, where it joins them. */
   max_concurrent_jobs?: number | null;
   /** Extension: the node takes a job while its utterance is being spoken, in binary frames. */
   streaming?: boolean | null;
+  /** Extension: it puts the segments of a turn together. Else each comes as a whole. */
+  joins_turns?: boolean | null;
 }
 
 /** The answer to `node_register`: a node is mute until it has its id. */

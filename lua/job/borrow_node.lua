@@ -24,8 +24,8 @@
 -- ARGV attempt int
 -- ARGV excluded str
 -- ARGV job_ms int
--- RETURNS ASSIGNED job attempt node instance epoch due_ms handovers
--- RETURNS DUPLICATE job state attempt node instance epoch due_ms
+-- RETURNS ASSIGNED job attempt node instance epoch due_ms turned handovers
+-- RETURNS DUPLICATE job state attempt node instance epoch due_ms turned
 -- RETURNS NO_NODE | MOVED | FENCED
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua

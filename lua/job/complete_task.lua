@@ -11,7 +11,7 @@
 -- ARGV outcome str
 -- ARGV outcome_ttl_ms int
 -- RETURNS OK state handovers
--- RETURNS DUPLICATE job state attempt node instance epoch due_ms
+-- RETURNS DUPLICATE job state attempt node instance epoch due_ms turned
 -- RETURNS STALE attempt | GONE
 -- FUNCTION
 -- INCLUDE lib/clock.lua

@@ -28,9 +28,9 @@
 -- ARGV max_queued int
 -- ARGV max_queued_per_session int
 -- ARGV streamed int
--- RETURNS ASSIGNED job attempt node instance epoch due_ms handovers
+-- RETURNS ASSIGNED job attempt node instance epoch due_ms turned handovers
 -- RETURNS QUEUED job attempt position wait_ms due_ms handovers
--- RETURNS DUPLICATE job state attempt node instance epoch due_ms
+-- RETURNS DUPLICATE job state attempt node instance epoch due_ms turned
 -- RETURNS LENT cell | BUSY | MOVED | FENCED
 -- FUNCTION
 -- INCLUDE lib/clock.lua
@@ -52,7 +52,7 @@ if streamed == 0 and part == '0' and continues ~= '1' then
     lone.due = math.min(now + job_ms, lone.deadline)
     write_record(lone, 'assigned', usual.id, 'assigned_at')
     place_node(usual, usual.used + occupy(usual, lone))
-    return { 'ASSIGNED', job, 1, usual.id, usual.owner, usual.epoch, lone.due - now, {} }
+    return { 'ASSIGNED', job, 1, usual.id, usual.owner, usual.epoch, lone.due - now, 0, {} }
   end
 end
 

@@ -13,10 +13,10 @@
 -- ARGV max_attempts int
 -- ARGV outcome str
 -- ARGV outcome_ttl_ms int
--- RETURNS ASSIGNED job attempt node instance epoch due_ms handovers
+-- RETURNS ASSIGNED job attempt node instance epoch due_ms turned handovers
 -- RETURNS QUEUED job attempt position wait_ms due_ms handovers
 -- RETURNS FAILED reason handovers
--- RETURNS DUPLICATE job state attempt node instance epoch due_ms
+-- RETURNS DUPLICATE job state attempt node instance epoch due_ms turned
 -- RETURNS STALE attempt | GONE
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
@@ -132,6 +132,8 @@ local function choose_reachable(excluded)
   return chosen and chosen.owner ~= avoid and chosen or nil
 end
 
+local waits_alone = false -- it has left the queue with its turn
+
 -- The node for the next attempt, or nil.
 local function next_node()
   local excluded = moving.excluded
@@ -139,6 +141,13 @@ local function next_node()
     local place, turn_node = turn_place(moving)
     if place == 'join' or (place == 'take' and not is_at_cap(moving)) then
       return turn_node
+    elseif place == 'alone' then
+      if waits then
+        dequeue(moving) -- where it waits with its turn
+        waits_alone = true
+      end
+      stand_alone(moving, true)
+      return choose_reachable(excluded)
     elseif place == 'behind' then
       return nil
     end
@@ -181,7 +190,7 @@ end
 
 local was_pinned = moving.pin ~= ''
 local node_found = next_node()
-if waits and (node_found or was_pinned) then
+if waits and not waits_alone and (node_found or was_pinned) then
   dequeue(moving)
 end
 local reply
@@ -190,9 +199,9 @@ if node_found then
   bring_turn(moving, node_found)
   place_node(node_found)
   reply = { 'ASSIGNED', moving.id, moving.attempt, node_found.id, node_found.owner,
-    node_found.epoch, math.max(0, moving.due - now), handed }
+    node_found.epoch, math.max(0, moving.due - now), moving.turned and 1 or 0, handed }
 else
-  if not waits or was_pinned then
+  if not waits or was_pinned or waits_alone then
     set_due(moving, math.min(now + pending_ms, moving.deadline))
     moving.pin = ''
     call('HSET', prefix .. 'job:' .. job, 'state', 'queued', 'node', '', 'pin', '',

@@ -6,7 +6,7 @@
 -- ARGV attempt int
 -- ARGV cell str
 -- RETURNS OK along
--- RETURNS DUPLICATE job state attempt node instance epoch due_ms
+-- RETURNS DUPLICATE job state attempt node instance epoch due_ms turned
 -- RETURNS STALE attempt | GONE
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/slot.lua

@@ -23,8 +23,8 @@
 -- ARGV job_ms int
 -- ARGV excluded str
 -- ARGV reserve int
--- RETURNS ASSIGNED job attempt node instance epoch due_ms handovers
--- RETURNS DUPLICATE job state attempt node instance epoch due_ms
+-- RETURNS ASSIGNED job attempt node instance epoch due_ms turned handovers
+-- RETURNS DUPLICATE job state attempt node instance epoch due_ms turned
 -- RETURNS NO_NODE | MOVED | FENCED
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
@@ -110,4 +110,4 @@ if slots_cap > 0 then
   call('EXPIRE', tenant_streams(tenant), RECORD_TTL_S)
 end
 place_node(node)
-return { 'ASSIGNED', job, 1, node.id, node.owner, node.epoch, new.due - now, {} }
+return { 'ASSIGNED', job, 1, node.id, node.owner, node.epoch, new.due - now, 0, {} }

@@ -31,9 +31,9 @@
 -- ARGV turn_wait_ms int
 -- ARGV returns int
 -- RETURNS RESTORED
--- RETURNS ASSIGNED job attempt node instance epoch due_ms handovers
+-- RETURNS ASSIGNED job attempt node instance epoch due_ms turned handovers
 -- RETURNS QUEUED job attempt position wait_ms due_ms handovers
--- RETURNS DUPLICATE job state attempt node instance epoch due_ms
+-- RETURNS DUPLICATE job state attempt node instance epoch due_ms turned
 -- RETURNS LENT cell | MOVED | FENCED
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/node.lua
@@ -71,7 +71,7 @@ if node == '' then
 end
 
 -- It stands where it stood, even when that exceeds the capacity or the node is not back yet.
-create_assigned(new, load_node(node) or unknown_node(node))
+create_assigned(new, load_node(node) or unknown_node(node), true)
 if state == 'running' then
   call('HSET', prefix .. 'job:' .. job, 'state', state, 'running_at', now_text)
   index_state(job, 'assigned', state)

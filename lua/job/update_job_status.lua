@@ -7,7 +7,7 @@
 -- ARGV node str
 -- ARGV step str
 -- RETURNS OK
--- RETURNS DUPLICATE job state attempt node instance epoch due_ms
+-- RETURNS DUPLICATE job state attempt node instance epoch due_ms turned
 -- RETURNS STALE attempt | GONE
 -- INCLUDE lib/clock.lua
 -- INCLUDE lib/slot.lua

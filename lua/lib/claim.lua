@@ -35,7 +35,7 @@ local function take_jobs()
   local jobs = {}
   for _, id in ipairs(call('SMEMBERS', session_key .. ':jobs')) do
     local job = call('HMGET', prefix .. 'job:' .. id, 'owner', 'due', 'index', 'state', 'attempt',
-      'node', 'deadline', 'assigned_at')
+      'node', 'deadline', 'assigned_at', 'turned')
     if job[1] and is_stream(id) then -- it is spoken on elsewhere: the audio before is not there
       local node = close_stream(load_job_head(id))
       if node then
@@ -57,7 +57,8 @@ local function take_jobs()
       local node = job[6] == '' and {}
         or call('HMGET', prefix .. 'node:' .. job[6], 'state', 'owner', 'epoch')
       jobs[#jobs + 1] = { id, session, job[3], job[4], job[5], instance, job[6], node[2] or '',
-        stays(node, job[8]) and 1 or 0, math.max(0, job[2] - now), math.max(0, job[7] - now) }
+        stays(node, job[8]) and 1 or 0, math.max(0, job[2] - now), math.max(0, job[7] - now),
+        job[9] == '1' and 1 or 0 }
     end
   end
   return jobs

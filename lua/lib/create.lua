@@ -45,7 +45,11 @@ local function claim_request(returns)
   return nil
 end
 
-local function create_assigned(new, node)
+-- `stands`: it was there before, whatever the node can do.
+local function create_assigned(new, node, stands)
+  if not stands then
+    settle_turn(new, node, false)
+  end
   new.due = math.min(now + job_ms, new.deadline)
   if new.turned then
     new.attempt = turn_attempt(node, new.slot, new.attempt)
@@ -59,5 +63,6 @@ local function create_assigned(new, node)
     follow_turn(node, new.slot, job, new.due, new.deadline)
   end
   place_node(node, node.used and node.used + gained)
-  return { 'ASSIGNED', job, new.attempt, node.id, node.owner, node.epoch, new.due - now, {} }
+  return { 'ASSIGNED', job, new.attempt, node.id, node.owner, node.epoch, new.due - now,
+    new.turned and 1 or 0, {} }
 end

@@ -15,13 +15,14 @@ local served = 0 -- waiting jobs that got a slot, of whichever instance
 
 local function note(owner, kind, job, node)
   post(owner, 'kind', kind, 'job', job.id, 'attempt', job.attempt, 'node', node.id,
-    'instance', node.owner, 'epoch', node.epoch, 'due_ms', int(math.max(0, job.due - now)))
+    'instance', node.owner, 'epoch', node.epoch, 'due_ms', int(math.max(0, job.due - now)),
+    'turned', job.turned and '1' or '0')
 end
 
 local function report(job, node)
   if job.owner == instance then
     handed[#handed + 1] = { job.id, job.attempt, node.id, node.owner, node.epoch,
-      math.max(0, job.due - now) }
+      math.max(0, job.due - now), job.turned and 1 or 0 }
   else
     note(job.owner, 'assigned', job, node)
   end
@@ -29,6 +30,7 @@ end
 
 -- Gives a slot of the node to a job that has neither slot nor queue.
 local function assign(job, node)
+  settle_turn(job, node, true)
   if job.turned then
     job.attempt = turn_attempt(node, job.slot, job.attempt)
   end

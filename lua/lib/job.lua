@@ -4,7 +4,7 @@ local function load_job(id)
   local values = call('HMGET', prefix .. 'job:' .. id,
     'state', 'attempt', 'node', 'owner', 'session', 'turn', 'language', 'index', 'cut', 'turned',
     'tenant', 'cap', 'due', 'deadline', 'job_ms', 'cost', 'requirement', 'preference', 'created_at',
-    'assigned_at', 'pin', 'excluded', 'barred', 'weight')
+    'assigned_at', 'pin', 'excluded', 'barred', 'weight', 'part')
   local job = head_from(id, values)
   if not job then
     return nil
@@ -21,6 +21,7 @@ local function load_job(id)
   job.excluded = values[22] or ''
   job.barred = values[23] or ''
   job.weight = tonumber(values[24] or '1')
+  job.part = values[25] or '0'
   return job
 end
 
@@ -48,5 +49,6 @@ local function describe(word, job)
     owner, epoch = node[1] or '', node[2] or '0'
   end
   local due = FINAL[job.state] and 0 or tonumber(call('HGET', prefix .. 'job:' .. job.id, 'due'))
-  return { word, job.id, job.state, job.attempt, job.node, owner, epoch, math.max(0, due - now) }
+  return { word, job.id, job.state, job.attempt, job.node, owner, epoch, math.max(0, due - now),
+    job.turned and 1 or 0 }
 end

@@ -15,6 +15,7 @@ local function head_from(id, values)
     owner = values[4],
     session = values[5],
     slot = slot_of(values[5], values[6], values[7]),
+    turn = values[6],
     language = values[7],
     index = values[8],
     cut = values[9] or '0',

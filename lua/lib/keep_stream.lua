@@ -24,5 +24,5 @@ local function keep_stream()
   if session_record[2] ~= node.id then
     call('HSET', session_key, 'last', node.id)
   end
-  return { 'ASSIGNED', job, stream.attempt, node.id, node.owner, node.epoch, due - now, {} }
+  return { 'ASSIGNED', job, stream.attempt, node.id, node.owner, node.epoch, due - now, 0, {} }
 end

@@ -12,11 +12,14 @@ local function find_place(new)
     local place, node, pin = turn_place(new)
     if place == 'join' or (place == 'take' and not is_at_cap(new)) then
       return node
-    elseif place ~= 'any' then
+    elseif place == 'alone' then
+      stand_alone(new, false) -- what its turn has left does not matter to it
+    elseif place == 'any' then
+      excluded = call('HGET', turn_key, 'excluded') or ''
+    else
       new.pin = pin
       return nil
     end
-    excluded = call('HGET', turn_key, 'excluded') or ''
   end
   if is_at_cap(new) then
     return nil

@@ -25,6 +25,9 @@ local function new_job(attempt)
     attempt = attempt,
     owner = instance,
     session = session,
+    turn = turn,
+    part = part,
+    language = language,
     requirement = requirement,
     index = index,
     cost = cost_ms,
@@ -43,7 +46,7 @@ local function write_record(new, state, node_id, since)
   local key = prefix .. 'job:' .. job
   local due = int(new.due)
   call('HSET', key, 'state', state, 'attempt', new.attempt, 'node', node_id, 'owner', instance,
-    'session', session, 'turn', turn, 'language', language, 'index', index,
+    'session', session, 'turn', new.turn, 'language', language, 'index', index,
     'cut', cut, 'turned', new.turned and '1' or '0', 'tenant', tenant,
     'due', due, 'deadline', int(new.deadline), 'job_ms', job_ms, 'cost', cost_ms,
     'requirement', requirement, 'preference', preference, 'created_at', now_text, since, now_text,

@@ -45,7 +45,7 @@ Speak = Callable[[str, str], tuple[bytes, int] | Awaitable[tuple[bytes, int]]]
 class Listening:
     """What surrounds one piece of speech, for recognisers that make use of it."""
 
-    session_id: str
+    speaker_key: str
     """Whose speech: what was learnt about a voice may be carried from one utterance to the next."""
     on_partial: Callable[[str], None] | None = None
     """Called on the event loop with the text so far; None if nobody wants it."""

@@ -267,7 +267,7 @@ class ProcessRecogniser:
 
     async def __call__(self, pcm: bytes, language: str) -> str:
         """Recognise without a session."""
-        return await self.recognise_in_session(pcm, language, Listening(session_id=""))
+        return await self.recognise_in_session(pcm, language, Listening(speaker_key=""))
 
     async def recognise_in_session(self, pcm: bytes, language: str, listening: Listening) -> str:
         """Return what is said, "" if nobody speaks.
@@ -290,7 +290,7 @@ class ProcessRecogniser:
                 if not self._is_stopped:
                     logger.warning("a recogniser process died at work and is started again")
                 continue
-            self._remember(listening.session_id, means)
+            self._remember(listening.speaker_key, means)
             return text
         raise EngineError("the recogniser process died twice of one utterance")
 
@@ -313,7 +313,7 @@ class ProcessRecogniser:
             text, means = await self._on_free_worker(stream, listening)
         except ChildDiedError:
             raise EngineError("the recogniser process died while it heard") from None
-        self._remember(listening.session_id, means)
+        self._remember(listening.speaker_key, means)
         return text
 
     def _check(self, language: str) -> None:
@@ -329,7 +329,7 @@ class ProcessRecogniser:
         if self._is_stopped:
             self._idle.put_nowait(worker)
             raise EngineError("the recogniser is stopped")
-        means = self._means.get(listening.session_id, "")
+        means = self._means.get(listening.speaker_key, "")
         task = asyncio.create_task(work(worker, means))
         self._running.add(task)
         task.add_done_callback(lambda done: self._release(worker, done))

@@ -131,7 +131,7 @@ class JobPipeline:
         self, job: JobAssign, texts: JobTexts, on_partial: OnPartial | None
     ) -> str:
         pcm = await asyncio.to_thread(_decoded, job)
-        listening = Listening(job.session_id, on_partial)
+        listening = Listening(job.speaker_key or job.session_id, on_partial)
         with texts.timed("asr_ms"):
             source = self._source_language(job)
             return await self._recognised(
@@ -152,7 +152,7 @@ class JobPipeline:
             _need_opus()
         pieces = SpokenPieces(audio, job.audio_format, job.sample_rate)
         source = self._source_language(job)
-        listening = Listening(job.session_id, on_partial)
+        listening = Listening(job.speaker_key or job.session_id, on_partial)
         try:
             text = await self._recognised(heard(self._engines.stream, pieces, source, listening))
             await audio.skip_to_end()

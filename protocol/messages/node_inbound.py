@@ -79,9 +79,11 @@ class NodeRegister(WireMessage):
     audio_formats: Annotated[tuple[AudioFormat, ...], Field(max_length=8)] | None = None
     """Extension: the formats of audio that the node reads; absent: all of them."""
     max_concurrent_jobs: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    """Extension: how many turns the node works on at a time."""
+    """Extension: how many jobs the node works on at a time; turns, where it joins them."""
     streaming: bool | None = None
     """Extension: the node takes a job while its utterance is being spoken, in binary frames."""
+    joins_turns: bool | None = None
+    """Extension: it puts the segments of a turn together. Else each comes as a whole."""
 
 
 class NodeHeartbeat(WireMessage):

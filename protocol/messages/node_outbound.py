@@ -26,7 +26,8 @@ class NodeRegisterAck(WireMessage):
 class JobAssign(WireMessage):
     """One utterance to recognise, translate and speak; answered by `job_result` or by nothing.
 
-    `job_id` and (`session_id`, `utterance_index`) are used once per node, see `NodeJobId`.
+    `job_id` and (`session_id`, `utterance_index`) are used once per node, see `NodeJobId`. A
+    `session_id` is that of one turn, `utterance_index` the place of the segment in it.
     Jobs of one turn come in the order of speech.
     """
 
@@ -68,11 +69,15 @@ class JobAssign(WireMessage):
     padding_ms: Count | None = None
     """Silence that the recogniser appends."""
     is_manual_cut: Flag = None
-    is_timeout_triggered: Flag = None
+    """What was said is complete, whoever cut it: nothing of it is to be held back."""
     is_max_duration_triggered: Flag = None
     """The turn goes on: the node may hold these words back until its next segment."""
     turn_id: str | None = None
     """Segments of one turn are recognised together."""
+    speaker_key: str | None = None
+    """Extension: the same for all that one session says, for nodes that adapt to a voice."""
+    cut_reason: str | None = None
+    """Extension: why it was cut, as in `CutReason`."""
 
 
 class JobEnd(WireMessage):

@@ -26,6 +26,8 @@ class Assigned:
     """Milliseconds until the job must have ended or is driven on."""
     handovers: "tuple[Assigned, ...]" = ()
     """Of a fail-over or a dispatch: other jobs of the calling instance that got a slot with it."""
+    stays_in_turn: bool = False
+    """It is a segment whose turn is put together at the node; else it is a job of its own."""
 
 
 @value
@@ -58,6 +60,7 @@ class Duplicate:
     node_instance: InstanceId | None
     node_epoch: int
     due_in_ms: int
+    stays_in_turn: bool = False  # as in `Assigned`; also of a segment that waits
 
 
 @value

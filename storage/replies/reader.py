@@ -120,7 +120,7 @@ def mapping(raw: Any) -> Mapping[str, str]:
 
 
 def _assigned(values: Raw) -> Assigned:
-    job, attempt, node, instance, epoch, due_ms, *given = values
+    job, attempt, node, instance, epoch, due_ms, turned, *given = values
     return Assigned(
         JobId(job),
         int(attempt),
@@ -129,6 +129,7 @@ def _assigned(values: Raw) -> Assigned:
         int(epoch),
         due_ms,
         handovers(given[0]) if given and given[0] else (),
+        stays_in_turn=bool(turned),
     )
 
 
@@ -140,7 +141,7 @@ def _queued(values: Raw) -> Queued:
 
 
 def _duplicate(values: Raw) -> Duplicate:
-    job, state, attempt, node, instance, epoch, due_ms = values
+    job, state, attempt, node, instance, epoch, due_ms, turned = values
     return Duplicate(
         JobId(job),
         JobState(state),
@@ -149,6 +150,7 @@ def _duplicate(values: Raw) -> Duplicate:
         InstanceId(instance) if instance else None,
         int(epoch),
         due_ms,
+        stays_in_turn=bool(turned),
     )
 
 

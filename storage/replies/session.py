@@ -24,6 +24,8 @@ class FollowingJob:
     deadline_in_ms: int
     cell: Cell = FIRST
     """The part of the store that has it."""
+    stays_in_turn: bool = False
+    """It is a segment whose turn is put together, or may be; else it is a job of its own."""
 
 
 @dataclass(frozen=True, slots=True)

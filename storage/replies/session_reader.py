@@ -72,7 +72,8 @@ def _recorded_outcomes(rows: Iterable[Raw]) -> tuple[RecordedOutcome, ...]:
 
 
 def _following(cell: Cell, row: Raw) -> FollowingJob:
-    job, _session, index, state, attempt, _owner, node, instance, stays, due_ms, deadline_ms = row
+    job, _session, index, state, attempt, _owner, node, instance, stays, *rest = row
+    due_ms, deadline_ms, turned = rest
     return FollowingJob(
         JobId(job),
         int(index),
@@ -84,6 +85,7 @@ def _following(cell: Cell, row: Raw) -> FollowingJob:
         due_ms,
         deadline_ms,
         cell,
+        stays_in_turn=bool(turned),
     )
 
 

@@ -94,6 +94,7 @@ class NodePlan:
     name: str
     capacity: int
     is_sound: bool
+    joins_turns: bool
     seed: int
 
 
@@ -111,7 +112,13 @@ def make_plan(options: ChaosOptions) -> ChaosPlan:
     """Return the run of this seed."""
     rng = Random(options.seed)
     nodes = tuple(
-        NodePlan(f"node-{number}", rng.choice((4, 6, 8)), number % 3 == 0, rng.getrandbits(64))
+        NodePlan(
+            f"node-{number}",
+            rng.choice((4, 6, 8)),
+            is_sound=number % 3 == 0,
+            joins_turns=number % 4 < 2,
+            seed=rng.getrandbits(64),
+        )
         for number in range(options.nodes)
     )
     each = max(1, options.utterances // options.sessions)

@@ -14,7 +14,8 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from tests.chaos.faults.clocks import WallClock
 from tests.chaos.faults.proxy import FaultProxy, Link
-from tests.chaos.log import Complaint, Disturbed, Event, Undisturbed
+from tests.chaos.log import Complaint, Disturbed, Event, SpeechBegan, Undisturbed
+from tests.chaos.peers.audio import Speech, digest_of
 from tests.chaos.plan import ChaosOptions
 from tests.chaos.store import ChaosStore
 from tests.support.wire_oracle import check_message
@@ -43,6 +44,9 @@ class World:
     """For what must be unique in a run."""
     is_slow: bool = False
     """The machine does not keep up: nothing is expected in time, and less is said."""
+    spoken: dict[str, dict[int, Speech]] = field(default_factory=dict)
+    """What was said, by session as nodes know it and index: to them an index means something else.
+    """
     recent_jobs: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=50))
     """Node and job id of the latest assignments: what a node may mistake for its own."""
 
@@ -53,6 +57,23 @@ class World:
     def log(self, kind: type[Event], **fields: Any) -> None:
         """Put an event into the log, now."""
         self.on_event(kind(at=self.now(), **fields))
+
+    def begin_speech(self, session: str, index: int, speech: Speech) -> None:
+        """A client begins to say something."""
+        self.spoken.setdefault(session, {})[index] = speech
+        self.log(SpeechBegan, session=session, index=index, speech=speech)
+
+    def index_of(self, session: str, audio: bytes) -> int:
+        """Return which of the session's utterances the audio is, or begins; else the next.
+
+        Silence that only ends a turn is the next one behind what was said.
+        """
+        said = self.spoken.get(session, {})
+        digest = digest_of(audio)
+        for index, speech in said.items():
+            if speech.digest(len(audio)) == digest:
+                return index
+        return max(said, default=-1) + 1
 
     def check(self, message: Message, who: str) -> None:
         """Complain if a message does not look as it must."""

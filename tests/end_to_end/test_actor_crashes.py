@@ -128,9 +128,8 @@ async def test_words_that_kill_the_dispatcher_do_so_once(monkeypatch: Patch) -> 
     ):
         for _ in range(3):
             await client.speak(tone(200))
-        for _ in range(2):
-            job = await node.job()
-            await node.answer(job, f"words {job['utterance_index']}")
+        for index in (0, 2):
+            await node.answer(await node.job(), f"words {index}")
         assert await outcomes(client, 3) == ["words 0", "processing_error", "words 2"]
         assert len(raised) == 1
         assert not here.escalated
@@ -176,7 +175,7 @@ async def test_a_loss_whose_handling_fails_of_one_job_still_moves_the_others(
             for _ in range(2):
                 job = await other.job()
                 assert job["attempt_id"] == 2
-                await other.answer(job, f"words {job['utterance_index']}")
+                await other.answer(job, f"words {job['nth']}")
             assert await outcomes(client, 3) == ["words 0", "processing_error", "words 2"]
         assert not here.escalated
 
@@ -228,7 +227,7 @@ async def test_the_jobs_of_a_failed_node_actor_move_at_once_and_its_socket_serve
             await node.answer(jobs[0], POISON)
             for index in range(3):
                 job = await other.job()
-                assert (job["utterance_index"], job["attempt_id"]) == (index, 2)
+                assert (job["nth"], job["attempt_id"]) == (index, 2)
                 await other.answer(job, f"words {index}")
             assert await outcomes(client, 3) == ["words 0", "words 1", "words 2"]
             cancelled = {(await node.hear("job_cancel"))["job_id"] for _ in range(3)}

@@ -88,7 +88,7 @@ async def unharmed(scheduler: SchedulerProcess, pair: Pair) -> AsyncIterator[Raw
         yield node
         await bystander.chunk(tone(100))
         await bystander.final()
-        job = await node.job(session_id=bystander.known_as)
+        job = await node.job(speaker_key=bystander.known_as)
         assert audio_of(job) == tone(200) + tone(100)
         await node.answer(job)
         await bystander.result()
@@ -123,7 +123,7 @@ async def test_a_chunk_with_a_fault_is_refused_and_no_other_chunk_is_lost(
         assert (await it.error())["code"] in {"INVALID_MESSAGE", "INVALID_SESSION"}
         await it.chunk(tone(150))
         await it.final()
-        job = await node.job(session_id=it.known_as)
+        job = await node.job(speaker_key=it.known_as)
         assert audio_of(job) == tone(250) + tone(150)
         await node.answer(job)
         await it.result()
@@ -206,7 +206,7 @@ async def test_a_broken_frame_is_refused_and_nothing_else_is_lost(
         await client.say_raw(frames(client.session_id)[which])
         assert (await client.error())["code"] in {"INVALID_MESSAGE", "INVALID_SESSION"}
         await client.binary_chunk(tone(150), final=True)
-        job = await node.job(session_id=client.known_as)
+        job = await node.job(speaker_key=client.known_as)
         assert audio_of(job) == tone(250) + tone(150)
         await node.answer(job)
         await client.result()
@@ -256,7 +256,7 @@ async def test_declared_opus_that_is_none_is_refused(
             assert (await client.error())["code"] == "INVALID_MESSAGE"
         await client.chunk(b"".join(packets[20:40]))
         await client.final()
-        job = await node.job(session_id=client.known_as)
+        job = await node.job(speaker_key=client.known_as)
         assert audio_of(job) == b"".join(packets[:40])
         await node.answer(job)
         await client.result()
@@ -321,7 +321,7 @@ async def test_too_many_bad_messages_in_a_row_close_the_socket_not_the_session(
             second.session_id = client.session_id
             await second.fence()
             await second.final()
-            job = await node.job(session_id=client.known_as)
+            job = await node.job(speaker_key=client.known_as)
             assert audio_of(job) == tone(300)
             await node.answer(job)
             await second.result()
@@ -366,7 +366,7 @@ async def test_words_of_any_script_and_controls_survive_the_way(
         ack = await client.init(*pair, trace_id=trace, tenant_id=tenant, dialect="\x00\n")
         assert ack["trace_id"] == trace
         await client.speak(tone(300))
-        job = await node.job(session_id=client.known_as)
+        job = await node.job(speaker_key=client.known_as)
         assert job["trace_id"] == trace
         await node.answer(job)
         assert (await client.result())["trace_id"] == trace

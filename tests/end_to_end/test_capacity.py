@@ -41,7 +41,7 @@ async def test_two_hundred_utterances_at_one_instant_never_open_more_than_four(
         assert [result["utterance_index"] for result in results] == [0] * CROWD
         assert node.peak_jobs == 4
         assert len(node.jobs) == CROWD
-        assert len({job["session_id"] for job in node.jobs}) == CROWD
+        assert len({job["speaker_key"] for job in node.jobs}) == CROWD
         queued = events_of(clients, "QUEUED")
         assert len(queued) >= CROWD - 10
         assert all(0 <= event["wait_ms_estimate"] <= 10_000 for event in queued)
@@ -123,15 +123,13 @@ async def test_who_bursts_does_not_make_the_others_wait(
         began = time.monotonic()
         await asyncio.gather(*(client.result() for client in others))
         waited = time.monotonic() - began
-        served = [job["session_id"] for job in node.jobs]
+        served = [job["speaker_key"] for job in node.jobs]
         places = [served.index(client.known_as) for client in others]
         assert max(places) <= 2 + len(others) + 2, places
         for index in range(40):
             assert (await burst.result())["utterance_index"] == index
         assert waited < time.monotonic() - began
-        assert [job["utterance_index"] for job in node.jobs if job["session_id"] == served[0]] == [
-            *range(40)
-        ]
+        assert [job["nth"] for job in node.jobs if job["speaker_key"] == served[0]] == [*range(40)]
 
 
 @over_sockets
@@ -150,7 +148,7 @@ async def test_two_who_burst_share_a_node_evenly(scheduler: SchedulerProcess, pa
         for client in clients:
             for _ in range(15):
                 await client.result()
-        first_half = Counter(job["session_id"] for job in node.jobs[:16])
+        first_half = Counter(job["speaker_key"] for job in node.jobs[:16])
         assert min(first_half.values()) >= 7, first_half
 
 
@@ -174,7 +172,7 @@ async def test_a_session_that_bursts_slowly_long_utterances_pays_for_their_lengt
         await node.answer(node.jobs[0])
         for _ in range(16):
             await short.result()
-        begun = Counter(job["session_id"] for job in node.jobs[:20])
+        begun = Counter(job["speaker_key"] for job in node.jobs[:20])
         assert begun[short.known_as] >= 13, begun
         for _ in range(10):
             await long.result()

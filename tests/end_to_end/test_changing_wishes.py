@@ -277,7 +277,7 @@ async def test_listeners_hear_that_an_utterance_does_not_come(
     ):
         await ann.say_something()
         job = await node.job()
-        await cancel(ann, utterance_index=job["utterance_index"])
+        await cancel(ann, utterance_index=job["nth"])
         assert (await bob.missing())["reason"] == "cancelled"
         await ann.say_something()
         await answered(node, "again")

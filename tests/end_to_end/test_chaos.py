@@ -84,7 +84,7 @@ class MoodyNode:
         with suppress(ConnectionClosed):
             match self._chance.choices(range(8), weights=(20, 3, 2, 2, 2, 2, 1, 1))[0]:
                 case 0:
-                    await node.answer(job, f"words {job['utterance_index']}")
+                    await node.answer(job, f"words {job['nth']}")
                 case 1:
                     await node.answer(job, "")
                 case 2:

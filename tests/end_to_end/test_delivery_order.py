@@ -37,7 +37,7 @@ async def said(
         languages = {"src_lang": pair[0], "tgt_lang": pair[1]}
         for index in range(count):
             await client.utterance(index, tone(300), **languages)
-        yield client, node, [await node.job(utterance_index=index) for index in range(count)]
+        yield client, node, [await node.job(nth=index) for index in range(count)]
 
 
 def numbers(outcomes: list[Message]) -> list[tuple[int, int, bool]]:
@@ -53,7 +53,7 @@ async def test_answers_in_reverse_come_in_the_order_of_cuts(
 ) -> None:
     async with said(scheduler, pair, 8) as (client, node, jobs):
         for job in reversed(jobs):
-            await node.answer(job, f"words {job['utterance_index']}")
+            await node.answer(job, f"words {job['nth']}")
         outcomes = [await client.result() for _ in jobs]
         assert numbers(outcomes) == [(index, index + 1, False) for index in range(8)]
         assert [outcome["text_asr"] for outcome in outcomes] == [

@@ -51,7 +51,7 @@ async def test_a_drained_instance_leaves_its_sessions_to_another(
         await client.final()
         job = await node.job()
         assert audio_of(job) == 2 * tone(300)
-        assert job["utterance_index"] == 1
+        assert job["nth"] == 1
         await node.answer(job)
         assert (await client.result())["delivery_seq"] == 2
         await client.leave()

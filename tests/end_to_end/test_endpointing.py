@@ -49,7 +49,7 @@ async def test_a_microphone_without_a_final_is_translated_after_each_sentence(
         for index in range(2):
             await stream(client, sentence() + zeros(1_600))
             job = await node.job()
-            assert job["utterance_index"] == index
+            assert job["nth"] == index
             assert sentence()[:64_000] in audio_of(job)
             assert job["is_manual_cut"] is True
             await node.answer(job)

@@ -147,7 +147,7 @@ async def test_parts_are_numbered_in_the_order_of_the_words(
             jobs.append(await node.job())
         assert [job["part_index"] for job in jobs] == [1, 2, 3]
         for job in reversed(jobs):
-            await node.answer(job, f"words {job['utterance_index']}")
+            await node.answer(job, f"words {job['nth']}")
         results = [await client.result() for _ in range(3)]
         assert [place(result) for result in results] == [
             (first["group_id"], part) for part in (1, 2, 3)

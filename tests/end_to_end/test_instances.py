@@ -47,9 +47,9 @@ async def test_a_session_on_one_instance_is_served_by_a_node_on_another(
             await client.speak(audio)
         jobs = [await node.job() for _ in spoken]
         assert [audio_of(job) for job in jobs] == spoken
-        assert {job["session_id"] for job in jobs} == {client.known_as}
+        assert {job["speaker_key"] for job in jobs} == {client.known_as}
         for job in reversed(jobs):  # the last is ready first
-            await node.answer(job, f"words {job['utterance_index']}")
+            await node.answer(job, f"words {job['nth']}")
         results = [await client.result() for _ in spoken]
         assert [result["utterance_index"] for result in results] == [0, 1, 2]
         assert results[0]["text_translated"] == f"words 0 [{pair[1]}]"
@@ -194,7 +194,7 @@ async def test_a_slot_freed_by_one_instance_goes_to_a_job_of_the_other(
         await node.answer(job)
         await near.result()
         waited = await node.job()
-        assert waited["session_id"] == far.known_as
+        assert waited["speaker_key"] == far.known_as
         await node.answer(waited)
         await far.result()
 
@@ -212,8 +212,8 @@ async def test_of_equal_nodes_the_one_on_the_own_instance_is_used(
         for client in (one, two, one, two):
             await client.speak(tone(400))
             await client.result()
-        assert {job["session_id"] for job in here.jobs} == {one.known_as}
-        assert {job["session_id"] for job in there.jobs} == {two.known_as}
+        assert {job["speaker_key"] for job in here.jobs} == {one.known_as}
+        assert {job["speaker_key"] for job in there.jobs} == {two.known_as}
 
 
 # ---- nodes that go and come ----------------------------------------------------------------------

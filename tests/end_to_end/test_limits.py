@@ -123,11 +123,11 @@ async def test_a_fast_sender_is_read_slowly_and_loses_nothing(
         began = time.monotonic()
         await fast.speak(audio, size=16_000)
         await calm.speak(tone(300))
-        job = await node.job(session_id=calm.known_as)
+        job = await node.job(speaker_key=calm.known_as)
         assert len(node.jobs) == 1  # nobody else waits for the fast one
         await node.answer(job)
         await calm.result()
-        job = await node.job(session_id=fast.known_as)
+        job = await node.job(speaker_key=fast.known_as)
         assert time.monotonic() - began > 0.3
         assert audio_of(job) == audio
         await node.answer(job)
@@ -151,7 +151,7 @@ async def test_a_client_that_does_not_read_is_closed_and_the_others_do_not_notic
         for index in range(200):
             await deaf.utterance(index, tone(100), **languages)
             try:
-                job = await node.job(session_id=deaf.known_as, seconds=0.5)
+                job = await node.job(speaker_key=deaf.known_as, seconds=0.5)
             except AssertionError:
                 break  # it is closed: what it says is not heard any more
             await node.answer(job, tts_audio=voice)
@@ -159,7 +159,7 @@ async def test_a_client_that_does_not_read_is_closed_and_the_others_do_not_notic
         deaf.socket.transport.resume_reading()
         assert await deaf.close_code() == 4008
         await calm.speak(tone(300))
-        await node.answer(await node.job(session_id=calm.known_as))
+        await node.answer(await node.job(speaker_key=calm.known_as))
         await calm.result()
 
 

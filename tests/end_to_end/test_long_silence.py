@@ -53,7 +53,7 @@ async def test_who_was_quiet_for_seventy_seconds_is_understood_from_the_first_wo
         await script.say(script.words(4))
         await script.read_all()
         assert len(node.jobs) == 2
-        first, second = (job["session_id"] for job in node.jobs)
+        first, second = (job["speaker_key"] for job in node.jobs)
         assert first == second == page.known_as
 
 
@@ -73,4 +73,4 @@ async def test_who_speaks_again_after_a_long_playback_is_understood(
         await page.say_words(words)  # and nothing more: the pause ends it
         script.note(words)
         await script.read_all()
-        assert [job.get("is_timeout_triggered") for job in node.jobs] == [None, True]
+        assert [job["cut_reason"] for job in node.jobs] == ["manual", "pause"]

@@ -126,7 +126,7 @@ async def test_all_jobs_of_a_lost_node_move_in_the_order_of_their_words(
         async with raw_node(scheduler.node_url, Ability.of(pair, 4)) as other:
             nodes[0].abort()
             jobs = [await other.job() for _ in range(4)]
-            assert [job["utterance_index"] for job in jobs] == [0, 1, 2, 3]
+            assert [job["nth"] for job in jobs] == [0, 1, 2, 3]
             for job in jobs:
                 await other.answer(job)
             for index in range(4):

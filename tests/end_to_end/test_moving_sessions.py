@@ -60,7 +60,7 @@ async def test_an_utterance_goes_on_where_its_instance_died_in_the_middle(
         await client.final()
         job = await node.job()
         assert audio_of(job) == b"".join(chunks)
-        assert job["utterance_index"] == 0
+        assert job["nth"] == 0
         await node.answer(job, "one")
         assert (await client.result())["delivery_seq"] == 1
         await client.leave()
@@ -95,7 +95,7 @@ async def test_what_was_heard_and_what_was_missed_are_told_apart(
     async with raw_node(second.node_url, Ability.of(pair, 20)) as node:
         await client.speak(tone(300))
         job = await node.job()
-        assert job["utterance_index"] == 3
+        assert job["nth"] == 3
         await node.answer(job)
         assert (await client.result())["delivery_seq"] == 4
         await client.leave()
@@ -120,7 +120,7 @@ async def test_words_that_wait_for_a_node_wait_on_at_another_instance(
         for number, audio in enumerate(said):
             job = await node.job()
             assert audio_of(job) == audio
-            assert job["utterance_index"] == number
+            assert job["nth"] == number
             await node.answer(job, f"words {number}")
         heard = [(await client.result())["utterance_index"] for _ in said]
         assert heard == [0, 1, 2]
@@ -174,7 +174,7 @@ async def test_a_turn_goes_on_with_its_parts(cluster: Cluster, pair: Pair) -> No
         jobs = [await node.job(), await node.job()]
         assert [audio_of(job) for job in jobs] == parts
         assert jobs[0]["turn_id"] == jobs[1]["turn_id"]
-        assert [job["utterance_index"] for job in jobs] == [0, 1]
+        assert [job["nth"] for job in jobs] == [0, 1]
         await node.answer(jobs[1], "all of it")
         assert (await client.missing())["reason"] == "merged"
         assert (await client.result())["utterance_index"] == 1
@@ -265,7 +265,7 @@ async def test_a_session_comes_and_goes_between_live_instances(
         async with raw_node(there.node_url, Ability.of(pair, 20)) as node:
             await client.speak(tone(400))
             job = await node.job()
-            assert job["utterance_index"] == number
+            assert job["nth"] == number
             await node.answer(job)
             assert (await client.result())["delivery_seq"] == number + 1
     await client.leave()

@@ -51,7 +51,7 @@ async def say_one_more(client: ResumingClient, node: RawNode) -> None:
     await client.speak(tone(700))
     job = await node.job()
     assert "~" not in job["job_id"]
-    assert job["utterance_index"] == 1
+    assert job["nth"] == 1
     await node.answer(job, "more")
     outcome = await client.outcome()
     assert (outcome["text_asr"], outcome["delivery_seq"]) == ("more", 2)

@@ -76,7 +76,7 @@ async def test_a_session_stays_with_its_node_while_that_has_a_free_slot(
             for client in clients:
                 await client.speak(tone(300))
                 await client.result()
-        served = [Counter(job["session_id"] for job in node.jobs) for node in nodes]
+        served = [Counter(job["speaker_key"] for job in node.jobs) for node in nodes]
         for client in clients:
             assert sorted(count[client.known_as] for count in served) == [0, 0, 4]
 

@@ -56,7 +56,7 @@ async def test_a_pause_ends_an_utterance(scheduler: SchedulerProcess, pair: Pair
         said_at = time.monotonic()
         job = await node.job()
         assert PAUSE - 0.02 <= time.monotonic() - said_at < PAUSE + 1.0
-        assert job["is_timeout_triggered"] is True
+        assert (job["is_manual_cut"], job["cut_reason"]) == (True, "pause")
         assert job["padding_ms"] == 220
         assert audio_of(job) == tone(400)
         await node.answer(job)
@@ -110,7 +110,7 @@ async def test_the_pause_clock_stands_still_during_playback(
         assert not node.jobs
         await client.say(playback(client, "tts_play_ended"))
         job = await node.job(seconds=PAUSE + 2)
-        assert job["is_timeout_triggered"] is True
+        assert (job["is_manual_cut"], job["cut_reason"]) == (True, "pause")
         await node.answer(job)
         await client.result()
 
@@ -153,7 +153,7 @@ async def test_a_pause_ends_a_turn_with_open_segments(
         first = await node.job()
         last = await node.job(seconds=PAUSE + 2)
         assert last["turn_id"] == first["turn_id"]
-        assert last["is_timeout_triggered"] is True
+        assert (last["is_manual_cut"], last["cut_reason"]) == (True, "pause")
         assert audio_of(last) == bytes(200 * 32)
         await node.answer(last, "everything")
         assert (await client.missing())["reason"] == "merged"
@@ -172,7 +172,7 @@ async def test_a_detached_speaker_is_cut_by_the_pause(
             await client.fence()
             client.abort()
         job = await node.job(seconds=PAUSE + 2)
-        assert job["is_timeout_triggered"] is True
+        assert (job["is_manual_cut"], job["cut_reason"]) == (True, "pause")
         await node.answer(job)
 
 
@@ -190,7 +190,7 @@ async def test_who_is_gone_while_it_plays_is_cut_by_the_pause(
             await client.fence()
             client.abort()
         job = await node.job(seconds=PAUSE + 2)
-        assert job["is_timeout_triggered"] is True
+        assert (job["is_manual_cut"], job["cut_reason"]) == (True, "pause")
         await node.answer(job)
 
 
@@ -203,6 +203,6 @@ async def test_who_speaks_on_is_heard_though_the_end_of_playback_was_lost(
         await asyncio.sleep(1.1)  # what comes sooner was under way already
         await client.chunk(tone(300))
         job = await node.job(seconds=PAUSE + 2)
-        assert job["is_timeout_triggered"] is True
+        assert (job["is_manual_cut"], job["cut_reason"]) == (True, "pause")
         await node.answer(job)
         await client.result()

@@ -139,7 +139,7 @@ async def test_streams_of_different_kinds_follow_each_other_in_order(
             await client.speak(data, 8_192)
         for index in range(5):
             await client.result(utterance_index=index)
-        kinds = [(job["audio_format"], job["utterance_index"]) for job in node.jobs]
+        kinds = [(job["audio_format"], job["nth"]) for job in node.jobs]
         assert [kind for kind, _ in kinds] == ["pcm16", "opus", "pcm16", "pcm16", "opus"]
         assert audio_of(node.jobs[2]) == tone(300)
         assert audio_of(node.jobs[4]) == opus

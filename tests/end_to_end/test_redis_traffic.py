@@ -114,14 +114,14 @@ async def _all_kinds_of_work(scheduler: SchedulerProcess, tap: RedisTap) -> None
         doomed, _ = await next_job(nodes)
         doomed.abort()
         node, again = await next_job([other for other in nodes if other is not doomed])
-        while again["session_id"].partition("~")[0] != client.known_as:
+        while again["speaker_key"].partition("~")[0] != client.known_as:
             node, again = await next_job([node])
         await node.answer(again, WORDS)
         await client.result()
         async with raw_client(scheduler.session_url, resume=True) as resuming:
             await utter(resuming, "json")
             node, job = await next_job([other for other in nodes if other is not doomed])
-            while job["session_id"] != resuming.known_as:  # the lost client's may come again
+            while job["speaker_key"] != resuming.known_as:  # the lost client's may come again
                 node, job = await next_job([node])
             await node.answer(job, RECORDED)
             await resuming.result()

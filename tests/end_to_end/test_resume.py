@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from protocol.ids import SessionId, node_session_id
+from protocol.ids import SessionId, speaker_key
 from tests.end_to_end.support.peers.resuming_client import ResumingClient
 from tests.end_to_end.support.short_absence import GRACE
 from tests.support.peers.raw_client import RawClient, tone
@@ -197,7 +197,7 @@ async def test_a_socket_that_resumes_another_session_closes_its_own(
         await client.say(lost.returning())
         ack = await client.hear("session_init_ack")
         assert ack["session_id"] == lost.session_id
-        assert audio_of(await node.job(session_id=client.known_as)) == tone(300)
+        assert audio_of(await node.job(speaker_key=client.known_as)) == tone(300)
         await node.answer(node.jobs[0])
         await client.result(session_id=client.session_id)
         client.session_id = lost.session_id
@@ -217,7 +217,7 @@ async def test_a_further_init_on_a_resumable_session_ends_it_as_any_other(
         former, token = client.session_id, client.token
         await client.chunk(tone(300))
         await client.init(*pair)
-        await node.answer(await node.job(session_id=node_session_id(SessionId(former))))
+        await node.answer(await node.job(speaker_key=speaker_key(SessionId(former))))
         await client.result(session_id=former)
         await client.refused_resume(session_id=former, resume_token=token)
         await client.leave()

@@ -187,13 +187,13 @@ async def test_quiet_is_no_pause_while_a_client_is_away_that_may_resume(
         await without.chunk(tone(300))
         await without.fence()
         without.abort()
-        assert (await other.job())["is_timeout_triggered"] is True
+        assert (await other.job())["cut_reason"] == "pause"
         await asyncio.sleep(PAUSE * 0.5)
         assert not node.jobs
         second = await first.resume()
         await second.chunk(tone(200))
         job = await node.job()
-        assert job["is_timeout_triggered"] is True
+        assert (job["is_manual_cut"], job["cut_reason"]) == (True, "pause")
         assert audio_of(job) == tone(300) + tone(200)
         await node.answer(job)
         await second.result()
@@ -229,7 +229,7 @@ async def test_missed_outcomes_come_once_in_order_and_live_ones_after_them(
         first = await ResumingClient.with_session(scheduler, pair)
         for index in range(6):
             await first.utterance(index, tone(300), **languages)
-        jobs = [await node.job(utterance_index=index) for index in range(6)]
+        jobs = [await node.job(nth=index) for index in range(6)]
         await node.answer(jobs[0], "words 0")
         await first.result()
         first.abort()

@@ -74,7 +74,7 @@ async def test_on_a_bad_line_every_word_arrives_once(
             proxy.is_refusing = False
             assert await client.wait_outcomes(10_000)
             assert await client.close()
-            jobs = sorted(node.jobs, key=lambda job: int(job["utterance_index"]))
+            jobs = sorted(node.jobs, key=lambda job: int(job["nth"]))
             assert [audio_of(job) for job in jobs] == spoken
             _check(client.timeline.utterances)
             resumes = [

@@ -99,7 +99,7 @@ async def test_a_client_that_was_closed_for_not_reading_comes_back_for_the_rest(
         while sent < 200:
             await deaf.utterance(sent, tone(100), **languages)
             try:
-                job = await node.job(session_id=deaf.known_as, seconds=0.5)
+                job = await node.job(speaker_key=deaf.known_as, seconds=0.5)
             except AssertionError:
                 break  # it is closed: what it says is not heard any more
             await node.answer(job, tts_audio=VOICE)

@@ -29,11 +29,11 @@ async def test_two_people_hear_each_other_in_their_own_languages(
     ):
         await ann.say_something()
         job = await answered(node, "ni hao")
-        assert (job["src_lang"], job["tgt_lang"], job["session_id"]) == (zh, en, ann.known_as)
+        assert (job["src_lang"], job["tgt_lang"], job["speaker_key"]) == (zh, en, ann.known_as)
         heard = await bob.result()
         assert (heard["text_asr"], heard["text_translated"]) == ("ni hao", f"ni hao [{en}]")
         assert (heard["session_id"], heard["speaker_session_id"]) == (ann.alias,) * 2
-        assert heard["speaker_utterance_index"] == job["utterance_index"]
+        assert heard["speaker_utterance_index"] == job["nth"]
         await bob.say_something()
         assert (await answered(node, "hello"))["tgt_lang"] == zh
         assert (await ann.result())["text_translated"] == f"hello [{zh}]"

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from protocol.ids import SessionId, node_session_id
+from protocol.ids import SessionId, speaker_key
 from tests.end_to_end.support.short_grace import FLUSH, naming, typed
 from tests.support.peers.raw_client import RawClient, raw_client, tone
 from tests.support.peers.raw_node import Ability, audio_of, raw_node
@@ -85,11 +85,11 @@ async def test_a_further_init_opens_another_session_and_closes_the_former(
         await client.chunk(tone(400))
         latter = (await client.init(*pair))["session_id"]
         assert latter != former
-        job = await node.job(session_id=node_session_id(SessionId(former)))
+        job = await node.job(speaker_key=speaker_key(SessionId(former)))
         assert job["is_manual_cut"] is True
         assert audio_of(job) == tone(400)
         await client.speak(tone(200))
-        other = await node.job(session_id=node_session_id(SessionId(latter)))
+        other = await node.job(speaker_key=speaker_key(SessionId(latter)))
         await node.answer(other, "new words")
         assert (await client.result(session_id=latter))["text_asr"] == "new words"
         await node.answer(job, "old words")
@@ -154,7 +154,7 @@ async def test_nobody_speaks_for_the_session_of_another_socket(
         await victim.final()
         job = await node.job()
         assert audio_of(job) == tone(300)
-        assert job["utterance_index"] == 0
+        assert job["nth"] == 0
         await node.answer(job)
         await victim.result()
         assert len(node.jobs) == 1
@@ -253,8 +253,8 @@ async def test_a_session_that_begins_while_the_former_one_closes_is_its_own(
         latter = (await client.init(*pair))["session_id"]
         await client.speak(tone(200))
         new, old = (
-            await node.job(session_id=node_session_id(SessionId(latter))),
-            await node.job(session_id=node_session_id(SessionId(former))),
+            await node.job(speaker_key=speaker_key(SessionId(latter))),
+            await node.job(speaker_key=speaker_key(SessionId(former))),
         )
         await node.answer(new)
         await client.result(session_id=latter)

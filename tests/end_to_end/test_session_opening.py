@@ -153,7 +153,7 @@ async def test_recorded_opus_reaches_the_node_byte_for_byte(
         assert (job["src_lang"], job["tgt_lang"]) == pair
         assert job["pipeline"]["use_asr"] is job["pipeline"]["use_nmt"] is True
         assert job["pipeline"]["use_tts"] is True
-        assert (job["session_id"], job["utterance_index"]) == (client.known_as, 0)
+        assert (job["speaker_key"], job["utterance_index"]) == (client.known_as, 0)
 
 
 @pytest.mark.parametrize("binary", [False, True], ids=["json", "binary"])

@@ -266,7 +266,7 @@ async def test_every_language_goes_on_where_its_instance_died(cluster: Cluster, 
     async with raw_node(second.node_url, able(own, quick, slow)) as node:
         again = [await node.job() for _ in range(4)]
         for job in again:
-            assert audio_of(job) == said[job["utterance_index"]]
+            assert audio_of(job) == said[job["nth"]]
         for job in reversed(again):
             await node.answer(job)
         found = await heard(client, 4)

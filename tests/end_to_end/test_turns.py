@@ -109,7 +109,7 @@ async def test_a_turn_whose_segments_are_answered_needs_no_closing(
         assert len(node.jobs) == 1
         await client.speak(tone(300))
         job = await node.job()
-        assert job["utterance_index"] == 1
+        assert (job["nth"], job["utterance_index"]) == (1, 0)  # the first of a turn of its own
         await finish(node, client, job)
 
 
@@ -122,8 +122,9 @@ async def test_a_monologue_is_ended_by_max_turn(scheduler: SchedulerProcess, pai
         assert [why(job) for job in (one, two, three)] == [
             "is_max_duration_triggered",
             "is_max_duration_triggered",
-            "is_timeout_triggered",
+            "is_manual_cut",
         ]
+        assert three["cut_reason"] == "max_turn"
         assert three["turn_id"] == one["turn_id"]
         assert len(audio_of(three)) == 500 * 32
         assert three["padding_ms"] == 220

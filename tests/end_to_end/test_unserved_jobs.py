@@ -214,7 +214,7 @@ async def test_a_node_that_arrives_gets_at_once_what_waits(
             await client.hear("ui_event", event="QUEUED")
         async with raw_node(scheduler.node_url, Ability.of(pair)) as node:
             jobs = [await node.job(seconds=0.5) for _ in range(3)]
-            assert [job["utterance_index"] for job in jobs] == [0, 1, 2]
+            assert [job["nth"] for job in jobs] == [0, 1, 2]
             assert [job["attempt_id"] for job in jobs] == [1, 1, 1]
             for job in jobs:
                 await node.answer(job)
@@ -232,7 +232,7 @@ async def test_what_waited_too_long_is_not_given_to_a_late_node(
         async with raw_node(scheduler.node_url, Ability.of(pair)) as node:
             await client.speak(tone(200))
             job = await node.job()
-            assert job["utterance_index"] == 1
+            assert job["nth"] == 1
             await node.answer(job)
             await client.result()
             assert len(node.jobs) == 1

@@ -61,7 +61,7 @@ async def test_a_short_whole_utterance_that_was_cut_by_hand_is_one(
     async with speaker_and_node(scheduler, pair) as (client, node):
         await client.utterance(7, tone(100), **languages(pair))
         job = await node.job()
-        assert job["utterance_index"] == 7
+        assert job["nth"] == 7
         await node.answer(job)
         assert (await client.result())["utterance_index"] == 7
 
@@ -75,7 +75,7 @@ async def test_a_mobile_clients_tiny_utterances_are_one_stream(
             await client.utterance(index, tone(200), manual_cut=False, **languages(pair))
         job = await node.job()  # after a pause
         assert audio_of(job) == tone(200) * 8
-        assert job["is_timeout_triggered"] is True
+        assert (job["is_manual_cut"], job["cut_reason"]) == (True, "pause")
         await node.answer(job)
         first = await client.result()
         for index in range(8, 12):
@@ -295,7 +295,7 @@ async def test_an_utterance_that_cannot_be_used_is_refused_and_costs_nothing(
         assert (await client.error())["code"] == "INVALID_MESSAGE"
         await client.utterance(0, tone(1200), **languages(pair))
         job = await node.job()
-        assert job["utterance_index"] == 0
+        assert job["nth"] == 0
         await node.answer(job)
         await client.result()
 
@@ -307,10 +307,10 @@ async def test_chunks_and_whole_utterances_keep_the_order_of_their_cuts(
     async with speaker_and_node(scheduler, pair) as (client, node):
         await client.utterance(0, tone(1200), **languages(pair))
         await client.speak(tone(300))
-        spoken = await node.job(utterance_index=1)
+        spoken = await node.job(nth=1)
         await client.utterance(9, tone(1100), **languages(pair))
-        last = await node.job(utterance_index=9)
-        first = await node.job(utterance_index=0)
+        last = await node.job(nth=9)
+        first = await node.job(nth=0)
         for job in (last, spoken, first):
             await node.answer(job)
             await asyncio.sleep(0.02)

@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from actors.session.cut import CutReason
 from protocol.audio.framing import AudioFormat
 from protocol.codec import encode, encode_utf8, parse_node_command, parse_node_message
 from protocol.encode import (
@@ -53,9 +54,8 @@ def assignment(**flags: Any) -> JobAssign:
 
 
 def test_an_assignment_leaves_out_flags_that_are_false() -> None:
-    written = json.loads(encode(assignment(is_manual_cut=True, is_timeout_triggered=False)))
+    written = json.loads(encode(assignment(is_manual_cut=True, is_max_duration_triggered=False)))
     assert written["is_manual_cut"] is True
-    assert "is_timeout_triggered" not in written
     assert "is_max_duration_triggered" not in written
     assert "dialect" not in written
 
@@ -159,10 +159,9 @@ OPTIONS: dict[str, st.SearchStrategy[Any]] = {
     "auto_langs": either(st.lists(TEXTS, max_size=3).map(tuple)),
     "enable_streaming_asr": either(st.booleans()),
     **dict.fromkeys(("partial_update_interval_ms", "part_index", "padding_ms"), either(NUMBERS)),
-    **dict.fromkeys(
-        ("is_manual_cut", "is_timeout_triggered", "is_max_duration_triggered", "streaming"),
-        st.booleans(),
-    ),
+    **dict.fromkeys(("is_manual_cut", "is_max_duration_triggered", "streaming"), st.booleans()),
+    "speaker_key": either(TEXTS),
+    "cut_reason": either(st.sampled_from([reason.value for reason in CutReason])),
     "pipeline": st.just(FULL_PIPELINE)
     | st.builds(Pipeline, use_asr=st.booleans(), use_nmt=st.just(False), use_tts=st.booleans()),
     "audio": st.binary(max_size=9),

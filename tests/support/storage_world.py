@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar
 
 from protocol.ids import InstanceId, JobId, NodeId, RequestId, SessionId, request_id
 from storage.call import Call
-from storage.capability import node_atoms
+from storage.capability import JOINS_TURNS, STREAMING, node_atoms
 from storage.client.executor import Executor
 from storage.instances import InstanceRepository
 from storage.job import JobRecord, JobSpec, JobState, JobStep
@@ -122,7 +122,7 @@ class World:
         """Register a node; English to Spanish with one slot unless said otherwise."""
         registration = NodeRegistration(
             node_id=NodeId(name),
-            atoms=node_atoms(["en"], ["es"], ["es"]),
+            atoms=node_atoms(["en"], ["es"], ["es"], traits=[JOINS_TURNS]),
             max_jobs=1,
             lease_ms=NODE_LEASE_MS,
             info={"name": name},
@@ -140,9 +140,11 @@ class World:
         owner: str = "i1",
         lease_ms: int = NODE_LEASE_MS,
         streaming: bool = False,
+        joins: bool = True,
     ) -> Registered:
-        """Register a node, which must succeed."""
-        atoms = node_atoms(asr, semantic, tts, streaming=streaming)
+        """Register a node, which must succeed; it puts turns together unless said otherwise."""
+        traits = [STREAMING] * streaming + [JOINS_TURNS] * joins
+        atoms = node_atoms(asr, semantic, tts, traits=traits)
         reply = self.register(name, owner, atoms=atoms, max_jobs=slots, lease_ms=lease_ms)
         assert isinstance(reply, Registered)
         self.node_epochs[name] = reply.epoch

@@ -140,7 +140,6 @@ OPTIONAL: dict[str, Shape] = {
         "part_index": int,
         "context_text": str,
         "is_manual_cut": bool,
-        "is_timeout_triggered": bool,
         "is_max_duration_triggered": bool,
     },
     "job_cancel": {"trace_id": str, "reason": str},
@@ -175,7 +174,13 @@ EXTENSIONS: dict[str, Shape] = {
     },
     "room_create_ack": {"tts_format": str},
     "session_updated": {"preferred_lang": str, "voice": str},
-    "job_assign": {"hints": list, "voice_id": str, "traceparent": str},
+    "job_assign": {
+        "hints": list,
+        "voice_id": str,
+        "traceparent": str,
+        "speaker_key": str,
+        "cut_reason": str,
+    },
     "ui_event": {"wait_ms_estimate": (int, NoneType), "reason": str},
 }
 """Message type → what existing peers do not know and ignore."""
@@ -206,7 +211,7 @@ ROOM_ERRORS = {
     "INVALID_SESSION",
     "SCHEDULER_DEPENDENCY_DOWN",
 }
-FLAGS = ("is_manual_cut", "is_timeout_triggered", "is_max_duration_triggered")
+FLAGS = ("is_manual_cut", "is_max_duration_triggered")
 PIPELINE = ("use_asr", "use_nmt", "use_tts")
 
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from actors.messages.job import Work
-from actors.session.cut import MANUAL, TIMEOUT, Cut, CutReason
+from actors.session.cut import Cut
 from actors.session.profile.profile import SessionProfile
 from actors.session.profile.request import Request
 from protocol.ids import JobId, request_id
@@ -22,9 +22,10 @@ def work_of(request: Request, cut: Cut, further_language: str | None = None) -> 
         pipeline=request.pipeline,
         trace_id=request.trace_id,
         turn_id=cut.turn_id,
-        is_manual_cut=cut.reason in MANUAL,
-        is_timeout_triggered=cut.reason in TIMEOUT,
-        is_max_duration_triggered=cut.reason is CutReason.MAX_DURATION,
+        is_manual_cut=cut.ends_turn,
+        is_max_duration_triggered=not cut.ends_turn,
+        cut_reason=cut.reason,
+        is_closing=cut.closing,
         dialect=request.dialect,
         features=request.features,
         mode=request.mode,
@@ -83,7 +84,7 @@ def spec_of(
         ),
         turn_id=cut.turn_id,
         turn_part=cut.turn_part,
-        turn_continues=cut.reason is CutReason.MAX_DURATION,
+        turn_continues=not cut.ends_turn,
         tenant_id=profile.tenant_id,
         trace_id=request.trace_id,
         cost_ms=max(1, round(cut.duration_ms)),

@@ -107,7 +107,12 @@ class TakenOverSession:
         numbers = Numbers(saved.job_id, saved.index, self.epoch, saved.number)
         heard_by = saved.heard_by
         further = saved.further_language if heard_by is None else heard_by.further_language
-        return spec_of(self.profile, request, cut, numbers, left_ms), work_of(request, cut, further)
+        spec = spec_of(self.profile, request, cut, numbers, left_ms)
+        work = work_of(request, cut, further)
+        if job is not None and spec.is_of_turn and not job.stays_in_turn:
+            spec = spec.alone()
+            work = work.alone(spec.turn_id)
+        return spec, work
 
     @property
     def order(self) -> DeliveryOrder:

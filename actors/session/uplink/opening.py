@@ -4,6 +4,7 @@ One for each language in which it is heard, by its speaker or by others in its r
 the session asks for at present. Must not: cut, or hold audio for longer than it takes.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from actors.room.audience import Readers, Track
@@ -12,6 +13,7 @@ from actors.session.profile.job_spec import Numbers, spec_of, work_of
 from actors.session.profile.profile import SessionProfile
 from actors.session.profile.request import Request, asked_by, in_language, own_tracks
 from actors.session.uplink.parts import UplinkParts
+from actors.session.uplink.turns_apart import TurnsApart
 from actors.session.utterances import Utterance
 from protocol.ids import RequestId, new_job_id, place_of_session
 from protocol.messages.session_inbound import Utterance as UtteranceMessage
@@ -36,6 +38,8 @@ class Opening:
         self._opened = 0
         """How many cuts were made."""
         self._job_lifetime_ms = job_lifetime_ms
+        self.apart = TurnsApart(parts.nodes)
+        """Which turns are not put together at a node."""
         self._open = parts.open
         self._room = parts.room
         self._progress = parts.progress
@@ -59,6 +63,9 @@ class Opening:
             utterances = self._for_speaker(cut, index, request)
         else:
             tracks = audience.tracks
+            if cut.closing:  # what is not put together needs no end
+                apart = self._apart_of(cut, tracks)
+                tracks = tuple(one for one in tracks if one not in apart)
             readers = Readers(audience.readers, len(tracks))
             utterances = [self._utterance(cut, index, request, track) for track in tracks]
             for utterance in utterances:
@@ -74,6 +81,18 @@ class Opening:
                 self._recorder.cut_made(cut, utterance, request, is_message=is_message)
         return utterances
 
+    def stand_alone(self, utterance: Utterance) -> bool:
+        """A segment went to a node that takes it as a whole, and so go the others of its turn.
+
+        Return whether no language of that segment is with a node that puts its turn together.
+        """
+        spec = utterance.spec
+        self.apart.add(spec)
+        utterance.spec = spec.alone()
+        utterance.work = utterance.work.alone(utterance.spec.turn_id)
+        turn = (spec.turn_id, spec.turn_part)
+        return not any((one.spec.turn_id, one.spec.turn_part) == turn for one in self._open)
+
     def _for_speaker(self, cut: Cut, index: int, request: Request) -> list[Utterance]:
         """Return what was cut as its speaker hears it: in one language, or in each of several."""
         member, tracks = self._room.member, list[Track]()
@@ -81,7 +100,10 @@ class Opening:
             tracks = own_tracks(request.targets)
         if cut.turn_part:  # in which languages a turn began, it ends
             of_turn = (one for one in self._open if one.spec.turn_id == cut.turn_id)
-            tracks = [one.track for one in of_turn if one.lane and one.track] or tracks
+            begun = [one.track for one in of_turn if one.lane and one.track]
+            if begun:
+                apart = [] if cut.closing else self._apart_of(cut, tracks)
+                tracks = [*begun, *apart]
         if not tracks:
             single = replace(request, targets=()) if request.targets else request
             return [self._utterance(cut, index, single, None)]
@@ -91,6 +113,10 @@ class Opening:
             utterance.lane = track.language
             utterances.append(utterance)
         return utterances
+
+    def _apart_of(self, cut: Cut, tracks: Sequence[Track]) -> list[Track]:
+        """Return the languages in which the cut's turn is not put together."""
+        return [one for one in tracks if (cut.turn_id, one.language) in self.apart]
 
     def _utterance(self, cut: Cut, index: int, request: Request, track: Track | None) -> Utterance:
         if track is not None:
@@ -103,9 +129,13 @@ class Opening:
         spec = spec_of(self.wishes, request, cut, numbers, self._job_lifetime_ms)
         if self.wishes.is_gateway:  # the index is but a label, and may come again
             spec = replace(spec, request_id=numbered_request_id(spec, self._opened))
+        work = work_of(request, cut, None if track is None else track.further_language)
+        if (cut.turn_part or not cut.ends_turn) and self.apart.take(spec):
+            spec = spec.alone()
+            work = work.alone(spec.turn_id)
         return Utterance(
             spec=spec,
-            work=work_of(request, cut, None if track is None else track.further_language),
+            work=work,
             reason=cut.reason,
             audio=cut.audio,
             cut_at_ms=0.0,

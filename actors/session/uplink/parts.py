@@ -11,6 +11,7 @@ from actors.session.profile.request import Request
 from actors.session.uplink.conversion import Conversion
 from actors.session.uplink.indexes import UsedIndexes
 from actors.session.uplink.progress import AudioProgress
+from actors.session.uplink.turns_apart import JoiningNodes
 from actors.session.utterances import OpenUtterances, Utterance
 
 
@@ -62,6 +63,7 @@ class UplinkParts:
     open: OpenUtterances
     indexes: UsedIndexes
     room: HasMember
+    nodes: JoiningNodes
     wall_ms: Callable[[], int]
     progress: AudioProgress | None = None
     """None unless the client may resume; so is the next."""

@@ -328,10 +328,8 @@ class Uplink:
         utterance = self.open.close(job_id)
         if utterance is not None:
             spec = utterance.spec
-            is_lone = not (spec.turn_part or spec.turn_continues)  # its turn ended with it
-            if not is_lone and (
-                utterance.track is None or not self.open.has_spoken(spec.utterance_index)
-            ):
+            is_last = utterance.track is None or not self.open.has_spoken(spec.utterance_index)
+            if is_last and (spec.turn_part or spec.turn_continues):
                 self.segmenter.turn_segment_closed(utterance.work.turn_id, spec.turn_part)
             self.account()
         return utterance
@@ -396,5 +394,7 @@ class Uplink:
         for utterance in utterances:
             utterance.uplink_ms = self._uplink_ms
         self._uplink_ms = None
+        if not (cut.ends_turn or any(one.spec.turn_continues for one in utterances)):
+            self.segmenter.turn_segment_closed(cut.turn_id, cut.turn_part)
         self.account()
         return utterances

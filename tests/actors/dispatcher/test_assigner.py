@@ -1,4 +1,4 @@
-"""A node hears a session's words in their order, and a turn's segments under one name."""
+"""A node hears a turn's segments in their order and under one name; all else in any order."""
 
 from typing import Any
 
@@ -13,9 +13,8 @@ from actors.messages.job import (
     WithdrawJob,
 )
 from actors.messages.node import Languages, NodeAccepted, NodeChanged, NodeLost
-from actors.messages.session import SessionEnded
 from protocol.errors import MissingReason
-from protocol.ids import NodeId, SessionId
+from protocol.ids import NodeId
 from storage.job import JobState
 from tests.actors.support.dispatch_bench import DispatchBench
 from tests.actors.support.job_names import DONE, EMPTY, FAILED
@@ -43,53 +42,26 @@ def wait_for_a_full_node(bench: DispatchBench) -> tuple[Any, Any]:
     return waiting, later
 
 
-def test_what_comes_behind_later_words_gets_a_further_attempt(any_bench: DispatchBench) -> None:
+def test_what_comes_behind_later_words_is_given_all_the_same(any_bench: DispatchBench) -> None:
     bench = any_bench
     waiting, later = wait_for_a_full_node(bench)
     bench.pass_time(2_010)
-    assert heard(bench, "other") == [(2, 1), (1, 2)]
-    bench.tell(bench.result(waiting, "other", attempt=2), bench.result(later, "other"))
+    assert heard(bench, "other") == [(2, 1), (1, 1)]
+    bench.tell(bench.result(waiting, "other"), bench.result(later, "other"))
     assert bench.ends_of()[1:] == [(1, DONE, None), (2, DONE, None)]
     assert bench.world.slots("other") == {}
 
 
-def names(bench: DispatchBench, node: str) -> list[tuple[int, int]]:
-    """Return what a node was given, as index and number of the session's name there, in order."""
-    told = bench.nodes[node].of(AssignJob)
-    return [(one.spec.utterance_index, one.session_name) for one in told]
-
-
-def test_words_that_a_client_numbers_as_it_likes_are_all_heard_in_rising_order(
-    any_bench: DispatchBench,
-) -> None:
-    """And none of them costs an attempt or a script more than any other."""
+def test_words_that_a_client_numbers_as_it_likes_are_all_given(any_bench: DispatchBench) -> None:
+    """Each is a session of its own to the node, so none costs an attempt more than any other."""
     bench = any_bench
     bench.session()
     bench.node(slots=9)
     labels = (7, 3, 2, 5, 8, 1, 9)
     for label in labels:
         bench.tell(bench.cut(index=label))
-    assert names(bench, "n") == [(7, 1), (3, 100), (2, 101), (5, 101), (8, 1), (1, 102), (9, 1)]
-    assert {attempt for _, attempt in heard(bench, "n")} == {1}
-
-
-def test_a_handed_over_job_that_was_overtaken_comes_under_a_spare_name(
-    bench: DispatchBench,
-) -> None:
-    bench.session()
-    bench.session("rival")
-    bench.node()
-    bench.tell(bench.cut("rival"))
-    older = bench.cut(index=0)
-    bench.tell(older)
-    bench.jobs.assigner.written[SessionId("s")] = {(NodeId("n"), 1, None): 5}
-    bench.store.loses_replies = 1  # the older one gets the slot, and nobody hears of it
-    rival = bench.sessions["rival"].cuts
-    bench.tell(*(bench.result(cut) for cut in rival.values()))
-    bench.node("wide", slots=3)
-    assert bench.world.job(older.spec.job_id).node_id == "n"
-    bench.pass_time(300)
-    assert names(bench, "n")[-1] == (0, 100)
+    assert heard(bench, "n") == [(label, 1) for label in labels]
+    assert len({one.spec.turn_id for one in bench.nodes["n"].of(AssignJob)}) == len(labels)
 
 
 def test_another_session_begins_in_its_own_order(bench: DispatchBench) -> None:
@@ -102,25 +74,25 @@ def test_another_session_begins_in_its_own_order(bench: DispatchBench) -> None:
     assert heard(bench, "n", "t") == [(3, 1)]
 
 
-def test_a_session_that_is_over_is_forgotten(bench: DispatchBench) -> None:
-    bench.session()
-    bench.node()
-    for cut in (bench.cut(index=7), bench.cut(index=3)):
-        bench.tell(cut)
-        bench.tell(bench.result(cut))
-    bench.tell(SessionEnded(SessionId("s")))
-    assert not bench.jobs.assigner.written
-    assert not bench.jobs.assigner.spare
-
-
-def test_with_the_last_attempt_a_node_gets_it_all_the_same(bench: DispatchBench) -> None:
-    bench.session()
-    bench.node()
-    taken: dict[Any, int] = {(NodeId("n"), attempt, None): 9 for attempt in (1, 2, 3)}
-    bench.jobs.assigner.written[SessionId("s")] = taken
-    bench.tell(bench.segment(1))
-    assert heard(bench, "n") == [(1, 3)]
-    assert names(bench, "n") == [(1, 100)]
+@pytest.mark.parametrize(("attempt", "given"), [(1, 2), (3, 3)])
+def test_a_segment_that_its_node_would_get_too_late_gets_a_further_attempt_if_there_is_one(
+    bench: DispatchBench, *, attempt: int, given: int
+) -> None:
+    bench.session().answers = False
+    bench.node(slots=2)
+    begins, ends = bench.segment(0), bench.segment(1, ends=True)
+    bench.tell(begins, ends)
+    first, last = (bench.jobs.open_jobs.get(cut.spec.job_id) for cut in (begins, ends))
+    assert first is not None
+    assert last is not None
+    for job in (first, last):
+        job.attempt = attempt
+    bench.world.command("HSET", f"job:{begins.spec.job_id}", "attempt", attempt)
+    last.sent_on = 1
+    first.sent_on = 0
+    bench.jobs.assigner.connections[NodeId("n")] = 1
+    steps = bench.jobs.assigner.assign(first, b"audio")
+    assert [step.call.script.name for step in steps] == ["failover_job"] * 2 * (given == 2)
 
 
 def test_a_segment_waits_for_its_turns_beginning(bench: DispatchBench) -> None:
@@ -210,7 +182,7 @@ def test_audio_that_was_asked_for_twice_is_sent_once(bench: DispatchBench) -> No
 
 def drop_languages(bench: DispatchBench, name: str) -> NodeChanged:
     epoch = bench.nodes[name].only(NodeAccepted).epoch
-    return NodeChanged(NodeId(name), epoch, Languages(asr=("de",), semantic=("fr",)))
+    return NodeChanged(NodeId(name), epoch, Languages(asr=("de",), semantic=("fr",)), True)
 
 
 def test_open_segments_follow_their_turn_from_a_node_that_dropped_its_languages(
@@ -315,7 +287,7 @@ def test_a_turn_stays_at_a_node_that_drops_what_it_does_not_need(bench: Dispatch
     bench.node("other")
     epoch = bench.nodes["n"].only(NodeAccepted).epoch
     fewer = Languages(asr=("en",), semantic=("es",))
-    bench.tell(NodeChanged(NodeId("n"), epoch, fewer))
+    bench.tell(NodeChanged(NodeId("n"), epoch, fewer, joins_turns=True))
     bench.tell(two)
     assert bench.assigned("n") == [(one.spec.job_id, 1), (two.spec.job_id, 1)]
     assert bench.assigned("other") == []

@@ -80,23 +80,12 @@ def test_jobs_of_one_turn_in_two_languages_are_two_slots() -> None:
     assert jobs.in_slot(spanish) == [spanish]
 
 
-def test_what_waits_for_its_audio_is_not_overtaken_at_its_node() -> None:
+def test_a_segment_whose_turn_is_not_put_together_is_a_slot_of_its_own() -> None:
     jobs = OpenJobs()
-    first, later, elsewhere = job("first", 0), job("later", 1), job("elsewhere", 2, node="m")
-    for one in (first, later, elsewhere):
-        jobs.add(one)
-    assert not jobs.overtakes(later)
-    jobs.await_audio(first)
-    jobs.await_audio(first)
-    assert jobs.overtakes(later)
-    assert not jobs.overtakes(first)
-    assert not jobs.overtakes(elsewhere)
-    first.awaits_audio = False  # it was delivered
-    assert not jobs.overtakes(later)
-    jobs.await_audio(first)
-    first.place(2, NodeId("m"))
-    assert not jobs.overtakes(later)
-    jobs.await_audio(first)
-    jobs.remove(JobId("first"))
-    assert not jobs.overtakes(elsewhere)
-    assert jobs.awaiting == {}
+    first, second = jobs.add(job("a", 0)), jobs.add(job("b", 1))
+    assert jobs.in_slot(first) == [first, second]
+    jobs.stand_alone(second)
+    assert (second.is_of_turn, second.spec.turn_id, second.work.turn_id) == (False, *["turn.1"] * 2)
+    assert (jobs.in_slot(first), jobs.in_slot(second)) == ([first], [second])
+    jobs.remove(JobId("b"))
+    assert jobs.get(JobId("b")) is None

@@ -18,6 +18,8 @@ from protocol.ids import (
     JobId,
     NodeId,
     NodeJobId,
+    SessionId,
+    speaker_key,
 )
 from protocol.messages.node_inbound import (
     JobAck,
@@ -31,13 +33,13 @@ from tests.actors.support.node_bench import NAME, NodeBench, assignment
 
 def test_a_job_is_written_with_all_it_needs(bench: NodeBench) -> None:
     bench.online()
-    bench.assign(4, is_manual_cut=True, dialect="us")
+    bench.assign(4, is_manual_cut=True, dialect="us", cut_reason="pause")
     [job] = bench.outbox.of(JobAssign)
     assert (job.job_id, job.attempt_id, job.session_id) == ("job-4", 1, NAME)
-    assert (job.utterance_index, job.turn_id, job.audio) == (4, "turn", b"audio")
+    assert (job.utterance_index, job.turn_id, job.audio) == (0, "turn", b"audio")
+    assert (job.speaker_key, job.cut_reason) == (speaker_key(SessionId("s")), "pause")
     assert (job.src_lang, job.tgt_lang, job.dialect, job.padding_ms) == ("en", "es", "us", 280)
-    flags = (job.is_manual_cut, job.is_timeout_triggered, job.is_max_duration_triggered)
-    assert flags == (True, None, None)
+    assert (job.is_manual_cut, job.is_max_duration_triggered) == (True, None)
     assert bench.node.open_jobs == 1
 
 

@@ -77,7 +77,7 @@ class Bench:
 
     def assign(self, name: str) -> None:
         spec = replace(SPEC, job_id=JobId(name), turn_id=f"turn of {name}")
-        self.node.on_receive(AssignJob(RecordingRef("session"), spec, WORK, 1, b"audio", 1))
+        self.node.on_receive(AssignJob(RecordingRef("session"), spec, WORK, 1, b"audio"))
 
     def answer(self, name: str) -> None:
         result = JobResult(job_id=NodeJobId(name), success=True, text_asr="hello")

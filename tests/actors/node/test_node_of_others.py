@@ -93,7 +93,7 @@ class Bench:
 
     def assign(self, name: str, owner: InstanceId = THERE, attempt: int = 1) -> AssignJob:
         spec = job(name)
-        message = AssignJob(self.session, spec, WORK, attempt, b"audio", attempt, owner)
+        message = AssignJob(self.session, spec, WORK, attempt, b"audio", owner)
         self.node.on_receive(message)
         return message
 
@@ -241,7 +241,7 @@ def test_what_comes_later_does_not_overtake_what_waits(bench: Bench) -> None:
 def test_segments_of_one_turn_share_a_slot(bench: Bench) -> None:
     for part in range(3):
         spec = replace(SPEC, job_id=JobId(f"part-{part}"), turn_part=part)
-        bench.node.on_receive(AssignJob(bench.session, spec, WORK, 1, b"audio", 1, THERE))
+        bench.node.on_receive(AssignJob(bench.session, spec, WORK, 1, b"audio", THERE))
     bench.assign("other")
     assert bench.given() == ["part-0", "part-1", "part-2", "other"]
 

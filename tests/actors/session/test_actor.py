@@ -105,7 +105,7 @@ def test_a_pause_makes_an_utterance(bench: SessionBench) -> None:
     assert bench.cuts() == []
     bench.wait(1)
     [cut] = bench.cuts()
-    assert (cut.work.is_timeout_triggered, cut.work.is_manual_cut) == (True, False)
+    assert (cut.work.cut_reason, cut.work.is_manual_cut) == ("pause", True)
 
 
 def test_ten_seconds_make_a_segment_of_a_turn_that_goes_on(bench: SessionBench) -> None:

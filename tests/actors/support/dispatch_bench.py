@@ -217,18 +217,22 @@ class DispatchBench:
         """Return what a session says first."""
         return SessionOpened(self.sessions[name], SessionId(name), "t1")
 
-    def node(self, name: str = "n", *, slots: int = 1) -> DyingRef:
-        """Let an English to Spanish node register."""
+    def node(self, name: str = "n", *, slots: int = 1, joins: bool = True) -> DyingRef:
+        """Let an English to Spanish node register; it puts turns together unless said otherwise."""
         ref = DyingRef(name)
         self.nodes[name] = ref
         self.directory.register_node(NodeId(name), ref)
-        self.tell(self.arrived(name, slots=slots))
+        self.tell(self.arrived(name, slots=slots, joins=joins))
         return ref
 
-    def arrived(self, name: str, *, slots: int = 1, connection: int = 1) -> NodeArrived:
+    def arrived(
+        self, name: str, *, slots: int = 1, connection: int = 1, joins: bool = True
+    ) -> NodeArrived:
         """Return the registration of a node."""
         languages = Languages(asr=("en",), semantic=("es",), tts=("es",))
-        return NodeArrived(self.nodes[name], NodeId(name), languages, slots, {}, connection)
+        return NodeArrived(
+            self.nodes[name], NodeId(name), languages, slots, {}, connection, joins_turns=joins
+        )
 
     def leave(self, name: str) -> DyingRef:
         """Take a node out of the directory, as its actor does when its socket is gone."""

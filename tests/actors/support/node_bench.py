@@ -40,8 +40,8 @@ from tests.support.recording import HandClock, RecordingOutbox, RecordingRef
 SILENCE_MS = 45_000
 
 
-NAME = node_session_id(SessionId("s"))
-"""What a node calls session `s`."""
+NAME = node_session_id("turn")
+"""What a node takes for the session of the turn."""
 
 
 ENGLISH_SPANISH = LanguageCapabilities(asr_languages=("en",), semantic_languages=("es",))
@@ -128,4 +128,4 @@ def assignment(session: RecordingRef, index: int, attempt: int, **changes: Any) 
         turn_id=TurnId("turn"),
         **changes,
     )
-    return AssignJob(session, spec, work, attempt, b"audio", attempt)
+    return AssignJob(session, spec, work, attempt, b"audio")

@@ -44,7 +44,7 @@ class HostileRegistrations(Fault):
             }
         }
         texts = [
-            json.dumps({**registration(name, 4), **languages})
+            json.dumps({**registration(name, 4, joins_turns=True), **languages})
             for name in names * self.rng.choice((2, 50))
         ]
         with suppress(OSError, WebSocketException, TimeoutError):

@@ -11,7 +11,7 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from protocol.ids import SessionId, node_session_id
+from protocol.ids import SessionId, speaker_key
 from tests.chaos.log import (
     CloseAcked,
     CloseAsked,
@@ -22,7 +22,6 @@ from tests.chaos.log import (
     SessionAbandoned,
     SessionOpened,
     SessionResumed,
-    SpeechBegan,
     SpeechEnded,
     TurnedAway,
     Undisturbed,
@@ -196,7 +195,7 @@ class ChaosClient:
             return
         self.session = message["session_id"]
         self._maker.begin(self.session)
-        self.known_as = node_session_id(SessionId(self.session))
+        self.known_as = speaker_key(SessionId(self.session))
         self._world.log(SessionOpened, session=self.known_as)
 
     async def _leave(self) -> None:
@@ -219,7 +218,7 @@ class ChaosClient:
         speech, index = self._maker.speech(200), self._maker.next_index()
         half = speech.chunks(100)[0]
         self._waiting.add(index)
-        self._world.log(SpeechBegan, session=self.known_as, index=index, speech=speech)
+        self._world.begin_speech(self.known_as, index, speech)
         self._world.log(SpeechEnded, session=self.known_as, index=index, size_bytes=len(half))
         chunk = self._maker.chunk(self._made, half)
         self._made = self._cursor = self._sent = self._made + 1
@@ -256,7 +255,7 @@ class ChaosClient:
                 raise Lost
         begins, frame.begins = frame.begins, None
         if begins is not None:
-            self._world.log(SpeechBegan, session=self.known_as, index=frame.index, speech=begins)
+            self._world.begin_speech(self.known_as, frame.index, begins)
         ends_bytes, frame.ends_bytes = frame.ends_bytes, None
         if ends_bytes is not None:
             self._waiting.add(frame.index)
@@ -344,7 +343,7 @@ class ChaosClient:
     def _outcome(self, message: Message) -> None:
         self._world.log(
             OutcomeHeard,
-            session=node_session_id(SessionId(message["session_id"])),
+            session=speaker_key(SessionId(message["session_id"])),
             index=message["utterance_index"],
             delivery_seq=message["delivery_seq"],
             reason=message.get("reason"),

@@ -8,6 +8,7 @@ oracle knows which answer reached whom.
 import asyncio
 import base64
 import json
+import re
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
@@ -67,6 +68,8 @@ class ChaosNode:
         """Before this time of the run it does not come back."""
         self.world = world
         self._deaths = 0
+        self._parts: set[tuple[str, int]] = set()
+        """What it takes for utterances of sessions."""
         self._wires: set[Wire] = set()
         self._lives: set[asyncio.Task[None]] = set()
         self._work: set[asyncio.Task[None]] = set()
@@ -105,7 +108,9 @@ class ChaosNode:
         try:
             wire = await Wire.open(self.world.node_proxy, "/ws/node")
             self._wires.add(wire)
-            await wire.say(registration(self.name, self.plan.capacity))
+            await wire.say(
+                registration(self.name, self.plan.capacity, joins_turns=self.plan.joins_turns)
+            )
             early: list[Message] = []  # who is known already may get work before the ack
             async with asyncio.timeout(_ACK_SECONDS):
                 while (message := json.loads(await wire.socket.recv()))["type"] != _ACK:
@@ -166,6 +171,7 @@ class ChaosNode:
         self._leave_wire(away_seconds)
         self.answered.clear()
         self._deaths += 1
+        self._parts.clear()
         self.name = f"{self.plan.name}-{self._deaths}"
         for each in (*self._wires,):
             each.cut()
@@ -224,13 +230,18 @@ class ChaosNode:
     def _assigned(self, message: Message, wire: Wire) -> None:
         audio = base64.b64decode(message["audio"])
         job = Job(message, digest_of(audio), bool(message.get("is_max_duration_triggered")))
+        speaker, part = message["speaker_key"], (message["session_id"], message["utterance_index"])
+        suffix = "".join(re.findall("[#~].*", part[0]))
+        if part in self._parts:
+            self.world.log(Complaint, text=f"{self.name} gets {part} a second time")
+        self._parts.add(part)
         self.world.log(
             JobHeard,
             node=self.name,
             job_id=message["job_id"],
             attempt=message["attempt_id"],
-            session=message["session_id"],
-            index=message["utterance_index"],
+            session=f"{speaker}{suffix}",
+            index=self.world.index_of(speaker, audio),
             turn=message["turn_id"],
             language=message["tgt_lang"],
             digest=job.digest,

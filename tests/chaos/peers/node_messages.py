@@ -12,7 +12,7 @@ _LANGUAGES = {
 }
 
 
-def registration(name: str, capacity: int) -> Message:
+def registration(name: str, capacity: int, *, joins_turns: bool) -> Message:
     """Return `node_register`."""
     return {
         "type": "node_register",
@@ -27,6 +27,7 @@ def registration(name: str, capacity: int) -> Message:
         "accept_public_jobs": True,
         "language_capabilities": _LANGUAGES,
         "max_concurrent_jobs": capacity,
+        "joins_turns": joins_turns,
     }
 
 

@@ -132,7 +132,7 @@ class _Attempts:
 
 
 class OrderRule:
-    """Under one name for a session a node hears rising indexes; it translates no others.
+    """Under one name for a turn a node hears rising indexes; it puts no others together.
 
     What a socket still brings that the node has left for another one does not count: the scheduler
     wrote it before.
@@ -142,17 +142,17 @@ class OrderRule:
 
     def __init__(self) -> None:
         self._latest: dict[str, dict[tuple[str, str], int]] = {}
-        """Session → node and its name for the session → the highest index it has heard."""
+        """Session → node and its name for the turn → the highest index it has heard."""
 
     def take(self, event: Event) -> Iterator[str]:
         """See `Rule.take`."""
         if not isinstance(event, JobHeard) or event.on_former_socket:
             return
         latest = self._latest.setdefault(public(event.session), {})
-        name = (event.node, event.session)
+        name = (event.node, f"{event.turn} {event.language}")
         before = latest.get(name, -1)
         if event.index < before:
-            yield f"{event.node} gets {event.session}:{event.index} after {before}"
+            yield f"{event.node} gets {event.session}:{event.index} of a turn after {before}"
         latest[name] = max(before, event.index)
 
     def forget(self, session: str) -> None:

@@ -69,16 +69,22 @@ def test_a_slot_is_free_again_after_its_deadline() -> None:
     assert not [text for text in breaches([*crowd(2), *more]) if "capacity" in text]
 
 
-def test_a_node_that_hears_a_session_out_of_order_is_caught() -> None:
+def test_a_node_that_hears_a_turn_out_of_order_is_caught() -> None:
     words = [opened(), joined(), *said(1.0), *said(1.1, 1)]
-    swapped = [*words, heard(1.2, index=1), heard(1.3)]
-    assert breaches(swapped) == ["order: n gets s:0 after 1"]
-    assert breaches([*words, heard(1.2, index=1), heard(1.3, node="m")]) == []
-    further = [heard(1.2, index=1, attempt=2), heard(1.3, attempt=2)]
-    assert "order: n gets s~2:0 after 1" in breaches([*words, *further])
-    assert breaches([*words, heard(1.2, index=1), heard(1.3, attempt=2)]) == []
-    late = heard(1.3, on_former_socket=True)
-    assert breaches([*words, heard(1.2, index=1), late]) == []
+    last = heard(1.2, index=1, turn="turn")
+    assert breaches([*words, last, heard(1.3, turn="turn")]) == [
+        "order: n gets s:0 of a turn after 1"
+    ]
+    assert breaches([*words, last, heard(1.3)]) == []
+    assert breaches([*words, last, heard(1.3, node="m", turn="turn")]) == []
+    further = [
+        heard(1.2, index=1, attempt=2, turn="turn~2"),
+        heard(1.3, attempt=2, turn="turn~2"),
+    ]
+    assert "order: n gets s~2:0 of a turn after 1" in breaches([*words, *further])
+    assert breaches([*words, last, heard(1.3, attempt=2, turn="turn~2")]) == []
+    late = heard(1.3, on_former_socket=True, turn="turn")
+    assert breaches([*words, last, late]) == []
 
 
 def test_a_store_that_lost_its_data_may_choose_another_node() -> None:

@@ -48,7 +48,8 @@ def test_who_is_turned_away_for_no_reason_is_noticed() -> None:
 def test_every_rule_is_seen_to_fail() -> None:
     """A rule without a story here would be a check that nobody has seen work."""
     stories = [events for events, _ in (*OUTCOMES.values(), *AUDIO.values(), *ATTEMPTS.values())]
-    stories += [[opened(), joined(), *said(1.0), *said(1.1, 1), heard(1.2, index=1), heard(1.3)]]
+    backwards = [heard(1.2, index=1, turn="turn"), heard(1.3, turn="turn")]
+    stories += [[opened(), joined(), *said(1.0), *said(1.1, 1), *backwards]]
     stories += [merged(heard(1.2, node="m"), heard(1.3, index=1))]
     stories += [crowd(3), [opened(), joined(), *said(1.0), *ticks(1.0, 22.0)]]
     stories += [[*stalled_crowd(), *ticks(1.5, 7.0)], [Complaint(at=1.0, text="")]]

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.end_to_end.support.peers.agent_node import AgentNode, AgentPace, agent_node
-from tests.end_to_end.support.peers.browser import SILENCE_BEFORE_FINAL, Browser, browser
+from tests.end_to_end.support.peers.browser import Browser, browser
 from tests.end_to_end.support.spoken_words import WORD_MS
 from tests.support.processes.scheduler_process import SchedulerProcess
 from tests.support.waiting import PATIENCE_S
@@ -51,7 +51,7 @@ class Script:
         await self.page.fall_silent()
         await self.wait_for_cut()
         await self.page.idle_on(self.wait_for_cut)
-        self.note(words, SILENCE_BEFORE_FINAL)
+        self.note(words)
 
     async def send(self, words: list[str]) -> None:
         """Say something and press the button."""
@@ -84,12 +84,11 @@ class Script:
                 await self.page.news()
         assert self.page.screen == self.expected
 
-    def note(self, words: list[str], silent_chunks: int = 0) -> None:
-        """Write down what was said, and what should become of it."""
-        chunks = len(words) + silent_chunks
-        self.cuts += -(-chunks // SEGMENT_WORDS)
-        for start in range(0, len(words), TURN_WORDS):
-            self.expected.append(f"<{' '.join(words[start : start + TURN_WORDS])}>")
+    def note(self, words: list[str]) -> None:
+        """Write down what was said, and what should become of it: each segment is translated."""
+        for start in range(0, len(words), SEGMENT_WORDS):
+            self.cuts += 1
+            self.expected.append(f"<{' '.join(words[start : start + SEGMENT_WORDS])}>")
 
 
 @asynccontextmanager

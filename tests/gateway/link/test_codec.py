@@ -68,7 +68,7 @@ def test_an_assignment_crosses_with_its_audio_behind_it_and_a_way_back() -> None
         asked.append((instance, session_id))
         return session
 
-    message = AssignJob(RecordingRef(), SPEC, WORK, 2, audio, 101, InstanceId("a"))
+    message = AssignJob(RecordingRef(), SPEC, WORK, 2, audio, InstanceId("a"))
     parcel = pack(NODE, message)
     assert parcel.body is audio
     assert audio not in parcel.head
@@ -77,7 +77,7 @@ def test_an_assignment_crosses_with_its_audio_behind_it_and_a_way_back() -> None
 
 
 def test_an_assignment_of_a_session_out_of_reach_is_taken_all_the_same() -> None:
-    message = AssignJob(RecordingRef(), SPEC, WORK, 2, b"x", 2, InstanceId("a"))
+    message = AssignJob(RecordingRef(), SPEC, WORK, 2, b"x", InstanceId("a"))
     came = unpack_link_message(pack(NODE, message), nobody)
     assert (came.spec, came.audio) == (SPEC, b"x")
     came.session.tell("nobody hears this")

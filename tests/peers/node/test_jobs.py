@@ -44,7 +44,7 @@ def test_a_job_is_acknowledged_started_and_answered_with_everything() -> None:
         assert result.node_completed_at_ms is not None
         pcm, language, listening = recogniser.heard[0]
         assert pcm == PCM + bytes(640)
-        assert (language, listening.session_id) == ("en", "s-1")
+        assert (language, listening.speaker_key) == ("en", "s-1")
 
     with_node(script, canned_engines(recogniser), speech_format=AudioFormat.PCM16)
 

@@ -281,6 +281,7 @@ NODE_MESSAGES: list[WireMessage] = [
         tts_voices={"es": ("v",)},
         audio_formats=(AudioFormat.OPUS,),
         streaming=True,
+        joins_turns=True,
     ),
     node_inbound.NodeHeartbeat(
         node_id=NodeId("node-1"),
@@ -371,9 +372,10 @@ NODE_COMMANDS: list[WireMessage] = [
         traceparent=TRACE_PARENT,
         padding_ms=280,
         is_manual_cut=True,
-        is_timeout_triggered=True,
         is_max_duration_triggered=True,
         turn_id="turn",
+        speaker_key="voice",
+        cut_reason="manual",
         **LANGUAGES,
     ),
     node_outbound.JobEnd(

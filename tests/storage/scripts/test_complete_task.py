@@ -116,6 +116,7 @@ def test_a_job_of_another_instance_gets_its_slot_by_mailbox(world: World) -> Non
         "instance": "i1",
         "epoch": str(START_MS),
         "due_ms": "30000",
+        "turned": "0",
     }
 
 

@@ -8,7 +8,7 @@ from tests.support.storage_world import START_MS, World
 
 
 def test_a_registered_node_reads_back(world: World) -> None:
-    world.node("n1", slots=3)
+    world.node("n1", slots=3, joins=False)
     record = world.run(world.member().nodes.get_node(NodeId("n1")))
     assert record is not None
     assert (record.state, record.owner_instance, record.epoch) == ("online", "i1", START_MS)
@@ -19,9 +19,9 @@ def test_a_registered_node_reads_back(world: World) -> None:
 
 
 def test_abilities_are_those_of_nodes_that_can_be_chosen(world: World) -> None:
-    world.node("n1", tts=[])
-    world.node("n2", tts=[])
-    world.node("n3", asr=["fr"], tts=[])
+    world.node("n1", tts=[], joins=False)
+    world.node("n2", tts=[], joins=False)
+    world.node("n3", asr=["fr"], tts=[], joins=False)
     nodes = world.member().nodes
     english, french = node_atoms(["en"], ["es"]), node_atoms(["fr"], ["es"])
     assert world.run(nodes.abilities()) == {english, french}

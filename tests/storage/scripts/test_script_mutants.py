@@ -117,6 +117,12 @@ MUTANTS = {
         "job/complete_task.lua", "prefix .. 'qs', prefix .. 'pin:' .. freed.id", "prefix .. 'qs'"
     ),
     "turn left behind": Mutant("lib/handover.lua", "  if not job.turned then", "  if true then"),
+    "turns put together at any node": Mutant(
+        "lib/turn_slot.lua", "has_atoms(node, JOINS_TURNS)", "true"
+    ),
+    "what stands alone shares the slot of its turn": Mutant(
+        "lib/turn_slot.lua", "  job.slot = slot_of(job.session, job.turn, job.language)", ""
+    ),
     "excluded node used again": Mutant(
         "lib/choice.lua", "if not is_excluded(ranked[n], excluded) and", "if"
     ),

@@ -8,6 +8,7 @@ from math import inf
 from typing import Any
 
 from protocol.ids import JobId
+from storage.capability import JOINS_TURNS
 from storage.job import JobState
 from storage.replies.job import Assigned, Busy, Completed, Duplicate, GivenUp, Queued
 from tests.storage.support.store_invariants import (
@@ -20,6 +21,7 @@ from tests.storage.support.store_invariants import (
     exclusion_of,
     is_passed_over,
     queue_of,
+    slot_of,
 )
 from tests.storage.support.store_snapshot import Hash, Snapshot
 from tests.storage.support.tenant_oracle import MAX_CREDIT_MS, room_of, tenant_clock, weight_of
@@ -65,9 +67,11 @@ class StoreDriver:
     # operations
 
     def register(self, number: int, kind: int, slots: int) -> None:
-        """A node registers, anew or again."""
+        """A node registers, anew or again; some put turns together, and may do otherwise later."""
         name = NODES[number % len(NODES)]
-        self.world.node(name, slots=slots, lease_ms=FOREVER_MS, **KINDS[kind % len(KINDS)])
+        joins = (kind // len(KINDS) + number) % 2 == 0
+        of_kind = KINDS[kind % len(KINDS)]
+        self.world.node(name, slots=slots, lease_ms=FOREVER_MS, joins=joins, **of_kind)
         self._check({name})
 
     def offline(self, number: int) -> None:
@@ -432,6 +436,21 @@ class StoreDriver:
             ):
                 assert job["node"] not in excluded_from(self.state, job)
                 assert int(job["due"]) == min(self.world.now_ms + TIMEOUT_MS, int(job["deadline"]))
+                self._check_turn(job)
+        for turn in before.ids("turn:*"):
+            if before.hash(f"turn:{turn}").get("joins") == "0":
+                assert self.state.hash(f"turn:{turn}").get("joins") == "0"
+
+    def _check_turn(self, job: Hash) -> None:
+        """A segment that got a node is one of its turn there, or a job of its own, for good."""
+        turn, _, part = job["turn"].partition(".")
+        slot = slot_of({**job, "turn": turn})
+        known = self.state.hash(f"turn:{slot}").get("joins")
+        if job["turned"] == "1":
+            assert (known, part) == ("1", "")
+            assert JOINS_TURNS in self.state.nodes[job["node"]]["atoms"].split()
+        elif part:
+            assert (known, part) == ("0", job["part"])
 
     @staticmethod
     def _moved(before: Hash | None, after: Hash) -> bool:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from storage.capability import JOINS_TURNS
 from storage.keys import Life
 from tests.storage.support.key_kinds import key_of
 from tests.storage.support.store_snapshot import Hash, Snapshot
@@ -336,7 +337,8 @@ def _nobody_waits_beside_a_free_slot(state: Snapshot) -> Iterator[str]:
         if avoids:
             continue  # that no other node is left is noticed by the next sweep
         turn_node = state.hash(f"turn:{slot_of(job)}").get("node")
-        if turn_node and slot_of(job) in state.slots(turn_node):
+        joins = turn_node and JOINS_TURNS in state.nodes[turn_node]["atoms"].split()
+        if turn_node and joins and slot_of(job) in state.slots(turn_node):
             yield f"{name} waits while its turn holds a slot at {turn_node}"
         siblings = state.hash(f"turn:{slot_of(job)}").get("waiting", "").split()
         if not job.get("pin") and any(state.jobs[other].get("pin") for other in siblings):

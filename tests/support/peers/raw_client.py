@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from protocol.ids import SessionId, node_session_id
+from protocol.ids import SessionId, speaker_key
 from tests.support.peers.raw_wire import SECONDS, Message, RawWire
 
 OUTCOMES = ("translation_result", "missing_result")
@@ -100,7 +100,7 @@ class RawClient(RawWire):
     @property
     def known_as(self) -> str:
         """What nodes call the session."""
-        return node_session_id(SessionId(self.session_id))
+        return speaker_key(SessionId(self.session_id))
 
     async def end(self) -> None:
         """Close the session and wait for the ack."""

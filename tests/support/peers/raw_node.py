@@ -6,6 +6,7 @@ what they refuse: a job id, or an utterance of a session, that it has seen befor
 
 import asyncio
 import base64
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ class Ability:
     capacity: int | None = None
     """`max_concurrent_jobs`; existing nodes do not send it."""
     node_id: str | None = None
+    joins_turns: bool = True
+    """It puts the segments of a turn together and says so; existing nodes say nothing of it."""
     more: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -62,12 +65,28 @@ class Ability:
         }
         if self.capacity is not None:
             message["max_concurrent_jobs"] = self.capacity
+        if self.joins_turns:
+            message["joins_turns"] = True
         return {**message, **self.more}
 
 
 def audio_of(job: Message) -> bytes:
     """Return the audio of a job."""
     return base64.b64decode(job["audio"], validate=True)
+
+
+_SPOKEN: dict[str, dict[tuple[str, int], int]] = {}
+"""Speaker → session and index of an utterance to nodes → which of the speaker's it is."""
+
+
+def _nth_of_speaker(job: Message) -> int:
+    """Return the number of the utterance among its speaker's, by when any node first had it.
+
+    Nodes are not told that; tests know their jobs by it.
+    """
+    spoken = _SPOKEN.setdefault(job["speaker_key"], {})
+    session = re.sub("[#~].*", "", job["session_id"])
+    return spoken.setdefault((session, job["utterance_index"]), len(spoken))
 
 
 class RawNode(RawWire):
@@ -103,6 +122,7 @@ class RawNode(RawWire):
         assert spoken not in self._spoken, f"DUPLICATE_UTTERANCE_INDEX {spoken}"
         self._seen.add(job_id)
         self._spoken.add(spoken)
+        message["nth"] = _nth_of_speaker(message)
         self.jobs.append(message)
         self.open_slots.setdefault(_slot(message), set()).add(job_id)
         self.peak = max(self.peak, len(self.open_slots))
@@ -195,7 +215,7 @@ class RawNode(RawWire):
 
         async def work(job: Message) -> None:
             await asyncio.sleep(after_seconds)
-            await self.answer(job, f"words {job['utterance_index']}")
+            await self.answer(job, f"words {job['nth']}")
 
         def begin(job: Message) -> None:
             task = asyncio.create_task(work(job))
@@ -207,7 +227,7 @@ class RawNode(RawWire):
     # ---- hearing ----------------------------------------------------------------------------
 
     async def job(self, **fields: Any) -> Message:
-        """Return the next assignment."""
+        """Return the next assignment; `nth` is its number among its speaker's utterances."""
         return await self.hear("job_assign", **fields)
 
     async def fence(self) -> None:

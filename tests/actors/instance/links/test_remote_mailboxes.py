@@ -28,7 +28,7 @@ from tests.support.recording import RecordingRef
 
 A, B = InstanceId("a"), InstanceId("b")
 NODE = Address(Place.NODE, "n")
-ASSIGNMENT = AssignJob(RecordingRef(), SPEC, WORK, 2, b"audio", 2, A)
+ASSIGNMENT = AssignJob(RecordingRef(), SPEC, WORK, 2, b"audio", A)
 RESULT = ResultArrived(
     SPEC.job_id, 2, NodeId("n"), JobResult(job_id=NodeJobId("job-1~2"), success=True)
 )

@@ -4,7 +4,7 @@ from math import inf
 
 import pytest
 
-from actors.session.cut import MANUAL, TIMEOUT, Cut, CutReason
+from actors.session.cut import Cut, CutReason
 from actors.session.options import SegmenterOptions
 from actors.session.uplink.whole import whole_audio, whole_cut
 from protocol.audio.framing import AudioFormat, opus_ticks
@@ -230,14 +230,3 @@ class TestFigures:
         assert "opus" in shown
         assert "1 open" in shown
         assert "manual at 70" in shown
-
-    def test_flags_for_nodes_follow_the_reason(self) -> None:
-        manual = {reason for reason in CutReason if reason in MANUAL}
-        timeout = {reason for reason in CutReason if reason in TIMEOUT}
-        assert manual == {
-            CutReason.MANUAL,
-            CutReason.ENDPOINT,
-            CutReason.SESSION_CLOSE,
-            CutReason.UTTERANCE,
-        }
-        assert timeout == {CutReason.PAUSE, CutReason.MAX_LENGTH, CutReason.MAX_TURN}

@@ -5,9 +5,12 @@ What it does is what was observed of the real one:
 - It says nothing before it has its id, and never `job_ack`, `job_started` or `node_error`.
 - It refuses a job id, or an utterance of a session, that it has ever seen.
 - It keeps a job without a word when nothing says that the utterance is complete and little was
-  said, and it keeps the segments of a turn until the one that ends it.
+  said, and it keeps the segments of a turn until the one that ends it. Of what it keeps it loses
+  what follows the last whole 5 s, and it drops all of it when the last segment is quiet.
+- It does not translate a short text that a time-out ends: it waits for more.
 - It translates a session's utterances in increasing order only, and says nothing at all when the
-  text is that of the session's last answer.
+  text is that of the session's last answer. A long job is recognised in several batches: the next
+  job of its session is translated before it.
 - It answers a cancelled job all the same, loses what is ready while it has no socket, and comes
   back once in its life.
 """
@@ -27,6 +30,12 @@ from tests.support.peers.raw_wire import Message, RawWire
 
 HOLD_MS = 10_000
 """Less than this is kept when nothing says that the utterance is complete."""
+BATCH_MS = 5_000
+"""Of a segment that its turn goes on behind, only whole ones of these are recognised."""
+LONG_MS = 9_000
+"""A longer job is recognised in several batches, and others come in between."""
+SHORT_TEXT = 40
+"""Letters up to which a text that a time-out ends is kept."""
 BEAT_SECONDS = 15.0
 RETRY_SECONDS = 5.0
 
@@ -177,19 +186,28 @@ class AgentNode:
         """Do one job after the other, as the lease on its GPU makes it."""
         while True:
             job = await self._todo.get()
-            refusal = self._refusal(job)
-            if refusal is not None:
-                self.refused.append(refusal)
-                error = {"code": "PROCESSING_ERROR", "message": refusal, "details": None}
-                await self._say({**self._head(job), "success": False, "error": error})
-                continue
-            if self._pace.work_seconds:
-                await asyncio.sleep(self._pace.work_seconds)
-            answer = self._do(job)
-            if answer is None:
-                self.swallowed.append(job)
-            else:
-                await self._say(answer)
+            if _is_long(job) and not self._todo.empty():
+                following = self._todo.get_nowait()
+                if following["session_id"] == job["session_id"]:
+                    job, following = following, job
+                await self._do_next(job)
+                job = following
+            await self._do_next(job)
+
+    async def _do_next(self, job: Message) -> None:
+        refusal = self._refusal(job)
+        if refusal is not None:
+            self.refused.append(refusal)
+            error = {"code": "PROCESSING_ERROR", "message": refusal, "details": None}
+            await self._say({**self._head(job), "success": False, "error": error})
+            return
+        if self._pace.work_seconds:
+            await asyncio.sleep(self._pace.work_seconds)
+        answer = self._do(job)
+        if answer is None:
+            self.swallowed.append(job)
+        else:
+            await self._say(answer)
 
     def _refusal(self, job: Message) -> str | None:
         job_id, spoken = job["job_id"], (job["session_id"], job["utterance_index"])
@@ -210,17 +228,23 @@ class AgentNode:
         key = f"{job.get('turn_id') or job['job_id']}|{job['tgt_lang']}"
         held = self._turns.setdefault(key, _Held())
         audio, audio_format = audio_of(job), job["audio_format"]
-        held.words += words_in(audio, audio_format)
-        held.waiting_ms += length_ms(audio, audio_format)
-        is_complete = job.get("is_manual_cut") or job.get("is_timeout_triggered")
-        if not is_complete and held.waiting_ms < self._pace.hold_ms:
-            return None
-        text = " ".join(held.words)
-        if is_complete:
+        words, duration_ms = words_in(audio, audio_format), length_ms(audio, audio_format)
+        held.waiting_ms += duration_ms
+        if job.get("is_manual_cut") or job.get("is_timeout_triggered"):
             del self._turns[key]
+            if not words:  # it does not look at what it has kept
+                return self._answer(job, "")
+            text = " ".join(held.words + words)
+            if job.get("is_timeout_triggered") and len(text) <= SHORT_TEXT:
+                return self._result(job, text, translated="")
             return self._answer(job, text)
+        if held.waiting_ms < self._pace.hold_ms:
+            held.words += words
+            return None
+        recognised_ms = duration_ms // BATCH_MS * BATCH_MS
+        held.words += words[: round(len(words) * recognised_ms / duration_ms)]
         held.waiting_ms = 0.0
-        return self._result(job, text, translated="")
+        return self._result(job, " ".join(held.words), translated="")
 
     def _answer(self, job: Message, text: str) -> Message | None:
         if not text:
@@ -267,10 +291,15 @@ class AgentNode:
             return
 
 
+def _is_long(job: Message) -> bool:
+    return length_ms(audio_of(job), job["audio_format"]) > LONG_MS
+
+
 @asynccontextmanager
 async def agent_node(
     url: str, pair: tuple[str, str], pace: AgentPace | None = None
 ) -> AsyncIterator[AgentNode]:
     """Start an agent that serves a pair both ways: its three lists of languages are the same."""
-    async with AgentNode(url, Ability(asr=pair, semantic=pair, tts=pair), pace) as node:
+    ability = Ability(asr=pair, semantic=pair, tts=pair, joins_turns=False)
+    async with AgentNode(url, ability, pace) as node:
         yield node
