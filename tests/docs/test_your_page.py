@@ -39,7 +39,7 @@ async def first_texts(page: Page) -> list[str]:
 async def test_the_page_translates_what_the_microphone_hears(
     scheduler: SchedulerProcess, tmp_path: Path, part: str
 ) -> None:
-    code = block("docs/your-model.md", "python", "node_register", scheduler.port)
+    code = block("docs/your-model.md", "python", "def work(", scheduler.port)
     (tmp_path / "node.py").write_text(code, encoding="utf-8")
     page_code = block("docs/your-page.md", "html", part, scheduler.port).encode()
     microphone = f"--use-file-for-fake-audio-capture={SPEECH}"
