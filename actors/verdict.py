@@ -78,10 +78,7 @@ def judge(result: JobResult, spec: JobSpec, work: Work) -> Verdict:
         code = result.error.code if result.error is not None else None
         if code == ErrorCode.MODEL_NOT_AVAILABLE:
             return Verdict(Follow.MOVE, JobState.FAILED, MissingReason.MODEL_NOT_AVAILABLE)
-        # Of a turn that its node joins, the other segments there would have to come along.
-        is_of_turn = spec.turn_continues or spec.turn_part > 0
-        follow = Follow.END if is_of_turn else Follow.MOVE
-        return Verdict(follow, JobState.FAILED, MissingReason.PROCESSING_ERROR)
+        return Verdict(Follow.MOVE, JobState.FAILED, MissingReason.PROCESSING_ERROR)
     if result.extra is not None and result.extra.get("reason") == _ABSORBED:
         return _MERGED
     if spec.turn_continues and work.pipeline.use_nmt and goes_on(result):

@@ -336,7 +336,9 @@ class JobDriver:
             self.ends.metrics.stale_result()
             return ()
         job.verdict = verdict
-        if verdict.follow is Follow.MOVE:
+        # Of a turn that its node joins, the other segments there would have to come along.
+        is_stuck = job.is_of_turn and verdict.reason is MissingReason.PROCESSING_ERROR
+        if verdict.follow is Follow.MOVE and not is_stuck:
             return self.failover.move(job, (verdict.reason or MissingReason.PROCESSING_ERROR).value)
         ended = self.ends.complete(job, verdict.state, verdict.reason, message)
         if verdict.reason is MissingReason.MERGED or verdict.state is JobState.FAILED:

@@ -51,12 +51,6 @@ def test_an_answer_is_judged(result: JobResult, verdict: Verdict) -> None:
     assert judge(result, ASSIGNED.spec, ASSIGNED.work) == verdict
 
 
-def test_an_error_ends_a_segment_of_a_turn_that_its_node_joins() -> None:
-    spec = replace(ASSIGNED.spec, turn_part=1)
-    judged = judge(refused("WHATEVER"), spec, ASSIGNED.work)
-    assert judged == Verdict(Follow.END, FAILED, MissingReason.PROCESSING_ERROR)
-
-
 def test_words_alone_keep_a_segment_open_only_where_a_translation_is_to_come() -> None:
     words = said(text_asr="a")
     going_on = replace(ASSIGNED.spec, turn_continues=True)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import pytest
 
@@ -137,3 +138,22 @@ async def test_a_refused_utterance_whose_audio_is_not_kept_ends_as_refused(pair:
             (client,) = await clients_of(stack, scheduler, pair, 1)
             await client.speak(tone(300))
             assert (await client.missing())["reason"] == "processing_error"
+
+
+@over_sockets
+async def test_a_monologue_loses_nothing_beside_a_node_that_fails_everything(pair: Pair) -> None:
+    with running_scheduler("--hangover-manual-ms=5", "--max-duration-ms=1000") as scheduler:
+        async with AsyncExitStack() as stack:
+            ability = replace(Ability.of(pair, capacity=4), joins_turns=False)
+            bad, good = await nodes_of(stack, scheduler, ability, ability)
+            errs(bad)
+            good.answers(after_seconds=0.02)
+            clients = await clients_of(stack, scheduler, pair, 2)
+            for client in clients:
+                for _ in range(3):
+                    await client.chunk(tone(1000))
+                await client.chunk(tone(500), final=True)
+            for client in clients:
+                for _ in range(4):
+                    await client.result()
+            assert bad.jobs
