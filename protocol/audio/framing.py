@@ -167,7 +167,8 @@ def valid_packets(data: bytes, *, is_opus: bool) -> bytes | None:
     """Return framed opus without the packets that are empty or invalid; None: it is no opus.
 
     Lengths must chain to the end. Where it is not known to be opus, half of the packets must be
-    valid ones of a useful length: quiet PCM chains by accident, with empty and tiny packets.
+    valid ones of a useful length: quiet PCM chains by accident, with empty and tiny packets. More
+    than a chunk may have are none, whatever they are: looking at each would hold up everybody.
     """
     good: list[bytes] = []
     size, position, count, good_bytes = len(data), 0, 0, 0
@@ -180,6 +181,8 @@ def valid_packets(data: bytes, *, is_opus: bool) -> bytes | None:
             good.append(data[position:end])
             good_bytes += len(packet)
         count += 1
+        if count > MOST_CHUNK_PACKETS:
+            return None
         position = end
     looks_so = 2 * len(good) >= count and good_bytes >= _USEFUL * max(1, len(good))
     return b"".join(good) if position == size and (is_opus or looks_so) else None

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol.audio.framing import (
+    MOST_CHUNK_PACKETS,
     AudioFormat,
     audio_ticks,
     framed_ticks,
@@ -21,6 +22,7 @@ from protocol.audio.framing import (
     silence,
     split_packets,
     ticks_to_ms,
+    valid_packets,
 )
 
 SPEECH = Path(__file__).parents[2] / "data" / "speech"
@@ -275,3 +277,9 @@ def test_made_silence_can_follow_speech_in_one_stream() -> None:
     assert len(peaks) == len(speech) + 10
     assert max(peaks[: len(speech)]) > 3_000
     assert max(peaks[-8:]) <= 1
+
+
+def test_an_empty_packet_before_very_many_does_not_make_them_be_looked_at_one_by_one() -> None:
+    packet = b"\x01\x00\x08"
+    assert valid_packets(b"\x00\x00" + packet * (MOST_CHUNK_PACKETS - 1), is_opus=True)
+    assert valid_packets(b"\x00\x00" + packet * MOST_CHUNK_PACKETS, is_opus=True) is None
