@@ -71,5 +71,11 @@ class Outbox(Protocol):
         Bytes are a message that `protocol.encode` has written.
         """
 
+    def send_frame(self, head: bytes, body: bytes, most_unsent_bytes: int) -> bool:
+        """Write a binary message of two parts, neither copied.
+
+        False when the socket is gone, or more than this waits for the peer already.
+        """
+
     def close(self, code: int, reason: str) -> None:
         """Close the socket after what was sent."""

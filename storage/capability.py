@@ -92,22 +92,29 @@ class Abilities:
         """None until the store was read once."""
         self._served: dict[str, bool] = {}
         """What was asked for since the last change: whoever waits asks with every utterance."""
+        self.has_streaming = False
+        """Some node takes jobs while they are spoken: each chunk asks for it."""
 
     def put(self, node_id: str, atoms: tuple[str, ...]) -> None:
         """A node of this instance can be chosen for these."""
         self._here[node_id] = atoms
-        self._served.clear()
+        self._changed()
 
     def drop(self, node_id: str) -> None:
         """A node of this instance cannot be chosen any more."""
         self._here.pop(node_id, None)
-        self._served.clear()
+        self._changed()
 
     def found(self, abilities: set[tuple[str, ...]]) -> None:
         """The store was read: these are all there are."""
         if abilities != self._elsewhere:
             self._elsewhere = abilities
-            self._served.clear()
+            self._changed()
+
+    def _changed(self) -> None:
+        self._served.clear()
+        known = (*self._here.values(), *(self._elsewhere or ()))
+        self.has_streaming = any(STREAMING in atoms for atoms in known)
 
     def serve(self, needed: str) -> bool:
         """Return whether some node fulfils a requirement; true where that is not known yet."""
@@ -120,6 +127,10 @@ class Abilities:
             known = is_served(needed, self._here.values()) or is_served(needed, self._elsewhere)
             self._served[needed] = known
         return known
+
+    def streams(self, needed: str) -> bool:
+        """Return whether some node that streams fulfils a requirement, as far as is known."""
+        return self.has_streaming and self.serve(f"{needed},{STREAMING}")
 
     def lacks_format(self, needed: str) -> str | None:
         """Return the format of audio without which a requirement would be fulfilled, if so."""

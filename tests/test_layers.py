@@ -104,7 +104,7 @@ IN_SESSION: list[set[str]] = [
     {"downlink"},
     {"member"},
     {"parts"},
-    {"resume"},
+    {"resume", "streaming"},
     {"composition", "view", "inbound", "playback_format", "speech"},
     {"handlers", "actor"},
 ]

@@ -43,6 +43,7 @@ from actors.messages.node import (
 )
 from actors.messages.process import InstanceExpired, NoteArrived, PeerUnreachable, StoreEmptied
 from actors.messages.session import SessionEnded, SessionOpened
+from actors.messages.stream import StreamBroken, StreamClosed, StreamWanted
 from actors.messages.takeover import (
     LocateSession,
     OwnershipUnclear,
@@ -95,6 +96,9 @@ DispatcherMessage: TypeAlias = (
     | InstanceExpired
     | NoteArrived
     | PeerUnreachable
+    | StreamWanted
+    | StreamClosed
+    | StreamBroken
 )
 """All that a dispatcher is sent."""
 
@@ -217,7 +221,8 @@ class DispatcherActor(LoopActor):
             case RecordSession():
                 return parts.takeover.record(message)
             case SessionEnded():
-                return parts.claims.ended(message)
+                left = parts.jobs.streams.session_gone(message.session_id)
+                return (*left, *parts.claims.ended(message))
             case ResumeRequested():
                 return parts.takeover.resume(message, now_ms)
             case LocateSession():
@@ -240,14 +245,12 @@ class DispatcherActor(LoopActor):
                 return parts.nodes.held(message)
             case SlotsWanted():
                 return parts.nodes.slots_wanted(message)
+            case StreamWanted() | StreamClosed() | StreamBroken():
+                return parts.jobs.streams.on(message, now_ms)
             case StoreEmptied():
-                return parts.jobs.restorer.restore_all()
-            case InstanceExpired():
-                return parts.instances.expired(message)
-            case NoteArrived():
-                return parts.instances.note_arrived(message)
-            case PeerUnreachable():
-                return parts.instances.unreachable(message)
+                return parts.store_emptied()
+            case InstanceExpired() | NoteArrived() | PeerUnreachable():
+                return parts.instances.on(message)
             case _:
                 assert_never(message)
 

@@ -59,6 +59,16 @@ class Assigner:
                 return self._driver.move(job, OVERTAKEN)
         return self._write(job, audio)
 
+    def streamed(self, job: OpenJob, *, told: bool) -> Sequence[Step]:
+        """The job's node has heard all of it: its result is due, unless there is no way to it."""
+        if job.node_id is None or not told:
+            return self._driver.move(job, "undeliverable")
+        spec = job.spec
+        job.sent_on = self.connections.get(job.node_id, 1)
+        if not tell(job.session, JobDispatched(spec.job_id, job.attempt, job.node_id)):
+            return self._ends.end(job, JobState.CANCELLED, MissingReason.SESSION_CLOSED)
+        return ()
+
     def request_audio(self, job: OpenJob) -> Sequence[Step]:
         """Ask the job's session for its audio."""
         job.awaits_audio = True

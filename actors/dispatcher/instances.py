@@ -34,6 +34,16 @@ class Instances:
         self._takeover = takeover
         self._directory = jobs.ends.directory
 
+    def on(self, message: InstanceExpired | NoteArrived | PeerUnreachable) -> Sequence[Step]:
+        """Handle one message."""
+        match message:
+            case InstanceExpired():
+                return self.expired(message)
+            case NoteArrived():
+                return self.note_arrived(message)
+            case PeerUnreachable():
+                return self.unreachable(message)
+
     def note_arrived(self, message: NoteArrived) -> Sequence[Step]:
         """Another instance's script did something to a job or a session of ours."""
         note = message.note
@@ -46,9 +56,9 @@ class Instances:
                 is_news = job is None or job.attempt < at.attempt or _waits(job, at)
                 return self._jobs.handed_over((at,), note.cell) if is_news else ()
             case NoteKind.NODE_LOST:
-                if job is None or not _is_at(job, at):
-                    return ()
-                return self._jobs.node_lost((at,), note.cell)
+                if job is None:
+                    return self._jobs.streams.node_lost(at.job_id)
+                return self._jobs.node_lost((at,), note.cell) if _is_at(job, at) else ()
             case NoteKind.NODE_SICK:
                 logger.warning(
                     "node answers with errors only; others get its jobs",
@@ -57,16 +67,19 @@ class Instances:
                 )
                 return ()
             case NoteKind.NODE_MOVED:
-                if job is not None and _is_at(job, at):
+                if job is None:
+                    return self._jobs.streams.node_lost(at.job_id)
+                if _is_at(job, at):
                     self._follow(job, at)
                 return ()
             case NoteKind.STREAM_TAKEN:
-                return ()
+                return self._jobs.streams.taken_back(at.job_id)
 
     def unreachable(self, message: PeerUnreachable) -> Sequence[Step]:
         """What nodes there have in hand for us would not come back: it goes elsewhere."""
         left = [job for job in self._jobs.open_jobs if job.node_instance == message.instance_id]
-        return [
+        streams = self._jobs.streams.unreachable(message.instance_id)
+        return [*streams] + [
             step
             for job in left
             if job.node_id is not None

@@ -21,6 +21,7 @@ from actors.dispatcher.job_restorer import JobRestorer
 from actors.dispatcher.open_jobs import OpenJob
 from actors.dispatcher.options import DispatchOptions
 from actors.dispatcher.step import Expiry, Step, each
+from actors.dispatcher.streams import Streams
 from actors.messages.job import (
     EndJob,
     JobAccepted,
@@ -58,8 +59,7 @@ from storage.replies.session import FollowingJob
 
 SWEEP_MS = 1000
 """The store is asked for due jobs this often anyway: what is due later need not be noted."""
-_PROGRESS_KEPT_MS = 1000
-"""Progress is shown at once or not at all."""
+_PROGRESS_KEPT_MS = 1000  # it is shown at once or not at all
 _UNSEEN_JOB_MS = 60_000
 """For how long it is tried to end a job that may have begun unseen; then its deadline ends it."""
 
@@ -85,6 +85,7 @@ class JobDriver:
         self.deadlines = JobDeadlines(ends, self.borrowing, driver)
         self._jobs = ends.jobs
         self._is_one_cell = ends.jobs.cells.count == 1
+        self.streams = Streams(ends, claims)
         self._driver = driver
         self._options = options
 
@@ -109,7 +110,7 @@ class JobDriver:
             epoch = claims.epoch_in(spec.session_id, cell)
         self.dispatching.add(spec.job_id)
         session_state = message.session_state if len(path) == 1 else ""
-        call = self._jobs.dispatch(spec, session_state, cell, epoch)
+        call = self._jobs.dispatch(spec, session_state, cell, epoch, streamed=message.frames > 0)
         done = partial(self._dispatched, message, path)
         return (Step(call, done, self._expiry(message), spec.job_id),)
 
@@ -152,6 +153,9 @@ class JobDriver:
                 job = self._open(message, cell, reply)
                 stays = reply.stays_in_turn or not job.is_of_turn
                 left = () if stays else self._leave_turn(job)
+                if message.frames and self.streams.take(message, reply) is not None:
+                    told = self.streams.cut(job, message)
+                    return (*left, *self.assigner.streamed(job, told=told))
                 if not message.audio:  # it was let go of when an earlier attempt was sent
                     lost = self.ends.end(job, JobState.FAILED, MissingReason.NODE_LOST)
                     return (*left, *lost)
@@ -370,9 +374,9 @@ class JobDriver:
 
     def _lost_its_node(self, cell: Cell, stored: StoredJob | Assigned) -> Sequence[Step]:
         job = self.open_jobs.get(stored.job_id)
-        return (
-            () if job is None or job.cell != cell else (self.failover.fail_over(job, "node_lost"),)
-        )
+        if job is None:
+            return self.streams.node_lost(stored.job_id)
+        return () if job.cell != cell else (self.failover.fail_over(job, "node_lost"),)
 
     def adopt_job(
         self, session: Mailbox, spec: JobSpec, work: Work, place: FollowingJob, now_ms: float

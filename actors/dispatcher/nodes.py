@@ -29,7 +29,7 @@ from actors.node.options import NodeOptions
 from actors.ports import Mailbox
 from actors.runtime.actor import tell
 from protocol.ids import NodeId
-from storage.capability import JOINS_TURNS, node_atoms
+from storage.capability import JOINS_TURNS, STREAMING, node_atoms
 from storage.cells import Cell
 from storage.nodes import NodeHeartbeatEntry, NodeRegistration, NodeRepository
 from storage.replies.job import (
@@ -49,7 +49,7 @@ _LEASE_FACTOR = 2
 
 def _atoms(message: NodeArrived | NodeChanged | NodeHeld) -> tuple[str, ...]:
     known = message.languages
-    traits = (JOINS_TURNS,) if message.joins_turns else ()
+    traits = [JOINS_TURNS] * message.joins_turns + [STREAMING] * known.streaming
     return node_atoms(known.asr, known.semantic, known.tts, known.formats, traits)
 
 

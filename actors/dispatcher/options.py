@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from protocol.beginning import OUTCOME_MAX_BYTES
 
@@ -26,6 +26,8 @@ class DispatchOptions:
     """Jobs that may wait for a node in the whole cluster."""
     max_queued_per_session: int = 20
     """Jobs of one session that may wait for a node."""
+    stream_reserve: Annotated[float, Ge(0), Le(1)] = 0.25
+    """Part of a pair's slots that stays free of speech which is still being spoken."""
     record_outcomes: bool = True
     """Outcomes are recorded in the store, without speech, until the session's grace has passed."""
     outcome_max_bytes: Annotated[int, Ge(1024)] = OUTCOME_MAX_BYTES

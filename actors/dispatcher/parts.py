@@ -81,6 +81,10 @@ class Parts:
         self.takeover = Takeover(store.sessions, self.jobs, options.uplink, admit)
         self.instances = Instances(store.instances, self.jobs, self.takeover)
 
+    def store_emptied(self) -> Sequence[Step]:
+        """What was being spoken waits for its cut; what was cut is put back."""
+        return (*self.jobs.streams.give_up_all(), *self.jobs.restorer.restore_all())
+
     # ---- as `Driver` ------------------------------------------------------------------------
 
     def move(self, job: OpenJob, reason: str) -> Sequence[Step]:
@@ -123,6 +127,7 @@ class Parts:
     def session_lost(self, session_id: SessionId) -> None:
         """Forget its jobs; who drives them is not known here."""
         self.ends.open_jobs.forget_session(session_id)
+        self.jobs.streams.session_gone(session_id)  # who claimed it has closed them in the store
 
     def node_gone(self, node_id: NodeId) -> Sequence[Step]:
         """Take it off-line."""

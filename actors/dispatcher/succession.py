@@ -44,6 +44,7 @@ def adopt(handover: DispatcherHandover, pending: Iterable[Any], parts: Parts) ->
     former = handover.parts
     parts.ends.adopt(former.ends)
     parts.jobs.assigner.adopt(former.jobs.assigner)
+    parts.jobs.streams.by_id.update(former.jobs.streams.by_id)  # given up with what comes last
     parts.nodes.adopt(former.nodes)
     ended = parts.claims.adopt(former.claims.handover())
     messages = [*_judge(handover.fault, parts), *handover.unfinished, *ended, *pending]

@@ -79,6 +79,10 @@ class UtteranceCut:
     cut_at_ms: float
     """Monotonic ms. From then on it waits for a store that is away."""
     session_state: str = ""  # for another instance, see `SessionRecord`
+    frames: int = 0
+    """In how many frames a node has got it while it was spoken; 0: no node has it."""
+    reason: str = ""
+    """What ended it."""
 
 
 @value
@@ -160,6 +164,8 @@ class AssignJob:
     attempt: int
     audio: bytes
     owner: InstanceId = NO_INSTANCE  # drives the job; empty: this one
+    streaming: bool = False
+    """It is still being spoken: the audio comes in frames."""
 
 
 @value

@@ -23,6 +23,8 @@ class Languages:
     """By language, the voices that may be asked for."""
     formats: tuple[AudioFormat, ...] = tuple(AudioFormat)
     """Formats of audio that it reads."""
+    streaming: bool = False
+    """It takes jobs while they are being spoken."""
 
 
 @value

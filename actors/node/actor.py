@@ -35,6 +35,7 @@ from actors.messages.node import (
     UndrainNode,
 )
 from actors.messages.process import DispatcherRestarted, InstanceReaped, StoreEmptied
+from actors.messages.stream import StreamCut, StreamFrame
 from actors.node.assignments import Assignments
 from actors.node.drain import NodeDrain
 from actors.node.id_check import IdCheck, id_in_use
@@ -42,6 +43,7 @@ from actors.node.inbound import NodeActorMessage
 from actors.node.load import is_overloaded
 from actors.node.options import NodeOptions
 from actors.node.registration import Registration
+from actors.node.streams import AudioPart
 from actors.node.succession import NodeHandover, refusal
 from actors.ports import Outbox
 from actors.runtime.actor import LoopActor, tell
@@ -54,8 +56,7 @@ from protocol.wire import WireMessage
 
 _SILENT = "node_silent"
 _FAILED = "node_failed"
-_UNLESS_ELSEWHERE = 1
-"""As known epoch: another instance knows the node under a later one, and keeps it."""
+_UNLESS_ELSEWHERE = 1  # as known epoch: an instance that knows it under a later one keeps it
 
 
 class _Phase(Enum):
@@ -89,7 +90,7 @@ class NodeActor(LoopActor):
         self._registration = Registration(node_id, directory)
         self._phase = _Phase.REGISTERING
         self._epoch = 0
-        self._assignments = Assignments(node_id, directory, self._send, self.now_ms)
+        self._assignments = Assignments(node_id, directory, self._send, self.now_ms, options)
         self._id_check = IdCheck(node_id, directory, options.node_probe_ms)
         self._silent_at_ms: float | None = None
         """When the node is lost if nothing is heard of it; None: its silence means nothing."""
@@ -153,10 +154,8 @@ class NodeActor(LoopActor):
             case KeepJob():
                 if self._phase is not _Phase.SILENT:
                     self._assignments.keep(message)
-            case SlotsListed():
-                self._assignments.slots_listed(message)
-            case InstanceReaped():
-                self._assignments.give_back()
+            case StreamFrame() | StreamCut() | SlotsListed() | InstanceReaped():
+                self._assignments.take(message, self.now_ms())
             case NodeSuperseded():
                 self._on_superseded(message)
             case ProbeNode():
@@ -185,9 +184,10 @@ class NodeActor(LoopActor):
             self._take_socket(message)
 
     def _take_socket(self, message: NodeRegistering) -> None:
-        if self._outbox is not None and self._outbox is not message.outbox:
-            self._log.info("node came back on another socket", open_jobs=self.open_jobs)
         is_another_socket = message.outbox is not self._outbox
+        if self._outbox is not None and is_another_socket:
+            self._log.info("node came back on another socket", open_jobs=self.open_jobs)
+            self._assignments.streams.break_all("another_socket")
         self._outbox = message.outbox
         self._registration.registered(
             message.message, message.credential, is_another_socket=is_another_socket
@@ -222,8 +222,7 @@ class NodeActor(LoopActor):
             ack = NodeRegisterAck(node_id=self.node_id, message="registered", status="registered")
             self._registration.answer(self._send, ack)
         self._drain.registered(self._epoch, is_held=message.is_held)
-        languages = self._registration.languages
-        self._log.info("node registered", epoch=message.epoch, languages=languages)
+        self._log.info("node registered", epoch=self._epoch, languages=self._assignments.languages)
         self._on_answered()
 
     def _on_answered(self) -> None:
@@ -395,5 +394,7 @@ class NodeActor(LoopActor):
             self._lose()  # first, or the job would come back
             self._assignments.undelivered(message)
 
-    def _send(self, message: WireMessage | bytes) -> bool:
+    def _send(self, message: WireMessage | bytes | AudioPart) -> bool:
+        if isinstance(message, AudioPart):
+            return self._outbox is not None and self._outbox.send_frame(*message)
         return self._outbox is not None and self._outbox.send(message)

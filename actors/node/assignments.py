@@ -26,9 +26,13 @@ from actors.messages.job import (
     WithdrawJob,
 )
 from actors.messages.node import Languages, SlotsListed, SlotsWanted
+from actors.messages.process import InstanceReaped
+from actors.messages.stream import StreamCut, StreamFrame
 from actors.node.held_jobs import Held, HeldJobs
 from actors.node.job_names import job_assign, job_of, node_job_id
+from actors.node.options import NodeOptions
 from actors.node.speed import Speed
+from actors.node.streams import AudioPart, NodeStreams
 from actors.ownership import Foreign
 from actors.ports import Mailbox
 from actors.runtime.actor import tell
@@ -39,6 +43,7 @@ from protocol.messages.node_outbound import JobCancel
 from protocol.wire import WireMessage
 
 _GIVEN_UP = "given_up"
+_STREAM_BROKEN = "stream_broken"
 
 
 class Assignments:
@@ -48,8 +53,9 @@ class Assignments:
         self,
         node_id: NodeId,
         directory: Directory,
-        send: Callable[[WireMessage | bytes], bool],
+        send: Callable[[WireMessage | bytes | AudioPart], bool],
         now_ms: Callable[[], float],
+        options: NodeOptions,
     ) -> None:
         self.max_jobs = 0
         """The node's capacity in slots, from its registration on."""
@@ -64,6 +70,8 @@ class Assignments:
         self.speed = Speed()
         """How long it takes, as far as it was seen here."""
         self._held = HeldJobs()
+        self.streams = NodeStreams(node_id, send, self._tell_owner, options.stream_lag_ms)
+        """What the node hears while it is spoken."""
         self._waiting: deque[AssignJob] = deque()
         """Assignments beyond the capacity, until it is known what freed their slots."""
         self._log = logger.bind(node_id=node_id)
@@ -87,11 +95,40 @@ class Assignments:
             held.follow(known_as, message.session, message.owner)
         elif known_as in held.past:
             self.undelivered(message)
+        elif message.streaming:
+            return self._begin_stream(message, known_as)
         elif self._waiting or not (len(held.slots) < self.max_jobs or self._has_slot_for(message)):
             self._wait_for_slot(message)
         else:
             return self._give(message, known_as)
         return True
+
+    def _begin_stream(self, message: AssignJob, known_as: NodeJobId) -> bool:
+        """Nothing waits with what is spoken: without a slot here its session is told at once."""
+        is_given = not self._waiting and self._has_slot_for(message)
+        is_given = is_given and self._give(message, known_as)
+        self.streams.begin(message.spec.job_id, known_as, message.owner)
+        if not is_given:
+            self.streams.break_off(message.spec.job_id, "no_slot")
+        return True
+
+    def take(
+        self, message: StreamFrame | StreamCut | SlotsListed | InstanceReaped, now_ms: float
+    ) -> None:
+        """Take what is spoken, its end, or what the store knows of the node's slots."""
+        match message:
+            case StreamFrame():
+                broken = self.streams.frame(message, now_ms)
+                if broken is not None and broken in self._held.open:
+                    self._take_back(broken, _STREAM_BROKEN)
+            case StreamCut():
+                if not self.streams.end(message):
+                    answer = JobUndelivered(message.job_id, 1, self._node_id)
+                    self._tell_owner(message.owner, answer)
+            case SlotsListed():
+                self.slots_listed(message)
+            case InstanceReaped():
+                self.give_back()
 
     def undelivered(self, message: AssignJob) -> None:
         """Tell the job's owner that the node does not get it."""
@@ -139,6 +176,7 @@ class Assignments:
             self._tell_owner(held.owner, answer)
         for message in self._waiting:
             self.undelivered(message)
+        self.streams.break_all("node_failed")
 
     def give_back(self) -> None:
         """Take jobs of other instances back from the node: their owners may have moved them."""
@@ -151,6 +189,7 @@ class Assignments:
     def clear(self) -> None:
         """Forget everything: the node is lost, or elsewhere."""
         self._held.clear()
+        self.streams.break_all("node_lost")
         waiting, self._waiting = self._waiting, deque()
         for message in waiting:
             self.undelivered(message)
@@ -166,6 +205,9 @@ class Assignments:
         return True
 
     def _take_back(self, known_as: NodeJobId, reason: str | None) -> None:
+        held = self._held.open.get(known_as)
+        if held is not None:
+            self.streams.drop(held.job_id)
         self._held.end(known_as, is_answered=False)
         if reason is not None:
             self._send(JobCancel(job_id=known_as, reason=reason))
@@ -209,6 +251,11 @@ class Assignments:
         held = self._held.open.get(known_as)
         if held is None:
             self._on_known_result(known_as, result)
+            return
+        if held.job_id in self.streams:
+            self._log.warning("node answers what is still being spoken", job_id=held.job_id)
+            self._held.end(known_as, is_answered=False)
+            self.streams.break_off(held.job_id, "early_result")
             return
         if not (held.may_go_on and goes_on(result)):
             self._held.end(known_as, is_answered=True)

@@ -22,6 +22,7 @@ from actors.messages.node import (
     UndrainNode,
 )
 from actors.messages.process import DispatcherRestarted, InstanceReaped, StoreEmptied
+from actors.messages.stream import StreamCut, StreamFrame
 
 NodeActorMessage: TypeAlias = (
     NodeMessageArrived
@@ -46,5 +47,7 @@ NodeActorMessage: TypeAlias = (
     | UndrainNode
     | NodeDrained
     | Flushed
+    | StreamFrame
+    | StreamCut
 )
 """All messages that a node's actor takes."""

@@ -59,6 +59,7 @@ def job_assign(assignment: AssignJob, known_as: NodeJobId, languages: Languages)
             features=work.features,
             pipeline=work.pipeline,
             audio=assignment.audio,
+            streaming=assignment.streaming,
             audio_format=work.audio_format,
             sample_rate=work.sample_rate_hz,
             mode=work.mode,

@@ -20,6 +20,8 @@ class NodeOptions:
     """Errors of a node in a row after which others are chosen in its stead; 0: never."""
     suspect_ms: Annotated[int, Ge(1), Le(300_000)] = 10_000
     """Milliseconds until such a node gets a job on trial; doubled with each failure, to 300000."""
+    stream_lag_ms: Annotated[int, Ge(1)] = 2_000
+    """Milliseconds for which speech waits for a node that hears it while it is spoken, at most."""
     resource_threshold: Annotated[float, Le(100)] = 95.0
     """Per cent of CPU, GPU or memory above which a node is chosen last."""
     overload_hold_ms: int = 3_000

@@ -59,6 +59,7 @@ class Registration:
             languages(register.language_capabilities),
             voices=tuple((register.tts_voices or {}).items()),
             formats=tuple(dict.fromkeys(register.audio_formats or AudioFormat)),
+            streaming=register.streaming is True,
         )
         self.connections += is_another_socket
         self.acks_owed += 1
@@ -68,7 +69,10 @@ class Registration:
         if capabilities is not None:
             known = self._registered
             self.languages = replace(
-                languages(capabilities), voices=known.voices, formats=known.formats
+                languages(capabilities),
+                voices=known.voices,
+                formats=known.formats,
+                streaming=known.streaming,
             )
 
     def arrive(self, node: Mailbox, max_jobs: int, known_epoch: int) -> None:

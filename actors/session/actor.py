@@ -49,6 +49,7 @@ from actors.messages.session import (
     UpdateRequested,
     UtteranceArrived,
 )
+from actors.messages.stream import StreamEnded, StreamOpened
 from actors.messages.takeover import (
     DrainRequested,
     OwnershipConfirmed,
@@ -110,6 +111,7 @@ class SessionActor(LoopActor):
         """None: the client did not ask for `resume`."""
         notes, again = (None, None) if resume is None else (resume.notes, resume.again)
         self._speech = Speech(parts, notes, again)
+        self._abilities = setup.directory.abilities
         self._conversion = parts.uplink.conversion
         self._converting = converting_of(parts, self._speech, again)
         self._connection = Connection(parts, self._speech, resume)
@@ -166,8 +168,8 @@ class SessionActor(LoopActor):
                 self._on_converted(message, now_ms)
             case UtteranceArrived():
                 self._on_utterance(message, now_ms)
-            case PartialArrived():
-                self._speech.partial(message, now_ms)
+            case PartialArrived() | StreamOpened() | StreamEnded():
+                self._speech.while_spoken(message, now_ms)
             case UtteranceWanted():
                 self._speech.wanted(message)
             case ResultReplaced():
@@ -230,6 +232,8 @@ class SessionActor(LoopActor):
         """Take a piece of audio; False if there is nothing to do but to wait for more."""
         if self._resume is not None or not self._life.is_open:
             self._speech.chunk(message, now_ms, is_open=self._life.is_open)
+            if self._abilities.has_streaming:
+                self._speech.streaming.heard(now_ms)
             return True
         try:
             cut = self._uplink.chunk(message, now_ms)
@@ -239,6 +243,8 @@ class SessionActor(LoopActor):
         if cut:
             self._speech.dispatch(cut)
             return self._is_nearer()
+        if self._abilities.has_streaming:
+            self._speech.streaming.heard(now_ms)
         return self._uplink.segmenter.due_ms < self._alarm_ms
 
     def _on_converted(
@@ -250,6 +256,8 @@ class SessionActor(LoopActor):
                 self._converting.poll(now_ms)
             else:
                 self._converting.take(message, now_ms)
+            if self._abilities.has_streaming:
+                self._speech.streaming.heard(now_ms)
             for late in self._converting.released():
                 self.on_receive(late)
 
@@ -338,6 +346,7 @@ class SessionActor(LoopActor):
             self._on_converted(None, now_ms)
             is_unread = self._downlink.is_unread or not self.actor_inbox.empty()
             self._speech.dispatch(self._uplink.poll(now_ms, is_unread=is_unread))
+            self._speech.streaming.poll(now_ms)
         self._downlink.poll(now_ms)
         if self._room.member is not None:
             self._room.member.poll(now_ms)
@@ -372,7 +381,7 @@ class SessionActor(LoopActor):
                 return
             resume.notes.acknowledge_audio(now_ms)
             welcome_ms, ack_ms = resume.welcome.due_ms, resume.notes.due_ms
-        own_ms = min(self._uplink.due_ms, self._downlink.due_ms)
+        own_ms = min(self._uplink.due_ms, self._downlink.due_ms, self._speech.streaming.due_ms)
         member_ms = None if member is None else member.deadline_ms(now_ms)
         converting_ms = None if self._converting is None else self._converting.due_ms
         due_ms = earliest(own_ms, self._life.ends_ms, welcome_ms, ack_ms, member_ms, converting_ms)

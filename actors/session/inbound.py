@@ -33,6 +33,7 @@ from actors.messages.session import (
     UpdateRequested,
     UtteranceArrived,
 )
+from actors.messages.stream import StreamEnded, StreamOpened
 from actors.messages.takeover import (
     DrainRequested,
     OwnershipConfirmed,
@@ -49,6 +50,7 @@ SessionMessage: TypeAlias = (
     | UtteranceWanted | SocketLost | SocketAttached | SocketResumed | SocketDraining
     | CloseRequested | DrainRequested | GraceRevoked | MemberMessage
     | SessionClaimed | SessionRefused | AudioConverted | ConversionFailed
+    | StreamOpened | StreamEnded
     | SessionRecorded | SessionReleased | OwnershipConfirmed | StoreEmptied | DispatcherRestarted
 )  # fmt: skip
 """All that a session is sent."""
@@ -58,5 +60,5 @@ CLIENT_SPOKE = (
     CancelRequested,
 )  # fmt: skip
 """What only a client sends that has read its acknowledgement."""
-MOVE_NO_DEADLINE = (JobDispatched, JobQueued, JobProgressed, PartialArrived, ClientBeat)
+MOVE_NO_DEADLINE = (JobDispatched, JobQueued, JobProgressed, ClientBeat)
 """After these the alarm of a session without `resume` stands as it stood."""

@@ -118,6 +118,16 @@ def quiet_before(options: SegmenterOptions, mode: EndpointingMode) -> Mapping[Cu
 
 
 @dataclass(frozen=True, slots=True)
+class StreamingOptions:
+    """From when on a node hears what is spoken, and how often its client sees what that knows."""
+
+    stream_after_ms: Annotated[int, Ge(0)] = 300
+    """Milliseconds of audible speech after which a node that streams is asked for."""
+    partial_interval_ms: Annotated[int, Ge(0)] = 200
+    """Milliseconds between two partial texts to a client, at least."""
+
+
+@dataclass(frozen=True, slots=True)
 class UplinkOptions:
     """What the uplink of a session needs to know."""
 

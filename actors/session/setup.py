@@ -9,7 +9,7 @@ from actors.lease import StallWatch
 from actors.media import Converters
 from actors.metrics import Metrics
 from actors.room.setup import RoomSetup
-from actors.session.options import DownlinkOptions, UplinkOptions
+from actors.session.options import DownlinkOptions, StreamingOptions, UplinkOptions
 from actors.session.presence.presence import Presence
 from actors.waiting_jobs import WaitingJobs
 
@@ -36,5 +36,6 @@ class SessionSetup:
     """None: audio is taken as it comes, or not at all."""
     gateway_grace_ms: float = 600_000.0
     """As `grace_ms`, for a gateway, which names its session again after minutes."""
+    streaming: StreamingOptions = field(default_factory=StreamingOptions)
     rooms: RoomSetup | None = None
     """None: rooms are not offered."""

@@ -28,6 +28,7 @@ from actors.messages.session import (
     PlaybackStarted,
     UtteranceArrived,
 )
+from actors.messages.stream import StreamEnded, StreamOpened
 from actors.metrics import COMPLETED, UtteranceEnded
 from actors.missing_log import Waited, log_missing
 from actors.runtime.actor import tell
@@ -37,6 +38,7 @@ from actors.session.parts import Parts
 from actors.session.playback_format import PlaybackFormat
 from actors.session.resume.notes import Notes
 from actors.session.resume.uplink import UplinkRestore
+from actors.session.streaming.streaming import Streaming
 from actors.session.uplink.indexes import Repeated
 from actors.session.utterances import Utterance
 from protocol.encode import encode_server_heartbeat
@@ -63,6 +65,8 @@ class Speech:
         """None: nobody can resume the session."""
         self._again = again
         """Set where the session was taken over: audio that was cut elsewhere comes again."""
+        self.streaming = Streaming(parts)
+        """Has what is being spoken at a node already, where one streams."""
         self._quiet_ms = quiet_before(parts.setup.uplink.segmenter, parts.profile.endpointing)
         """For how long nothing was spoken before a cut, by what was cut for."""
 
@@ -155,7 +159,9 @@ class Speech:
         """Ask for a node."""
         state = "" if self._notes is None else self._notes.state_with(utterance)
         spec, work, audio = utterance.spec, utterance.work, utterance.audio or b""
-        cut = UtteranceCut(self._parts.ref, spec, work, audio, utterance.cut_at_ms, state)
+        frames = self.streaming.claim(utterance) if self.streaming.is_begun else 0
+        cut_at_ms, why = utterance.cut_at_ms, utterance.reason
+        cut = UtteranceCut(self._parts.ref, spec, work, audio, cut_at_ms, state, frames, why)
         tell(self._setup.directory.dispatcher, cut)
         self._log.debug(
             "utterance cut",
@@ -253,13 +259,20 @@ class Speech:
             return
         self._parts.dispatcher.tell(end)
 
-    def partial(self, message: PartialArrived, now_ms: float) -> None:
-        """Show what a node has recognised so far."""
+    def while_spoken(
+        self, message: PartialArrived | StreamOpened | StreamEnded, now_ms: float
+    ) -> None:
+        """Show what a node has recognised so far, or take where it hears what is being spoken."""
+        if not isinstance(message, PartialArrived):
+            self.streaming.on(message)
+            return
         utterance = self._uplink.open.jobs.get(message.job_id)
         if utterance is not None:
             self._downlink.progress(utterance, UiEventKind.ASR_PARTIAL, now_ms)
-            if utterance.work.further_language is None:  # it is the same in all languages
-                self._downlink.partial(utterance, message)
+        else:
+            utterance = self.streaming.spoken(message.job_id)
+        if utterance is not None and utterance.work.further_language is None:  # the same in all
+            self.streaming.partial(utterance, message, now_ms)
 
     # ---- outcomes ---------------------------------------------------------------------------
 
@@ -279,6 +292,7 @@ class Speech:
         utterance = self._uplink.close(message.job_id)
         if utterance is None:
             return
+        self.streaming.ended(message.job_id)
         if self._notes is not None:
             self._notes.ended(utterance, message)
         if self._again is not None:

@@ -43,6 +43,7 @@ class Repositories:
             max_queued_jobs=dispatch.max_queued_jobs,
             max_queued_per_session=dispatch.max_queued_per_session,
             record_outcomes_ttl_ms=record_ttl_ms,
+            stream_reserve=dispatch.stream_reserve,
             shares=shares_of(settings.admission.tenants),
         )
         return cls(

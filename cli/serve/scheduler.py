@@ -389,6 +389,7 @@ class Scheduler:
             wall_ms=wall_ms,
             converters=self._media,
             rooms=self._rooms.setup,
+            streaming=settings.streaming,
             stall_watch=self._stall_watch,
         )
 

@@ -21,7 +21,12 @@ from actors.dispatcher.options import DispatchOptions
 from actors.instance.options import InstanceOptions
 from actors.node.options import NodeOptions
 from actors.room.options import RoomOptions
-from actors.session.options import SegmenterOptions, SequencerOptions, SessionOptions
+from actors.session.options import (
+    SegmenterOptions,
+    SequencerOptions,
+    SessionOptions,
+    StreamingOptions,
+)
 from cli.logs import LogOptions
 from cli.settings import access_rules
 from cli.settings.catalogue import ENVIRONMENT_PREFIX, Setting, catalogue
@@ -57,6 +62,7 @@ class Settings:
     peer: PeerOptions = field(default_factory=PeerOptions)
     session: SessionOptions = field(default_factory=SessionOptions)
     segmenter: SegmenterOptions = field(default_factory=SegmenterOptions)
+    streaming: StreamingOptions = field(default_factory=StreamingOptions)
     sequencer: SequencerOptions = field(default_factory=SequencerOptions)
     dispatch: DispatchOptions = field(default_factory=DispatchOptions)
     node: NodeOptions = field(default_factory=NodeOptions)

@@ -69,6 +69,12 @@ class SocketOutbox:
             self.expect_none()
         return sent
 
+    def send_frame(self, head: bytes, body: bytes, most_unsent_bytes: int) -> bool:
+        """Write a binary message of two parts; see `Outbox.send_frame`."""
+        if self._connection.unsent_bytes > most_unsent_bytes:
+            return False
+        return self._connection.send_binary(head + body)
+
     def close(self, code: int, reason: str) -> None:
         """Close the socket after what was sent."""
         self._release()

@@ -34,8 +34,9 @@ from actors.messages.room import (
     RoomChanged,
     SignalRelayed,
 )
+from actors.messages.stream import StreamBroken, StreamCut, StreamFrame
 from actors.ports import Mailbox
-from protocol.ids import InstanceId, SessionId
+from protocol.ids import InstanceId, JobId, SessionId
 from protocol.instances.link import Address, LinkMessage
 from storage.job import JobSpec
 
@@ -45,12 +46,14 @@ SessionWay = Callable[[InstanceId, SessionId], Mailbox | None]
 _CROSSING = (
     *(WithdrawJob, KeepJob, LinkBeat, ProbeNode, NodeIsAlive),
     *(ResultArrived, JobAccepted, JobUndelivered, PartialArrived),
+    *(StreamCut, StreamBroken),
     *(OperatorAsked, OperatorAnswered),
     *(RoomChanged, HeardCut, HeardOutcome, HeardCorrection, HeardAcknowledged, SignalRelayed),
 )
 """Messages that cross as they are. An assignment crosses without its session's mailbox."""
 
 _ASSIGNMENT = AssignJob.__name__
+_FRAME = StreamFrame.__name__
 _UNREADABLE = "Unreadable"
 """A kind that nobody knows: stands for a message that cannot be written, so that its number on the
 link is used all the same."""
@@ -68,6 +71,15 @@ class _Assignment:
     work: Work
     attempt: int
     owner: InstanceId
+    streaming: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """A frame without its audio, which is behind it."""
+
+    job_id: JobId
+    number: int
 
 
 class _Nobody:
@@ -81,7 +93,8 @@ _adapters: dict[str, TypeAdapter[Any]] = {
     message.__name__: TypeAdapter(message) for message in _CROSSING
 }
 _assignment = TypeAdapter(_Assignment)
-CROSSING_KINDS = frozenset((*_adapters, _ASSIGNMENT))
+_frame = TypeAdapter(_Frame)
+CROSSING_KINDS = frozenset((*_adapters, _ASSIGNMENT, _FRAME))
 """The kinds of messages that this version knows."""
 
 
@@ -92,8 +105,13 @@ def pack(address: Address, message: Any) -> LinkMessage:
         KeyError: It is none that may cross: a bug.
     """
     if isinstance(message, AssignJob):
-        head = _Assignment(message.spec, message.work, message.attempt, message.owner)
+        head = _Assignment(
+            message.spec, message.work, message.attempt, message.owner, message.streaming
+        )
         return LinkMessage(str(address), _ASSIGNMENT, _assignment.dump_json(head), message.audio)
+    if isinstance(message, StreamFrame):
+        frame = _frame.dump_json(_Frame(message.job_id, message.number))
+        return LinkMessage(str(address), _FRAME, frame, message.audio)
     kind = type(message).__name__
     adapter = _adapters[kind]
     try:
@@ -112,6 +130,9 @@ def unpack_link_message(parcel: LinkMessage, session_way: SessionWay) -> Any:
     try:
         if parcel.kind == _ASSIGNMENT:
             return _assign_job(_assignment.validate_json(parcel.head), parcel.body, session_way)
+        if parcel.kind == _FRAME:
+            frame = _frame.validate_json(parcel.head)
+            return StreamFrame(frame.job_id, frame.number, parcel.body)
         adapter = _adapters.get(parcel.kind)
         return None if adapter is None else adapter.validate_json(parcel.head)
     except ValidationError as error:
@@ -122,4 +143,5 @@ def unpack_link_message(parcel: LinkMessage, session_way: SessionWay) -> Any:
 
 def _assign_job(head: _Assignment, audio: bytes, session_way: SessionWay) -> AssignJob:
     session = session_way(head.owner, head.spec.session_id) or _Nobody()
-    return AssignJob(session, head.spec, head.work, head.attempt, audio, head.owner)
+    parts = head.spec, head.work, head.attempt, audio, head.owner, head.streaming
+    return AssignJob(session, *parts)

@@ -62,6 +62,9 @@ class RecordingOutbox:
     is_heard: bool = False
     """Whether the peer answers a probe."""
     probes: int = 0
+    is_full: bool = False
+    """It takes no frames now."""
+    frames: list[bytes] = field(default_factory=list)
 
     flow: AudioFlow = AudioFlow.METERED
 
@@ -78,6 +81,13 @@ class RecordingOutbox:
         if self.is_open:
             self.messages.append(as_message(message))
         return self.is_open
+
+    def send_frame(self, head: bytes, body: bytes, most_unsent_bytes: int) -> bool:
+        """Keep the frame, unless the socket is gone or full."""
+        is_taken = self.is_open and not self.is_full and most_unsent_bytes >= 0
+        if is_taken:
+            self.frames.append(head + body)
+        return is_taken
 
     def close(self, code: int, reason: str) -> None:
         """Note the close."""

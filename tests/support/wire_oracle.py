@@ -110,6 +110,14 @@ REQUIRED: dict[str, Shape] = {
         "partial_update_interval_ms": int,
     },
     "job_cancel": {"job_id": str},
+    "job_end": {
+        "job_id": str,
+        "attempt_id": int,
+        "frames": int,
+        "duration_ms": int,
+        "padding_ms": int,
+        "cut_reason": str,
+    },
     "node_control": {"command": str},
 }
 """Message type → the fields it always has."""
@@ -143,6 +151,7 @@ OPTIONAL: dict[str, Shape] = {
         "is_max_duration_triggered": bool,
     },
     "job_cancel": {"trace_id": str, "reason": str},
+    "job_end": {"is_manual_cut": bool},
     "node_control": {"reason": str},
 }
 """Message type → the fields it may have."""
@@ -175,6 +184,7 @@ EXTENSIONS: dict[str, Shape] = {
     "room_create_ack": {"tts_format": str},
     "session_updated": {"preferred_lang": str, "voice": str},
     "job_assign": {
+        "streaming": bool,
         "hints": list,
         "voice_id": str,
         "traceparent": str,
@@ -285,11 +295,13 @@ _SPARE_NAME = re.compile(r"~[1-9]\d{2,}$")
 def _check_assignment(job: dict[str, Any]) -> None:
     """Check what makes existing nodes refuse or forget a job."""
     assert job["audio_format"] in {"opus", "pcm16"}
-    assert base64.b64decode(job["audio"], validate=True), "a node refuses a job without audio"
+    is_whole = job.get("streaming") is None
+    has_audio = bool(base64.b64decode(job["audio"], validate=True))
+    assert has_audio == is_whole, "a node refuses a job without audio, unless it is streamed"
     assert all(isinstance(job["pipeline"].get(step), bool) for step in PIPELINE), job["pipeline"]
     flags = [flag for flag in FLAGS if flag in job]
-    assert len(flags) == 1, f"exactly one reason for the cut, else the node waits: {flags}"
-    assert job[flags[0]] is True, "flags are omitted when false"
+    assert len(flags) == is_whole, f"exactly one reason for the cut, else the node waits: {flags}"
+    assert all(job[flag] is True for flag in flags), "flags are omitted when false"
     attempt = job["attempt_id"]
     assert attempt >= 1
     for name in ("job_id", "session_id", "turn_id"):

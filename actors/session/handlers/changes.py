@@ -41,6 +41,7 @@ class Changes:
             return
         uplink, room = self._parts.uplink, self._parts.room
         self._speech.dispatch(uplink.utterances(uplink.segmenter.finish(now_ms), now_ms))
+        self._speech.streaming.settle()
         asked = update.changed(uplink.opening.wishes, message.message)
         uplink.opening.ask_for(asked)
         room.ask_for(asked)
@@ -53,6 +54,7 @@ class Changes:
             return
         uplink = self._parts.uplink
         self._speech.dispatch(uplink.utterances(uplink.segmenter.discard(now_ms), now_ms))
+        self._speech.streaming.settle()
         if self._notes is not None:
             self._notes.note()
 

@@ -4,7 +4,7 @@ One for each language in which it is heard, by its speaker or by others in its r
 the session asks for at present. Must not: cut, or hold audio for longer than it takes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from actors.room.audience import Readers, Track
@@ -15,7 +15,7 @@ from actors.session.profile.request import Request, asked_by, in_language, own_t
 from actors.session.uplink.parts import UplinkParts
 from actors.session.uplink.turns_apart import TurnsApart
 from actors.session.utterances import Utterance
-from protocol.ids import RequestId, new_job_id, place_of_session
+from protocol.ids import JobId, RequestId, TurnId, new_job_id, place_of_session
 from protocol.messages.session_inbound import Utterance as UtteranceMessage
 from storage.job import JobSpec
 
@@ -44,6 +44,8 @@ class Opening:
         self._room = parts.room
         self._progress = parts.progress
         self._recorder = parts.recorder
+        self.streamed: Callable[[TurnId], JobId | None] = lambda _turn_id: None
+        """Says under which job a node has what is cut now; None: no node has it."""
 
     def ask_for(self, wishes: SessionProfile) -> None:
         """What is cut from now on is asked for so."""
@@ -93,6 +95,19 @@ class Opening:
         turn = (spec.turn_id, spec.turn_part)
         return not any((one.spec.turn_id, one.spec.turn_part) == turn for one in self._open)
 
+    def draft(self, cut: Cut, index: int) -> Utterance:
+        """Return what is being spoken as it would be if it were cut now; it is not open."""
+        numbers = Numbers(new_job_id(self._place), index, self.epoch)
+        request = self._request
+        return Utterance(
+            spec=spec_of(self.wishes, request, cut, numbers, self._job_lifetime_ms),
+            work=replace(work_of(request, cut), is_manual_cut=False),  # how it ends is not known
+            reason=cut.reason,
+            audio=None,
+            cut_at_ms=cut.first_chunk_at_ms,
+            begun_at_ms=cut.first_chunk_at_ms,
+        )
+
     def _for_speaker(self, cut: Cut, index: int, request: Request) -> list[Utterance]:
         """Return what was cut as its speaker hears it: in one language, or in each of several."""
         member, tracks = self._room.member, list[Track]()
@@ -124,7 +139,7 @@ class Opening:
         is_own, number, recorder = track is None or track.for_speaker, 0, self._recorder
         if recorder is not None:
             number = recorder.next_number() if is_own else recorder.next_member_number()
-        job_id = new_job_id(self._place)
+        job_id = (self.streamed(cut.turn_id) if track is None else None) or new_job_id(self._place)
         numbers = Numbers(job_id, index, self.epoch, number)
         spec = spec_of(self.wishes, request, cut, numbers, self._job_lifetime_ms)
         if self.wishes.is_gateway:  # the index is but a label, and may come again

@@ -19,8 +19,10 @@ class Segment:
         "first_chunk_at_ms",
         "first_seq",
         "held_bytes",
+        "is_streamed",
         "last_seq",
         "ticks",
+        "turn_id",
     )
 
     def __init__(self) -> None:
@@ -35,6 +37,10 @@ class Segment:
         """Lowest `seq` so far; None before the first chunk or final."""
         self.last_seq: int | None = None
         """Highest `seq` so far; chunks may come out of order."""
+        self.turn_id: TurnId | None = None
+        """Under which a node hears it while it is spoken; None: none does."""
+        self.is_streamed = False
+        """It is cut with its turn only, and not for its length."""
 
     def __repr__(self) -> str:
         length_ms = self.ticks // TICKS_PER_MS
@@ -69,6 +75,18 @@ class Segment:
         self._joined = 0
         self.held_bytes = self.ticks = 0
         self.first_chunk_at_ms = None
+
+    def since(self, start: int) -> bytes:
+        """Return the audio behind so many bytes; the latest chunk alone is not copied."""
+        wanted = self.held_bytes - start
+        if wanted <= 0:
+            return b""
+        latest = self._chunks[-1]
+        if len(latest) == wanted:
+            return latest
+        if len(latest) > wanted:  # it was put together with those before it
+            return latest[-wanted:]
+        return self.join()[start:]
 
     def join(self) -> bytes:
         """Return the audio in one piece."""

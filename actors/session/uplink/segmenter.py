@@ -59,13 +59,13 @@ class Segmenter:
         "_new_turn_id",
         "_options",
         "_pending",
-        "_segment",
         "_turn",
         "_turn_ticks_left",
         "due_ms",
         "endpointing",
         "framing",
         "heard_ticks",
+        "segment",
         "whole_ticks",
     )
 
@@ -89,7 +89,7 @@ class Segmenter:
         """Length of all chunks that came so far, cut or not, in 1/48000 s."""
         self.whole_ticks = 0
         """Length of the whole utterances that came between them; they are cut already."""
-        self._segment = Segment()
+        self.segment = Segment()
         self._pending: CutReason | None = None
         self.due_ms = inf
         """When `poll` has something to do; infinite while time alone changes nothing."""
@@ -97,7 +97,7 @@ class Segmenter:
         self._turn_ticks_left = options.max_turn_ms * TICKS_PER_MS
 
     def __repr__(self) -> str:
-        parts = [repr(self.framing), repr(self._segment), repr(self._turn), repr(self._clock)]
+        parts = [repr(self.framing), repr(self.segment), repr(self._turn), repr(self._clock)]
         if self.due_ms != inf:
             parts.append(f"{self._pending or CutReason.PAUSE} at {self.due_ms:.0f}")
         return f"<Segmenter {', '.join(parts)}>"
@@ -105,7 +105,7 @@ class Segmenter:
     @property
     def held_bytes(self) -> int:
         """Bytes of audio not yet cut."""
-        return self._segment.held_bytes + self.endpointing.held_bytes
+        return self.segment.held_bytes + self.endpointing.held_bytes
 
     def is_in_hangover(self, now_ms: float) -> bool:
         """Return whether a cut is decided, and what comes now still joins it."""
@@ -119,13 +119,13 @@ class Segmenter:
     @property
     def settled_ticks(self) -> int:
         """Length of what came before the audio that is not cut yet, in 1/48000 s."""
-        uncut = self._segment.ticks + self.endpointing.lead_ticks
+        uncut = self.segment.ticks + self.endpointing.lead_ticks
         return max(0, self.heard_ticks + self.whole_ticks - uncut)
 
     @property
     def first_seq(self) -> int | None:
         """Lowest `seq` that is not cut yet; None without one."""
-        in_segment, before = self._segment.first_seq, self.endpointing.first_seq
+        in_segment, before = self.segment.first_seq, self.endpointing.first_seq
         if in_segment is None or before is None:
             return before if in_segment is None else in_segment
         return min(in_segment, before)
@@ -183,7 +183,7 @@ class Segmenter:
         if not audio and not is_final:
             return []
         cuts = self.poll(now_ms) if now_ms > self.due_ms else []
-        segment, endpointing = self._segment, self.endpointing
+        segment, endpointing = self.segment, self.endpointing
         if audio:
             if endpointing.is_on:
                 self._add(LeadChunk(audio, ticks, seq, now_ms))
@@ -205,11 +205,11 @@ class Segmenter:
             if endpointing.held_bytes:
                 self._take_lead()
             return cuts + self._end(CutReason.MANUAL, now_ms)
-        if segment.held_bytes >= self._max_bytes:
+        if segment.held_bytes >= self._max_bytes and not segment.is_streamed:
             return cuts + self._end(CutReason.MAX_LENGTH, now_ms)
         if segment.ticks >= self._turn_ticks_left:
             return cuts + self._end(CutReason.MAX_TURN, now_ms)
-        if segment.ticks >= self._max_ticks:
+        if segment.ticks >= self._max_ticks and not segment.is_streamed:
             return cuts + self._end(CutReason.MAX_DURATION, now_ms)
         if endpointing.is_on:
             is_turn_open = self._turn is not None and self._turn.open_parts > 0
@@ -253,13 +253,13 @@ class Segmenter:
         """Cut what is held as if the client had ended it; with nothing held nothing happens."""
         self._take_lead()
         cuts = self.poll(now_ms)
-        if not self._segment.held_bytes and self._turn is None:
+        if not self.segment.held_bytes and self._turn is None:
             return cuts
         return cuts + self._cut(CutReason.MANUAL, now_ms)
 
     def discard(self, now_ms: float) -> list[Cut]:
         """Let go of what is held; what was to end a turn ends it all the same."""
-        pending, self._segment = self._pending, Segment()
+        pending, self.segment = self._pending, Segment()
         if pending is not None and pending is not CutReason.MAX_DURATION:
             return self._cut(pending, now_ms)
         self._begin(self._turn, now_ms)
@@ -292,7 +292,7 @@ class Segmenter:
 
     def _weigh(self, audio: bytes, opus_ticks: int | None) -> int:
         """Measure a chunk of a session whose format is not settled, and perhaps settle it."""
-        framing, segment = self.framing, self._segment
+        framing, segment = self.framing, self.segment
         if framing.weigh(audio, opus_ticks):
             if framing.audio_format is AudioFormat.PCM16:
                 segment.ticks = pcm_ticks(segment.held_bytes, framing.sample_rate_hz)
@@ -312,16 +312,16 @@ class Segmenter:
                 return
             if endpointing.held_bytes:
                 self._take_lead()
-        self._segment.add(*chunk)
+        self.segment.add(*chunk)
 
     def _take_lead(self) -> None:
         for chunk in self.endpointing.take_lead():
-            self._segment.add(*chunk)
+            self.segment.add(*chunk)
 
     def _rearm(self, now_ms: float) -> None:
         """Let the pause clock say what is due next, unless a cut waits or is due already."""
         if self._pending is None and self.due_ms > now_ms:
-            has_end = self._segment.held_bytes or self._turn is not None
+            has_end = self.segment.held_bytes or self._turn is not None
             self.due_ms = self._clock.due_ms if has_end else inf
 
     def _end(self, reason: CutReason, now_ms: float) -> list[Cut]:
@@ -330,13 +330,13 @@ class Segmenter:
         if pending is None or _RANK[reason] < _RANK[pending]:
             self._pending = pending = reason
             self.due_ms = now_ms + self._options.hangover_ms(reason)
-        if self.due_ms <= now_ms or self._segment.held_bytes >= self._max_bytes:
+        if self.due_ms <= now_ms or self.segment.held_bytes >= self._max_bytes:
             return self._cut(pending, now_ms)
         return []
 
     def _cut(self, reason: CutReason, now_ms: float) -> list[Cut]:
         """Take what is held, as an utterance if it is one; the next segment begins."""
-        segment, turn = self._segment, self._turn
+        segment, turn = self.segment, self._turn
         audio = segment.join()
         goes_on = reason is CutReason.MAX_DURATION
         framing = self.framing
@@ -347,7 +347,7 @@ class Segmenter:
         closing = is_nothing and not goes_on and turn is not None and turn.open_parts > 0
         cuts: list[Cut] = []
         if closing or not is_nothing:
-            turn = turn or Turn(self._new_turn_id())
+            turn = turn or Turn(segment.turn_id or self._new_turn_id())
             cuts.append(self._make(reason, audio, turn, closing=closing, now_ms=now_ms))
         self._begin(turn if goes_on else None, now_ms)
         return cuts
@@ -355,11 +355,11 @@ class Segmenter:
     def _begin(self, turn: Turn | None, now_ms: float) -> None:
         """Begin a segment, in this turn or in one yet to come."""
         if turn is not None:
-            turn.ticks += self._segment.ticks
+            turn.ticks += self.segment.ticks
         ticks_before = 0 if turn is None else turn.ticks
         self._turn = turn
         self._turn_ticks_left = self._options.max_turn_ms * TICKS_PER_MS - ticks_before
-        self._segment = Segment()
+        self.segment = Segment()
         if self.endpointing.is_on:
             self.endpointing.begin()
         self._pending = None
@@ -374,7 +374,7 @@ class Segmenter:
         self, reason: CutReason, audio: bytes, turn: Turn, *, closing: bool, now_ms: float
     ) -> Cut:
         """Make an utterance of what is held, or of silence when nothing is."""
-        segment, sample_rate_hz = self._segment, self.framing.sample_rate_hz
+        segment, sample_rate_hz = self.segment, self.framing.sample_rate_hz
         audio_format = self.framing.audio_format or AudioFormat.PCM16
         audio = audio or silence(audio_format, CLOSING_SILENCE_MS, sample_rate_hz)
         if audio_format is AudioFormat.OPUS and segment.ticks:

@@ -109,18 +109,21 @@ class RawWire:
     async def _listen(self) -> None:
         try:
             async for data in self.socket:
-                message = json.loads(data)
-                self.heard.append(message)
-                try:
-                    self.take(message)
-                except AssertionError as error:
-                    self.failure = self.failure or error
-                self._unread.append(message)
+                self._text(data)
                 self._news.set()
         except ConnectionClosed:
             pass
         finally:
             self._news.set()
+
+    def _text(self, data: str | bytes) -> None:
+        message = json.loads(data)
+        self.heard.append(message)
+        try:
+            self.take(message)
+        except AssertionError as error:
+            self.failure = self.failure or error
+        self._unread.append(message)
 
     def take(self, message: Message) -> None:
         """Look at a message when it comes; subclasses add their own rules and answers."""

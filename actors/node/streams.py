@@ -1,0 +1,122 @@
+"""NodeStreams: what one node hears while it is being spoken, on behalf of its actor.
+
+Frames are written as they come. A node that takes no more has its own sessions' frames wait here,
+for `stream_lag_ms` at most: then the stream is broken, and its session's audio goes elsewhere.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from actors.messages.stream import StreamBroken, StreamCut, StreamFrame
+from protocol.ids import InstanceId, JobId, NodeId, NodeJobId
+from protocol.messages.node_outbound import JobEnd
+from protocol.stream_frames import stream_frame_head
+from protocol.wire import WireMessage
+
+MOST_UNSENT_BYTES = 65_536
+"""As long as more waits in the node's socket, frames wait here."""
+
+
+class AudioPart(NamedTuple):
+    """A frame on its way to the socket, see `Outbox.send_frame`."""
+
+    head: bytes
+    body: bytes
+    most_unsent_bytes: int = MOST_UNSENT_BYTES
+
+
+@dataclass(slots=True)
+class _Stream:
+    known_as: NodeJobId
+    owner: InstanceId
+    came: int = 0
+    """Frames that came, written or waiting."""
+    waiting: deque[tuple[int, bytes]] = field(default_factory=deque)
+    waits_since_ms: float = 0.0
+
+
+class NodeStreams:
+    """Streams of a node by job. One is here from its `job_assign` to its `job_end`."""
+
+    def __init__(
+        self,
+        node_id: NodeId,
+        send: Callable[[WireMessage | bytes | AudioPart], bool],
+        tell_owner: Callable[[InstanceId, StreamBroken], None],
+        lag_ms: float,
+    ) -> None:
+        self._lag_ms = lag_ms
+        self._node_id = node_id
+        self._send = send
+        self._tell_owner = tell_owner
+        self._streams: dict[JobId, _Stream] = {}
+
+    def __contains__(self, job_id: JobId) -> bool:
+        return job_id in self._streams
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    def begin(self, job_id: JobId, known_as: NodeJobId, owner: InstanceId) -> None:
+        """The node was told of it."""
+        self._streams[job_id] = _Stream(known_as, owner)
+
+    def drop(self, job_id: JobId) -> None:
+        """The node need not hear the rest of it."""
+        self._streams.pop(job_id, None)
+
+    def frame(self, message: StreamFrame, now_ms: float) -> NodeJobId | None:
+        """Write a frame; return the id of a stream that is broken by it, its owner being told."""
+        stream = self._streams.get(message.job_id)
+        if stream is None:
+            return None
+        if message.number != stream.came:
+            return self.break_off(message.job_id, "frames_missing")
+        if not stream.waiting:
+            stream.waits_since_ms = now_ms
+        stream.came += 1
+        stream.waiting.append((message.number, message.audio))
+        if self._write(stream) or now_ms - stream.waits_since_ms <= self._lag_ms:
+            return None
+        return self.break_off(message.job_id, "node_lags")
+
+    def end(self, message: StreamCut, attempt: int = 1) -> bool:
+        """Tell the node that this was all; False if it does not have all of it."""
+        stream = self._streams.pop(message.job_id, None)
+        if stream is None or stream.came != message.frames or not self._write(stream):
+            return False
+        ended = JobEnd(
+            job_id=stream.known_as,
+            attempt_id=attempt,
+            frames=message.frames,
+            duration_ms=message.duration_ms,
+            padding_ms=message.padding_ms,
+            cut_reason=message.cut_reason,
+            is_manual_cut=True if message.is_manual_cut else None,
+        )
+        return self._send(ended)
+
+    def break_off(self, job_id: JobId, reason: str) -> NodeJobId | None:
+        """Give a stream up, and tell who drives it; return its id at the node."""
+        stream = self._streams.pop(job_id, None)
+        if stream is None:
+            return None
+        self._tell_owner(stream.owner, StreamBroken(job_id, self._node_id, reason))
+        return stream.known_as
+
+    def break_all(self, reason: str) -> None:
+        """The node has lost what it heard: it is gone, or speaks on another socket."""
+        for job_id in tuple(self._streams):
+            self.break_off(job_id, reason)
+
+    def _write(self, stream: _Stream) -> bool:
+        """Write what waits; False if the node's socket does not take it now."""
+        name = stream.known_as.encode()
+        while stream.waiting:
+            number, audio = stream.waiting[0]
+            if not self._send(AudioPart(stream_frame_head(name, number), audio)):
+                return False
+            stream.waiting.popleft()
+        return True
