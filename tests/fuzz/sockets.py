@@ -211,6 +211,7 @@ async def _neighbour(scheduler: SchedulerProcess, tally: Tally, ends: float) -> 
         number = 0
         while time.monotonic() < ends:
             number += 1
+            await node.beat()  # else it is lost after 45 s
             for client, length_ms in ((one, 200 + number % 50), (two, 300 + number % 50)):
                 began = time.monotonic()
                 await client.chunk(audio := tone(length_ms))
