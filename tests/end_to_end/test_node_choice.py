@@ -18,6 +18,7 @@ from tests.support.peers.raw_client import raw_client, tone
 from tests.support.peers.raw_node import Ability
 from tests.support.peers.raw_wire import Message, Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -111,7 +112,7 @@ async def test_a_node_gets_as_many_jobs_as_it_says(
         for client in clients:
             await client.hear_any(("ui_event",))
         assert len(events_of(clients, "QUEUED")) == 2
-        assert node.open_jobs == capacity
+        await until(lambda: node.open_jobs == capacity, "the node has not got all jobs")
         node.answers()
         for job in list(node.jobs):
             await node.answer(job)
