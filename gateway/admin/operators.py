@@ -102,9 +102,12 @@ class StoreOperators:
         record = await self._from.nodes.get_node(node_id)
         if record is None:
             return "no such node, or not any more", None
+        is_held = command is OperatorCommand.DRAIN_NODE
         if record.state == "offline":
-            return await self._for_its_return(record, is_held=command is OperatorCommand.DRAIN_NODE)
+            return await self._for_its_return(record, is_held=is_held)
         answer = await self._operations.request(record.owner_instance, command, node_id)
+        if answer.is_unknown:  # its socket is gone, and the store is about to hear so
+            return await self._for_its_return(record, is_held=is_held)
         return answer.error, None
 
     async def _for_its_return(self, record: NodeRecord, *, is_held: bool) -> Done:
