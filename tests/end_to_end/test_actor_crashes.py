@@ -277,7 +277,12 @@ def _any_job() -> Message:
 
 @over_sockets
 async def test_a_failed_session_is_told_and_holds_nothing(monkeypatch: Patch) -> None:
-    break_it(monkeypatch, Speech, "partial", lambda message, _: message.text == POISON)
+    break_it(
+        monkeypatch,
+        Speech,
+        "while_spoken",
+        lambda message, _: getattr(message, "text", "") == POISON,
+    )
     async with (
         scheduler_here() as here,
         raw_node(here.node_url, Ability(capacity=2)) as node,

@@ -20,12 +20,14 @@ from tests.support.processes.scheduler_process import SchedulerProcess, running_
 
 pytestmark = pytest.mark.takes(10)
 
-SPEAKERS = 40
+SPEAKERS = 80
 PACE = Pace(chunks_per_second=1000, utterance_chunks=20)
 FLAGS = {
-    "overload-lag-ms": 40,  # what other programs make a loop wait is no overload
-    "overload-after-ms": 200,
+    "overload-lag-ms": 5,  # 80 sockets that are read in turn wait for three times as long
+    "overload-after-ms": 100,
     "ingest-rate": 1_000_000,
+    "message-rate": 1_000_000,  # else a quick machine takes all that they may send
+    "message-burst": 1_000_000,
     "hangover-manual-ms": 0,
     "ping-interval-ms": 300,
     "ping-timeout-ms": 5000,  # who floods shares a loop with those who must answer
