@@ -9,13 +9,13 @@ from collections import deque
 from collections.abc import Iterable
 from heapq import heappop, heappush
 
-from cli.simulation.demand import Said, World
+from cli.simulation.demand import Utterance, World
 from cli.simulation.figures import Waits
 
 
-def serve_centrally(world: World, said: Iterable[Said]) -> Waits:
+def serve_centrally(world: World, utterances: Iterable[Utterance]) -> Waits:
     """Return how long everybody would have waited."""
-    return _CentralQueue(world).serve(said)
+    return _CentralQueue(world).serve(utterances)
 
 
 class _CentralQueue:
@@ -31,13 +31,13 @@ class _CentralQueue:
         for number, model in enumerate(world.models):
             for pair in model.pairs:
                 self._able.setdefault(pair, []).append(number)
-        self._waiting: dict[tuple[str, str], deque[Said]] = {}
+        self._waiting: dict[tuple[str, str], deque[Utterance]] = {}
         self._ends: list[tuple[int, int]] = []
         """When which kind of node has a slot again."""
         self._waits = Waits()
 
-    def serve(self, said: Iterable[Said]) -> Waits:
-        for one in said:
+    def serve(self, utterances: Iterable[Utterance]) -> Waits:
+        for one in utterances:
             self._until(one.at_ms)
             self._arrive(one)
         self._until(None)
@@ -52,7 +52,7 @@ class _CentralQueue:
             else:
                 self._start(oldest, model, at_ms)
 
-    def _arrive(self, one: Said) -> None:
+    def _arrive(self, one: Utterance) -> None:
         pair = self._world.pair(one.session)
         model = max(self._able[pair], key=lambda number: self._free[number])
         if self._free[model]:
@@ -61,11 +61,11 @@ class _CentralQueue:
         else:
             self._waiting.setdefault(pair, deque()).append(one)
 
-    def _start(self, one: Said, model: int, at_ms: int) -> None:
+    def _start(self, one: Utterance, model: int, at_ms: int) -> None:
         self._waits.note(one, at_ms)
         heappush(self._ends, (at_ms + one.service_ms, model))
 
-    def _oldest_for(self, model: int) -> Said | None:
+    def _oldest_for(self, model: int) -> Utterance | None:
         heads = [
             (queue[0].at_ms, pair)
             for pair in self._world.models[model].pairs

@@ -126,7 +126,7 @@ async def _simulate(world: World, url: str) -> Figures:
     try:
         replay = Replay(world, executor)
         setting_up = await replay.set_up()
-        deciding = await replay.decide(world.said())
+        deciding = await replay.decide(world.utterances())
     finally:
         await executor.close()
     return Figures(
@@ -135,7 +135,7 @@ async def _simulate(world: World, url: str) -> Figures:
         setting_up=setting_up,
         deciding=deciding,
         waits=replay.waits,
-        ideal=serve_centrally(world, world.said()),
+        ideal=serve_centrally(world, world.utterances()),
         most_used_slots=replay.most_used_slots,
         capacity=world.scale.nodes * world.scale.capacity,
     )

@@ -58,7 +58,7 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Utterance:
     """One utterance."""
 
     at_ms: int
@@ -71,7 +71,7 @@ class Said:
 
 
 class World:
-    """Nodes, sessions and their languages; `said` is all that is said, in order of time."""
+    """Nodes, sessions and their languages; `utterances` is all of them, in order of time."""
 
     def __init__(self, scale: Scale) -> None:
         self.scale = scale
@@ -107,7 +107,7 @@ class World:
         busy = per_ms * (NODE_START_MS + NODE_SHARE_OF_SPEECH * MEAN_SPEECH_MS)
         return scale.load * scale.nodes * scale.capacity / busy
 
-    def said(self) -> Iterator[Said]:
+    def utterances(self) -> Iterator[Utterance]:
         """Return everything that is said, earliest first."""
         random = Random(self.scale.seed + 1)  # noqa: S311 - as above
         ends_ms = self.scale.seconds * 1000
@@ -132,11 +132,11 @@ class World:
 
     def _uttered(
         self, random: Random, at_ms: float, who: tuple[int, int], speech_ms: float
-    ) -> Said:
+    ) -> Utterance:
         session, index = who
         jitter = 1 + NODE_JITTER * (2 * random.random() - 1)
         service_ms = self.pace * jitter * (NODE_START_MS + NODE_SHARE_OF_SPEECH * speech_ms)
-        return Said(
+        return Utterance(
             at_ms=round(at_ms),
             session=session,
             index=index,

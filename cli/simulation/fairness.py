@@ -42,7 +42,7 @@ class _Scene:
     jobs: JobRepository
     running: deque[Assigned]
     epochs: dict[str, int]
-    said: int = 0
+    made: int = 0
 
     async def run(self, call: Call[Any]) -> Any:
         [reply] = await self.store.run([call])
@@ -53,18 +53,18 @@ class _Scene:
         if name not in self.epochs:
             claimed = await self.run(self.sessions.claim(Claim(SessionId(name), "default")))
             self.epochs[name] = claimed.epoch
-        self.said += 1
+        self.made += 1
         spec = JobSpec(
-            job_id=JobId(f"{name}-{self.said:06}"),
-            request_id=RequestId(f"{name}:{self.said}:es"),
+            job_id=JobId(f"{name}-{self.made:06}"),
+            request_id=RequestId(f"{name}:{self.made}:es"),
             session_id=SessionId(name),
             session_epoch=self.epochs[name],
-            utterance_index=self.said,
+            utterance_index=self.made,
             language="es",
             source="en",
             requirement="a:en,s:es",
             preference="",
-            turn_id=f"turn-{self.said}",
+            turn_id=f"turn-{self.made}",
             turn_part=0,
             turn_continues=False,
             tenant_id="default",

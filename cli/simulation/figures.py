@@ -3,7 +3,7 @@
 from array import array
 from dataclasses import dataclass, field
 
-from cli.simulation.demand import Said
+from cli.simulation.demand import Utterance
 
 
 @dataclass(slots=True)
@@ -18,11 +18,11 @@ class Waits:
     ended_ms: int = 0
     """When the last slot was given back."""
 
-    def note(self, said: Said, start_ms: int) -> None:
+    def note(self, one: Utterance, start_ms: int) -> None:
         """An utterance got its slot."""
-        (self.bursting_ms if said.is_burst else self.ordinary_ms).append(start_ms - said.at_ms)
-        self.busy_ms += said.service_ms
-        self.ended_ms = max(self.ended_ms, start_ms + said.service_ms)
+        (self.bursting_ms if one.is_burst else self.ordinary_ms).append(start_ms - one.at_ms)
+        self.busy_ms += one.service_ms
+        self.ended_ms = max(self.ended_ms, start_ms + one.service_ms)
 
     def __len__(self) -> int:
         return len(self.ordinary_ms) + len(self.bursting_ms)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Any
 
-from cli.simulation.demand import SHORTEST_SERVICE_MS, Said, World
+from cli.simulation.demand import SHORTEST_SERVICE_MS, Utterance, World
 from cli.simulation.figures import Cost, Waits
 from protocol.ids import InstanceId, JobId, NodeId, RequestId, SessionId
 from storage.call import Call
@@ -47,7 +47,7 @@ class SimulationError(Exception):
 class _Open:
     """An utterance without an end."""
 
-    said: Said
+    utterance: Utterance
     node: NodeId | None = None
     attempt: int = 1
 
@@ -88,11 +88,11 @@ class Replay:
             self._epochs += [claimed.epoch for claimed in await self._store.run(calls)]
         return await meter.stop(scale.nodes + scale.sessions)
 
-    async def decide(self, said: Iterator[Said]) -> Cost:
+    async def decide(self, utterances: Iterator[Utterance]) -> Cost:
         """Dispatch and complete everything, in the order of virtual time."""
         meter = await _Meter.start(self._executor)
         scripts = 0
-        upcoming = next(said, None)
+        upcoming = next(utterances, None)
         while upcoming is not None or self._ends:
             calls: list[tuple[int, JobId, Call[Any]]] = []
             until_ms = self._next_ms(upcoming) + SHORTEST_SERVICE_MS
@@ -101,7 +101,7 @@ class Replay:
                     calls.append(self._completion(*heappop(self._ends)))
                 elif upcoming is not None and upcoming.at_ms < until_ms:
                     calls.append(self._dispatch(upcoming))
-                    upcoming = next(said, None)
+                    upcoming = next(utterances, None)
                 else:
                     break
             scripts += len(calls)
@@ -126,30 +126,31 @@ class Replay:
             )
         )
 
-    def _dispatch(self, said: Said) -> tuple[int, JobId, Call[Any]]:
-        self._now_ms = _STARTED_AT_MS + said.at_ms
-        session, job_id = _session_id(said.session), JobId(f"job-{said.session}-{said.index}")
-        source, target = self._world.pair(said.session)
-        self._open[job_id] = _Open(said)
+    def _dispatch(self, utterance: Utterance) -> tuple[int, JobId, Call[Any]]:
+        self._now_ms = _STARTED_AT_MS + utterance.at_ms
+        session = _session_id(utterance.session)
+        job_id = JobId(f"job-{utterance.session}-{utterance.index}")
+        source, target = self._world.pair(utterance.session)
+        self._open[job_id] = _Open(utterance)
         spec = JobSpec(
             job_id=job_id,
-            request_id=RequestId(f"{session}:{said.index}:{target}"),
+            request_id=RequestId(f"{session}:{utterance.index}:{target}"),
             session_id=session,
-            session_epoch=self._epochs[said.session],
-            utterance_index=said.index,
+            session_epoch=self._epochs[utterance.session],
+            utterance_index=utterance.index,
             language=target,
             source=source,
-            requirement=self._world.requirement(said.session),
+            requirement=self._world.requirement(utterance.session),
             preference="",
-            turn_id=f"turn-{said.session}-{said.index}",
+            turn_id=f"turn-{utterance.session}-{utterance.index}",
             turn_part=0,
             turn_continues=False,
             tenant_id="default",
-            trace_id=f"trace-{said.session}",
-            cost_ms=said.speech_ms,
+            trace_id=f"trace-{utterance.session}",
+            cost_ms=utterance.speech_ms,
             deadline_in_ms=3_600_000,
         )
-        return said.at_ms, job_id, self._jobs.dispatch(spec)
+        return utterance.at_ms, job_id, self._jobs.dispatch(spec)
 
     def _completion(self, at_ms: int, job_id: JobId) -> tuple[int, JobId, Call[Any]]:
         self._now_ms = _STARTED_AT_MS + at_ms
@@ -157,7 +158,7 @@ class Replay:
         completion = Completion(job_id, job.attempt, job.node, JobState.DONE)
         return at_ms, job_id, self._jobs.complete(completion)
 
-    def _next_ms(self, upcoming: Said | None) -> int:
+    def _next_ms(self, upcoming: Utterance | None) -> int:
         times = [] if upcoming is None else [upcoming.at_ms]
         return min(times + [at_ms for at_ms, _ in self._ends[:1]])
 
@@ -188,8 +189,8 @@ class Replay:
         self._used[assigned.node_id] = used
         self._used_slots += 1
         self.most_used_slots = max(self.most_used_slots, self._used_slots)
-        self.waits.note(job.said, at_ms)
-        heappush(self._ends, (at_ms + job.said.service_ms, assigned.job_id))
+        self.waits.note(job.utterance, at_ms)
+        heappush(self._ends, (at_ms + job.utterance.service_ms, assigned.job_id))
 
     async def _forget(self, calls: list[tuple[int, JobId, Call[Any]]], replies: list[Any]) -> None:
         """Take the records of what has ended away at once, for memory: their hour is not waited."""
@@ -209,7 +210,7 @@ def _session_id(number: int) -> SessionId:
     return SessionId(f"session-{number}")
 
 
-def _at_ms(upcoming: Said | None, until_ms: int) -> int:
+def _at_ms(upcoming: Utterance | None, until_ms: int) -> int:
     return until_ms if upcoming is None else min(until_ms, upcoming.at_ms)
 
 

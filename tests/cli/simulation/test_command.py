@@ -8,7 +8,7 @@ import pytest
 
 from cli.simulation.central_queue import serve_centrally
 from cli.simulation.command import main, simulate, sizes, summary
-from cli.simulation.demand import SHORTEST_SERVICE_MS, Said, Scale, World
+from cli.simulation.demand import SHORTEST_SERVICE_MS, Scale, Utterance, World
 from cli.simulation.figures import Cost, Waits, mean, quantile
 from cli.simulation.replay import Replay, SimulationError
 from protocol.ids import InstanceId, JobId, NodeId
@@ -17,21 +17,21 @@ from storage.replies.job import Assigned
 SMALL = Scale(nodes=12, sessions=60, seconds=6, models=3, seed=5)
 
 
-def said(at_ms: int, session: int, service_ms: int, index: int = 0) -> Said:
-    return Said(at_ms, session, index, 1000, service_ms, is_burst=False)
+def utterance(at_ms: int, session: int, service_ms: int, index: int = 0) -> Utterance:
+    return Utterance(at_ms, session, index, 1000, service_ms, is_burst=False)
 
 
 # ---- the world ------------------------------------------------------------------------------
 
 
 def test_the_same_seed_makes_the_same_world_and_another_one_another() -> None:
-    assert list(World(SMALL).said()) == list(World(SMALL).said())
+    assert list(World(SMALL).utterances()) == list(World(SMALL).utterances())
     other = Scale(nodes=12, sessions=60, seconds=6, models=3, seed=6)
-    assert list(World(SMALL).said()) != list(World(other).said())
+    assert list(World(SMALL).utterances()) != list(World(other).utterances())
 
 
 def test_speech_comes_in_order_of_time_and_each_session_counts_its_own() -> None:
-    everything = list(World(SMALL).said())
+    everything = list(World(SMALL).utterances())
     times = [one.at_ms for one in everything]
     assert times == sorted(times)
     assert times[-1] < SMALL.seconds * 1000
@@ -48,14 +48,14 @@ def test_every_session_speaks_languages_that_some_node_serves() -> None:
 
 
 def test_the_load_decides_how_long_nodes_take() -> None:
-    busy = sum(one.service_ms for one in World(SMALL).said())
+    busy = sum(one.service_ms for one in World(SMALL).utterances())
     idle = Scale(nodes=12, sessions=60, seconds=6, models=3, seed=5, load=0.45)
-    less = sum(one.service_ms for one in World(idle).said())
+    less = sum(one.service_ms for one in World(idle).utterances())
     assert less == pytest.approx(busy / 2, rel=0.05)
 
 
 def test_a_bursting_session_says_everything_at_once_and_the_others_do_not() -> None:
-    everything = list(World(Scale(nodes=2, sessions=100, seconds=40, models=1)).said())
+    everything = list(World(Scale(nodes=2, sessions=100, seconds=40, models=1)).utterances())
     burst = [one.at_ms for one in everything if one.session == 0]
     assert burst == [20_000] * 5
     assert [one.is_burst for one in everything if one.session == 0] == [True] * 5
@@ -67,14 +67,18 @@ def test_a_bursting_session_says_everything_at_once_and_the_others_do_not() -> N
 
 def test_the_ideal_queue_serves_whoever_came_first() -> None:
     world = World(Scale(nodes=1, sessions=3, seconds=1, capacity=1, models=1))
-    waits = serve_centrally(world, [said(0, 0, 100), said(10, 1, 50), said(20, 2, 50)])
+    waits = serve_centrally(
+        world, [utterance(0, 0, 100), utterance(10, 1, 50), utterance(20, 2, 50)]
+    )
     assert list(waits.ordinary_ms) == [0, 90, 130]
     assert (waits.busy_ms, waits.ended_ms) == (200, 200)
 
 
 def test_the_ideal_queue_uses_every_slot_that_can_serve() -> None:
     world = World(Scale(nodes=2, sessions=3, seconds=1, capacity=1, models=1))
-    waits = serve_centrally(world, [said(0, 0, 100), said(10, 1, 50), said(20, 2, 50)])
+    waits = serve_centrally(
+        world, [utterance(0, 0, 100), utterance(10, 1, 50), utterance(20, 2, 50)]
+    )
     assert list(waits.ordinary_ms) == [0, 0, 40]
 
 
@@ -83,7 +87,7 @@ def test_the_ideal_queue_uses_every_slot_that_can_serve() -> None:
 
 def test_every_utterance_gets_its_slot_and_no_node_more_than_it_takes() -> None:
     figures = simulate(SMALL)
-    everything = len(list(World(SMALL).said()))
+    everything = len(list(World(SMALL).utterances()))
     assert len(figures.waits) == len(figures.ideal) == everything
     assert figures.deciding.scripts == 2 * everything
     assert 0 < figures.most_used_slots <= figures.capacity == 48
@@ -100,7 +104,7 @@ def test_a_node_above_its_capacity_ends_the_simulation() -> None:
     given = [
         Assigned(JobId(f"job-{n}-0"), 1, NodeId("node-0"), InstanceId("i"), 1, 0) for n in (0, 1)
     ]
-    for one in (said(0, 0, 100), said(0, 1, 100)):
+    for one in (utterance(0, 0, 100), utterance(0, 1, 100)):
         replay._epochs.append(1)
         replay._dispatch(one)
     replay._start(0, given[0])
