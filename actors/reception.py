@@ -125,7 +125,8 @@ class Reception:
         """
         if init.resume and (init.session_id is not None or init.resume_token is not None):
             return self._resume_session(init, outbox, tenant_id, asker)
-        tenant = tenant_of(init, tenant_id)
+        needs_proof = self._setup.tenants_need_proof
+        tenant = tenant_of(init, tenant_id, needs_proof=needs_proof)
         refusal = admit_session(
             self._setup.presence.attached,
             self._admission,
@@ -138,7 +139,9 @@ class Reception:
             text = _REFUSAL_TEXT[refusal]
             return Refused(ErrorCode.NODE_OVERLOADED, text, CloseCode.TRY_AGAIN_LATER)
         session_id = new_session_id()
-        profile = SessionProfile.of(init, session_id, new_trace_id(), tenant_id)
+        profile = SessionProfile.of(
+            init, session_id, new_trace_id(), tenant_id, needs_proof=needs_proof
+        )
         ref = SessionActor.start(profile, self._setup, outbox, supervisor=self._supervisor)
         self._directory.register_session(session_id, ref)
         self._setup.directory.usage.session_begun(tenant)

@@ -37,5 +37,7 @@ class SessionSetup:
     gateway_grace_ms: float = 600_000.0
     """As `grace_ms`, for a gateway, which names its session again after minutes."""
     streaming: StreamingOptions = field(default_factory=StreamingOptions)
+    tenants_need_proof: bool = False
+    """Clients can show a credential: their own word for their tenant counts for nothing."""
     rooms: RoomSetup | None = None
     """None: rooms are not offered."""

@@ -391,6 +391,7 @@ class Scheduler:
             rooms=self._rooms.setup,
             streaming=settings.streaming,
             stall_watch=self._stall_watch,
+            tenants_need_proof=settings.access.proves_tenants,
         )
 
     def _on_stall(self, stalls: int) -> None:

@@ -93,13 +93,7 @@ class Access:
         self._is_loopback = is_loopback(host)
         anonymous = {role.strip() for role in allow_anonymous.split(",")}
         self._has_credentials = {
-            Door.CLIENT: bool(
-                options.client_tokens
-                or options.client_tokens_file
-                or options.jwt_secret
-                or options.jwt_secret_file
-                or options.jwks_file
-            ),
+            Door.CLIENT: options.proves_tenants,
             Door.NODE: bool(
                 options.node_tokens or options.node_tokens_file or options.node_ca_file
             ),

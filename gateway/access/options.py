@@ -46,3 +46,14 @@ class AccessOptions:
     """File with the certificate and its chain (PEM); the port then speaks TLS only."""
     tls_key: str | None = None
     """File with the certificate's key (PEM); absent: it stands in the same file."""
+
+    @property
+    def proves_tenants(self) -> bool:
+        """Whether a client can show whose it is: then nobody is believed without."""
+        return bool(
+            self.client_tokens
+            or self.client_tokens_file
+            or self.jwt_secret
+            or self.jwt_secret_file
+            or self.jwks_file
+        )

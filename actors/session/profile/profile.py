@@ -25,9 +25,14 @@ _STOCK_PAGE = "web-client-v1.0"
 """It ends its utterances itself, 3.25 s after the last word."""
 
 
-def tenant_of(init: SessionInit, tenant_id: str | None) -> str:
-    """Return whose a session is: a credential's tenant overrides the client's own word."""
-    return tenant_id or init.tenant_id or _ANONYMOUS_TENANT
+def tenant_of(init: SessionInit, proven: str | None, *, needs_proof: bool = False) -> str:
+    """Return whose a session is: a credential's tenant, else the client's own word.
+
+    `needs_proof`: where clients can show a credential, the word alone counts for nothing. Whoever
+    shows none would take the share, the slots and the sessions of a tenant that has one.
+    """
+    claimed = None if needs_proof else init.tenant_id
+    return proven or claimed or _ANONYMOUS_TENANT
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +110,19 @@ class SessionProfile:
 
     @classmethod
     def of(
-        cls, init: SessionInit, session_id: SessionId, trace_id: TraceId, tenant_id: str | None
+        cls,
+        init: SessionInit,
+        session_id: SessionId,
+        trace_id: TraceId,
+        proven: str | None,
+        *,
+        needs_proof: bool = False,
     ) -> "SessionProfile":
-        """Return the profile of a `session_init`; a credential's tenant overrides its own."""
+        """Return the profile of a `session_init`; `proven`: the tenant of its credential."""
         return cls(
             session_id=session_id,
             trace_id=TraceId(init.trace_id) if init.trace_id else trace_id,
-            tenant_id=tenant_of(init, tenant_id),
+            tenant_id=tenant_of(init, proven, needs_proof=needs_proof),
             platform=init.platform,
             source=init.src_lang,
             target=init.tgt_lang,
@@ -128,7 +139,7 @@ class SessionProfile:
             sample_rate_hz=init.sample_rate or _usual_rate(init),
             endpointing=_endpointing(init),
             use_binary_frame=bool(init.use_binary_frame),
-            credential=tenant_id or ANONYMOUS,
+            credential=proven or ANONYMOUS,
             is_resumable=init.resume is True,
             wants_pcm16=_wants_pcm16(init),
             targets=distinct_languages(init.tgt_langs or ()),
