@@ -342,11 +342,12 @@ class SessionActor(LoopActor):
                 self._arm(now_ms)
                 return  # what is due is done when the doubt is over
             self._lift_doubt()
+        self._on_converted(None, now_ms)
         if life.is_open:
-            self._on_converted(None, now_ms)
             is_unread = self._downlink.is_unread or not self.actor_inbox.empty()
             self._speech.dispatch(self._uplink.poll(now_ms, is_unread=is_unread))
-            self._speech.streaming.poll(now_ms)
+        # Whatever `_arm` counts is done here, or this would be called again and again.
+        self._speech.streaming.poll(now_ms)
         self._downlink.poll(now_ms)
         if self._room.member is not None:
             self._room.member.poll(now_ms)

@@ -17,6 +17,9 @@ from actors.runtime.actor import LoopActor
 from protocol.codec import parse_node_command, parse_session_reply
 from protocol.errors import ProtocolError
 
+MOST_WAKES_AT_ONCE = 100
+"""Of one moment; more never end."""
+
 M = TypeVar("M")
 A = TypeVar("A", bound=LoopActor)
 
@@ -144,9 +147,13 @@ class HandClock:
 
     def advance_to(self, now_ms: float) -> None:
         """Move the time and wake who asked for it; for actors with a synchronous on_wake."""
+        wakes_at_once = 0
         while due := [actor for actor in self._held if self._is_due(actor, now_ms)]:
             actor = min(due, key=lambda one: self.deadline_of(one) or 0.0)
-            self.now_ms = max(self.now_ms, self.deadline_of(actor) or 0.0)
+            deadline_ms = self.deadline_of(actor) or 0.0
+            wakes_at_once = 0 if deadline_ms > self.now_ms else wakes_at_once + 1
+            assert wakes_at_once < MOST_WAKES_AT_ONCE, f"{actor} wakes itself again and again"
+            self.now_ms = max(self.now_ms, deadline_ms)
             assert actor._alarm is not None
             actor._alarm.set(None)
             actor.on_wake(self.now_ms)

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import BaseModel
 
-from actors.messages.job import EndJob
+from actors.messages.job import EndJob, PartialArrived
 from actors.messages.process import DispatcherRestarted, StoreEmptied
 from actors.messages.session import (
     ChunkArrived,
@@ -17,6 +17,7 @@ from actors.messages.session import (
 from protocol.errors import CloseCode, MissingReason
 from protocol.ids import SessionId
 from protocol.messages.session_outbound import (
+    AsrPartial,
     ErrorMessage,
     MissingResult,
     Reconnect,
@@ -255,3 +256,13 @@ def test_a_failure_while_it_says_so_still_cleans_up(bench: SessionBench) -> None
     assert bench.held.held_bytes == 0
     assert bench.directory.sessions == {}
     assert bench.outbox.of(MissingResult) == []
+
+
+def test_text_so_far_that_waits_is_shown_while_the_session_closes(bench: SessionBench) -> None:
+    cut = bench.speak()
+    for text in ("hel", "hello", "hello wor"):
+        bench.tell(PartialArrived(cut.spec.job_id, 1, text, is_final=False))
+    bench.close()
+    bench.wait(FLUSH_MS / 2)
+    assert [partial.text for partial in bench.outbox.of(AsrPartial)] == ["hel", "hello wor"]
+    assert not bench.is_over
