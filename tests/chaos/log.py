@@ -141,6 +141,16 @@ class JobHeard(NodeEvent):
     """It came on a socket that the node had left for another one."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamHeard(NodeEvent):
+    """`job_assign` of what is still being spoken; `JobHeard` is what it is when it has ended."""
+
+    job_id: str
+    session: str
+    turn: str
+    language: str
+
+
 class Answer(StrEnum):
     """What a node says about a job."""
 

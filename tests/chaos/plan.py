@@ -10,6 +10,9 @@ from random import Random
 
 MAX_DURATION_MS = 1000
 """`max_duration_ms` of the scheduler under test."""
+STREAMED_TARGET = "es"
+WHOLE_TARGET = "de"
+"""Only nodes that do not stream know it: what is cut by its length is cut as the plan says."""
 _CHUNKS_MS = (40, 100, 200)
 
 
@@ -26,6 +29,8 @@ class ChaosOptions:
     faults_per_second: float = 1.0
     resuming_share: float = 0.5
     """Of sessions that ask for `resume`."""
+    streaming_share: float = 0.5
+    """Of sessions whose language nodes that stream know."""
     only: tuple[str, ...] = ()
     """Names of faults: these alone, switched on or not; empty: all that are on."""
 
@@ -53,6 +58,8 @@ class Style(StrEnum):
 
     STREAM = "stream"
     """In chunks, with a final."""
+    SPOKEN = "spoken"
+    """As fast as one speaks: nodes that stream hear it meanwhile."""
     TURN = "turn"
     """Too long for one: it is cut by its length, several times."""
     WHOLE = "whole"
@@ -82,6 +89,8 @@ class SessionPlan:
     name: str
     persona: Persona
     audio_format: str
+    target: str
+    """Language; of what is heard while it is spoken, one that nodes which stream know."""
     is_resuming: bool
     starts_at: float
     utterances: tuple[UtterancePlan, ...]
@@ -95,6 +104,7 @@ class NodePlan:
     capacity: int
     is_sound: bool
     joins_turns: bool
+    streams: bool
     seed: int
 
 
@@ -117,6 +127,7 @@ def make_plan(options: ChaosOptions) -> ChaosPlan:
             rng.choice((4, 6, 8)),
             is_sound=number % 3 == 0,
             joins_turns=number % 4 < 2,
+            streams=number % 2 == 1,
             seed=rng.getrandbits(64),
         )
         for number in range(options.nodes)
@@ -129,29 +140,44 @@ def make_plan(options: ChaosOptions) -> ChaosPlan:
 def _session(name: str, utterances: int, options: ChaosOptions, rng: Random) -> SessionPlan:
     persona = rng.choices(tuple(Persona), (50, 15, 10, 15, 10))[0]
     is_resuming = rng.random() < options.resuming_share
+    is_streamed = rng.random() < options.streaming_share
     starts_at = rng.uniform(0, min(5.0, options.seconds / 4))
     mean_wait = (options.seconds - starts_at) / utterances
     said = tuple(
-        _utterance(number, persona, mean_wait, rng, is_resuming=is_resuming)
+        _utterance(number, persona, mean_wait, rng, _styles(is_resuming, is_streamed))
         for number in range(utterances)
     )
     audio_format = rng.choice(("pcm16", "opus"))
-    return SessionPlan(name, persona, audio_format, is_resuming, starts_at, said)
+    target = STREAMED_TARGET if is_streamed else WHOLE_TARGET
+    return SessionPlan(name, persona, audio_format, target, is_resuming, starts_at, said)
+
+
+def _styles(is_resuming: bool, is_streamed: bool) -> dict[Style, int]:  # noqa: FBT001
+    """Return how often a session says something in which way."""
+    styles = {Style.STREAM: 85, Style.TURN: 8}
+    if is_streamed:
+        styles = {Style.STREAM: 30, Style.SPOKEN: 63}
+    return styles if is_resuming else {**styles, Style.WHOLE: 7}
 
 
 def _utterance(
-    number: int, persona: Persona, mean_wait: float, rng: Random, *, is_resuming: bool
+    number: int, persona: Persona, mean_wait: float, rng: Random, styles: dict[Style, int]
 ) -> UtterancePlan:
-    styles = (Style.STREAM, Style.TURN) if is_resuming else tuple(Style)
-    style = rng.choices(styles, (85, 8, 7)[: len(styles)])[0]
+    style = rng.choices(tuple(styles), tuple(styles.values()))[0]
     chunk_ms = rng.choice(_CHUNKS_MS)
     parts_ms: tuple[int, ...] = (chunk_ms * rng.randint(1, 4),)
     if style is Style.TURN:
         chunk_ms = 200
         parts_ms = (*[MAX_DURATION_MS] * rng.randint(1, 2), chunk_ms * rng.randint(1, 4))
+    if style is Style.SPOKEN:
+        chunk_ms = 100
+        parts_ms = (chunk_ms * rng.randint(5, 9),)
     wait = rng.uniform(0.2, 1.8) * mean_wait
     if persona is Persona.BURSTY:
         wait = 0.0 if number % 5 else 5 * mean_wait
+    gap = 0.0 if persona is Persona.BURSTY else rng.choice((0.0, 0.01, 0.05))
+    if style is Style.SPOKEN:
+        gap = chunk_ms / 1000
     chunks = sum(parts_ms) // chunk_ms
     drops = persona is Persona.DROPPING and style is not Style.WHOLE and rng.random() < 0.15
     return UtterancePlan(
@@ -159,7 +185,7 @@ def _utterance(
         parts_ms,
         chunk_ms,
         wait,
-        chunk_gap_seconds=0.0 if persona is Persona.BURSTY else rng.choice((0.0, 0.01, 0.05)),
+        chunk_gap_seconds=gap,
         drop_after_chunk=rng.randint(0, chunks) if drops else None,
         away_seconds=rng.choice((0.1, 1.0, 2.0, 5.0)) if drops else 0.0,
     )

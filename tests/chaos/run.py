@@ -80,6 +80,8 @@ class Result:
     slow_seconds: float = 0.0
     """For how long the machine was too slow to expect anything in time."""
     resumes: int = 0
+    streams: int = 0
+    """Utterances that a node heard while they were spoken, to their end."""
 
     @property
     def problems(self) -> list[str]:
@@ -216,6 +218,7 @@ class ChaosRun:
         self.result.descriptors = before, await asyncio.to_thread(sampler.descriptors)
         self.result.resident_mib = sampler.resident_mib
         self.result.resumes = sum(client.resumes for client in self._clients)
+        self.result.streams = sum(node.streams.ended for node in self._nodes)
 
     async def _tick(self, world: World, sampler: _Sampler) -> None:
         count = 0

@@ -61,6 +61,7 @@ def report(result: Result) -> str:
         f"memory    {_memory(result.resident_mib)}",
         f"files     {result.descriptors[0]} before, {result.descriptors[1]} after",
         f"resumes   {result.resumes}",
+        f"streams   {result.streams}",
         f"machine   too slow to expect anything in time for {result.slow_seconds:.0f} s",
         "invariants",
         *(f"    {'BROKEN' if n else 'held':8}{rule} {n or ''}" for rule, n in _verdict(result)),

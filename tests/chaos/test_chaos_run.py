@@ -38,3 +38,4 @@ def test_nothing_that_was_said_is_lost_whatever_breaks(
     assert tally.outcomes["translated"] > (1000 if is_slow else 1500), report(result)
     assert sum(result.faults.values()) > 20, report(result)
     assert result.resumes > 0, report(result)
+    assert result.streams > (30 if is_slow else 100), report(result)

@@ -122,9 +122,7 @@ class Streaming:
             self._checked_bytes = segment.held_bytes
             self._audible_from_ticks = segment.ticks + self._options.stream_after_ms * TICKS_PER_MS
             return
-        if segment.turn_id is None:
-            segment.turn_id = new_turn_id()
-        cut = draft_cut(self._segmenter, segment.turn_id, now_ms)
+        cut = draft_cut(self._segmenter, new_turn_id(), now_ms)
         draft = uplink.opening.draft(cut, uplink.indexes.next_index)
         if not self._abilities.streams(draft.spec.requirement):
             self._ask_at_ms = now_ms + ASK_AGAIN_MS
@@ -182,6 +180,11 @@ class Streaming:
         if draft is None or segment is None or draft.spec.job_id != message.job_id:
             return
         if isinstance(message, StreamOpened):
+            if self._segmenter.segment is not segment:  # it was cut meanwhile, and goes whole
+                self.close()
+                return
+            # Not before: what is cut until then goes under a name that no node has heard.
+            segment.turn_id = draft.spec.turn_id
             self._phase, self._node = _Phase.OPEN, message.node
             self._feed(segment)
             return

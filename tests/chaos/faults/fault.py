@@ -35,6 +35,11 @@ class Targets:
         """Pick a node; None if it is not connected."""
         return _connected(self.nodes, rng)
 
+    def streaming_node(self, rng: Random) -> tuple[ChaosNode, Link] | None:
+        """Pick a node that hears somebody speak; None if none does."""
+        busy = [node for node in self.nodes if node.streams]
+        return _connected(busy, rng) if busy else None
+
 
 def _connected(peers: list[_Peer], rng: Random) -> tuple[_Peer, Link] | None:
     peer = rng.choice(peers)

@@ -148,6 +148,40 @@ class NodeStall(Fault):
             await stalled(targets.world, found[0].name, found[1], seconds)
 
 
+class StreamingNodeKill(Fault):
+    """A node dies while it hears what is being spoken."""
+
+    weight = 2
+
+    async def strike(self, targets: Targets) -> None:
+        """See `Fault.strike`."""
+        if found := targets.streaming_node(self.rng):
+            found[0].kill(self.rng.uniform(0.3, 2.0))
+
+
+class StreamingNodeStall(Fault):
+    """A node hears nothing more of what is being spoken, for a while or for long."""
+
+    weight = 2
+
+    async def strike(self, targets: Targets) -> None:
+        """See `Fault.strike`."""
+        seconds = self.rng.choice((0.3, 1.0, 4.0))
+        if found := targets.streaming_node(self.rng):
+            await stalled(targets.world, found[0].name, found[1], seconds)
+
+
+class PartialFlood(Fault):
+    """A node says far too often what it has recognised so far."""
+
+    weight = 1
+
+    async def strike(self, targets: Targets) -> None:
+        """See `Fault.strike`."""
+        if found := targets.streaming_node(self.rng):
+            found[0].streams.flood(300)
+
+
 class NodeHalfOpen(Fault):
     """A node's bytes vanish; it comes back on a new socket before the old one is noticed."""
 
@@ -266,6 +300,9 @@ FAULTS: tuple[type[Fault], ...] = (
     NodeKill,
     NodeReset,
     NodeStall,
+    StreamingNodeKill,
+    StreamingNodeStall,
+    PartialFlood,
     NodeHalfOpen,
     NodeMove,
     NodeSlowLine,

@@ -8,6 +8,7 @@ from websockets.exceptions import WebSocketException
 
 from tests.chaos.faults.fault import Fault, Targets
 from tests.chaos.peers.node_messages import registration
+from tests.chaos.plan import NodePlan
 from tests.chaos.world import Message, Wire
 from tests.support.peers.raw_client import session_init
 
@@ -24,6 +25,9 @@ def _deep(levels: int) -> str:
 def _with(message: Message, name: str, levels: int) -> str:
     """Return a message with a field so deep."""
     return f'{json.dumps(message)[:-1]},"{name}":{_deep(levels)}}}'
+
+
+_HOSTILE = NodePlan("hostile", 4, is_sound=False, joins_turns=True, streams=False, seed=0)
 
 
 class HostileRegistrations(Fault):
@@ -44,7 +48,7 @@ class HostileRegistrations(Fault):
             }
         }
         texts = [
-            json.dumps({**registration(name, 4, joins_turns=True), **languages})
+            json.dumps({**registration(_HOSTILE, name), **languages})
             for name in names * self.rng.choice((2, 50))
         ]
         with suppress(OSError, WebSocketException, TimeoutError):

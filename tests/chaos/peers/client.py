@@ -179,7 +179,7 @@ class ChaosClient:
         if self._is_resuming:
             fields["resume"] = True
         audio = {"audio_format": self.plan.audio_format, "sample_rate": 16_000}
-        return session_init("en", "es", **audio, **fields)
+        return session_init("en", self.plan.target, **audio, **fields)
 
     def _acknowledged(self, message: Message) -> None:
         self._token = message.get("resume_token", "")

@@ -72,7 +72,7 @@ class FrameMaker:
             "utterance_index": index,
             "manual_cut": True,
             "src_lang": "en",
-            "tgt_lang": "es",
+            "tgt_lang": self._plan.target,
             "audio": base64.b64encode(speech.audio()).decode(),
             "audio_format": speech.audio_format,
             "sample_rate": 16_000,

@@ -29,6 +29,7 @@ from tests.chaos.log import (
 )
 from tests.chaos.peers.audio import digest_of
 from tests.chaos.peers.node_messages import heartbeat, refusal, registration, result
+from tests.chaos.peers.streams import Streams
 from tests.chaos.plan import NodePlan
 from tests.chaos.world import Message, Wire, World
 
@@ -70,6 +71,8 @@ class ChaosNode:
         self._deaths = 0
         self._parts: set[tuple[str, int]] = set()
         """What it takes for utterances of sessions."""
+        self.streams = Streams(self)
+        """What it hears while it is spoken."""
         self._wires: set[Wire] = set()
         self._lives: set[asyncio.Task[None]] = set()
         self._work: set[asyncio.Task[None]] = set()
@@ -108,9 +111,7 @@ class ChaosNode:
         try:
             wire = await Wire.open(self.world.node_proxy, "/ws/node")
             self._wires.add(wire)
-            await wire.say(
-                registration(self.name, self.plan.capacity, joins_turns=self.plan.joins_turns)
-            )
+            await wire.say(registration(self.plan, self.name))
             early: list[Message] = []  # who is known already may get work before the ack
             async with asyncio.timeout(_ACK_SECONDS):
                 while (message := json.loads(await wire.socket.recv()))["type"] != _ACK:
@@ -125,7 +126,8 @@ class ChaosNode:
             node=self.name,
             capacity=self.plan.capacity,
             keeps_jobs=keeps_jobs and self.wire is not None,
-            is_sound=self.plan.is_sound,
+            # Work of a language that it does not know waits beside one that streams.
+            is_sound=self.plan.is_sound and not self.plan.streams,
         )
         self.wire = wire
         for message in early:
@@ -137,6 +139,9 @@ class ChaosNode:
         beat = asyncio.create_task(self._beat(wire))
         try:
             async for data in wire.socket:
+                if isinstance(data, bytes):
+                    self.streams.frame(data, wire)
+                    continue
                 message = json.loads(data)
                 self.world.check(message, self.name)
                 self._hear(message, wire)
@@ -145,13 +150,14 @@ class ChaosNode:
         finally:
             beat.cancel()
             self._wires.discard(wire)
+            self.streams.lose(wire)
             if self.wire is wire:
                 self._leave_wire(_RETRY_SECONDS)
 
     async def _beat(self, wire: Wire) -> None:
         try:
             while True:
-                await wire.say(heartbeat(self.name))
+                await wire.say(heartbeat(self.plan, self.name))
                 await asyncio.sleep(BEAT_SECONDS)
         except ConnectionClosed:
             pass
@@ -217,7 +223,10 @@ class ChaosNode:
         match message["type"]:
             case "job_assign":
                 self._assigned(message, wire)
+            case "job_end":
+                self.streams.end(message, wire)
             case "job_cancel":
+                self.streams.drop(message["job_id"])
                 self.world.log(
                     JobWithdrawn,
                     node=self.name,
@@ -228,13 +237,20 @@ class ChaosNode:
                 self.world.log(Complaint, text=f"{self.name} hears {message}")
 
     def _assigned(self, message: Message, wire: Wire) -> None:
-        audio = base64.b64decode(message["audio"])
-        job = Job(message, digest_of(audio), bool(message.get("is_max_duration_triggered")))
-        speaker, part = message["speaker_key"], (message["session_id"], message["utterance_index"])
-        suffix = "".join(re.findall("[#~].*", part[0]))
+        part = (message["session_id"], message["utterance_index"])
         if part in self._parts:
             self.world.log(Complaint, text=f"{self.name} gets {part} a second time")
         self._parts.add(part)
+        if message.get("streaming"):
+            self.streams.begin(message, wire)
+        else:
+            self.take(message, base64.b64decode(message["audio"]), wire)
+
+    def take(self, message: Message, audio: bytes, wire: Wire) -> None:
+        """Begin a job of which all audio is there."""
+        job = Job(message, digest_of(audio), bool(message.get("is_max_duration_triggered")))
+        speaker = message["speaker_key"]
+        suffix = "".join(re.findall("[#~].*", message["session_id"]))
         self.world.log(
             JobHeard,
             node=self.name,
@@ -263,6 +279,20 @@ class ChaosNode:
         else:
             works = _HABITS
         return self.rng.choices(tuple(works), tuple(works.values()))[0]
+
+    def say_soon(self, message: Message) -> None:
+        """Send something that nothing is expected of, if there is a socket."""
+        if self.wire is not None:
+            self._keep(self._work, self._say(self.wire, message))
+
+    async def _say(self, wire: Wire, message: Message) -> None:
+        with suppress(ConnectionClosed):
+            await wire.say(message)
+
+    def answer_early(self, message: Message) -> None:
+        """Fail at a job that is still being spoken."""
+        job = Job(message, "", goes_on=False)
+        self._keep(self._work, self._do(_fail_at_once, job))
 
     async def work(self, seconds: float | None = None) -> None:
         """Take the time that a job takes."""
@@ -349,6 +379,10 @@ async def _find_words_later(node: ChaosNode, job: Job) -> None:
 
 async def _fail(node: ChaosNode, job: Job) -> None:
     await node.work()
+    await node.answer(job, Answer.FAILED, code="PROCESSING_ERROR")
+
+
+async def _fail_at_once(node: ChaosNode, job: Job) -> None:
     await node.answer(job, Answer.FAILED, code="PROCESSING_ERROR")
 
 

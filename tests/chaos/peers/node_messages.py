@@ -1,18 +1,25 @@
 """What a node of a chaos run says, as the existing nodes say it."""
 
 import base64
+import struct
 
+from tests.chaos.plan import STREAMED_TARGET, WHOLE_TARGET, NodePlan
 from tests.chaos.world import Message
 
-_LANGUAGES = {
-    "asr_languages": ["en", "es"],
-    "tts_languages": ["es"],
-    "semantic_languages": ["en", "es"],
-    "semantic_core_ready": True,
-}
+_HEAD = struct.Struct("<BBI")
 
 
-def registration(name: str, capacity: int, *, joins_turns: bool) -> Message:
+def _languages(streams: bool) -> Message:  # noqa: FBT001
+    targets = [STREAMED_TARGET] if streams else [STREAMED_TARGET, WHOLE_TARGET]
+    return {
+        "asr_languages": ["en", *targets],
+        "tts_languages": targets,
+        "semantic_languages": ["en", *targets],
+        "semantic_core_ready": True,
+    }
+
+
+def registration(plan: NodePlan, name: str) -> Message:
     """Return `node_register`."""
     return {
         "type": "node_register",
@@ -25,13 +32,14 @@ def registration(name: str, capacity: int, *, joins_turns: bool) -> Message:
         "capability_by_type": [{"type": "asr", "ready": True, "devices": ["gpu"]}],
         "features_supported": {"emotion_detection": False},
         "accept_public_jobs": True,
-        "language_capabilities": _LANGUAGES,
-        "max_concurrent_jobs": capacity,
-        "joins_turns": joins_turns,
+        "language_capabilities": _languages(plan.streams),
+        "max_concurrent_jobs": plan.capacity,
+        "joins_turns": plan.joins_turns,
+        "streaming": plan.streams,
     }
 
 
-def heartbeat(name: str) -> Message:
+def heartbeat(plan: NodePlan, name: str) -> Message:
     """Return `node_heartbeat`."""
     return {
         "type": "node_heartbeat",
@@ -45,7 +53,7 @@ def heartbeat(name: str) -> Message:
         },
         "installed_services": [],
         "capability_by_type": [],
-        "language_capabilities": _LANGUAGES,
+        "language_capabilities": _languages(plan.streams),
     }
 
 
@@ -83,3 +91,21 @@ def refusal(job: Message, name: str, code: str) -> Message:
         "trace_id": job["trace_id"],
         "error": {"code": code, "message": "no", "details": {}},
     }
+
+
+def partial(job_id: str, text: str) -> Message:
+    """Return an `asr_partial`."""
+    return {"type": "asr_partial", "job_id": job_id, "text": text, "is_final": False}
+
+
+def frame_of(data: bytes) -> tuple[str, int, bytes]:
+    """Return job, number and audio of a binary frame.
+
+    Raises:
+        ValueError: it is none.
+    """
+    kind, length, number = _HEAD.unpack_from(data)
+    if kind != 0x20:
+        raise ValueError(f"a frame of kind {kind}")
+    begins = _HEAD.size + length
+    return data[_HEAD.size : begins].decode(), number, data[begins:]

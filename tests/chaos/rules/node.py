@@ -14,6 +14,7 @@ from tests.chaos.log import (
     NodeJoined,
     NodeLeft,
     OutcomeHeard,
+    StreamHeard,
 )
 from tests.chaos.rules.calm import Calm
 from tests.chaos.rules.session import public
@@ -23,7 +24,7 @@ Piece = tuple[str, int, str]
 """Session, index and language: what has one job, with one attempt at a time."""
 
 
-def slot_of(job: JobHeard) -> Slot:
+def slot_of(job: JobHeard | StreamHeard) -> Slot:
     """Return what the job takes at its node: a turn of a session in one language."""
     return public(job.session), public(job.turn), job.language
 
@@ -31,7 +32,7 @@ def slot_of(job: JobHeard) -> Slot:
 @dataclass(slots=True)
 class _InHand:
     capacity: int
-    jobs: dict[str, JobHeard] = field(default_factory=dict)
+    jobs: dict[str, JobHeard | StreamHeard] = field(default_factory=dict)
 
     def slots(self, since: float) -> set[Slot]:
         """Return the slots that got a job after this time."""
@@ -67,7 +68,7 @@ class OpenSlots:
                 self._data_lost_at = event.at
                 for in_hand in self.nodes.values():
                     in_hand.jobs.clear()
-            case JobHeard() if event.node in self.nodes:
+            case JobHeard() | StreamHeard() if event.node in self.nodes:
                 if event.at > self._data_lost_at + _RESTORED_SECONDS:
                     self.nodes[event.node].jobs[event.job_id] = event
             case JobAnswered() if event.node in self.nodes:
@@ -83,6 +84,8 @@ class OpenSlots:
         if job is None or event.answer not in (Answer.FULL, Answer.EMPTY):
             return
         for other in list(jobs.values()):
+            if isinstance(other, StreamHeard) or isinstance(job, StreamHeard):
+                continue  # alone in its turn
             if slot_of(other) == slot_of(job) and other.index < job.index:
                 del jobs[other.job_id]
 
@@ -106,7 +109,7 @@ class CapacityRule:
     def take(self, event: Event) -> Iterator[str]:
         """See `Rule.take`."""
         self._open.take(event)
-        if isinstance(event, JobHeard) and event.node in self._open.nodes:
+        if isinstance(event, JobHeard | StreamHeard) and event.node in self._open.nodes:
             capacity = self._open.nodes[event.node].capacity
             used = self._open.used(event.node, event.at - self._job_seconds)
             if used > capacity:
