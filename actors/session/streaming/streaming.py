@@ -184,7 +184,7 @@ class Streaming:
                 self.close()
                 return
             # Not before: what is cut until then goes under a name that no node has heard.
-            segment.turn_id = draft.spec.turn_id
+            segment.turn_id = TurnId(draft.spec.turn_id)
             self._phase, self._node = _Phase.OPEN, message.node
             self._feed(segment)
             return
