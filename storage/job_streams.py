@@ -52,7 +52,14 @@ class JobStreams(JobReads):
         )
         return Call(_OPEN, self._keys(spec.job_id, None), args, reader.borrowed)
 
-    def close_stream(self, job_id: JobId, cell: Cell | None = None) -> Call[Completed | Gone]:
-        """Free the slot of a stream that comes to nothing; it never was a job."""
-        args = _CLOSE.arguments(now=self._store.clock_ms(), instance=self._instance_id, job=job_id)
+    def close_stream(
+        self, job_id: JobId, cell: Cell | None = None, *, erred: bool = False
+    ) -> Call[Completed | Gone]:
+        """Free the slot of a stream that comes to nothing; it never was a job.
+
+        `erred`: its node has answered it, which counts as any error of that node.
+        """
+        args = _CLOSE.arguments(
+            now=self._store.clock_ms(), instance=self._instance_id, job=job_id, erred=int(erred)
+        )
         return Call(_CLOSE, self._keys(job_id, cell), args, reader.stream_closed)

@@ -159,7 +159,7 @@ class Streams:
             node_id=message.node_id,
             reason=message.reason,
         )
-        return self._give_up(job, failed=message.node_id)
+        return self._give_up(job, message.node_id, erred=message.erred)
 
     def node_lost(self, job_id: JobId) -> Sequence[Step]:
         """Its node is gone."""
@@ -180,12 +180,14 @@ class Streams:
         """The store has lost its data, or this dispatcher took over from another."""
         return [step for job in tuple(self.by_id.values()) for step in self._give_up(job)]
 
-    def _give_up(self, job: OpenJob, failed: NodeId | None = None) -> Sequence[Step]:
+    def _give_up(
+        self, job: OpenJob, failed: NodeId | None = None, *, erred: bool = False
+    ) -> Sequence[Step]:
         self.by_id.pop(job.job_id, None)
         self._ends.withdraw(job, "stream_lost")
         tell(job.session, StreamEnded(job.job_id, failed))
-        return (self._close(job.job_id),)
+        return (self._close(job.job_id, erred=erred),)
 
-    def _close(self, job_id: JobId) -> Step:
-        call = self._ends.jobs.close_stream(job_id)
+    def _close(self, job_id: JobId, *, erred: bool = False) -> Step:
+        call = self._ends.jobs.close_stream(job_id, erred=erred)
         return Step(call, lambda _reply: ())

@@ -74,3 +74,5 @@ class StreamBroken:
     job_id: JobId
     node_id: NodeId
     reason: str
+    erred: bool = False
+    """The node has answered what was still being spoken."""

@@ -255,7 +255,7 @@ class Assignments:
         if held.job_id in self.streams:
             self._log.warning("node answers what is still being spoken", job_id=held.job_id)
             self._held.end(known_as, is_answered=False)
-            self.streams.break_off(held.job_id, "early_result")
+            self.streams.break_off(held.job_id, "early_result", erred=True)
             return
         if not (held.may_go_on and goes_on(result)):
             self._held.end(known_as, is_answered=True)

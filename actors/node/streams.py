@@ -98,12 +98,12 @@ class NodeStreams:
         )
         return self._send(ended)
 
-    def break_off(self, job_id: JobId, reason: str) -> NodeJobId | None:
+    def break_off(self, job_id: JobId, reason: str, *, erred: bool = False) -> NodeJobId | None:
         """Give a stream up, and tell who drives it; return its id at the node."""
         stream = self._streams.pop(job_id, None)
         if stream is None:
             return None
-        self._tell_owner(stream.owner, StreamBroken(job_id, self._node_id, reason))
+        self._tell_owner(stream.owner, StreamBroken(job_id, self._node_id, reason, erred))
         return stream.known_as
 
     def break_all(self, reason: str) -> None:

@@ -244,9 +244,9 @@ class World:
         spec = self.spec(session, index, **changes)
         return self.do(self.member(owner).jobs.dispatch(spec, streamed=True))
 
-    def close_stream(self, job: str, owner: str = "i1") -> Any:
+    def close_stream(self, job: str, owner: str = "i1", *, erred: bool = False) -> Any:
         """Give a stream back."""
-        return self.do(self.member(owner).jobs.close_stream(JobId(job)))
+        return self.do(self.member(owner).jobs.close_stream(JobId(job), erred=erred))
 
     def completion(self, job: str, node: str | None, **changes: Any) -> Completion:
         """Describe the end of a job; `done` in the first attempt unless said otherwise."""

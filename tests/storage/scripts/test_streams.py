@@ -217,3 +217,28 @@ def test_the_last_node_of_the_session_comes_first(world: World) -> None:
     first = world.dispatch("s", 1)
     opened = world.open_stream("s", 2)
     assert (opened.node_id, opened.node_id) == (first.node_id, NodeId(first.node_id))
+
+
+def test_a_node_that_answers_what_is_still_spoken_falls_sick_of_it(world: World) -> None:
+    world.node("bad", slots=4, streaming=True)
+    opened = [world.open_stream(session, 1) for session in ("s1", "s2", "s3")]
+    for stream in opened:
+        assert isinstance(stream, Assigned)
+        world.close_stream(stream.job_id, erred=True)
+    found = world.run(world.member().nodes.get_node(NodeId("bad")))
+    assert found is not None
+    assert (found.health, found.errors_in_row) == ("sick", 3)
+    assert world.slots("bad") == {}
+    world.node("good", slots=4, streaming=True)
+    other = world.open_stream("s4", 1)
+    assert isinstance(other, Assigned)
+    assert other.node_id == "good"
+
+
+def test_what_a_node_answers_too_early_frees_its_slot_for_who_waits(world: World) -> None:
+    world.node("bad", slots=1, streaming=True)
+    opened = world.open_stream("s1", 1)
+    assert isinstance(opened, Assigned)
+    world.node("bad", slots=1, streaming=True)
+    assert isinstance(world.close_stream(opened.job_id, erred=True), Completed)
+    assert isinstance(world.dispatch("s2", 1), Assigned)
