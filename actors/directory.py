@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
 from actors.messages.operator import SessionRow
-from actors.messages.room import HeardCorrection, HeardCut, HeardOutcome, Listener
+from actors.messages.room import HeardCorrection, HeardCut, HeardOutcome, HeardPartial, Listener
 from actors.ownership import Ownership
 from actors.ports import Mailbox
 from actors.runtime.actor import tell
@@ -150,7 +150,7 @@ def _remove(actors: dict[K, Mailbox], key: K, ref: Mailbox) -> bool:
 def send_to_listeners(
     directory: Directory,
     listeners: Iterable[Listener],
-    message: HeardCut | HeardOutcome | HeardCorrection,
+    message: HeardCut | HeardOutcome | HeardCorrection | HeardPartial,
 ) -> None:
     """Send it to each listener, wherever its session is; who is gone does not hear it."""
     for listener in listeners:

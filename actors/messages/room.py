@@ -13,7 +13,7 @@ from actors.admission import JoinAttempts
 from protocol.errors import ErrorCode
 from protocol.ids import InstanceId, RequestId, SessionId, TurnId
 from protocol.messages.rooms import RoomMember, RoomMembers, RoomRequest
-from protocol.messages.session_outbound import MissingResult, TranslationResult
+from protocol.messages.session_outbound import AsrPartial, MissingResult, TranslationResult
 from protocol.messages.webrtc import WebrtcSignal
 from protocol.value import value
 from storage.room import Seat
@@ -245,6 +245,15 @@ class HeardCorrection(RoomMessage):
 
 
 @value
+class HeardPartial(RoomMessage):
+    """Crosses instances. What was recognised so far of what a member speaks; it may get lost."""
+
+    room_code: str
+    partial: AsrPartial
+    """As the speaker hears it."""
+
+
+@value
 class HeardAcknowledged(RoomMessage):
     """Crosses instances. This listener has the outcome, wherever it goes: let go of it."""
 
@@ -269,6 +278,7 @@ MemberMessage: TypeAlias = (
     | HeardAcknowledged
     | HeardOutcome
     | HeardCorrection
+    | HeardPartial
     | SeatGranted
     | SeatReclaimed
     | SeatRefused

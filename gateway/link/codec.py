@@ -31,6 +31,7 @@ from actors.messages.room import (
     HeardCorrection,
     HeardCut,
     HeardOutcome,
+    HeardPartial,
     RoomChanged,
     SignalRelayed,
 )
@@ -48,7 +49,8 @@ _CROSSING = (
     *(ResultArrived, JobAccepted, JobUndelivered, PartialArrived),
     *(StreamCut, StreamBroken),
     *(OperatorAsked, OperatorAnswered),
-    *(RoomChanged, HeardCut, HeardOutcome, HeardCorrection, HeardAcknowledged, SignalRelayed),
+    *(RoomChanged, HeardCut, HeardOutcome, HeardCorrection, HeardAcknowledged, HeardPartial),
+    SignalRelayed,
 )
 """Messages that cross as they are. An assignment crosses without its session's mailbox."""
 

@@ -34,6 +34,10 @@ export interface AsrPartial {
   stable_chars?: number;
   is_final: boolean;
   trace_id?: string;
+  /** Extension, in rooms: whose words these are. They have no index of this member's own before they are cut: until then it is the one that its next utterance would have. */
+  speaker_session_id?: string;
+  /** Extension, in rooms: the speaker's own index. */
+  speaker_utterance_index?: number;
 }
 
 /** Extension, with `resume`: audio before `next_seq` may be forgotten. */

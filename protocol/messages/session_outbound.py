@@ -101,6 +101,11 @@ class AsrPartial(WireMessage):
     """Extension: how much of `text` will not change any more, in characters from its beginning."""
     is_final: bool
     trace_id: str | None = None
+    speaker_session_id: SessionId | None = None
+    """Extension, in rooms: whose words these are. They have no index of this member's own before
+    they are cut: until then it is the one that its next utterance would have."""
+    speaker_utterance_index: Count | None = None
+    """Extension, in rooms: the speaker's own index."""
 
 
 class TranslationResult(WireMessage):

@@ -157,7 +157,12 @@ OPTIONAL: dict[str, Shape] = {
 """Message type → the fields it may have."""
 
 EXTENSIONS: dict[str, Shape] = {
-    "asr_partial": {"text_translated": str, "stable_chars": int},
+    "asr_partial": {
+        "text_translated": str,
+        "stable_chars": int,
+        "speaker_session_id": str,
+        "speaker_utterance_index": int,
+    },
     "session_init_ack": {
         "session_ref": str,
         "endpointing": str,

@@ -8,14 +8,14 @@ the listener has moved. Should its speaker be lost, that is a missing one.
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 
-from actors.messages.room import HeardCut
+from actors.messages.room import HeardCut, HeardPartial
 from actors.session.downlink.correctable import Correctable
 from actors.session.downlink.outcome import MemberUtterance, WireOutcome
 from actors.session.member.aliases import Aliases
 from actors.session.record.saved_room import HeardRecord
 from protocol.errors import MissingReason
 from protocol.ids import RequestId, SessionId, TurnId
-from protocol.messages.session_outbound import MissingResult
+from protocol.messages.session_outbound import AsrPartial, MissingResult
 
 _HAD_KEPT = 128
 """So many of the latest are known again: a speaker that has moved repeats what was open lately."""
@@ -73,6 +73,26 @@ class Hearing:
         for place in self._of_turn(message.speaker, message.turn_id):
             place.overdue_at_ms = at_ms
         return known is None
+
+    def partial(self, message: HeardPartial, next_index: int) -> AsrPartial:
+        """Return text so far as this member hears it."""
+        said = message.partial
+        places = (
+            place.index
+            for place in self._places.values()
+            if (place.cut.speaker, place.cut.utterance_index)
+            == (said.session_id, said.utterance_index)
+        )
+        speaker = self._aliases.of(said.session_id, message.room_code)
+        return said.model_copy(
+            update={
+                "session_id": speaker,
+                "utterance_index": next(places, next_index),
+                "text_translated": None,
+                "speaker_session_id": speaker,
+                "speaker_utterance_index": said.utterance_index,
+            }
+        )
 
     def ready(self, key: RequestId, outcome: WireOutcome) -> MemberUtterance | None:
         """Return it as this member hears it; None when it has had an outcome before."""

@@ -7,11 +7,13 @@ for a room. Must not: decide when the session ends.
 
 from typing import Protocol, assert_never
 
+from actors.messages.job import PartialArrived
 from actors.messages.room import (
     HeardAcknowledged,
     HeardCorrection,
     HeardCut,
     HeardOutcome,
+    HeardPartial,
     MemberMessage,
     MemberSpoke,
     RoomChanged,
@@ -29,7 +31,13 @@ from actors.room.audience import Audience, Track, audience, listener_of
 from actors.room.setup import RoomSetup
 from actors.runtime.actor import tell
 from actors.session.downlink.downlink import Downlink
-from actors.session.downlink.outcome import MemberUtterance, Outcome, WireOutcome, wire_outcome
+from actors.session.downlink.outcome import (
+    MemberUtterance,
+    Outcome,
+    WireOutcome,
+    asr_partial,
+    wire_outcome,
+)
 from actors.session.downlink.sequencer import Delivery
 from actors.session.member.aliases import Aliases
 from actors.session.member.hearing import Hearing
@@ -128,6 +136,8 @@ class Member:
             case HeardOutcome():
                 outcome = self._audible(message)
                 self._hear(message.key, self._hearing.ready(message.key, outcome), now_ms)
+            case HeardPartial():
+                self._on_heard_partial(message)
             case HeardCorrection():
                 self._on_heard_correction(message)
             case SeatGranted():
@@ -306,6 +316,11 @@ class Member:
         """Go on with what was spoken while the session was on another instance."""
         self.speaking.cut(utterance, code, is_first=is_first)
 
+    def partial(self, utterance: Utterance, so_far: PartialArrived) -> None:
+        """Show what was recognised so far to those who understand it."""
+        if self._seat.code is not None:
+            self.speaking.partial(utterance, asr_partial(utterance, so_far), self._seat.code)
+
     def ended(self, outcome: Outcome) -> None:
         """Bring the outcome of a job to those who hear it."""
         ended = outcome.ended
@@ -337,12 +352,20 @@ class Member:
         ):
             self._downlink.expect_heard(message.key)
 
+    def _on_heard_partial(self, message: HeardPartial) -> None:
+        if message.room_code == self._seat.code:
+            next_index = max(self._indexes.next_index, self._lowest_index())
+            self._downlink.send(self._hearing.partial(message, next_index))
+
     def _take_index(self) -> int:
-        """Return the index of what another member says: six digits where a page prints it."""
+        """Return the index of what another member says."""
+        return self._indexes.take_from(self._lowest_index())
+
+    def _lowest_index(self) -> int:
+        """Return what that is at least: six digits where a page prints it."""
         if not self._profile.is_browser:
-            return self._indexes.take_next()
-        seconds = self._setup.wall_ms() // 1000 % _SECONDS_A_DAY
-        return self._indexes.take_from(_FIRST_OF_PAGES + seconds)
+            return 0
+        return _FIRST_OF_PAGES + self._setup.wall_ms() // 1000 % _SECONDS_A_DAY
 
     def _audible(self, message: HeardOutcome) -> WireOutcome:
         """Give a page one byte of sound with words that are heard as they were spoken.

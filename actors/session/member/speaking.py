@@ -12,7 +12,14 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from actors.directory import send_to_listeners
-from actors.messages.room import HeardCorrection, HeardCut, HeardOutcome, Listener, RoomView
+from actors.messages.room import (
+    HeardCorrection,
+    HeardCut,
+    HeardOutcome,
+    HeardPartial,
+    Listener,
+    RoomView,
+)
 from actors.room.setup import RoomSetup
 from actors.room.transcoder import TranscodeSpeech
 from actors.runtime.actor import tell
@@ -20,7 +27,7 @@ from actors.session.downlink.correctable import Correctable
 from actors.session.downlink.outcome import WireOutcome, has_opus_speech, without_speech
 from actors.session.utterances import Utterance
 from protocol.ids import InstanceId, JobId, RequestId, SessionId, request_id
-from protocol.messages.session_outbound import TranslationResult
+from protocol.messages.session_outbound import AsrPartial, TranslationResult
 
 _SPEECH_KEPT_BYTES = 1 << 20
 """Speech for listeners on their way to another instance: beyond it they get the text alone."""
@@ -106,6 +113,12 @@ class Speaking:
             self._tell_ready(HeardOutcome(key, as_spoken, is_as_spoken=True))
         if is_empty:
             self._empty.add(utterance.spec.job_id, utterance)
+
+    def partial(self, utterance: Utterance, text: AsrPartial, room_code: str) -> None:
+        """Show text so far to those who understand the speaker; nobody misses one that is lost."""
+        if utterance.readers is not None:
+            there = tuple(self._placed(listener) for listener in utterance.readers.all)
+            send_to_listeners(self._setup.directory, there, HeardPartial(room_code, text))
 
     def empty(self, job_id: JobId) -> Utterance | None:
         """Return the utterance whose job ended empty a moment ago, once."""

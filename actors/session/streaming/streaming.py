@@ -1,14 +1,15 @@
 """Streaming: what a speaker is saying goes to a node while it is being said.
 
-One stream at a time, of the segment that is not cut yet, for a speaker who is heard in one
-language. A stream that is lost or taken back costs nothing: the session holds all audio, asks again
-for what is still being said, and else the segment waits for its cut. Must not: cut, or hold audio.
+One stream at a time, of the segment that is not cut yet, and in one of the languages in which it is
+heard; in the others it waits for its cut. A stream that is lost or taken back costs nothing: the
+session holds all audio, asks again for what is still being said, and else the segment waits for its
+cut. Must not: cut, or hold audio.
 """
 
 from enum import Enum, auto
 from math import inf
 
-from actors.messages.job import PartialArrived
+from actors.messages.job import PartialArrived, Work
 from actors.messages.stream import (
     StreamClosed,
     StreamEnded,
@@ -24,6 +25,7 @@ from actors.session.uplink.segment import Segment
 from actors.session.utterances import Utterance
 from protocol.audio.framing import TICKS_PER_MS
 from protocol.ids import JobId, NodeId, TurnId, new_turn_id
+from storage.job import JobSpec
 
 ASK_AGAIN_MS = 1_000
 """A segment for which there was no slot asks again no earlier."""
@@ -108,11 +110,9 @@ class Streaming:
         self._rest()
 
     def _ask(self, segment: Segment, now_ms: float) -> None:
-        uplink, room = self._parts.uplink, self._parts.room.member
-        is_lone = not uplink.opening.wishes.targets and (room is None or not room.is_inside)
-        framing = self._segmenter.framing
+        uplink, framing = self._parts.uplink, self._segmenter.framing
         audio_format = framing.audio_format
-        if not is_lone or self._segmenter.turn is not None or now_ms < self._ask_at_ms:
+        if self._segmenter.turn is not None or now_ms < self._ask_at_ms:
             return
         if not framing.is_settled or audio_format is None or not self._parts.life.is_open:
             return
@@ -153,12 +153,17 @@ class Streaming:
 
     # ---- its cut ----------------------------------------------------------------------------
 
-    def job_for(self, turn_id: TurnId) -> JobId | None:
-        """Return the job under which a node has what is cut now; None: no node has it."""
+    def job_for(self, spec: JobSpec, work: Work) -> JobId | None:
+        """Return the job under which a node has this of what is cut now; None: no node has it.
+
+        Who hears it may be others by now than when it began.
+        """
         draft = self._draft
-        if self._phase is not _Phase.OPEN or draft is None or draft.spec.turn_id != turn_id:
+        if self._phase is not _Phase.OPEN or draft is None or draft.spec.turn_id != spec.turn_id:
             return None
-        return draft.spec.job_id
+        begun = draft.spec.requirement, draft.spec.language, draft.work.further_language
+        is_same = begun == (spec.requirement, spec.language, work.further_language)
+        return draft.spec.job_id if is_same else None
 
     def claim(self, utterance: Utterance) -> int:
         """Send the rest of what was cut to its node; return how many frames that has, 0: none."""
@@ -216,3 +221,5 @@ class Streaming:
         (utterance, message), self._pending = self._pending, None
         self._shown_at_ms = now_ms
         self._parts.downlink.partial(utterance, message)
+        if self._parts.room.member is not None:
+            self._parts.room.member.partial(utterance, message)

@@ -7,6 +7,7 @@ the session asks for at present. Must not: cut, or hold audio for longer than it
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from actors.messages.job import Work
 from actors.room.audience import Readers, Track
 from actors.session.cut import Cut
 from actors.session.profile.job_spec import Numbers, spec_of, work_of
@@ -15,7 +16,7 @@ from actors.session.profile.request import Request, asked_by, in_language, own_t
 from actors.session.uplink.parts import UplinkParts
 from actors.session.uplink.turns_apart import TurnsApart
 from actors.session.utterances import Utterance
-from protocol.ids import JobId, RequestId, TurnId, new_job_id, place_of_session
+from protocol.ids import JobId, RequestId, new_job_id, place_of_session
 from protocol.messages.session_inbound import Utterance as UtteranceMessage
 from storage.job import JobSpec
 
@@ -44,8 +45,8 @@ class Opening:
         self._room = parts.room
         self._progress = parts.progress
         self._recorder = parts.recorder
-        self.streamed: Callable[[TurnId], JobId | None] = lambda _turn_id: None
-        """Says under which job a node has what is cut now; None: no node has it."""
+        self.streamed: Callable[[JobSpec, Work], JobId | None] = lambda _spec, _work: None
+        """Says under which job a node has this of what is cut now; None: no node has it."""
 
     def ask_for(self, wishes: SessionProfile) -> None:
         """What is cut from now on is asked for so."""
@@ -96,17 +97,38 @@ class Opening:
         return not any((one.spec.turn_id, one.spec.turn_part) == turn for one in self._open)
 
     def draft(self, cut: Cut, index: int) -> Utterance:
-        """Return what is being spoken as it would be if it were cut now; it is not open."""
+        """Return what is being spoken as it would be if it were cut now; it is not open.
+
+        Of several languages in which it is heard it is the one that nodes know by no suffix.
+        """
         numbers = Numbers(new_job_id(self._place), index, self.epoch)
-        request = self._request
-        return Utterance(
+        request, member = self._request, self._room.member
+        heard_by = None if member is None else member.audience(request, [])
+        is_inside = member is not None and member.is_inside
+        tracks: Sequence[Track] = () if is_inside else own_tracks(request.targets)
+        if heard_by is not None:
+            tracks = heard_by.tracks
+        track = next((one for one in tracks if one.further_language is None), None)
+        if tracks and track is None:
+            track = tracks[0]
+        further = None if track is None else track.further_language
+        if track is not None:
+            request = in_language(request, track)
+        elif request.targets:
+            request = replace(request, targets=())
+        draft = Utterance(
             spec=spec_of(self.wishes, request, cut, numbers, self._job_lifetime_ms),
-            work=replace(work_of(request, cut), is_manual_cut=False),  # how it ends is not known
+            # How it ends is not known.
+            work=replace(work_of(request, cut, further), is_manual_cut=False),
             reason=cut.reason,
             audio=None,
             cut_at_ms=cut.first_chunk_at_ms,
             begun_at_ms=cut.first_chunk_at_ms,
+            track=track,
         )
+        if heard_by is not None:
+            draft.readers = Readers(heard_by.readers, 1)
+        return draft
 
     def _for_speaker(self, cut: Cut, index: int, request: Request) -> list[Utterance]:
         """Return what was cut as its speaker hears it: in one language, or in each of several."""
@@ -139,8 +161,7 @@ class Opening:
         is_own, number, recorder = track is None or track.for_speaker, 0, self._recorder
         if recorder is not None:
             number = recorder.next_number() if is_own else recorder.next_member_number()
-        job_id = (self.streamed(cut.turn_id) if track is None else None) or new_job_id(self._place)
-        numbers = Numbers(job_id, index, self.epoch, number)
+        numbers = Numbers(new_job_id(self._place), index, self.epoch, number)
         spec = spec_of(self.wishes, request, cut, numbers, self._job_lifetime_ms)
         if self.wishes.is_gateway:  # the index is but a label, and may come again
             spec = replace(spec, request_id=numbered_request_id(spec, self._opened))
@@ -148,6 +169,9 @@ class Opening:
         if (cut.turn_part or not cut.ends_turn) and self.apart.take(spec):
             spec = spec.alone()
             work = work.alone(spec.turn_id)
+        known_as = self.streamed(spec, work)
+        if known_as is not None:
+            spec = replace(spec, job_id=known_as)
         return Utterance(
             spec=spec,
             work=work,

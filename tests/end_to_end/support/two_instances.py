@@ -18,6 +18,7 @@ from actors.messages.room import (
     HeardCorrection,
     HeardCut,
     HeardOutcome,
+    HeardPartial,
     RoomChanged,
     SignalRelayed,
 )
@@ -27,7 +28,15 @@ from cli.settings.settings import Settings
 from gateway.options import GatewayOptions
 from protocol.ids import InstanceId, NodeId, SessionId
 
-_CROSSING = (RoomChanged, HeardCut, HeardOutcome, HeardCorrection, HeardAcknowledged, SignalRelayed)
+_CROSSING = (
+    RoomChanged,
+    HeardCut,
+    HeardOutcome,
+    HeardCorrection,
+    HeardAcknowledged,
+    HeardPartial,
+    SignalRelayed,
+)
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in _CROSSING}
 
 

@@ -169,6 +169,8 @@ SESSION_REPLIES: list[WireMessage] = [
         stable_chars=1,
         is_final=False,
         trace_id="t",
+        speaker_session_id=SID,
+        speaker_utterance_index=0,
     ),
     session_outbound.TranslationResult(
         session_id=SID,
