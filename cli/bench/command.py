@@ -22,6 +22,7 @@ from rich.console import Console
 
 from cli.bench.documents import compare_with_baseline, read_baseline, write_into_document
 from cli.bench.table import tables_of
+from cli.logs import LogOptions, configure_logs
 from cli.output import Terminal
 from cli.parser import OneLineParser, output_file, positive, seconds
 from peers.bench.key_figures import KEY_SCENARIOS, Samples, disturbed, markdown_table
@@ -66,6 +67,8 @@ def main(argv: Sequence[str]) -> int:
     options = options_from(arguments)
     keys = arguments.baseline is not None or arguments.write_docs
     scenarios = list(KEY_SCENARIOS) * options.rounds if keys else arguments.scenario
+    if Scenario.STREAMING in (scenarios or ()):  # a reference node runs in this process
+        configure_logs(LogOptions(log_level="WARNING"))
     if arguments.baseline is not None and arguments.baseline.exists():
         read_baseline(arguments.baseline)  # before minutes are spent on what it is compared with
     try:

@@ -38,6 +38,26 @@ _LINES: Final = (
     ("outcomes", "outcomes", ",.0f"),
     ("most_open_at_a_node", "most open at node", ".0f"),
     ("load_behind_ms", "load behind ms", ".0f"),
+    *(
+        row
+        for name in ("moonshine", "pocketsphinx")
+        for row in (
+            (f"{name}_whole_ms", f"{name}: whole, ms", ",.0f"),
+            (f"{name}_streamed_ms", "  streamed, ms", ",.0f"),
+            (f"{name}_ratio", "  ratio", ".2f"),
+            (f"{name}_long_whole_ms", "  20 s: whole, ms", ",.0f"),
+            (f"{name}_long_streamed_ms", "  20 s: streamed, ms", ",.0f"),
+            (f"{name}_long_ratio", "  20 s: ratio", ".2f"),
+            (f"{name}_first_words_ms", "  first words, ms", ",.0f"),
+        )
+    ),
+    ("whole_us_per_chunk", "µs/chunk, whole", ",.1f"),
+    ("streamed_us_per_chunk", "µs/chunk, streamed", ",.1f"),
+    ("streamed_chunk_ratio", "CPU/chunk, ratio", ".2f"),
+    ("streamed_percent", "streamed %", ".0f"),
+    ("whole_goodput_per_second", "goodput/s, whole", ",.1f"),
+    ("streamed_goodput_per_second", "goodput/s, streamed", ",.1f"),
+    ("streamed_goodput_ratio", "goodput, ratio", ".2f"),
     ("workers", "workers", ".0f"),
     ("utterances_offered_per_second", "utterances/s, each", ",.0f"),
     ("one_us_per_utterance", "µs/utterance, one", ",.0f"),

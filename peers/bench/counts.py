@@ -42,6 +42,8 @@ class Counts:
     """Final sent → `job_assign` received by the node, microseconds."""
     jobs: int = 0
     """`job_assign`s received by the simulated nodes, over the whole run."""
+    streamed: int = 0
+    """Utterances that a node heard while they were spoken, to their end."""
     most_open_at_a_node: int = 0
     behind_ms: int = 0
     """How far a paced generator fell behind its own plan at worst, milliseconds."""
@@ -112,6 +114,7 @@ class Counts:
             "result_us": self.result_us,
             "assign_us": self.assign_us,
             "jobs": self.jobs,
+            "streamed": self.streamed,
             "most_open_at_a_node": self.most_open_at_a_node,
             "behind_ms": self.behind_ms,
             "problems": self.problems,
@@ -130,6 +133,7 @@ class Counts:
         self.window_results += other.window_results
         self.window_ns = max(self.window_ns, other.window_ns)
         self.jobs += other.jobs
+        self.streamed += other.streamed
         self.refusals.update(other.refusals)
         self.result_us.extend(other.result_us)
         self.assign_us.extend(other.assign_us)

@@ -55,10 +55,12 @@ class Scenario(StrEnum):
     """Flooders and slow readers at once: what a good neighbour and the memory suffer."""
     ATTACKS = "attacks"
     """Each attack alone, with a few sockets."""
+    STREAMING = "streaming"
+    """Nodes that hear what is spoken while it is, beside nodes that get whole utterances."""
 
 
-ON_REQUEST: Final = frozenset({Scenario.FLOOD, Scenario.ATTACKS})
-"""They take minutes and measure what others suffer: run where they are named."""
+ON_REQUEST: Final = frozenset({Scenario.FLOOD, Scenario.ATTACKS, Scenario.STREAMING})
+"""They take minutes, and measure something of their own: run where they are named."""
 
 
 @dataclass(frozen=True, slots=True)

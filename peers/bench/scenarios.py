@@ -34,6 +34,7 @@ from peers.bench.plan import (
 )
 from peers.bench.server import HOST, BenchError, Metrics, running_server
 from peers.bench.simulated_node import NodeShape
+from peers.bench.streaming import run_streaming
 from peers.bench.workers import run_workers
 from peers.child_module import module_command
 
@@ -67,6 +68,8 @@ async def run_scenario(scenario: Scenario, options: BenchOptions) -> Row:
             return await run_flood(options)
         case Scenario.ATTACKS:
             return await run_attacks(options)
+        case Scenario.STREAMING:
+            return await run_streaming(options)
         case _:
             return await _run_steady(scenario, options)
 

@@ -16,7 +16,8 @@ from pydantic_core import from_json, to_json
 
 from peers.bench.counts import Counts
 from peers.bench.raw_socket import Address, RawSocket, open_socket
-from peers.bench.stamped_chunk import now_ns, read_stamp
+from peers.bench.stamped_chunk import now_ns, read_stamp, read_stamp_of
+from protocol.stream_frames import STREAM_AUDIO, parse_stream_frame
 
 HEARTBEAT_SECONDS: Final = 15.0
 REGISTER_TIMEOUT_SECONDS: Final = 10.0
@@ -33,6 +34,16 @@ class NodeShape:
     result_bytes: int = 11_000
     """Length of a `job_result`, almost all of it speech in base64."""
     languages: tuple[str, ...] = ("en", "es")
+    streams: bool = False
+    """It takes jobs while they are being spoken."""
+
+
+@dataclass(slots=True)
+class _Stream:
+    job: dict[str, Any]
+    frames: int = 0
+    stamp_ns: int | None = None
+    """Of the last one."""
 
 
 class SimulatedNode:
@@ -48,6 +59,7 @@ class SimulatedNode:
         self._socket: RawSocket | None = None
         self._registered: asyncio.Future[None] | None = None
         self._heartbeat: asyncio.TimerHandle | None = None
+        self._streams: dict[str, _Stream] = {}
         speech = base64.b64encode(b"\x5a" * (max(shape.result_bytes - 700, 0) * 3 // 4))
         self._speech = b',"tts_audio":"' + speech + b'","tts_format":"opus"}'
 
@@ -91,6 +103,7 @@ class SimulatedNode:
             "accept_public_jobs": True,
             "language_capabilities": self._languages(),
             "max_concurrent_jobs": self._shape.capacity,
+            "streaming": self._shape.streams,
         }
 
     def heartbeat_message(self) -> dict[str, Any]:
@@ -147,12 +160,20 @@ class SimulatedNode:
 
     def _on_message(self, data: bytes) -> None:
         received_ns = now_ns()
+        if data[0] == STREAM_AUDIO:
+            self._heard(data)
+            return
         message = from_json(data)
         match message["type"]:
+            case "job_assign" if message.get("streaming"):
+                self._begin(message)
             case "job_assign":
                 self._assigned(message, received_ns)
+            case "job_end":
+                self._ended(message, received_ns)
             case "job_cancel":
                 self.open_jobs.discard(message["job_id"])
+                self._streams.pop(message["job_id"], None)
             case "node_register_ack":
                 self._acknowledged(message)
             case _:
@@ -174,7 +195,41 @@ class SimulatedNode:
         if job_id in self.open_jobs:
             self._counts.problem(f"node {self.node_id} got {job_id} while it was still open")
         self.open_jobs.add(job_id)
-        stamp_ns = read_stamp(job["audio"])
+        self._do(job, read_stamp(job["audio"]), received_ns)
+
+    def _begin(self, job: dict[str, Any]) -> None:
+        """Somebody has begun to speak."""
+        self.open_jobs.add(job["job_id"])
+        self._streams[job["job_id"]] = _Stream(job)
+        self._counts.most_open_at_a_node = max(
+            self._counts.most_open_at_a_node, len(self.open_jobs)
+        )
+
+    def _heard(self, data: bytes) -> None:
+        """Take a frame; all that is kept of it is the moment that it carries."""
+        frame = parse_stream_frame(data)
+        stream = self._streams.get(frame.job_id)
+        if stream is None:
+            return  # of one that was cancelled, or is not known
+        if frame.number != stream.frames:
+            self._counts.problem(f"frame {frame.number} of {frame.job_id} after {stream.frames}")
+        stream.frames += 1
+        stream.stamp_ns = read_stamp_of(bytes(frame.audio))
+
+    def _ended(self, end: dict[str, Any], received_ns: int) -> None:
+        """All was said: it is a job like any other now."""
+        stream = self._streams.pop(end["job_id"], None)
+        if stream is None:
+            self._counts.problem(f"node {self.node_id} hears the end of what it did not get")
+            return
+        if end["frames"] != stream.frames:
+            self._counts.problem(f"{stream.frames} of {end['frames']} frames came")
+        self._counts.streamed += 1
+        self._do(stream.job, stream.stamp_ns, received_ns)
+
+    def _do(self, job: dict[str, Any], stamp_ns: int | None, received_ns: int) -> None:
+        """Answer a job of which all is there."""
+        job_id = job["job_id"]
         if stamp_ns is None:
             self._counts.problem(f"the audio of {job_id} does not end in a stamped chunk")
             stamp_ns = received_ns

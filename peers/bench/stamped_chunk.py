@@ -68,3 +68,12 @@ def read_stamp(audio_base64: str) -> int | None:
     if len(stamp) != _TIME_BYTES + len(_MARK) or not stamp.endswith(_MARK):
         return None
     return int.from_bytes(stamp[:_TIME_BYTES], "little")
+
+
+def read_stamp_of(audio: bytes) -> int | None:
+    """Return the stamp of the last chunk in audio that is not in base64, None if there is none."""
+    begin = len(audio) - CHUNK_BYTES + _STAMP_BEGIN
+    stamp = audio[begin : begin + _TIME_BYTES + len(_MARK)] if begin >= 0 else b""
+    if not stamp.endswith(_MARK):
+        return None
+    return int.from_bytes(stamp[:_TIME_BYTES], "little")
