@@ -8,6 +8,8 @@ until a node has it. What is cut is refused where a share is used up:
 - an owner's (a tenant, or an address where nobody says who calls): a quarter of all jobs that may
   wait, as long as others have sessions here, too. Whether they speak just now does not matter: who
   speaks next is to find a place;
+- of what no node serves: half of all jobs that may wait, as long as others have sessions here. It
+  does not get less by itself, and whose languages are served finds a place beside it;
 - of all: once three quarters of the places are taken here, those are refused who would have more
   than an equal part of them, so that many who flood together do not take the last from who speaks.
 
@@ -24,6 +26,10 @@ OWNERS_SHARE: Final = 4
 
 KEPT_FREE: Final = 3 / 4
 """What may be taken of all before anybody is asked whether it has more than an equal part."""
+
+
+UNSERVED_SHARE: Final = 2
+"""Jobs that no node serves are at most this part of all that may wait."""
 
 
 class _Owner:
@@ -46,6 +52,8 @@ class WaitingJobs:
         """Those that have sessions."""
         self.waiting = 0
         """Of all owners together."""
+        self.unserved = 0
+        """Those of them that no node served when they were cut."""
         self.waiters = 0
         """Owners that have any."""
 
@@ -68,7 +76,8 @@ class WaitingShare:
         self._owner = waiting.owners.setdefault(owner, _Owner())
         self._owner.sessions += 1
         self._socket = socket
-        self._jobs: dict[JobId, None] = {}
+        self._jobs: dict[JobId, bool] = {}
+        """Whether no node served it when it was cut."""
         self._is_dropped = False
 
     def __repr__(self) -> str:
@@ -92,20 +101,31 @@ class WaitingShare:
         return None
 
     @property
+    def limit_of_unserved(self) -> str | None:
+        """The limit that is reached for what no node serves; None: none is."""
+        everybody = self._all
+        is_shared = bool(self._name) and len(everybody.owners) > 1
+        if is_shared and everybody.unserved * UNSERVED_SHARE >= everybody.max_jobs:
+            return "unserved_share_of_queued_jobs"
+        return None
+
+    @property
     def holds(self) -> int:
         """Jobs of the session that wait."""
         return len(self._jobs)
 
-    def add(self, job_id: JobId) -> None:
+    def add(self, job_id: JobId, *, is_unserved: bool = False) -> None:
         """The job waits; it may be known already."""
         if job_id not in self._jobs and not self._is_dropped:
-            self._jobs[job_id] = None
+            self._jobs[job_id] = is_unserved
+            self._all.unserved += is_unserved
             self._count(1)
 
     def remove(self, job_id: JobId) -> None:
         """The job waits no longer: a node has it, or it is over. It need not be known."""
-        if job_id in self._jobs:
-            del self._jobs[job_id]
+        was_unserved = self._jobs.pop(job_id, None)
+        if was_unserved is not None:
+            self._all.unserved -= was_unserved
             self._count(-1)
 
     def _count(self, more: int) -> None:
@@ -121,6 +141,7 @@ class WaitingShare:
             return
         self._is_dropped = True
         self._count(-len(self._jobs))
+        self._all.unserved -= sum(self._jobs.values())
         self._jobs.clear()
         self._owner.sessions -= 1
         if not self._owner.sessions:

@@ -127,7 +127,8 @@ class Speech:
 
     def dispatch(self, utterances: Iterable[Utterance]) -> None:
         """Give each a place in the order and send it on its way."""
-        before, member = None, self._room.member
+        before, member, waiting = None, self._room.member, self._waiting
+        abilities = self._setup.directory.abilities
         if self._log is logger:
             self._log = self._parts.log
         for utterance in utterances:
@@ -140,9 +141,10 @@ class Speech:
                 member.cut(utterance, is_first=is_first)
             if is_first:
                 self._setup.metrics.cut_made(utterance.reason)
-            limit = self._uplink.limit
+            limit, is_unserved = self._uplink.limit, False
             if limit is None and not utterance.is_silent:
-                limit = self._waiting.limit
+                is_unserved = not abilities.serve(utterance.spec.requirement)
+                limit = waiting.limit or (waiting.limit_of_unserved if is_unserved else None)
             if limit is not None:
                 self._setup.metrics.limit_reached(limit)
                 self.end(utterance, JobState.FAILED, MissingReason.QUEUE_FULL, utterance.cut_at_ms)
@@ -151,7 +153,7 @@ class Speech:
                 self.end(utterance, JobState.EMPTY, silence, now_ms)
             else:
                 spec = utterance.spec
-                self._waiting.add(spec.job_id)
+                self._waiting.add(spec.job_id, is_unserved=is_unserved)
                 self._setup.directory.usage.job_made(spec.tenant_id, spec.cost_ms * is_first)
                 self.tell_cut(utterance)
 
@@ -195,11 +197,11 @@ class Speech:
         if utterance is None:
             return
         if isinstance(message, JobQueued):
-            self._waiting.add(message.job_id)
-            if self._notes is not None:
-                self._notes.stored(utterance)
             abilities, needed = self._setup.directory.abilities, utterance.spec.requirement
             is_served = abilities.serve(needed)
+            self._waiting.add(message.job_id, is_unserved=not is_served)
+            if self._notes is not None:
+                self._notes.stored(utterance)
             if not is_served and abilities.lacks_format(needed):
                 self._end_unread(message.job_id, needed)
                 return

@@ -45,6 +45,29 @@ def test_many_who_flood_together_leave_a_place_for_who_speaks() -> None:
     assert neighbour.limit is None
 
 
+def test_what_nobody_serves_takes_half_of_the_places_at_most() -> None:
+    waiting = WaitingJobs(max_jobs=8)
+    crowd = [waiting.share(f"flood {number}", None) for number in range(8)]
+    assert crowd[0].limit_of_unserved is None
+    for number, share in enumerate(crowd):
+        if share.limit_of_unserved is None:
+            share.add(JobId(str(number)), is_unserved=True)
+    assert waiting.waiting == waiting.unserved == 4
+    assert crowd[0].limit_of_unserved == "unserved_share_of_queued_jobs"
+    assert {share.limit for share in crowd} == {None}, "who is served finds a place"
+    crowd[0].remove(JobId("0"))
+    assert crowd[7].limit_of_unserved is None
+    crowd[1].drop()
+    assert (waiting.waiting, waiting.unserved) == (2, 2)
+
+
+def test_who_is_alone_may_wait_for_nodes_of_any_kind() -> None:
+    share = WaitingJobs(max_jobs=4).share("early", None)
+    for number in range(4):
+        share.add(JobId(str(number)), is_unserved=True)
+    assert share.limit_of_unserved is None
+
+
 def test_a_job_that_runs_takes_no_place() -> None:
     waiting = WaitingJobs(max_jobs=4)
     share, _other = waiting.share("flood", None), waiting.share("other", None)
