@@ -107,9 +107,19 @@ def _text_format(record: "Record") -> str:
     )
 
 
+_MARKUP = re.compile(r"(?<!\\)(\\*)(</?(?:[fb]g\s)?[^<>\s]*>|\Z)")
+"""What loguru takes for markup, the backslashes in front of it included: an odd number of them
+makes it text, and of an even number one half is shown. Markup of ours may follow a text's end."""
+
+
 def _literal(text: str) -> str:
     """Return what the template shows as this text: nothing in it is markup or a field."""
-    return text.replace("{", "{{").replace("}", "}}").replace("<", r"\<")
+    return _MARKUP.sub(_as_text, text.replace("{", "{{").replace("}", "}}"))
+
+
+def _as_text(found: re.Match[str]) -> str:
+    backslashes, markup = found.groups()
+    return 2 * backslashes + ("\\" + markup if markup else "")
 
 
 def _write_json(message: "Message") -> None:

@@ -26,6 +26,19 @@ class Languages:
     streaming: bool = False
     """It takes jobs while they are being spoken."""
 
+    def __str__(self) -> str:
+        """Return them in short, as a log line shows them."""
+        pairs = f"{_listed(self.asr)} > {_listed(self.semantic)}"
+        return f"{pairs}, speaks {_listed(self.tts)}, reads {_listed(self.formats)}" + (
+            ", streaming" if self.streaming else ""
+        )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    """Return the first ones: a node may name hundreds."""
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""  # noqa: PLR2004
+    return (" ".join(names[:8]) + more) or "nothing"
+
 
 @value
 class NodeAccepted:

@@ -31,6 +31,36 @@ def test_text_shows_the_values_that_are_bound(capsys: pytest.CaptureFixture[str]
     assert line.endswith("opened session_id=s-1 odd={<a>}\n")
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "<Format.PCM16: 'pcm16'>",
+        r"\<red>",
+        r"\<no such markup>",
+        r"\<nonsense>",
+        r"\\<nonsense>",
+        r"\\</dim>",
+        "</>",
+        "<fg 1>",
+        "ends with \\",
+        "ends with \\\\",
+        "{extra} {{",
+        "a < b",
+        "<" * 50,
+        "\\" * 50,
+    ],
+)
+def test_no_text_from_outside_is_taken_for_markup(
+    capsys: pytest.CaptureFixture[str], value: str
+) -> None:
+    configure_logs(LogOptions())
+    logger.bind(platform=value).info("opened")
+    logger.info("said {}", value)
+    logger.info(value)
+    lines = [line.split("INFO     ")[1] for line in capsys.readouterr().err.splitlines()]
+    assert lines == [f"opened platform={value}", f"said {value}", value]
+
+
 def test_lines_below_the_level_are_not_written(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(LogOptions(log_level="WARNING"))
     logger.info("quiet")
