@@ -17,6 +17,7 @@ const LONGEST_QUEUE = 30;
 const MOST_FILE_BYTES = 200 * 1024 * 1024;
 const MOST_HELD_MS = 120_000;
 const FILE_SPEED = 3; // the server takes four times real time
+const START_MS = 5_000;
 
 /** Return `opus` where this browser can encode it as it goes out, else `pcm16`. */
 export async function bestFormat() {
@@ -105,7 +106,8 @@ function loudness(samples) {
 /**
  * A microphone that speaks into a client. Events: `level` {rms}, `ended` (unplugged or taken away),
  * `problem`. Errors of `open` are those of getUserMedia (NotAllowedError, NotFoundError,
- * NotReadableError), and `InsecureContext` where the page came without TLS.
+ * NotReadableError), `InsecureContext` where the page came without TLS, and `NoSoundDevice` where the
+ * browser processes no sound.
  */
 export class Microphone extends EventTarget {
   #client;
@@ -148,7 +150,7 @@ export class Microphone extends EventTarget {
     });
     this.#node.port.onmessage = ({ data }) => this.#take(data);
     source.connect(this.#node);
-    await this.#context.resume();
+    await running(this.#context);
   }
 
   /** Some browsers cannot take a microphone into a context of another rate than its own. */
@@ -238,6 +240,13 @@ function mono(decoded) {
   return left.map((sample, index) => (sample + right[index]) / 2);
 }
 
+/** Where there is no device to play on, Firefox says neither yes nor no. */
+async function running(context) {
+  await Promise.race([context.resume(), pause(START_MS)]);
+  if (context.state === "running") return;
+  throw Object.assign(new Error("no sound device is ready"), { name: "NoSoundDevice" });
+}
+
 function pause(ms) {
   return new Promise((resolve) => { setTimeout(resolve, ms); });
 }
@@ -262,7 +271,7 @@ export class SpeechPlayer extends EventTarget {
   /** To be called from a click or a key: browsers play nothing before one. */
   async unlock() {
     this.#context ??= new AudioContext({ latencyHint: "interactive" });
-    await this.#context.resume();
+    await Promise.race([this.#context.resume(), pause(START_MS)]); // text comes without sound, too
   }
 
   /** Play what a `translation_result` brought, after what waits already. */

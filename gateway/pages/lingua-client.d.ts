@@ -158,7 +158,8 @@ export function bestFormat(): Promise<SessionFormat>;
 
 /** A microphone that speaks into a client. Events: `level` {rms}, `ended`, `problem` {message}. */
 export class Microphone extends EventTarget {
-  /** Rejects as getUserMedia does, and with the name `InsecureContext` on a page without TLS. */
+  /** Rejects as getUserMedia does, with the name `InsecureContext` on a page without TLS, and with
+   * `NoSoundDevice` where the browser processes no sound. */
   static open(
     client: LinguaClient, options?: { deviceId?: string; echoCancellation?: boolean },
   ): Promise<Microphone>;

@@ -56,6 +56,8 @@ async def test_what_is_spoken_is_shown_translated_and_played(
         await page.click("#cut")
         await page.until("!document.querySelector('#partial').hidden")
         assert await page.until("document.querySelector('.so-far')?.innerText === 'frase'")
+        below = "document.querySelector('#transcript + #partial').getBoundingClientRect().bottom"
+        assert await page.run(f"{below} <= innerHeight + 1"), "what is being spoken is out of sight"
         await page.until(HAS_RESULT)
         await page.until("document.querySelector('.translation.playing') !== null")
         [first, *_] = await texts(page, ".translation .text")
@@ -348,4 +350,21 @@ async def test_a_microphone_that_is_not_allowed_or_not_there_is_named(
             await page.click("#start")
             await shows(page, said)
             await page.until(NOT_STARTED, 2 * PATIENCE_S)
+        await page.close()
+
+
+@over_sockets
+async def test_a_browser_that_processes_no_sound_is_named(
+    scheduler: SchedulerProcess, pair: Pair
+) -> None:
+    """Firefox without a device to play on: the promise of its sound is never kept."""
+    async with speaking_node(scheduler.node_url, pair), browser_that_hears() as browser:
+        page = await open_page(browser, address(scheduler.port, pair))
+        await page.run(
+            "AudioContext.prototype.resume = () => new Promise(() => {});"
+            "Object.defineProperty(AudioContext.prototype, 'state', { get: () => 'suspended' }); 0"
+        )
+        await page.click("#start")
+        await shows(page, "processes no sound")
+        await page.until(NOT_STARTED, 2 * PATIENCE_S)
         await page.close()

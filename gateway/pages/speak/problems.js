@@ -15,6 +15,9 @@ export function microphoneProblem(error) {
       return "There is no microphone. Plug one in, or translate a file instead.";
     case "NotReadableError": case "AbortError":
       return "The microphone is there but gives no sound: another program may be using it.";
+    case "NoSoundDevice":
+      return "This browser processes no sound: some need a loudspeaker or headphones for it. Plug one "
+        + "in and press “Start speaking” again, or translate a file instead.";
     default:
       return `The microphone does not work: ${error.message}`;
   }
