@@ -147,9 +147,12 @@ class ReferenceNode:
     async def _one_connection(self) -> None:
         """Connect, register and serve until the socket closes."""
         async with await open_connection(self._options.url, self._options.token) as socket:
-            await self._register(socket)
             try:
+                await self._register(socket)
                 await self._serve(socket)
+            except asyncio.CancelledError:
+                await socket.close()  # else the library reports an internal error of ours (1011)
+                raise
             finally:
                 self.registered.clear()
 

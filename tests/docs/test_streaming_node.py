@@ -11,6 +11,7 @@ from typing import Any
 
 from peers.engines import Listening
 from peers.engines.streaming import heard
+from protocol.errors import CloseCode
 from protocol.messages.node_inbound import JobResult, NodeAsrPartial, NodeHeartbeat, NodeRegister
 from protocol.messages.node_outbound import JobAssign, JobCancel
 from tests.docs.support.documents import block, running
@@ -47,6 +48,32 @@ def test_the_streaming_node_works_as_it_is_shown(tmp_path: Path) -> None:
                 await done.wait()
 
     asyncio.run(main())
+
+
+def test_the_streaming_node_connects_again_when_the_scheduler_restarts(tmp_path: Path) -> None:
+    connections: list[str | None] = []
+    done = asyncio.Event()
+
+    async def script(peer: ScriptedPeer) -> None:
+        await peer.hear(NodeRegister)
+        await peer.say(ACK)
+        connections.append((await peer.hear(NodeHeartbeat)).node_id)
+        if len(connections) == 1:
+            await peer.socket.close(CloseCode.SERVICE_RESTART)
+            return
+        await peer.say(whole("job-1"))
+        await peer.hear(JobResult)
+        done.set()
+
+    async def main() -> None:
+        async with scripted_server(script) as server, asyncio.timeout(PATIENCE_S):
+            code = block(DOCUMENT, "python", "class Node:", server.port)
+            (tmp_path / "node.py").write_text(code, encoding="utf-8")
+            with running([sys.executable, "node.py"], tmp_path):
+                await done.wait()
+
+    asyncio.run(main())
+    assert connections == ["node-1", "node-1"]
 
 
 def whole(job_id: str) -> JobAssign:

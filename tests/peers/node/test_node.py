@@ -8,6 +8,7 @@ import pytest
 from peers.engines import EngineError
 from peers.node.node import ReferenceNode
 from peers.node.options import ReferenceNodeOptions
+from protocol.errors import CloseCode
 from protocol.messages.node_inbound import (
     JobResult,
     JobStarted,
@@ -164,6 +165,28 @@ def test_the_token_goes_along_as_a_bearer_header() -> None:
 async def left(node: ReferenceNode, run: "asyncio.Task[None]") -> None:
     node.leave()
     await asyncio.wait_for(run, 10)
+
+
+def test_a_node_that_leaves_reports_no_error_of_its_own() -> None:
+    codes: list[int | None] = []
+
+    async def script(peer: ScriptedPeer) -> None:
+        await registered(peer)
+        there.set()
+        await peer.gone()
+        codes.append(peer.socket.close_code)
+
+    async def main() -> None:
+        async with scripted_server(script) as server, asyncio.timeout(10):
+            node = ReferenceNode(ReferenceNodeOptions(url=server.node_url), canned_engines())
+            run = asyncio.create_task(node.run())
+            await there.wait()
+            await node.registered.wait()
+            await left(node, run)
+
+    there = asyncio.Event()
+    asyncio.run(main())
+    assert codes == [CloseCode.NORMAL]
 
 
 def test_a_node_that_leaves_answers_what_it_has_in_hand_and_offers_nothing_more() -> None:
