@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cli.output import OutputClosedError, check_streams, flush
+from cli.program import PROGRAM
 from cli.settings.error import SettingsError, nearest
 
 PROCESS_STARTED_SECONDS = time.monotonic()
@@ -103,5 +104,6 @@ def _chosen(argv: Sequence[str]) -> tuple[str, Sequence[str]]:
         return DEFAULT, argv
     name, *rest = argv
     if name not in COMMANDS:
-        raise SettingsError(f"unknown command {name!r}{nearest(name, list(COMMANDS))}")
+        meant = nearest(name, list(COMMANDS))
+        raise SettingsError(f"unknown command {name!r}{meant}; see {PROGRAM} --help")
     return name, rest

@@ -1,4 +1,4 @@
-"""`python run.py bench`: what the scheduler costs and how fast it is, measured from outside.
+"""`bench`: what the scheduler costs and how fast it is, measured from outside.
 
 Parses the command line, runs the scenarios of peers, prints the table and writes the JSON
 document. It measures nothing itself and opens no socket.

@@ -126,7 +126,7 @@ def jobs_view(rows: Iterable[Row]) -> RenderableType:
             )
             for row in rows
         ),
-        "no such job",
+        "there are no jobs",
     )
 
 

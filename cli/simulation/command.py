@@ -1,4 +1,4 @@
-"""`python run.py simulate`: how the scheduling decisions behave and what they cost as all grows.
+"""`simulate`: how the scheduling decisions behave and what they cost as all grows.
 
 A made-up world of nodes and sessions (its speech, languages and pauses come from a seed) is played
 in virtual time against the real scripts on a real server, in several sizes, and beside an ideal

@@ -25,7 +25,7 @@ class AccessOptions:
     jwt_secret: str | None = field(default=None, repr=False)
     """Secret with which JWTs of clients are signed (HS256)."""
     jwt_secret_file: str | None = None
-    """File with such secrets, one per line, all valid; `run.py token` signs with the first."""
+    """File with such secrets, one per line, all valid; the command `token` uses the first."""
     jwks_file: str | None = None
     """File with public keys (JWKS) of who signs JWTs of clients (RS256, ES256, EdDSA)."""
     jwt_audience: str | None = None
