@@ -77,7 +77,7 @@ def nodes_view(rows: Iterable[Row]) -> RenderableType:
 def speed(row: Row) -> str:
     """Return how long a node takes for a second of speech."""
     found = row.get("ms_per_second")
-    return "-" if found is None else f"{found:.0f} ms/s"
+    return "too few jobs" if found is None else f"{found:.0f} ms/s"
 
 
 def errors(row: Row) -> str:

@@ -182,8 +182,8 @@ export class SpeechPlayer extends EventTarget {
   readonly isPlaying: boolean;
   /** To be called from a click or a key, before which browsers play nothing. */
   unlock(): Promise<void>;
-  /** Play `tts_audio` in `tts_format` after what waits already. */
-  play(base64: string, format: string, key?: unknown): void;
+  /** Play `tts_audio` in `tts_format` after what waits already; without audio, nothing. */
+  play(base64: string | undefined, format: string | undefined, key?: unknown): void;
   /** Be silent at once, and forget what waits. */
   stop(): void;
 }
