@@ -56,7 +56,10 @@ class StreamFrame:
 
 @value
 class StreamCut:
-    """To the node's actor: all frames are there, and the job has its deadline."""
+    """To the node's actor: all frames are there, and the job has its deadline.
+
+    Answered by `JobUndelivered` if the node does not get all of it.
+    """
 
     job_id: JobId
     owner: InstanceId

@@ -155,7 +155,8 @@ class NodeActor(LoopActor):
                 if self._phase is not _Phase.SILENT:
                     self._assignments.keep(message)
             case StreamFrame() | StreamCut() | SlotsListed() | InstanceReaped():
-                self._assignments.take(message, self.now_ms())
+                if self._assignments.take(message, self.now_ms()):
+                    self._arm()
             case NodeSuperseded():
                 self._on_superseded(message)
             case ProbeNode():
@@ -303,7 +304,7 @@ class NodeActor(LoopActor):
     def _arm(self) -> None:
         if self._outbox is not None:
             look_ms = self._id_check.next_look_ms(self.now_ms())
-            self.wake_at(earliest(self._silent_at_ms, look_ms))
+            self.wake_at(earliest(self._silent_at_ms, look_ms, self._assignments.streams.due_ms))
 
     def on_wake(self, now_ms: float) -> None:
         """Its silence has lasted for too long, or it is time to look who answers a probe."""
@@ -319,6 +320,7 @@ class NodeActor(LoopActor):
         if self._id_check.is_over_elsewhere(now_ms):
             self._id_check.end_elsewhere()
             self._arrive(known_epoch=0)
+        self._assignments.poll(now_ms)
         self._arm()
 
     def _on_silence(self) -> None:
@@ -383,8 +385,6 @@ class NodeActor(LoopActor):
             acks_owed=registration.acks_owed,
             credential=registration.credential,
         )
-
-    # ---- jobs -------------------------------------------------------------------------------
 
     def _on_assign(self, message: AssignJob) -> None:
         if self._phase is _Phase.SILENT:

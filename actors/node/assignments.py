@@ -114,21 +114,32 @@ class Assignments:
 
     def take(
         self, message: StreamFrame | StreamCut | SlotsListed | InstanceReaped, now_ms: float
-    ) -> None:
-        """Take what is spoken, its end, or what the store knows of the node's slots."""
+    ) -> bool:
+        """Take what is spoken, its end, or what the store knows of the node's slots.
+
+        Return whether something waits now for the node to read.
+        """
         match message:
             case StreamFrame():
-                broken = self.streams.frame(message, now_ms)
-                if broken is not None and broken in self._held.open:
-                    self._take_back(broken, _STREAM_BROKEN)
+                self._stream_broken(self.streams.frame(message, now_ms))
+                return self.streams.due_ms is not None
             case StreamCut():
-                if not self.streams.end(message):
-                    answer = JobUndelivered(message.job_id, 1, self._node_id)
-                    self._tell_owner(message.owner, answer)
+                self._stream_broken(self.streams.end(message, now_ms))
+                return self.streams.due_ms is not None
             case SlotsListed():
                 self.slots_listed(message)
             case InstanceReaped():
                 self.give_back()
+        return False
+
+    def poll(self, now_ms: float) -> None:
+        """Write what waits for the node to read, or give it up."""
+        for broken in self.streams.poll(now_ms):
+            self._stream_broken(broken)
+
+    def _stream_broken(self, known_as: NodeJobId | None) -> None:
+        if known_as is not None and known_as in self._held.open:
+            self._take_back(known_as, _STREAM_BROKEN)
 
     def undelivered(self, message: AssignJob) -> None:
         """Tell the job's owner that the node does not get it."""

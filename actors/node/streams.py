@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from actors.messages.job import JobUndelivered
 from actors.messages.stream import StreamBroken, StreamCut, StreamFrame
 from protocol.ids import InstanceId, JobId, NodeId, NodeJobId
 from protocol.messages.node_outbound import JobEnd
@@ -17,6 +18,8 @@ from protocol.wire import WireMessage
 
 MOST_UNSENT_BYTES = 65_536
 """As long as more waits in the node's socket, frames wait here."""
+LOOK_MS = 50
+"""So often it is looked whether the node has read; a further frame looks, too."""
 
 
 class AudioPart(NamedTuple):
@@ -35,6 +38,8 @@ class _Stream:
     """Frames that came, written or waiting."""
     waiting: deque[tuple[int, bytes]] = field(default_factory=deque)
     waits_since_ms: float = 0.0
+    cut: StreamCut | None = None
+    """All came: the node hears so behind the last frame."""
 
 
 class NodeStreams:
@@ -44,7 +49,7 @@ class NodeStreams:
         self,
         node_id: NodeId,
         send: Callable[[WireMessage | bytes | AudioPart], bool],
-        tell_owner: Callable[[InstanceId, StreamBroken], None],
+        tell_owner: Callable[[InstanceId, StreamBroken | JobUndelivered], None],
         lag_ms: float,
     ) -> None:
         self._lag_ms = lag_ms
@@ -52,6 +57,8 @@ class NodeStreams:
         self._send = send
         self._tell_owner = tell_owner
         self._streams: dict[JobId, _Stream] = {}
+        self.due_ms: float | None = None
+        """When `poll` has something to do; None: no frame waits."""
 
     def __contains__(self, job_id: JobId) -> bool:
         return job_id in self._streams
@@ -78,32 +85,52 @@ class NodeStreams:
             stream.waits_since_ms = now_ms
         stream.came += 1
         stream.waiting.append((message.number, message.audio))
-        if self._write(stream) or now_ms - stream.waits_since_ms <= self._lag_ms:
-            return None
-        return self.break_off(message.job_id, "node_lags")
+        return self._go_on(message.job_id, stream, now_ms)
 
-    def end(self, message: StreamCut, attempt: int = 1) -> bool:
-        """Tell the node that this was all; False if it does not have all of it."""
-        stream = self._streams.pop(message.job_id, None)
-        if stream is None or stream.came != message.frames or not self._write(stream):
-            return False
-        ended = JobEnd(
-            job_id=stream.known_as,
-            attempt_id=attempt,
-            frames=message.frames,
-            duration_ms=message.duration_ms,
-            padding_ms=message.padding_ms,
-            cut_reason=message.cut_reason,
-            is_manual_cut=True if message.is_manual_cut else None,
-        )
-        return self._send(ended)
+    def poll(self, now_ms: float) -> list[NodeJobId]:
+        """Write what waits; return the ids of streams that are broken, their owners being told."""
+        if self.due_ms is None or now_ms < self.due_ms:
+            return []
+        self.due_ms = None
+        waiting = [(job_id, one) for job_id, one in self._streams.items() if one.waiting]
+        looked_at = [self._go_on(job_id, stream, now_ms) for job_id, stream in waiting]
+        return [known_as for known_as in looked_at if known_as is not None]
+
+    def _go_on(self, job_id: JobId, stream: _Stream, now_ms: float) -> NodeJobId | None:
+        if self._write(stream):
+            if stream.cut is not None:
+                if not self._send(_job_end(stream.known_as, stream.cut)):
+                    return self.break_off(job_id, "node_lost")
+                del self._streams[job_id]
+            return None
+        if now_ms - stream.waits_since_ms > self._lag_ms:
+            return self.break_off(job_id, "node_lags")
+        if self.due_ms is None:
+            self.due_ms = now_ms + LOOK_MS
+        return None
+
+    def end(self, message: StreamCut, now_ms: float) -> NodeJobId | None:
+        """Tell the node that this was all, as soon as it has read the rest; else as `frame`."""
+        stream = self._streams.get(message.job_id)
+        if stream is None:
+            self._tell_owner(message.owner, JobUndelivered(message.job_id, 1, self._node_id))
+            return None
+        if not stream.waiting:
+            stream.waits_since_ms = now_ms
+        stream.cut = message
+        if stream.came != message.frames:
+            return self.break_off(message.job_id, "frames_missing")
+        return self._go_on(message.job_id, stream, now_ms)
 
     def break_off(self, job_id: JobId, reason: str, *, erred: bool = False) -> NodeJobId | None:
         """Give a stream up, and tell who drives it; return its id at the node."""
         stream = self._streams.pop(job_id, None)
         if stream is None:
             return None
-        self._tell_owner(stream.owner, StreamBroken(job_id, self._node_id, reason, erred))
+        if stream.cut is None:
+            self._tell_owner(stream.owner, StreamBroken(job_id, self._node_id, reason, erred))
+        else:  # it is a job already, as any other that did not reach its node
+            self._tell_owner(stream.owner, JobUndelivered(job_id, 1, self._node_id))
         return stream.known_as
 
     def break_all(self, reason: str) -> None:
@@ -120,3 +147,15 @@ class NodeStreams:
                 return False
             stream.waiting.popleft()
         return True
+
+
+def _job_end(known_as: NodeJobId, cut: StreamCut) -> JobEnd:
+    return JobEnd(
+        job_id=known_as,
+        attempt_id=1,
+        frames=cut.frames,
+        duration_ms=cut.duration_ms,
+        padding_ms=cut.padding_ms,
+        cut_reason=cut.cut_reason,
+        is_manual_cut=True if cut.is_manual_cut else None,
+    )

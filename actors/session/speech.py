@@ -266,7 +266,7 @@ class Speech:
     ) -> None:
         """Show what a node has recognised so far, or take where it hears what is being spoken."""
         if not isinstance(message, PartialArrived):
-            self.streaming.on(message)
+            self.streaming.on(message, now_ms)
             return
         utterance = self._uplink.open.jobs.get(message.job_id)
         if utterance is not None:

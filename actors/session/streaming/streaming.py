@@ -179,8 +179,12 @@ class Streaming:
 
     # ---- what becomes of it -----------------------------------------------------------------
 
-    def on(self, message: StreamOpened | StreamEnded) -> None:
-        """Take the dispatcher's word; one about what was given up before changes nothing."""
+    def on(self, message: StreamOpened | StreamEnded, now_ms: float) -> None:
+        """Take the dispatcher's word; one about what was given up before changes nothing.
+
+        Where its node has failed, another one is asked for at once: a segment that is not streamed
+        is cut where it is too long for one, and this one may be longer by now.
+        """
         draft, segment = self._draft, self._segment
         if draft is None or segment is None or draft.spec.job_id != message.job_id:
             return
@@ -193,10 +197,12 @@ class Streaming:
             self._phase, self._node = _Phase.OPEN, message.node
             self._feed(segment)
             return
+        self._rest()
         if message.failed is not None:
             self._excluded = (*self._excluded, message.failed)
             self._ask_at_ms = 0.0
-        self._rest()
+            if self._segmenter.segment is segment:
+                self._ask(segment, now_ms)
 
     # ---- partial text -----------------------------------------------------------------------
 

@@ -74,14 +74,33 @@ def test_a_stream_that_is_lost_is_asked_for_again_elsewhere_with_all_audio(
 ) -> None:
     first = wanted(bench)
     open_for(bench, first)
+    bench.chunk(400)
     bench.tell(StreamEnded(first.spec.job_id, failed=NODE))
-    second = wanted(bench)
+    second = bench.dispatcher.of(StreamWanted)[-1]
     assert second.excluded == (NODE,)
     assert second.spec.job_id != first.spec.job_id
     assert second.spec.turn_id != first.spec.turn_id
     other = open_for(bench, second)
     cut = bench.speak(100)
     assert audio_at(other) == cut.audio == pcm(900)
+
+
+def test_what_is_longer_than_a_segment_may_be_is_not_cut_when_its_stream_is_lost(
+    bench: SessionBench,
+) -> None:
+    first = wanted(bench)
+    open_for(bench, first)
+    bench.chunk(12_000)
+    bench.tell(StreamEnded(first.spec.job_id, failed=NODE))
+    bench.chunk(100)
+    assert not bench.cuts()
+    second = bench.dispatcher.of(StreamWanted)[-1]
+    other = open_for(bench, second)
+    assert audio_at(other) == pcm(12_500)
+    bench.tell(StreamEnded(second.spec.job_id))
+    bench.chunk(100)
+    (cut,) = bench.cuts()
+    assert (cut.frames, cut.audio) == (0, pcm(12_600)), "no node streams: it is cut as ever"
 
 
 def test_without_a_slot_it_is_asked_for_once_a_second_and_else_waits_for_its_cut(
