@@ -26,14 +26,6 @@ def scheduler(scheduler_for_crowds: SchedulerProcess) -> SchedulerProcess:
     return scheduler_for_crowds
 
 
-async def heard(node: RawStreamingNode, job: Message, audio: bytes) -> None:
-    """Return when the node has heard all of this."""
-    async with asyncio.timeout(10):
-        while node.spoken(job) != audio:
-            node.look()
-            await node.news()
-
-
 @pytest.mark.parametrize("audio_format", ["pcm16", "opus"])
 @over_sockets
 async def test_half_a_minute_without_a_pause_outlives_the_node_that_hears_it(
@@ -52,7 +44,7 @@ async def test_half_a_minute_without_a_pause_outlives_the_node_that_hears_it(
         for chunk in chunks[:died]:
             await client.chunk(chunk)
         job = await first.job()
-        await heard(first, job, b"".join(chunks[:died]))
+        await first.heard_of(job, b"".join(chunks[:died]))
         await first.partial(job, "so far")
         await client.hear("asr_partial", text="so far")
         second = await stack.enter_async_context(raw_streaming_node(scheduler.node_url, ability))

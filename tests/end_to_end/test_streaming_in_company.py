@@ -1,6 +1,5 @@
 """What is spoken in a room, or for several languages, while a node hears it."""
 
-import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from tests.end_to_end.support.moving import FLAGS
 from tests.end_to_end.support.peers.room_page import RoomPage, guest, room_of
 from tests.end_to_end.support.processes.cluster import Cluster, instances
-from tests.support.peers.raw_client import RawClient, pieces, raw_client, tone
+from tests.support.peers.raw_client import RawClient, raw_client, tone
 from tests.support.peers.raw_node import Ability, audio_of
 from tests.support.peers.raw_streaming_node import RawStreamingNode, raw_streaming_node
 from tests.support.peers.raw_wire import Message, Pair, over_sockets
@@ -25,20 +24,15 @@ def scheduler(scheduler_for_crowds: SchedulerProcess) -> SchedulerProcess:
 
 async def begin(client: RawClient, node: RawStreamingNode) -> Message:
     """Say the first half; return the job that its node hears."""
-    for piece in pieces(HALF, 3200):
-        await client.chunk(piece)
+    await client.chunks(HALF)
     job = await node.job()
     assert job["streaming"] is True
-    async with asyncio.timeout(10):
-        while node.spoken(job) != HALF:
-            node.look()
-            await node.news()
+    await node.heard_of(job, HALF)
     return job
 
 
 async def end(client: RawClient) -> None:
-    for piece in pieces(SPEECH[32_000:], 3200):
-        await client.chunk(piece)
+    await client.chunks(SPEECH[32_000:])
     await client.final()
 
 

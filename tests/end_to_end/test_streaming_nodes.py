@@ -5,29 +5,16 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.support.peers.raw_client import RawClient, pieces, raw_client, tone
+from tests.support.peers.raw_client import raw_client, tone
 from tests.support.peers.raw_node import Ability, audio_of, raw_node
-from tests.support.peers.raw_streaming_node import RawStreamingNode, raw_streaming_node
-from tests.support.peers.raw_wire import Message, Pair, over_sockets
+from tests.support.peers.raw_streaming_node import raw_streaming_node
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
 
 
 @pytest.fixture
 def scheduler(scheduler_for_crowds: SchedulerProcess) -> SchedulerProcess:
     return scheduler_for_crowds
-
-
-async def say(client: RawClient, audio: bytes) -> None:
-    for piece in pieces(audio, 3200):
-        await client.chunk(piece)
-
-
-async def heard(node: RawStreamingNode, job: Message, audio: bytes) -> None:
-    """Return when the node has heard all of this."""
-    async with asyncio.timeout(10):
-        while node.spoken(job) != audio:
-            node.look()
-            await node.news()
 
 
 @over_sockets
@@ -39,10 +26,10 @@ async def test_a_node_hears_what_is_spoken_while_it_is(
         raw_client(scheduler.session_url, *pair) as client,
     ):
         audio = tone(2_000)
-        await say(client, audio)
+        await client.chunks(audio)
         job = await node.job()
         assert (job["streaming"], job["audio"]) == (True, "")
-        await heard(node, job, audio)
+        await node.heard_of(job, audio)
         await node.partial(job, "good mor", stable_chars=4, text_translated="buen")
         shown = await client.hear("asr_partial", text="good mor")
         assert (shown["stable_chars"], shown["text_translated"]) == (4, "buen")
@@ -69,10 +56,10 @@ async def test_a_monologue_is_one_utterance_until_its_turn_is_full(
         raw_client(scheduler.session_url, *pair) as client,
     ):
         audio = tone(30_000)
-        await say(client, audio[:64_000])
+        await client.chunks(audio[:64_000])
         job = await node.job()
-        await heard(node, job, audio[:64_000])
-        await say(client, audio[64_000:])
+        await node.heard_of(job, audio[:64_000])
+        await client.chunks(audio[64_000:])
         ended = await node.hear("job_end")
         assert (ended["duration_ms"], ended["cut_reason"]) == (30_000, "max_turn")
         assert node.spoken(job) == audio
@@ -89,17 +76,17 @@ async def test_a_node_that_dies_in_mid_speech_costs_no_word(
         first = await stack.enter_async_context(raw_streaming_node(scheduler.node_url, ability))
         client = await stack.enter_async_context(raw_client(scheduler.session_url, *pair))
         audio = tone(3_000)
-        await say(client, audio[:32_000])
+        await client.chunks(audio[:32_000])
         job = await first.job()
-        await heard(first, job, audio[:32_000])
+        await first.heard_of(job, audio[:32_000])
         second = await stack.enter_async_context(raw_streaming_node(scheduler.node_url, ability))
         first.abort()
         await asyncio.sleep(0.2)
-        await say(client, audio[32_000:64_000])
+        await client.chunks(audio[32_000:64_000])
         again = await second.job()
         assert again["streaming"] is True
-        await heard(second, again, audio[:64_000])
-        await say(client, audio[64_000:])
+        await second.heard_of(again, audio[:64_000])
+        await client.chunks(audio[64_000:])
         await client.final()
         await second.hear("job_end")
         assert second.spoken(again) == audio
@@ -118,12 +105,12 @@ async def test_without_another_node_that_streams_it_waits_for_its_cut(
     ):
         audio = tone(2_000)
         async with raw_streaming_node(scheduler.node_url, ability) as node:
-            await say(client, audio[:32_000])
+            await client.chunks(audio[:32_000])
             job = await node.job()
-            await heard(node, job, audio[:32_000])
+            await node.heard_of(job, audio[:32_000])
             node.abort()
         await asyncio.sleep(0.2)
-        await say(client, audio[32_000:])
+        await client.chunks(audio[32_000:])
         await client.final()
         job = await whole.job()
         assert audio_of(job) == audio
@@ -141,10 +128,10 @@ async def test_an_answer_in_mid_speech_is_an_error_of_its_node(
         raw_client(scheduler.session_url, *pair) as client,
     ):
         audio = tone(2_000)
-        await say(client, audio[:32_000])
+        await client.chunks(audio[:32_000])
         job = await node.job()
         await node.answer(job, "too early")
-        await say(client, audio[32_000:])
+        await client.chunks(audio[32_000:])
         await client.final()
         whole = await node.job()
         assert "streaming" not in whole
@@ -163,7 +150,7 @@ async def test_a_whole_utterance_takes_the_slot_of_what_is_still_spoken(
         raw_client(scheduler.session_url, *pair) as other,
     ):
         audio = tone(2_000)
-        await say(speaker, audio[:32_000])
+        await speaker.chunks(audio[:32_000])
         job = await node.job()
         await other.speak(tone(200))  # too short to be streamed itself
         await node.hear("job_cancel", job_id=job["job_id"])
@@ -171,7 +158,7 @@ async def test_a_whole_utterance_takes_the_slot_of_what_is_still_spoken(
         assert audio_of(whole) == tone(200)
         await node.answer(whole)
         await other.result()
-        await say(speaker, audio[32_000:])
+        await speaker.chunks(audio[32_000:])
         await speaker.final()
         again = await node.job()
         while again.get("streaming") is True and node.unread("job_cancel"):
@@ -193,7 +180,7 @@ async def test_what_is_thrown_away_is_cancelled_without_an_outcome(
         raw_streaming_node(scheduler.node_url, Ability.of(pair, capacity=2)) as node,
         raw_client(scheduler.session_url, *pair) as client,
     ):
-        await say(client, tone(1_000))
+        await client.chunks(tone(1_000))
         job = await node.job()
         await client.say(client.own("utterance_cancel"))
         await node.hear("job_cancel", job_id=job["job_id"])

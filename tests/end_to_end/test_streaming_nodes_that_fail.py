@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.support.peers.raw_client import RawClient, pieces, raw_client, tone
+from tests.support.peers.raw_client import pieces, raw_client, tone
 from tests.support.peers.raw_node import Ability, audio_of, raw_node
-from tests.support.peers.raw_streaming_node import RawStreamingNode, raw_streaming_node
-from tests.support.peers.raw_wire import Message, Pair, over_sockets
+from tests.support.peers.raw_streaming_node import raw_streaming_node
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess, running_scheduler
 
 pytestmark = pytest.mark.takes(20)
@@ -35,19 +35,6 @@ def scheduler() -> Iterator[SchedulerProcess]:
         process.wait_until_idle()
 
 
-async def say(client: RawClient, audio: bytes) -> None:
-    for piece in pieces(audio, 3200):
-        await client.chunk(piece)
-
-
-async def heard(node: RawStreamingNode, job: Message, audio: bytes) -> None:
-    """Return when the node has heard all of this."""
-    async with asyncio.timeout(10):
-        while node.spoken(job) != audio:
-            node.look()
-            await node.news()
-
-
 @over_sockets
 async def test_a_node_that_is_silent_after_the_end_is_waited_for_as_for_any_job(
     scheduler: SchedulerProcess, pair: Pair
@@ -57,12 +44,12 @@ async def test_a_node_that_is_silent_after_the_end_is_waited_for_as_for_any_job(
         raw_client(scheduler.session_url, *pair) as client,
     ):
         audio = tone(2_000)
-        await say(client, audio[:32_000])
+        await client.chunks(audio[:32_000])
         job = await mute.job()
         await asyncio.sleep(JOB_SECONDS + 0.3)  # its deadline does not run while it is spoken
         assert not mute.unread("job_cancel")
         async with raw_node(scheduler.node_url, Ability.of(pair, 2)) as other:
-            await say(client, audio[32_000:])
+            await client.chunks(audio[32_000:])
             await client.final()
             await mute.hear("job_end", job_id=job["job_id"])
             again = await other.job(seconds=JOB_SECONDS + 3)
@@ -82,7 +69,7 @@ async def test_a_flood_of_partial_text_reaches_nobody(
         raw_client(scheduler.session_url, *pair) as client,
         raw_client(scheduler.session_url, *pair) as neighbour,
     ):
-        await say(client, tone(1_000))
+        await client.chunks(tone(1_000))
         job = await node.job()
         began = asyncio.get_running_loop().time()
         for number in range(3_000):
@@ -115,9 +102,9 @@ async def test_a_node_that_does_not_read_delays_only_those_whom_it_hears(
         raw_client(scheduler.session_url, *other_pair) as neighbour,
     ):
         audio = b"".join(tone(2_000) for _ in range(240))  # 15 MB: more than any buffer takes
-        await say(client, audio[:32_000])
+        await client.chunks(audio[:32_000])
         job = await frozen.job()
-        await heard(frozen, job, audio[:32_000])
+        await frozen.heard_of(job, audio[:32_000])
         frozen.socket.transport.pause_reading()
         async with raw_node(scheduler.node_url, Ability.of(pair, 2)) as whole:
             for piece in pieces(audio[32_000:], 64_000):
@@ -151,7 +138,7 @@ async def test_answers_in_mid_speech_make_a_node_suspect(
             for _ in range(3)
         ]
         for speaker in speakers:
-            await say(speaker, tone(1_000))
+            await speaker.chunks(tone(1_000))
         jobs = [await node.job() for _ in speakers]
         for job in jobs:
             assert job["streaming"] is True

@@ -12,10 +12,10 @@ import pytest
 from tests.end_to_end.support.moving import FLAGS
 from tests.end_to_end.support.peers.resuming_client import ResumingClient
 from tests.end_to_end.support.processes.cluster import Cluster, instances
-from tests.support.peers.raw_client import RawClient, pieces, raw_client, tone
+from tests.support.peers.raw_client import RawClient, raw_client, tone
 from tests.support.peers.raw_node import Ability, audio_of, raw_node
-from tests.support.peers.raw_streaming_node import RawStreamingNode, raw_streaming_node
-from tests.support.peers.raw_wire import Message, Pair, over_sockets
+from tests.support.peers.raw_streaming_node import raw_streaming_node
+from tests.support.peers.raw_wire import Pair, over_sockets
 from tests.support.processes.scheduler_process import SchedulerProcess
 
 pytestmark = pytest.mark.takes(45)
@@ -43,32 +43,19 @@ async def served(at: SchedulerProcess, pair: Pair) -> None:
             await asyncio.sleep(0.1)
 
 
-async def say(client: RawClient, audio: bytes) -> None:
-    for piece in pieces(audio, PIECE):
-        await client.chunk(piece)
-
-
-async def heard(node: RawStreamingNode, job: Message, audio: bytes) -> None:
-    """Return when the node has heard all of this."""
-    async with asyncio.timeout(10):
-        while node.spoken(job) != audio:
-            node.look()
-            await node.news()
-
-
 @over_sockets
 async def test_a_node_elsewhere_hears_what_is_spoken_here(cluster: Cluster, pair: Pair) -> None:
     first, second = cluster.members
     async with raw_streaming_node(second.node_url, Ability.of(pair, 4)) as node:
         await served(first, pair)
         async with raw_client(first.session_url, *pair) as client:
-            await say(client, SPEECH[:64_000])
+            await client.chunks(SPEECH[:64_000])
             job = await node.job()
             assert job["streaming"] is True
-            await heard(node, job, SPEECH[:64_000])
+            await node.heard_of(job, SPEECH[:64_000])
             await node.partial(job, "so far", stable_chars=2)
             assert (await client.hear("asr_partial", text="so far"))["stable_chars"] == 2
-            await say(client, SPEECH[64_000:])
+            await client.chunks(SPEECH[64_000:])
             await client.final()
             ended = await node.hear("job_end", job_id=job["job_id"])
             assert ended["frames"] == len(node.frames[job["job_id"]])
@@ -88,9 +75,9 @@ async def test_an_instance_whose_node_hears_somebody_may_go(
         raw_client(first.session_url, *pair) as client,
     ):
         await served(first, pair)
-        await say(client, SPEECH[:64_000])
+        await client.chunks(SPEECH[:64_000])
         job = await lost.job()
-        await heard(lost, job, SPEECH[:64_000])
+        await lost.heard_of(job, SPEECH[:64_000])
         async with raw_streaming_node(first.node_url, Ability.of(pair, 4)) as other:
             if how == "killed":
                 cluster.crash(second)
@@ -99,10 +86,10 @@ async def test_an_instance_whose_node_hears_somebody_may_go(
             try:
                 said = 64_000
                 while not other.unread("job_assign") and said < len(SPEECH):
-                    await say(client, SPEECH[said : said + PIECE])
+                    await client.chunks(SPEECH[said : said + PIECE])
                     said += PIECE
                     await asyncio.sleep(0.1)
-                await say(client, SPEECH[said:])
+                await client.chunks(SPEECH[said:])
                 await client.final()
                 again = await other.job()
                 if again.get("streaming"):
@@ -125,14 +112,14 @@ async def test_a_speaker_goes_on_elsewhere_when_its_instance_dies_in_mid_speech(
     async with raw_streaming_node(second.node_url, Ability.of(pair, 1)) as node:
         await served(first, pair)
         client = await ResumingClient.with_session(first, pair)
-        await say(client, SPEECH[:64_000])
+        await client.chunks(SPEECH[:64_000])
         job = await node.job()
-        await heard(node, job, SPEECH[:64_000])
+        await node.heard_of(job, SPEECH[:64_000])
         cluster.crash(first)
         client = await client.resume_at(second)
         assert client.ack["next_seq"] == 0
         client.seq = 0
-        await say(client, SPEECH)
+        await client.chunks(SPEECH)
         await client.final()
         await node.hear("job_cancel", job_id=job["job_id"])  # its only slot is free again
         again = await node.job()
@@ -157,13 +144,13 @@ async def test_a_speaker_who_moves_in_mid_speech_is_heard_whole(
     async with raw_streaming_node(first.node_url, Ability.of(pair, 1)) as node:
         await served(second, pair)
         client = await ResumingClient.with_session(first, pair)
-        await say(client, SPEECH[:64_000])
+        await client.chunks(SPEECH[:64_000])
         job = await node.job()
-        await heard(node, job, SPEECH[:64_000])
+        await node.heard_of(job, SPEECH[:64_000])
         client = await client.resume_at(second)
         taken = client.ack["next_seq"]
         client.seq = 0
-        await say(client, SPEECH)
+        await client.chunks(SPEECH)
         await client.final()
         assert taken in (0, 20)
         await node.hear("job_cancel", job_id=job["job_id"])
@@ -186,15 +173,15 @@ async def test_a_line_that_is_cut_in_mid_speech_leaves_its_stream_as_it_was(
     first, _second = cluster.members
     async with raw_streaming_node(first.node_url, Ability.of(pair, 1)) as node:
         client = await ResumingClient.with_session(first, pair)
-        await say(client, SPEECH[:64_000])
+        await client.chunks(SPEECH[:64_000])
         job = await node.job()
-        await heard(node, job, SPEECH[:64_000])
+        await node.heard_of(job, SPEECH[:64_000])
         client.abort()
         await asyncio.sleep(0.3)
         client = await client.resume()
         client.seq = client.ack["next_seq"]
         assert client.seq == 20
-        await say(client, SPEECH[64_000:])
+        await client.chunks(SPEECH[64_000:])
         await client.final()
         await node.hear("job_end", job_id=job["job_id"])
         assert node.spoken(job) == SPEECH
@@ -214,13 +201,13 @@ async def test_a_frozen_instance_costs_its_node_and_not_the_words(
         raw_client(first.session_url, *pair) as client,
     ):
         await served(first, pair)
-        await say(client, SPEECH[:64_000])
+        await client.chunks(SPEECH[:64_000])
         job = await lost.job()
-        await heard(lost, job, SPEECH[:64_000])
+        await lost.heard_of(job, SPEECH[:64_000])
         async with raw_node(first.node_url, Ability.of(pair, 4)) as whole:
             second.process.send_signal(signal.SIGSTOP)
             try:
-                await say(client, SPEECH[64_000:])
+                await client.chunks(SPEECH[64_000:])
                 await client.final()
                 again = await whole.job(seconds=20)
                 assert audio_of(again) == SPEECH

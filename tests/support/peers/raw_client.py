@@ -123,14 +123,18 @@ class RawClient(RawWire):
         await self.say(self.own("audio_chunk", seq=self.seq, is_final=final, payload=b64(audio)))
         self.seq += 1
 
+    async def chunks(self, audio: bytes, size: int = 3200) -> None:
+        """Send PCM in chunks, 100 ms each, without an end."""
+        for piece in pieces(audio, size):
+            await self.chunk(piece)
+
     async def final(self) -> None:
         """Send the end of an utterance as browsers do."""
         await self.chunk(b"", final=True)
 
     async def speak(self, audio: bytes, size: int = 8192) -> None:
         """Send PCM in chunks, then the final."""
-        for piece in pieces(audio, size):
-            await self.chunk(piece)
+        await self.chunks(audio, size)
         await self.final()
 
     async def binary_chunk(self, audio: bytes, *, final: bool = False) -> None:

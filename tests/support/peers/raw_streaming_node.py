@@ -1,5 +1,6 @@
 """A node as a test scripts it that hears what is spoken while it is: it joins the frames."""
 
+import asyncio
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,7 +9,7 @@ from dataclasses import replace
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.peers.raw_node import Ability, RawNode
-from tests.support.peers.raw_wire import Message
+from tests.support.peers.raw_wire import SECONDS, Message
 
 _HEAD = struct.Struct("<BBI")
 
@@ -24,6 +25,13 @@ class RawStreamingNode(RawNode):
     def spoken(self, job: Message) -> bytes:
         """Return what has come of a job."""
         return b"".join(self.frames.get(job["job_id"], ()))
+
+    async def heard_of(self, job: Message, audio: bytes) -> None:
+        """Return when all of this has come of a job, and no more."""
+        async with asyncio.timeout(SECONDS):
+            while self.spoken(job) != audio:
+                self.look()
+                await self.news()
 
     async def _listen(self) -> None:
         try:
